@@ -1,0 +1,194 @@
+"""
+Every error that a user can meet.
+
+The docstring of a class is its message: it says what, where, and the next command.
+An `ImageProblem` is about one file: it is recorded and counted and never stops a run.
+A `LibraryError` stops the command; its `exit_code` is listed in docs/errors.md.
+An `OSError` on a user's file becomes the first; on our own files it is never swallowed.
+"""
+
+import inspect
+from typing import Any, ClassVar
+
+
+class PixfindError(Exception):
+    """An error without a message. This is a bug in pixfind; please report it."""
+
+    def __init__(self, **fields: Any) -> None:
+        super().__init__(fields)
+        self.fields = fields
+
+    def __str__(self) -> str:
+        template = inspect.cleandoc(type(self).__doc__ or "")
+        return template.format(**self.fields)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions with keyword arguments do not pickle by themselves.
+        return (_rebuild, (type(self), self.fields))
+
+
+def _rebuild(kind: type[PixfindError], fields: dict[str, Any]) -> PixfindError:
+    return kind(**fields)
+
+
+# --- one image ------------------------------------------------------------------------------------
+
+
+class ImageProblem(PixfindError):
+    """Cannot be embedded: {detail}"""
+
+    #: Tried again by the next run, because the file itself may be fine.
+    transient: ClassVar[bool] = False
+    #: Left out by a rule of ours, not because the file is broken.
+    skipped: ClassVar[bool] = False
+
+
+class NotAnImage(ImageProblem):
+    """not an image: no decoder knows these bytes"""
+
+
+class EmptyFile(ImageProblem):
+    """empty file"""
+
+
+class Truncated(ImageProblem):
+    """truncated: {detail}"""
+
+
+class Damaged(ImageProblem):
+    """damaged: {detail}"""
+
+
+class TooLarge(ImageProblem):
+    """too large: {megapixels:.0f} MP is over the limit of {limit:.0f} MP; raise it with --max-megapixels"""
+
+    skipped = True
+
+
+class Unreadable(ImageProblem):
+    """unreadable: {detail}"""
+
+    transient = True
+
+
+class Vanished(ImageProblem):
+    """vanished: the file was there when it was registered"""
+
+    transient = True
+
+
+class KeepsChanging(ImageProblem):
+    """keeps changing while it is read"""
+
+    transient = True
+
+
+class KillsTheDecoder(ImageProblem):
+    """kills the decoder: two workers died on it ({detail})"""
+
+
+class TakesTooLong(ImageProblem):
+    """takes too long: not decoded within {seconds:.0f} s"""
+
+
+# --- the library ----------------------------------------------------------------------------------
+
+
+class LibraryError(PixfindError):
+    """The library cannot be used: {detail}"""
+
+    exit_code: ClassVar[int] = 3
+
+
+# --- models ---------------------------------------------------------------------------------------
+
+
+class ModelMissing(LibraryError):
+    """
+    The model {name} is not on this machine and could not be fetched: {detail}.
+    It would be kept in {folder}.
+    Connect once and try again, or use --model starter, or --model DIR with a folder that holds the model's files.
+    """
+
+    exit_code = 20
+
+
+class UnknownModel(LibraryError):
+    """
+    {name} is no model: it is neither in the table, nor OWNER/REPO of a hub, nor a folder.
+    `pixfind models` prints the table: {known}.
+    """
+
+    exit_code = 21
+
+
+class ModelFileMissing(LibraryError):
+    """
+    {directory} is not a whole model: {file} is missing.
+    Copy the model again with all its files, or give another one with --model.
+    """
+
+    exit_code = 22
+
+
+class ModelFileWrong(LibraryError):
+    """
+    {path} cannot be used: {detail}.
+    Take the file as the model's author publishes it, or give another model with --model.
+    """
+
+    exit_code = 23
+
+
+class DownloadDamaged(LibraryError):
+    """
+    {file} of {repo} came with other bytes than the hub announced ({detail}); it was thrown away.
+    Run the same command again; if it happens twice, something between here and the hub changes files.
+    """
+
+    exit_code = 24
+
+
+class UnsafeModelFile(LibraryError):
+    """
+    {path} is refused: {detail}. Only ONNX and safetensors are loaded, because they cannot run code.
+    Give an ONNX export of the model with --model.
+    """
+
+    exit_code = 25
+
+
+class DeviceMissing(LibraryError):
+    """
+    The device {device} was asked for, but {detail}.
+    Install what it needs, or leave --device out to use {instead}.
+    """
+
+    exit_code = 26
+
+
+class PrecisionMissing(LibraryError):
+    """
+    The precision {precision} cannot be used: {detail}.
+    Use --precision auto, or `pixfind tune` to see what this machine can do.
+    """
+
+    exit_code = 27
+
+
+class ExtraMissing(LibraryError):
+    """
+    {what} needs the package {package}.
+    Install it with: pip install 'pixfind[{extra}]'
+    """
+
+    exit_code = 28
+
+
+class NotFinite(LibraryError):
+    """
+    The model {name} in {precision} gave an embedding that is not a number (rows {rows} of the batch).
+    Use --precision fp32; if it happens there too, the model's files are damaged.
+    """
+
+    exit_code = 29
