@@ -192,3 +192,117 @@ class NotFinite(LibraryError):
     """
 
     exit_code = 29
+
+
+class NoLibrary(LibraryError):
+    """
+    There is no library in {path}.
+    Make one with: pixfind --library {path} index FOLDER
+    """
+
+    exit_code = 3
+
+
+class LibraryLocked(LibraryError):
+    """
+    {path} is in use by `pixfind {verb}` (process {pid} on {host}, since {since}).
+    Wait for it, watch it with `pixfind status --watch`, or end it with `pixfind stop`.
+    """
+
+    exit_code = 4
+
+
+class WorkerFilesBusy(LibraryError):
+    """
+    {path} is being written by another process that calls itself worker {worker}.
+    Wait until it has ended, or give this one another number.
+    """
+
+    exit_code = 5
+
+
+class DiskFull(LibraryError):
+    """
+    No room to write {path} ({detail}). All that was saved before is kept.
+    Make room, then run the same command again: it goes on where it stood.
+    """
+
+    exit_code = 6
+
+
+class LibraryDamaged(LibraryError):
+    """
+    {path} is damaged: {detail}.
+    Find out how much with `pixfind verify`; mend what can be derived with `pixfind verify --repair`.
+    """
+
+    exit_code = 7
+
+
+class MergeRefused(LibraryError):
+    """
+    Row {row} of {path} does not fit: {detail}. Nothing was merged from there on.
+    `pixfind verify --repair` sets the images concerned to pending; the next `pixfind embed` embeds them again.
+    """
+
+    exit_code = 8
+
+
+class NewerLibrary(LibraryError):
+    """
+    {path} was written by a newer pixfind (format {found}; this one knows {known}).
+    Upgrade pixfind.
+    """
+
+    exit_code = 9
+
+
+class OtherModel(LibraryError):
+    """
+    This library was embedded with {library_model}; {asked_model} makes other embeddings, and the two never mix.
+    Leave out --model, or make another library: pixfind --library DIR index --model {asked_model} FOLDER
+    """
+
+    exit_code = 10
+
+
+class NoSuchFolder(LibraryError):
+    """
+    {path} is not a folder that can be read: {detail}.
+    """
+
+    exit_code = 11
+
+
+class WorkersKeepDying(LibraryError):
+    """
+    Worker {worker} ended {times} times without embedding anything: {detail}.
+    Its log says more: {log}
+    """
+
+    exit_code = 12
+
+
+class NothingRunning(LibraryError):
+    """
+    No `pixfind embed` is running on {path}.
+    """
+
+    exit_code = 13
+
+
+class NotEmbedded(LibraryError):
+    """
+    Nothing in {path} is embedded yet.
+    Begin with: pixfind --library {path} index FOLDER
+    """
+
+    exit_code = 14
+
+
+class BadValue(LibraryError):
+    """
+    {name} cannot be {value!r}: {detail}.
+    """
+
+    exit_code = 2

@@ -1,0 +1,273 @@
+"""
+The catalogue: what the library knows about files, in SQLite.
+
+Owns the connection, the migrations and every statement about images and roots; the SQL itself lies in `sql/`.
+Must not know what an embedding is or how a picture is decoded. Only the coordinator writes; `library.adopt` decides what.
+"""
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from pixfind import errors, sql
+from pixfind.types import Fingerprint, Outcome
+from pixfind.worker_files import Row
+
+#: value, and why
+_PRAGMAS = {
+    "journal_mode": "WAL",  # readers (status, search, sqlite3) never wait for the writer
+    "synchronous": "FULL",  # a commit that was reported survives a power cut
+    "busy_timeout": 30_000,  # ms; a checkpoint may hold the file for a moment
+    "foreign_keys": "ON",
+    "cache_size": -32_000,  # KiB
+    "temp_store": "FILE",  # a scan of millions of paths must not live in memory
+}
+
+_ROWS_AT_ONCE = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A folder that the user asked us to know."""
+
+    id: int
+    path: str
+    device: int
+    exclude: str
+    offline: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An image that waits for its embedding."""
+
+    image_id: int
+    path: str
+    size: int
+    mtime_ns: int
+    twins: bool
+    """another file has the same size, so this may be a duplicate"""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """An image that ended without an embedding of its own."""
+
+    image_id: int
+    outcome: Outcome
+    reason: str
+    transient: bool = False
+
+
+class Catalogue:
+    """`metadata.db` of one library."""
+
+    def __init__(self, path: Path, *, write: bool = False) -> None:
+        self.path = path
+        self.write = write
+        with self._telling():
+            self.connection = self._connect()
+            try:
+                self._migrate()
+            except BaseException:
+                self.connection.close()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.connection.close()
+
+    # --- statements -------------------------------------------------------------------------------
+
+    def rows(self, name: str, file: str = "images.sql", **parameters: Any) -> Iterator[tuple[Any, ...]]:
+        """Run the named query and yield its rows."""
+        with self._telling():
+            yield from self.connection.execute(sql.queries(file)[name], parameters)
+
+    def value(self, name: str, file: str = "images.sql", **parameters: Any) -> Any:
+        """Return the first column of the first row of the named query, None without a row."""
+        row = next(self.rows(name, file, **parameters), None)
+        return None if row is None else row[0]
+
+    def run(self, name: str, file: str = "images.sql", **parameters: Any) -> int:
+        """Run the named statement and return how many rows it changed."""
+        with self._telling():
+            return self.connection.execute(sql.queries(file)[name], parameters).rowcount
+
+    def run_many(self, name: str, parameters: Iterable[Mapping[str, Any]], file: str = "images.sql") -> None:
+        with self._telling():
+            self.connection.executemany(sql.queries(file)[name], parameters)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All that the block writes becomes durable together, or nothing of it."""
+        with self._telling():
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self.connection.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    self.connection.execute("ROLLBACK")
+                raise
+
+    # --- settings and runs ------------------------------------------------------------------------
+
+    def setting(self, key: str) -> str | None:
+        value: str | None = self.value("get_setting", "library.sql", key=key)
+        return value
+
+    def set_setting(self, key: str, value: str) -> None:
+        self.run("set_setting", "library.sql", key=key, value=value)
+
+    def start_run(self, verb: str, host: str) -> int:
+        parameters = {"verb": verb, "pid": os.getpid(), "host": host, "started_at": time.time()}
+        with self._telling():
+            run_id = self.connection.execute(sql.queries("library.sql")["start_run"], parameters).lastrowid
+        assert run_id is not None
+        return run_id
+
+    def end_run(self, run_id: int, report: str | None) -> None:
+        self.run("end_run", "library.sql", id=run_id, ended_at=time.time(), report=report)
+
+    # --- what there is ----------------------------------------------------------------------------
+
+    def roots(self) -> list[Root]:
+        return [Root(*row) for row in self.rows("roots", "scan.sql")]
+
+    def ledger(self) -> dict[str, int]:
+        """
+        Count the images: seen = embedded + duplicate + failed + skipped + pending.
+
+        `gone` is counted apart; `offline` is the part of seen whose root is offline.
+        """
+        counts = dict.fromkeys(("seen", "embedded", "pending", "failed", "duplicate", "skipped", "gone", "offline"), 0)
+        offline = {root.id for root in self.roots() if root.offline}
+        for outcome, gone, root_id, count in self.rows("ledger"):
+            if gone:
+                counts["gone"] += count
+                continue
+            counts["seen"] += count
+            counts[outcome or "pending"] += count
+            if root_id in offline:
+                counts["offline"] += count
+        return counts
+
+    def pending(self, *, part: int = 0, parts: int = 1, after: int = 0, limit: int = 1000) -> list[Pending]:
+        """Return up to `limit` images with `id % parts == part` that wait, in the order of their ids, from `after` on."""
+        rows = self.rows("pending", part=part, parts=parts, after=after, limit=limit)
+        return [Pending(image_id, path, size, mtime, bool(twins)) for image_id, path, size, mtime, twins in rows]
+
+    def count_pending(self, *, part: int = 0, parts: int = 1) -> int:
+        """Count the images of online roots that wait."""
+        return int(self.value("count_pending", part=part, parts=parts))
+
+    def failures(self, limit: int = 100) -> list[tuple[str, str, str]]:
+        """Return (path, reason, outcome) of images that ended without an embedding."""
+        return [(path, reason, outcome) for path, reason, outcome in self.rows("failures", limit=limit)]
+
+    # --- outcomes (inside a transaction of the caller) --------------------------------------------
+
+    def rows_looked_at(self, worker: int) -> int:
+        row = self.connection.execute("SELECT rows FROM worker_files WHERE worker = ?", (worker,)).fetchone()
+        return row[0] if row else 0
+
+    def set_rows_looked_at(self, worker: int, rows: int) -> None:
+        self.connection.execute("INSERT OR REPLACE INTO worker_files (worker, rows) VALUES (?, ?)", (worker, rows))
+
+    def adopt_row(self, row: Row, embedding_index: int) -> Outcome | None:
+        """
+        Give `embedding_index` to the image of `row`.
+
+        Returns EMBEDDED when it took it, DUPLICATE when an image with the same bytes has a row already, and None when the
+        image does not wait for this row (adopted before, changed since, not known).
+        """
+        print_: Fingerprint = row.fingerprint
+        facts = row.facts
+        if self.value("embedding_of_hash", hash=print_.hash) is not None:
+            taken = self.run("adopt_duplicate", image_id=row.image_id, hash=print_.hash)
+            return Outcome.DUPLICATE if taken else None
+        taken = self.run(
+            "adopt",
+            image_id=row.image_id,
+            outcome=Outcome.EMBEDDED,
+            embedding_index=embedding_index,
+            size=print_.size,
+            mtime_ns=print_.mtime_ns,
+            hash=print_.hash,
+            width=facts.width,
+            height=facts.height,
+            taken_at=facts.taken_at,
+            camera=facts.camera,
+            latitude=facts.latitude,
+            longitude=facts.longitude,
+        )
+        return Outcome.EMBEDDED if taken else None
+
+    def settle(self, settled: Iterable[Settled]) -> None:
+        """Record images that ended without an embedding."""
+        self.run_many(
+            "settle",
+            (
+                {"image_id": s.image_id, "outcome": s.outcome, "reason": s.reason, "transient": s.transient}
+                for s in settled
+            ),
+        )
+
+    # --- the file ---------------------------------------------------------------------------------
+
+    def _connect(self) -> sqlite3.Connection:
+        if not self.write and not self.path.exists():
+            raise errors.NoLibrary(path=self.path.parent)
+        # autocommit: transactions are opened by name, in `transaction`, and nowhere else
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        # File names are bytes; those that are not UTF-8 come back as the same str that the os module gives.
+        connection.text_factory = os.fsdecode
+        for pragma, value in _PRAGMAS.items():
+            connection.execute(f"PRAGMA {pragma} = {value}")
+        if not self.write:
+            connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    def _migrate(self) -> None:
+        version = self.connection.execute("PRAGMA user_version").fetchone()[0]
+        known = len(sql.migrations())
+        if version > known:
+            raise errors.NewerLibrary(path=self.path, found=version, known=known)
+        if version < known:
+            if not self.write:
+                self.connection.execute("PRAGMA query_only = OFF")
+            for number, migration in enumerate(sql.migrations()[version:], version + 1):
+                self.connection.executescript(f"BEGIN IMMEDIATE;\n{migration}\nPRAGMA user_version = {number};\nCOMMIT;")
+            if not self.write:
+                self.connection.execute("PRAGMA query_only = ON")
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Tell a full disk and a damaged file as what they are."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            # A file size limit shows as a failed write, a full disk by its own name.
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL or error.sqlite_errorname == "SQLITE_IOERR_WRITE":
+                raise errors.DiskFull(path=self.path, detail=str(error)) from error
+            raise
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                raise errors.LibraryDamaged(path=self.path, detail=str(error)) from error
+            raise
+
+
+def path_parameter(path: str | os.PathLike[str]) -> bytes:
+    """Return a path as it is bound to a statement: the file system's own bytes."""
+    return os.fsencode(path)

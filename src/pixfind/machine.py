@@ -1,0 +1,124 @@
+"""
+The machine: cores, memory, processor time.
+
+The only module that knows psutil. A number that cannot be found out is None, never a guess.
+"""
+
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import psutil
+
+from pixfind.types import Choice
+
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def cores() -> Choice[float]:
+    """Return how many cores this process may use: affinity and cgroup quota included."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _cgroup_cores()
+    if quota is not None and quota < allowed:
+        return Choice(quota, f"the cgroup's quota is {quota:g} of {allowed} cores")
+    total = os.cpu_count() or allowed
+    if allowed < total:
+        return Choice(float(allowed), f"this process may use {allowed} of {total} cores")
+    return Choice(float(allowed), f"the machine has {allowed} cores")
+
+
+def memory() -> Choice[int]:
+    """Return how many bytes this process may use: what is available now, within the cgroup's limit."""
+    available = int(psutil.virtual_memory().available)
+    limit = _cgroup_memory()
+    if limit is not None and limit < available:
+        return Choice(limit, f"the cgroup leaves {limit / 2**30:.1f} GiB")
+    return Choice(available, f"{available / 2**30:.1f} GiB are available")
+
+
+def processor_seconds(pids: Iterable[int]) -> float:
+    """Return the processor time, user and system, that the processes have used; those that ended count nothing."""
+    total = 0.0
+    for pid in pids:
+        try:
+            times = psutil.Process(pid).cpu_times()
+        except psutil.Error:
+            continue
+        total += times.user + times.system
+    return total
+
+
+def resident_bytes(pid: int) -> int | None:
+    """Return the resident memory of a process, None when it ended."""
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:
+        return None
+
+
+def started_at(pid: int) -> float | None:
+    """Return when a process began, in seconds since 1970; None when there is no such process."""
+    try:
+        return float(psutil.Process(pid).create_time())
+    except psutil.Error:
+        return None
+
+
+def be_nice(level: int) -> None:
+    """Lower this process's priority, so that the owner's programs go first."""
+    if level and hasattr(os, "nice"):
+        os.nice(level)
+
+
+class Pacer:
+    """
+    Holds this process to an allowance of processor time by waiting between pieces of work.
+
+    A token bucket: time that was not used is kept for one second at most, so a share is not saved up and then spent at once.
+    """
+
+    def __init__(self, allowance: float) -> None:
+        self.allowance = allowance
+        """cores; inf: no limit"""
+        self.waited = 0.0
+        """seconds spent waiting"""
+        self._wall = time.monotonic()
+        self._used = time.process_time()
+        self._credit = allowance
+
+    def pause(self) -> None:
+        """Wait until what was used is within the allowance."""
+        self._account()
+        if self._credit < 0:
+            seconds = min(-self._credit / self.allowance, 2.0)
+            time.sleep(seconds)
+            self.waited += seconds
+            self._account()
+
+    def _account(self) -> None:
+        wall, used = time.monotonic(), time.process_time()
+        earned = (wall - self._wall) * self.allowance
+        self._credit = min(self._credit + earned - (used - self._used), self.allowance)
+        self._wall, self._used = wall, used
+
+
+def _cgroup_cores() -> float | None:
+    text = _read(_CGROUP / "cpu.max")
+    if text:
+        quota, _, period = text.partition(" ")
+        return None if quota == "max" else int(quota) / int(period)
+    quota, period = _read(_CGROUP / "cpu/cpu.cfs_quota_us"), _read(_CGROUP / "cpu/cpu.cfs_period_us")
+    return int(quota) / int(period) if quota and period and int(quota) > 0 else None
+
+
+def _cgroup_memory() -> int | None:
+    limit, used = _read(_CGROUP / "memory.max"), _read(_CGROUP / "memory.current")
+    return int(limit) - int(used) if limit.isdecimal() and used.isdecimal() else None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""

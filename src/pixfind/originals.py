@@ -1,0 +1,50 @@
+"""
+The user's files: read once, never written.
+
+Owns reading and hashing; every `OSError` on a user's file becomes an `ImageProblem` here.
+Must not know what the bytes mean: `decode` does.
+"""
+
+import hashlib
+import os
+from dataclasses import dataclass
+
+from pixfind import errors
+from pixfind.types import HASH_BYTES, Fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """One file as it was read."""
+
+    data: bytes
+    fingerprint: Fingerprint
+
+
+def content_hash(data: bytes) -> bytes:
+    """Return the BLAKE2b hash of the whole content: two files with the same one have the same bytes."""
+    return hashlib.blake2b(data, digest_size=HASH_BYTES, usedforsecurity=False).digest()
+
+
+def read(path: str) -> Original:
+    """
+    Read a file and take its fingerprint.
+
+    Raises EmptyFile, Vanished, Unreadable, and KeepsChanging when size or time moved while it was read.
+    """
+    try:
+        # O_NONBLOCK: a pipe with the name of a picture must not wait for a writer.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with os.fdopen(descriptor, "rb") as file:
+            before = os.fstat(descriptor)
+            data = file.read()
+            after = os.fstat(descriptor)
+    except FileNotFoundError as error:
+        raise errors.Vanished from error
+    except OSError as error:
+        raise errors.Unreadable(detail=error.strerror or str(error)) from error
+    if not data:
+        raise errors.EmptyFile
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or after.st_size != len(data):
+        raise errors.KeepsChanging
+    return Original(data, Fingerprint(after.st_size, after.st_mtime_ns, content_hash(data)))

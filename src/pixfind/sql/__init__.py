@@ -1,0 +1,26 @@
+"""
+The SQL of the catalogue, as files.
+
+`queries(file)` reads named queries: a line `-- name: pending_images` starts one. `migrations()` are applied in the order of their
+numbers; `schema.sql` is what they add up to, for reading (a test holds that).
+"""
+
+import re
+from functools import cache
+from importlib import resources
+
+
+@cache
+def queries(file: str) -> dict[str, str]:
+    """Return name -> SQL of `file` ("images.sql")."""
+    text = resources.files(__name__).joinpath(file).read_text(encoding="utf-8")
+    parts = re.split(r"^-- name: *(\w+) *$", text, flags=re.MULTILINE)
+    return {name: body.strip() for name, body in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+@cache
+def migrations() -> tuple[str, ...]:
+    """Return the SQL of all migrations, oldest first."""
+    folder = resources.files(__name__).joinpath("migrations")
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return tuple(folder.joinpath(name).read_text(encoding="utf-8") for name in names)

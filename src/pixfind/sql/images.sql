@@ -1,0 +1,90 @@
+-- name: ledger
+-- One row per outcome (NULL: pending) and root, gone or not; read from one index.
+SELECT outcome, gone, root_id, count(*) FROM images GROUP BY outcome, gone, root_id;
+
+-- name: failures
+SELECT path, reason, outcome FROM images
+WHERE outcome IN ('failed', 'skipped') AND gone = 0 ORDER BY id LIMIT :limit;
+
+-- name: failures_by_reason
+-- Reasons are "kind: detail"; counted by kind.
+SELECT CASE WHEN instr(reason, ':') THEN substr(reason, 1, instr(reason, ':') - 1) ELSE reason END AS kind, count(*)
+FROM images WHERE outcome IN ('failed', 'skipped') AND gone = 0 GROUP BY kind ORDER BY count(*) DESC;
+
+-- name: pending
+-- What is left to do is a query, never a saved cursor. `twins` tells that another file has the same size, so that only
+-- such an image need be looked up by its hash before it is embedded.
+SELECT id, path, size, mtime_ns,
+       EXISTS (SELECT 1 FROM images AS twin WHERE twin.size = images.size AND twin.id <> images.id) AS twins
+FROM images
+WHERE outcome IS NULL AND gone = 0 AND id > :after AND id % :parts = :part
+  AND root_id IN (SELECT id FROM roots WHERE offline IS NULL)
+ORDER BY id LIMIT :limit;
+
+-- name: count_pending
+SELECT count(*) FROM images
+WHERE outcome IS NULL AND gone = 0 AND id % :parts = :part AND root_id IN (SELECT id FROM roots WHERE offline IS NULL);
+
+-- name: sample_pending
+SELECT path FROM images
+WHERE outcome IS NULL AND gone = 0 AND root_id IN (SELECT id FROM roots WHERE offline IS NULL)
+ORDER BY id LIMIT :limit;
+
+-- name: retry_transient
+UPDATE images SET outcome = NULL, reason = NULL, transient = 0 WHERE outcome = 'failed' AND transient = 1;
+
+-- name: retry_failed
+UPDATE images SET outcome = NULL, reason = NULL, transient = 0 WHERE outcome IN ('failed', 'skipped') AND gone = 0;
+
+-- name: embedding_of_hash
+SELECT embedding_index FROM images WHERE hash = :hash AND embedding_index IS NOT NULL LIMIT 1;
+
+-- name: adopt
+-- Only a pending image with the very bytes that were embedded takes the row: so adopting twice changes nothing.
+UPDATE images
+SET outcome = :outcome, reason = NULL, transient = 0, embedding_index = :embedding_index, hash = :hash,
+    width = :width, height = :height, taken_at = :taken_at, camera = :camera, latitude = :latitude, longitude = :longitude
+WHERE id = :image_id AND outcome IS NULL AND size = :size AND mtime_ns = :mtime_ns;
+
+-- name: adopt_duplicate
+UPDATE images
+SET outcome = 'duplicate', reason = NULL, transient = 0, hash = :hash, embedding_index = twin.embedding_index,
+    width = twin.width, height = twin.height, taken_at = twin.taken_at, camera = twin.camera,
+    latitude = twin.latitude, longitude = twin.longitude
+FROM (SELECT * FROM images WHERE hash = :hash AND embedding_index IS NOT NULL LIMIT 1) AS twin
+WHERE images.id = :image_id AND images.outcome IS NULL;
+
+-- name: settle
+UPDATE images SET outcome = :outcome, reason = :reason, transient = :transient WHERE id = :image_id AND outcome IS NULL;
+
+-- name: changed_on_disk
+-- The bytes are others than before: whatever was known of them is void.
+UPDATE images
+SET size = :size, mtime_ns = :mtime_ns, hash = NULL, outcome = NULL, reason = NULL, transient = 0, embedding_index = NULL,
+    gone = 0, width = 0, height = 0, taken_at = NULL, camera = '', latitude = NULL, longitude = NULL
+WHERE id = :image_id;
+
+-- name: make_pending
+UPDATE images SET outcome = NULL, reason = NULL, transient = 0, embedding_index = NULL WHERE embedding_index = :embedding_index;
+
+-- name: make_pending_from
+UPDATE images SET outcome = NULL, reason = NULL, transient = 0, embedding_index = NULL WHERE embedding_index >= :embedding_index;
+
+-- name: live_rows
+-- Rows of the embeddings that some image which is still there points to.
+SELECT DISTINCT embedding_index FROM images WHERE embedding_index IS NOT NULL AND gone = 0;
+
+-- name: embedded_rows
+SELECT id, embedding_index, outcome, size, mtime_ns, hash FROM images
+WHERE embedding_index >= :start AND embedding_index < :stop ORDER BY embedding_index;
+
+-- name: image
+SELECT id, path, root_id, size, mtime_ns, outcome, reason, embedding_index, gone, width, height, taken_at, camera,
+       latitude, longitude
+FROM images WHERE id = :id;
+
+-- name: image_by_path
+SELECT id, embedding_index FROM images WHERE path = CAST(:path AS TEXT);
+
+-- name: count_images
+SELECT count(*) FROM images;

@@ -1,0 +1,17 @@
+-- name: get_setting
+SELECT value FROM library WHERE key = :key;
+
+-- name: set_setting
+INSERT INTO library (key, value) VALUES (:key, :value) ON CONFLICT (key) DO UPDATE SET value = excluded.value;
+
+-- name: start_run
+INSERT INTO runs (verb, pid, host, started_at) VALUES (:verb, :pid, :host, :started_at);
+
+-- name: end_run
+UPDATE runs SET ended_at = :ended_at, report = :report WHERE id = :id;
+
+-- name: last_run
+SELECT verb, pid, host, started_at, ended_at, report FROM runs ORDER BY id DESC LIMIT 1;
+
+-- name: last_report
+SELECT report FROM runs WHERE verb = :verb AND report IS NOT NULL ORDER BY id DESC LIMIT 1;

@@ -1,0 +1,67 @@
+-- name: begin_scan
+CREATE TEMP TABLE IF NOT EXISTS seen (path TEXT PRIMARY KEY) WITHOUT ROWID;
+
+-- name: forget_seen
+DELETE FROM temp.seen;
+
+-- name: begin_batch
+CREATE TEMP TABLE IF NOT EXISTS arrivals (path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER) WITHOUT ROWID;
+
+-- name: forget_arrivals
+DELETE FROM temp.arrivals;
+
+-- name: arrive
+INSERT OR REPLACE INTO temp.arrivals (path, size, mtime_ns) VALUES (CAST(:path AS TEXT), :size, :mtime_ns);
+
+-- name: remember_seen
+INSERT OR IGNORE INTO temp.seen SELECT path FROM temp.arrivals;
+
+-- name: known_arrivals
+-- Arrivals whose row says anything else than the file now does.
+SELECT images.id, arrivals.path, arrivals.size, arrivals.mtime_ns,
+       images.size <> arrivals.size OR images.mtime_ns <> arrivals.mtime_ns AS changed, images.gone, images.outcome, images.reason
+FROM temp.arrivals CROSS JOIN images ON images.path = arrivals.path
+WHERE images.size <> arrivals.size OR images.mtime_ns <> arrivals.mtime_ns OR images.gone = 1 OR images.root_id <> :root_id
+   OR (images.outcome = 'skipped' AND images.reason LIKE 'excluded%');
+
+-- name: new_arrivals
+SELECT path, size, mtime_ns FROM temp.arrivals WHERE NOT EXISTS (SELECT 1 FROM images WHERE images.path = arrivals.path);
+
+-- name: movable
+-- Images that a new file of this size and time might be, under a new name.
+SELECT id, path, hash FROM images WHERE size = :size AND mtime_ns = :mtime_ns LIMIT 50;
+
+-- name: insert_image
+INSERT INTO images (root_id, path, size, mtime_ns) VALUES (:root_id, CAST(:path AS TEXT), :size, :mtime_ns);
+
+-- name: move_image
+UPDATE images SET path = CAST(:path AS TEXT), root_id = :root_id, gone = 0 WHERE id = :image_id;
+
+-- name: returned
+UPDATE images SET gone = 0, root_id = :root_id,
+    outcome = CASE WHEN outcome = 'skipped' AND reason LIKE 'excluded%' THEN NULL ELSE outcome END
+WHERE id = :image_id;
+
+-- name: unseen
+SELECT id, path FROM images
+WHERE root_id = :root_id AND gone = 0 AND path >= CAST(:first AS TEXT) AND path < CAST(:last AS TEXT)
+  AND NOT EXISTS (SELECT 1 FROM temp.seen WHERE seen.path = images.path)
+  AND NOT (outcome IS NOT NULL AND outcome = 'skipped' AND reason LIKE 'excluded%');
+
+-- name: mark_gone
+UPDATE images SET gone = 1 WHERE id = :image_id;
+
+-- name: exclude_image
+UPDATE images SET outcome = 'skipped', reason = :reason, transient = 0, embedding_index = NULL WHERE id = :image_id;
+
+-- name: roots
+SELECT id, path, device, exclude, offline FROM roots ORDER BY id;
+
+-- name: add_root
+INSERT INTO roots (path, device, exclude, added_at) VALUES (CAST(:path AS TEXT), :device, :exclude, :added_at);
+
+-- name: set_root
+UPDATE roots SET device = :device, exclude = :exclude, offline = :offline WHERE id = :id;
+
+-- name: sample_of_root
+SELECT path, size, mtime_ns FROM images WHERE root_id = :root_id AND gone = 0 ORDER BY id LIMIT :limit;

@@ -1,0 +1,67 @@
+-- The catalogue's first schema: what the library knows about files, and nothing about pixels.
+
+CREATE TABLE library (
+    key   TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE roots (
+    id       INTEGER PRIMARY KEY,
+    path     TEXT NOT NULL UNIQUE,
+    device   INTEGER NOT NULL,            -- st_dev when last seen online
+    exclude  TEXT NOT NULL DEFAULT '[]',  -- JSON list of globs
+    offline  TEXT,                        -- why the root is offline; NULL while it is online
+    added_at REAL NOT NULL
+);
+
+-- One row per file that we try to decode. An id is never used twice, and never changes.
+CREATE TABLE images (
+    id              INTEGER PRIMARY KEY AUTOINCREMENT,
+    root_id         INTEGER NOT NULL REFERENCES roots (id),
+    path            TEXT NOT NULL UNIQUE, -- absolute; the file system's own bytes, not always UTF-8
+    size            INTEGER NOT NULL,
+    mtime_ns        INTEGER NOT NULL,
+    hash            BLOB,                 -- BLAKE2b-128 of the content, known once it was read
+    outcome         TEXT CHECK (outcome IN ('embedded', 'duplicate', 'failed', 'skipped')),
+    reason          TEXT,
+    transient       INTEGER NOT NULL DEFAULT 0, -- failed for a reason that may pass: tried again by the next run
+    embedding_index INTEGER,              -- row of data/embeddings.npy; NULL until adopted
+    gone            INTEGER NOT NULL DEFAULT 0,
+    width           INTEGER NOT NULL DEFAULT 0, -- pixels, upright; 0 when unknown
+    height          INTEGER NOT NULL DEFAULT 0,
+    taken_at        INTEGER,              -- EXIF, seconds since 1970
+    camera          TEXT NOT NULL DEFAULT '',
+    latitude        REAL,
+    longitude       REAL,
+    CHECK ((embedding_index IS NOT NULL) = (outcome IS NOT NULL AND outcome IN ('embedded', 'duplicate')))
+);
+
+CREATE INDEX images_pending ON images (id) WHERE outcome IS NULL AND gone = 0;
+CREATE INDEX images_outcome ON images (outcome, gone, root_id);
+CREATE INDEX images_embedding_index ON images (embedding_index) WHERE embedding_index IS NOT NULL;
+CREATE INDEX images_hash ON images (hash) WHERE hash IS NOT NULL;
+CREATE INDEX images_size ON images (size, mtime_ns);
+
+-- Rows of worker files that were adopted and may not be merged yet, as runs of consecutive rows.
+CREATE TABLE adopted (
+    embedding_index INTEGER PRIMARY KEY,  -- of the first row
+    worker          INTEGER NOT NULL,
+    first_row       INTEGER NOT NULL,     -- in the worker files
+    rows            INTEGER NOT NULL
+);
+
+-- How many rows of each worker file have been looked at. Only saves time: adopting a row twice changes nothing.
+CREATE TABLE worker_files (
+    worker INTEGER PRIMARY KEY,
+    rows   INTEGER NOT NULL
+);
+
+CREATE TABLE runs (
+    id         INTEGER PRIMARY KEY,
+    verb       TEXT NOT NULL,
+    pid        INTEGER NOT NULL,
+    host       TEXT NOT NULL,
+    started_at REAL NOT NULL,
+    ended_at   REAL,                      -- NULL while it runs, or when it was killed
+    report     TEXT                       -- JSON
+);

@@ -1,0 +1,73 @@
+"""
+The data that passes between modules: frozen, without behaviour that needs a library.
+
+Knows nothing about files, models or SQLite; every other module may import it.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, NamedTuple, TypeVar
+
+from numpy import float16, float32, uint8
+from numpy.typing import NDArray
+
+Pixels = NDArray[uint8]
+"""One decoded picture: [height, width, 3], RGB, upright."""
+
+Embeddings = NDArray[float16] | NDArray[float32]
+"""[n, d] unit-length rows."""
+
+HASH_BYTES = 16
+"""Length of a content hash: BLAKE2b with a 16-byte digest over the whole file."""
+
+
+class Outcome(StrEnum):
+    """How an image ended. An image without an outcome is pending."""
+
+    EMBEDDED = "embedded"
+    """has its own row in the embeddings"""
+    DUPLICATE = "duplicate"
+    """has the same bytes as an embedded image and shares its row"""
+    FAILED = "failed"
+    """could not be decoded; the reason says why"""
+    SKIPPED = "skipped"
+    """left out by a rule; the reason names it"""
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """The identity of a file's bytes."""
+
+    size: int
+    """bytes"""
+    mtime_ns: int
+    """nanoseconds since 1970"""
+    hash: bytes
+    """HASH_BYTES long"""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a picture's header tells, for filters; read once, while embedding."""
+
+    width: int = 0
+    """pixels, upright (after EXIF orientation); 0 when unknown"""
+    height: int = 0
+    taken_at: int | None = None
+    """EXIF DateTimeOriginal as seconds since 1970, read as UTC when the picture names no offset"""
+    camera: str = ""
+    """EXIF make and model, at most 40 characters"""
+    latitude: float | None = None
+    """degrees, north positive"""
+    longitude: float | None = None
+    """degrees, east positive"""
+
+
+T = TypeVar("T")
+
+
+class Choice(NamedTuple, Generic[T]):
+    """An automatic decision and why it was taken; `pixfind plan` prints both."""
+
+    value: T
+    reason: str
