@@ -36,7 +36,7 @@ class Entry:
 
 
 def byte_order(data: bytes) -> str:
-    """ "<" or ">" of a TIFF header, "" when this is none."""
+    """How the numbers of this TIFF header are written, as `struct` has it; "" when it is none."""
     return {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4], "")
 
 
