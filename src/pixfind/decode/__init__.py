@@ -12,7 +12,7 @@ number of threads may decode at once.
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from PIL import Image, ImageFile
 from PIL.BmpImagePlugin import BmpImageFile
@@ -99,7 +99,7 @@ def decode(data: bytes, *, limits: Limits, shortest_side: int | None = None) -> 
 def _decode(data: bytes, limits: Limits, shortest_side: int | None) -> Decoded:
     if not data:
         raise EmptyFile
-    if data.startswith(netpbm.MAGIC):
+    if netpbm.recognises(data):
         return _decode_netpbm(data, limits)
     kind = _kind(data)
     contents = kind.take_apart(data)
@@ -108,15 +108,18 @@ def _decode(data: bytes, limits: Limits, shortest_side: int | None) -> Decoded:
     image = kind.open(io.BytesIO(contents.drawing))
     check_size(image.size, limits.max_pixels)
     width, height = image.size
-    _scale_while_decoding(image, shortest_side)
+    _prepare(image, shortest_side)
     image.load()
-    facts = exif.read(contents.exif or _exif_of(image))
+    known = exif.read(contents.exif or _exif_of(image))
+    orientation = known.orientation if kind.turned_by == "exif" else 1
+    if kind.turned_by == "boxes":
+        orientation = exif.read(_exif_of(image)).orientation
+    if orientation >= _FIRST_SIDEWAYS:
+        width, height = height, width
     upright = to_rgb(image)
-    if facts.orientation != 1 and kind.turns:
-        upright = upright.transpose(_TURNS[facts.orientation])
-        if facts.orientation >= _FIRST_SIDEWAYS:
-            width, height = height, width
-    return Decoded(upright, facts.facts(width, height))
+    if orientation != 1:
+        upright = upright.transpose(_TURNS[orientation])
+    return Decoded(upright, known.facts(width, height))
 
 
 def _decode_netpbm(data: bytes, limits: Limits) -> Decoded:
@@ -126,10 +129,13 @@ def _decode_netpbm(data: bytes, limits: Limits) -> Decoded:
     return Decoded(to_rgb(image), Facts(width, height))
 
 
-def _scale_while_decoding(image: ImageFile.ImageFile, shortest_side: int | None) -> None:
-    if shortest_side is not None and isinstance(image, JpegImageFile):
+def _prepare(image: ImageFile.ImageFile, shortest_side: int | None) -> None:
+    if isinstance(image, JpegImageFile) and shortest_side is not None:
         side = shortest_side * DRAFT_MARGIN
         image.draft(None, (side, side))
+    elif isinstance(image, TiffImageFile) and image.size == getattr(image, "_tile_size", image.size):
+        # Space set aside here spares Pillow's own bomb check, which warns about sizes within our limits.
+        image.im = Image.new(image.mode, image.size).im
 
 
 def _exif_of(image: ImageFile.ImageFile) -> bytes:
@@ -149,40 +155,6 @@ _TURNS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """How one format is read."""
-
-    take_apart: Callable[[bytes], Contents]
-    open: Callable[[io.BytesIO], ImageFile.ImageFile]
-    turns: bool = True
-    """whether the EXIF orientation is ours to apply; HEIF decoders have turned the picture already"""
-
-
-def _kind(data: bytes) -> _Kind:
-    for kind, magics in _MAGIC:
-        if data.startswith(magics):
-            return kind
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return _Kind(containers.webp, WebPImageFile)
-    if data[4:8] == b"ftyp":
-        brands = data[8 : min(64, int.from_bytes(data[:4], "big"))]
-        if b"avif" in brands or b"avis" in brands:
-            return _Kind(Contents, _open_avif)
-        return _Kind(Contents, _open_heif, turns=False)
-    raise NotAnImage
-
-
-_MAGIC: Final = (
-    (_Kind(containers.jpeg, JpegImageFile), (b"\xff\xd8\xff",)),
-    (_Kind(containers.png, PngImageFile), (b"\x89PNG\r\n\x1a\n",)),
-    (_Kind(containers.gif, GifImageFile), (b"GIF87a", b"GIF89a")),
-    (_Kind(tiff, TiffImageFile), (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
-    (_Kind(Contents, BmpImageFile), (b"BM",)),
-    (_Kind(Contents, Jpeg2KImageFile), (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n")),
-)
-
-
 def _open_avif(file: io.BytesIO) -> ImageFile.ImageFile:
     from PIL.AvifImagePlugin import AvifImageFile
 
@@ -194,3 +166,38 @@ def _open_heif(file: io.BytesIO) -> ImageFile.ImageFile:
 
     image: ImageFile.ImageFile = HeifImageFile(file)
     return image
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How one format is read."""
+
+    take_apart: Callable[[bytes], Contents]
+    open: Callable[[io.BytesIO], ImageFile.ImageFile]
+    turned_by: Literal["exif", "boxes", "decoder"] = "exif"
+    """where the orientation stands: in the file's EXIF block, in the container (the decoder passes it on as an EXIF
+    block of its own), or nowhere any more because the decoder has applied it"""
+
+
+def _kind(data: bytes) -> _Kind:
+    for kind, magics in _MAGIC:
+        if data.startswith(magics):
+            return kind
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return _Kind(containers.webp, WebPImageFile)
+    if data[4:8] == b"ftyp":
+        brands = data[8 : min(64, int.from_bytes(data[:4], "big"))]
+        if b"avif" in brands or b"avis" in brands:
+            return _Kind(containers.avif, _open_avif, turned_by="boxes")
+        return _Kind(containers.heif, _open_heif, turned_by="decoder")
+    raise NotAnImage
+
+
+_MAGIC: Final = (
+    (_Kind(containers.jpeg, JpegImageFile), (b"\xff\xd8\xff",)),
+    (_Kind(containers.png, PngImageFile), (b"\x89PNG\r\n\x1a\n",)),
+    (_Kind(containers.gif, GifImageFile), (b"GIF87a", b"GIF89a")),
+    (_Kind(tiff, TiffImageFile), (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
+    (_Kind(containers.bmp, BmpImageFile), (b"BM",)),
+    (_Kind(containers.jpeg2000, Jpeg2KImageFile), (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n")),
+)

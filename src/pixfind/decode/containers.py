@@ -1,5 +1,5 @@
 """
-Containers: the wrapping around the pixels of JPEG, PNG, WebP, GIF, AVIF and HEIF files.
+Containers: the wrapping around the pixels of JPEG, PNG, WebP and GIF files, and of those made of boxes.
 
 Owns the walk over segments, chunks and boxes. It takes the metadata out and hands on only what draws the first frame,
 so a hostile comment, profile, thumbnail or second frame never reaches a decoder, and a missing end is seen here where
@@ -8,13 +8,14 @@ a decoder would be lenient. Must not know Pillow. Next: `decode` opens what is l
 
 # ruff: noqa: PLR2004 - byte layouts are made of numbers
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from pixfind.decode.problems import cut
-from pixfind.errors import Damaged
+from pixfind.errors import Damaged, NotAnImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Contents:
     size: tuple[int, int] | None = None
     """width and height, where the walk meets them before the decoder does"""
 
+
+_UNWRITTEN: Final = bytes(4096)
 
 _JPEG_START_OF_SCAN: Final = 0xDA
 _JPEG_ADOBE: Final = 0xEE
@@ -88,7 +91,7 @@ def _jpeg_scans(data: bytes, start: int, *, single: bool) -> bytes:
     end = data.find(_JPEG_END, start)
     if end < 0:
         # What a copy that stopped leaves where the space was set aside first: zeros, which decode to noise.
-        if data.endswith(bytes(16)):
+        if data.endswith(bytes(8)):
             raise cut("its end is filled with zeros")
         return data[start:]
     return data[start:end] + _JPEG_READ_AHEAD if single else data[start:]
@@ -127,6 +130,9 @@ def webp(data: bytes) -> Contents:
     if length + 8 > len(data):
         raise cut(f"{len(data)} bytes of {length + 8}")
     chunks = {kind: data[start:end] for kind, start, end in _webp_chunks(data[: length + 8])}
+    # Blocks of zeros are what a stopped copy leaves; the coders of this format never write that many.
+    if any(chunks.get(kind, b"").endswith(_UNWRITTEN) for kind in (b"VP8 ", b"VP8L")):
+        raise cut("its end is filled with zeros")
     return Contents(data, chunks.get(b"EXIF", b""), chunks.get(b"ICCP", b""), _webp_size(chunks))
 
 
@@ -156,7 +162,8 @@ def gif(data: bytes) -> Contents:
         raise cut()
     place = 13 + _gif_colours(data[10])
     width, height = struct.unpack_from("<HH", data, 6)
-    kept = [data[:place]]
+    kept: list[bytes] = []
+    head = data[:place]
     while place < len(data):
         start, block = place, data[place]
         if block == 0x21:
@@ -167,7 +174,9 @@ def gif(data: bytes) -> Contents:
             left, top, across, down = struct.unpack_from("<HHHH", data, start + 1)
             place = _gif_after(data, start + 10 + _gif_colours(data[start + 9]) + 1)
             size = max(width, left + across), max(height, top + down)
-            return Contents(b"".join([*kept, data[start:place], b";"]), size=size)
+            # A frame may stick out of the canvas; the canvas then grows, which Pillow would warn about.
+            head = head[:6] + struct.pack("<HH", *size) + head[10:]
+            return Contents(b"".join([head, *kept, data[start:place], b";"]), size=size)
         elif block == 0x3B:
             raise Damaged(detail="it has no frame")
         else:
@@ -188,3 +197,65 @@ def _gif_after(data: bytes, place: int) -> int:
         if length == 0:
             return place
     raise cut()
+
+
+_BMP_HEADERS: Final = (12, 16, 40, 52, 56, 64, 108, 124)
+
+
+def bmp(data: bytes) -> Contents:
+    """Two letters are a weak sign; the length of the header behind them is a strong one."""
+    if len(data) < 26 or int.from_bytes(data[14:18], "little") not in _BMP_HEADERS:
+        raise NotAnImage
+    return Contents(data)
+
+
+_JP2_CODESTREAM: Final = b"\xff\x4f\xff\x51"
+_JP2_END: Final = b"\xff\xd9"
+
+
+def jpeg2000(data: bytes) -> Contents:
+    """Prove that the code stream has its end marker, whose bytes occur nowhere inside it."""
+    start = data.find(_JP2_CODESTREAM)
+    if start < 0 or data.find(_JP2_END, start) < 0:
+        raise cut()
+    return Contents(data)
+
+
+def heif(data: bytes) -> Contents:
+    """Prove that every box is whole."""
+    for _ in _boxes(data):
+        pass
+    return Contents(data)
+
+
+_TIFF_IN_BOXES: Final = re.compile(rb"(?:\0\0\0\0|Exif\0\0)(II\*\0|MM\0\*)")
+
+
+def avif(data: bytes) -> Contents:
+    """
+    Hide the EXIF block from the decoder, which would raise on a broken one.
+
+    What it tells about turning the picture is void in this format: the boxes do.
+    """
+    drawing = data
+    for kind, start, end in _boxes(data):
+        if kind == b"meta":
+            drawing = data[:start] + data[start:end].replace(b"Exif", b"skip") + data[end:]
+    found = _TIFF_IN_BOXES.search(data)
+    return Contents(drawing, data[found.start(1) :] if found else b"")
+
+
+def _boxes(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, start and end of each outermost box."""
+    start = 0
+    while start + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, start)
+        if length == 1 and start + 16 <= len(data):
+            (length,) = struct.unpack_from(">Q", data, start + 8)
+        end = start + length if length else len(data)
+        if end > len(data):
+            raise cut(f"{len(data)} bytes of {end}")
+        yield kind, start, end
+        start = max(end, start + 8)
+    if start < len(data):
+        raise cut()

@@ -50,11 +50,25 @@ def read(data: bytes, offset: int, order: str) -> dict[int, Entry]:
     return {entry.tag: entry for entry in _entries(data, offset, order)}
 
 
+def is_cut(data: bytes, offset: int, order: str) -> bool:
+    """Whether the data ends before the directory's list of tags does."""
+    return offset < HEADER_BYTES or offset + 2 > len(data) or offset + 2 + 12 * _count(data, offset, order) > len(data)
+
+
+def announced(data: bytes, offset: int, order: str) -> set[int]:
+    """The tags that a whole directory lists, with or without a value that can be read."""
+    places = range(offset + 2, offset + 2 + 12 * _count(data, offset, order), 12)
+    return {struct.unpack_from(order + "H", data, place)[0] for place in places}
+
+
+def _count(data: bytes, offset: int, order: str) -> int:
+    return min(int(struct.unpack_from(order + "H", data, offset)[0]), _MOST_ENTRIES)
+
+
 def _entries(data: bytes, offset: int, order: str) -> Iterator[Entry]:
     if offset < HEADER_BYTES or offset + 2 > len(data):
         return
-    (count,) = struct.unpack_from(order + "H", data, offset)
-    for index in range(min(count, _MOST_ENTRIES)):
+    for index in range(_count(data, offset, order)):
         start = offset + 2 + 12 * index
         if start + 12 > len(data):
             return

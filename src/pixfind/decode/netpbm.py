@@ -19,8 +19,7 @@ from pixfind.decode.problems import check_size, cut
 from pixfind.errors import Damaged
 from pixfind.types import Pixels
 
-MAGIC: Final = (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6", b"P7", b"PF", b"Pf")
-
+_MAGIC: Final = re.compile(rb"P[1-7Ff][\s#]")
 _TOKEN: Final = re.compile(rb"(?:\s|#[^\r\n]*[\r\n])*([^\s#]{1,16})")
 _CHANNELS: Final = {b"P1": 1, b"P2": 1, b"P3": 3, b"P4": 1, b"P5": 1, b"P6": 3, b"PF": 3, b"Pf": 1}
 _DEEPEST: Final = 65535
@@ -44,6 +43,11 @@ class Header:
     def numbers(self) -> int:
         """How many numbers the pixels take."""
         return self.width * self.height * self.channels
+
+
+def recognises(data: bytes) -> bool:
+    """Whether these bytes start like one of the family."""
+    return _MAGIC.match(data) is not None
 
 
 def read(data: bytes, max_pixels: int) -> Pixels:

@@ -6,7 +6,14 @@ Owns the sentence for each way in which a picture can be broken. Must not know a
 
 from pixfind.errors import Damaged, ImageProblem, TooLarge, Truncated
 
-_CUT: tuple[str, ...] = ("truncat", "end of file", "eof", "not enough image data", "buffer is not large enough")
+_CUT: tuple[str, ...] = (
+    "truncat",
+    "end of file",
+    "eof",
+    "not enough image data",
+    "buffer is not large enough",
+    "insufficient",
+)
 _LONGEST = 120
 
 
@@ -18,7 +25,7 @@ def from_decoder(error: Exception) -> ImageProblem:
         return Damaged(detail="it needs more memory than there is")
     text = " ".join(str(error).split())[:_LONGEST] or type(error).__name__
     if isinstance(error, EOFError) or any(sign in text.lower() for sign in _CUT):
-        return cut(text)
+        return cut()
     return Damaged(detail=text)
 
 

@@ -31,9 +31,10 @@ def tiff(data: bytes) -> Contents:
     if not order:
         return Contents(data)
     offset = ifd.first_offset(data, order)
-    if offset + 2 > len(data):
-        raise cut("the data ends before the directory")
     page = ifd.read(data, offset, order)
+    # A tag that is announced and not there lies behind the end; libtiff would complain on standard error.
+    if ifd.is_cut(data, offset, order) or ifd.announced(data, offset, order) & _DRAWING - page.keys():
+        raise cut("the data ends before the directory does")
     _check_whole(page, len(data))
     place = len(data) + len(data) % 2
     directory = ifd.write([entry for tag, entry in page.items() if tag in _DRAWING], order, place)
