@@ -1,0 +1,72 @@
+"""
+Which input and which output of an ONNX graph to use, by name and shape.
+
+Owns the names that exporters give. Must not know the library that runs the graph.
+Taking the wrong output is the classic bug: CLIP's `pooler_output` looks like an embedding and is not projected.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pixfind import errors
+
+Shape = Sequence[int | str | None]
+"""Of a tensor in a graph: a number where it is fixed, a name or None where it is free."""
+
+_IMAGE_INPUTS = ("image", "pixel_values")
+_TOKEN_INPUTS = ("text", "input_ids")
+_MASK_INPUTS = ("attention_mask",)
+_PROJECTED = ("embedding", "embeddings", "image_embeds", "text_embeds", "sentence_embedding")
+# SigLIP has no projection: its pooled output is the embedding.
+_POOLED = ("pooler_output",)
+
+
+def image_input(inputs: Mapping[str, Shape], path: Path, side: int) -> str:
+    """Return the name of the pixel input after checking that it takes [b, 3, side, side]."""
+    name = _one(inputs, _IMAGE_INPUTS, path, "input")
+    for length, expected in zip(inputs[name][1:], (3, side, side), strict=False):
+        if isinstance(length, int) and length != expected:
+            detail = f'its input "{name}" is {_show(inputs[name])}, but the preprocessing makes [b, 3, {side}, {side}]'
+            raise errors.ModelFileWrong(path=path, detail=detail)
+    return name
+
+
+def text_inputs(inputs: Mapping[str, Shape], path: Path) -> tuple[str, str | None]:
+    """Return the names of the token input and, where there is one, of the attention mask."""
+    mask = next((name for name in _MASK_INPUTS if name in inputs), None)
+    rest = {name: shape for name, shape in inputs.items() if name != mask}
+    tokens = _one(rest, _TOKEN_INPUTS, path, "input")
+    if len(rest) > 1:
+        raise errors.ModelFileWrong(path=path, detail=f"it wants more inputs than tokens: {', '.join(inputs)}")
+    return tokens, mask
+
+
+def output(outputs: Mapping[str, Shape], path: Path, *, dimension: int, pooled_is_projected: bool) -> str:
+    """Return the name of the output that holds [b, dimension] embeddings."""
+    names = (*_PROJECTED, *(_POOLED if pooled_is_projected else ()))
+    name = _one(outputs, names, path, "output", refuse=() if pooled_is_projected else _POOLED)
+    shape = outputs[name]
+    # A graph may leave its outputs without shapes; the first run checks those.
+    if shape and not _is_row(shape, dimension):
+        detail = f'its output "{name}" is {_show(shape)}, but the model\'s configuration says [b, {dimension}]'
+        raise errors.ModelFileWrong(path=path, detail=detail)
+    return name
+
+
+def _is_row(shape: Shape, dimension: int) -> bool:
+    _, *rest = shape
+    return len(rest) == 1 and (not isinstance(rest[0], int) or rest[0] == dimension)
+
+
+def _one(ports: Mapping[str, Shape], names: Sequence[str], path: Path, kind: str, refuse: Sequence[str] = ()) -> str:
+    known = next((name for name in names if name in ports), None)
+    if known is not None:
+        return known
+    if len(ports) == 1 and next(iter(ports)) not in refuse:
+        return next(iter(ports))
+    detail = f"none of its {kind}s ({', '.join(ports)}) is one of {', '.join(names)}"
+    raise errors.ModelFileWrong(path=path, detail=detail)
+
+
+def _show(shape: Shape) -> str:
+    return "[" + ", ".join("?" if length is None else str(length) for length in shape) + "]"
