@@ -201,6 +201,8 @@ class GrowingArray:
 
     def _read_count(self) -> int:
         data = os.pread(self._descriptor, self.header_bytes, 0)
+        if len(data) < self.header_bytes:
+            return 0  # Its first write was cut: it holds no promise yet.
         shape, dtype = _parse_header(self.path, data)
         if dtype != self.dtype or shape[1:] != self.row_shape:
             raise errors.LibraryDamaged(

@@ -83,6 +83,12 @@ class KeepsChanging(ImageProblem):
     transient = True
 
 
+class ChangedSince(ImageProblem):
+    """changed since it was registered"""
+
+    transient = True
+
+
 class KillsTheDecoder(ImageProblem):
     """kills the decoder: two workers died on it ({detail})"""
 
@@ -306,3 +312,15 @@ class BadValue(LibraryError):
     """
 
     exit_code = 2
+
+
+# --- search ---------------------------------------------------------------------------------------
+
+
+class IndexFloorMissed(LibraryError):
+    """
+    An index of kind "{kind}" finds only {recall:.4f} of the best ten, under the floor of {floor}; it was not published.
+    Let pixfind choose the kind: pixfind build-index
+    """
+
+    exit_code = 30

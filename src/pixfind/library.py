@@ -12,7 +12,7 @@ import json
 import os
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -49,8 +49,8 @@ class Adopted:
     embedded: list[int] = field(default_factory=list)
     """image ids"""
     duplicates: list[int] = field(default_factory=list)
-    surplus: int = 0
-    """rows that no image waited for: adopted before, or of bytes that have changed since"""
+    surplus: list[int] = field(default_factory=list)
+    """image ids of rows that no image waited for: adopted before, or of bytes that have changed since"""
     damaged: tuple[Path, int] | None = None
     """the first row whose checksum does not hold; it and what follows stays unadopted"""
 
@@ -162,9 +162,10 @@ class Library:
         """Tie the library to a model; raises OtherModel when it is tied to another."""
         known = self.model()
         if known is None:
-            self.catalogue.set_setting(
-                "model", json.dumps({slot: getattr(model, slot) for slot in ModelIdentity.__slots__})
-            )
+            stored = json.dumps(asdict(model))
+            # A copy beside the embeddings, so that they can be understood when the database is lost.
+            disk.publish(self.data / "model.json", stored.encode())
+            self.catalogue.set_setting("model", stored)
         elif (known.hash, known.dimension) != (model.hash, model.dimension):
             ours, theirs = (f"{m.name} (files {m.hash[:12]})" for m in (known, model))
             raise errors.OtherModel(library_model=ours, asked_model=theirs)
@@ -226,6 +227,8 @@ class Library:
         Idempotent: a row whose image is not waiting for exactly these bytes changes nothing.
         """
         adopted = Adopted()
+        if not all(path.exists() for path in worker_files.paths(self.data, worker)):
+            return adopted
         with self.worker_pair(worker) as pair:
             start = self.catalogue.rows_looked_at(worker)
             # A shorter file than we remember is another file: look at all of it.
@@ -242,6 +245,16 @@ class Library:
         for worker in worker_files.workers(self.data):
             adopted += self.adopt(worker)
         return adopted
+
+    def cut_worker_file(self, path: Path, row: int) -> None:
+        """Forget the rows of a worker file from `row` on: their bytes never reached the disk whole."""
+        worker = worker_files.number(path)
+        lock = worker_files.lock(self.data, worker, patience=10)
+        try:
+            with self.worker_pair(worker, write=True) as pair:
+                pair.shorten(row)
+        finally:
+            lock.release()
 
     def _adopt_rows(
         self, worker: int, start: int, table: NDArray[Any], embeddings: NDArray[np.float16]
@@ -263,7 +276,7 @@ class Library:
                 elif outcome is Outcome.DUPLICATE:
                     adopted.duplicates.append(row.image_id)
                 else:
-                    adopted.surplus += 1
+                    adopted.surplus.append(row.image_id)
             self.catalogue.connection.executemany(
                 "INSERT INTO adopted (embedding_index, worker, first_row, rows) VALUES (?, ?, ?, ?)",
                 [(first_index, worker, first_row, rows) for first_index, first_row, rows in runs.runs],

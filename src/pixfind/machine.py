@@ -4,9 +4,10 @@ The machine: cores, memory, processor time.
 The only module that knows psutil. A number that cannot be found out is None, never a guess.
 """
 
+import math
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -89,6 +90,8 @@ class Pacer:
 
     def pause(self) -> None:
         """Wait until what was used is within the allowance."""
+        if math.isinf(self.allowance):
+            return
         self._account()
         if self._credit < 0:
             seconds = min(-self._credit / self.allowance, 2.0)
@@ -101,6 +104,40 @@ class Pacer:
         earned = (wall - self._wall) * self.allowance
         self._credit = min(self._credit + earned - (used - self._used), self.allowance)
         self._wall, self._used = wall, used
+
+
+class Budget:
+    """
+    Divides a budget of processor time among the workers, so that all our processes together keep to it.
+
+    What this process itself uses is taken off first; what a worker leaves unused (it waits for its disk) goes to the others.
+    """
+
+    def __init__(self, cores: float) -> None:
+        self.cores = cores
+        """inf: no limit"""
+        self._seen: dict[int, tuple[float, float]] = {}
+
+    def allowances(self, pids: Mapping[int, int], running: Sequence[int]) -> dict[int, float]:
+        """Return cores per running worker; `pids` maps workers to their processes."""
+        if not running:
+            return {}
+        if math.isinf(self.cores):
+            return dict.fromkeys(running, math.inf)
+        own = self._rate(os.getpid())
+        even = max(self.cores - own, 0.05) / len(running)
+        used = {worker: self._rate(pids[worker]) if worker in pids else even for worker in running}
+        spare = {worker: max(0.0, even - 1.1 * rate) for worker, rate in used.items()}
+        hungry = [worker for worker in running if not spare[worker]]
+        extra = sum(spare.values()) / len(hungry) if hungry else 0.0
+        return {worker: even + (extra if worker in hungry else 0.0) for worker in running}
+
+    def _rate(self, pid: int) -> float:
+        """Return the cores that a process used since it was last looked at."""
+        now, used = time.monotonic(), processor_seconds([pid])
+        before, used_before = self._seen.get(pid, (now, used))
+        self._seen[pid] = (now, used)
+        return max(0.0, used - used_before) / (now - before) if now > before else 0.0
 
 
 def _cgroup_cores() -> float | None:

@@ -243,9 +243,10 @@ def _settle_unseen(library: Library, root: Root, walk: "_Walk", report: ScanRepo
     """Whatever the walk did not see is gone or excluded now, unless it lies where the walk could not look."""
     kept = tuple(os.path.join(path, "") for path in (*walk.problems, *walk.mounts))
     inside = os.path.join(root.path, "")
-    unseen = library.catalogue.rows(
-        "unseen", "scan.sql", root_id=root.id, first=path_parameter(inside), last=path_parameter(inside) + b"\xff"
-    )
+    # Paths below "/a/" sort between "/a/" and "/a0": "0" comes right after "/".
+    first = path_parameter(inside)
+    last = first[:-1] + bytes([first[-1] + 1])
+    unseen = library.catalogue.rows("unseen", "scan.sql", root_id=root.id, first=first, last=last)
     with library.catalogue.transaction():
         for image_id, path in list(unseen):
             if path.startswith(kept) or path in walk.problems:

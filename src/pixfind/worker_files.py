@@ -159,8 +159,12 @@ def paths(data: Path, worker: int) -> tuple[Path, Path]:
 
 def workers(data: Path) -> list[int]:
     """Return the numbers of the workers that left files in `data`."""
-    found = (path.stem.rpartition("_")[2] for path in data.glob("indices_worker_*.npy"))
-    return sorted(int(number) for number in found if number.isdecimal())
+    return sorted(number(path) for path in data.glob("indices_worker_*.npy") if path.stem.rpartition("_")[2].isdecimal())
+
+
+def number(path: Path) -> int:
+    """Return the K of a worker file's name."""
+    return int(path.stem.rpartition("_")[2])
 
 
 def lock(data: Path, worker: int, *, patience: float) -> filelock.BaseFileLock:

@@ -1,0 +1,222 @@
+"""
+The terminal: the only module that knows Rich, and the only one that prints.
+
+Data goes to standard output and nothing else does; talk, tables and progress go to standard error. Where there is no terminal,
+progress is a plain line now and then.
+"""
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console as Rich
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from pixfind.plan import Plan
+from pixfind.progress import RunReport, Snapshot
+from pixfind.scan import ScanReport
+from pixfind.status import Status
+from pixfind.verify import Finding
+
+_PLAIN_SECONDS = 5.0
+
+_OUTCOMES = ("embedded", "duplicate", "failed", "skipped", "pending")
+
+
+class Console:
+    """Standard output for data, standard error for people."""
+
+    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
+        self.quiet = quiet
+        self.verbose = verbose
+        self._rich = Rich(stderr=True, highlight=False, quiet=quiet)
+        self._loud = Rich(stderr=True, highlight=False)
+
+    # --- data -------------------------------------------------------------------------------------
+
+    @staticmethod
+    def data(text: str) -> None:
+        """Write a line to standard output; a file name that is not UTF-8 comes out as the bytes it is."""
+        sys.stdout.buffer.write(os.fsencode(text) + b"\n")
+        sys.stdout.buffer.flush()
+
+    def json(self, values: Any) -> None:
+        self.data(json.dumps(values, indent=2, default=str))
+
+    # --- talk -------------------------------------------------------------------------------------
+
+    def say(self, text: str) -> None:
+        """Tell people something; markup is allowed, so escape what is not ours."""
+        self._rich.print(text, soft_wrap=True)
+
+    def step(self, text: str) -> None:
+        self.say(f"[bold]{text}[/bold]")
+
+    def error(self, text: str) -> None:
+        first, _, rest = text.partition("\n")
+        self._loud.print(f"[bold red]error:[/bold red] {escape(first)}", soft_wrap=True)
+        if rest:
+            self._loud.print(escape(rest), soft_wrap=True)
+
+    def traceback(self) -> None:
+        self._loud.print_exception()
+
+    # --- progress ---------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def bar(self, what: str, unit: str = "") -> Iterator[Callable[[int, int | None], None]]:
+        """Yield a function of (done, total); the bar appears once the work has lasted a second."""
+        if self.quiet or not self._rich.is_terminal:
+            yield _PlainProgress(self, what, unit)
+            return
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=self._rich, transient=True) as shown:
+            task = shown.add_task(what, total=None)
+            yield lambda done, total=None: shown.update(task, completed=done, total=total)
+
+    @contextlib.contextmanager
+    def run(self) -> Iterator[Callable[[Snapshot], None]]:
+        """Yield a function that shows a running embed."""
+        if self.quiet or not self._rich.is_terminal:
+            yield _PlainRun(self)
+            return
+        columns = (
+            SpinnerColumn(),
+            TextColumn("embedding"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+        )
+        with Progress(*columns, console=self._rich, transient=True) as shown:
+            task = shown.add_task("", total=None, rate="starting workers")
+
+            def show(snapshot: Snapshot) -> None:
+                shown.update(task, completed=snapshot.done, total=snapshot.total, rate=_rate(snapshot))
+
+            yield show
+
+    # --- tables -----------------------------------------------------------------------------------
+
+    def plan(self, plan: Plan) -> None:
+        table = Table("what", "value", "why", box=None, pad_edge=False, header_style="bold")
+        for name, value, reason in plan.lines():
+            table.add_row(name.replace("_", " "), f"[cyan]{value}[/cyan]", escape(reason))
+        self._rich.print(table)
+
+    def scan(self, report: ScanReport) -> None:
+        kinds = ("new", "changed", "moved", "returned", "gone", "excluded", "offline", "problems")
+        told = [f"{getattr(report, kind):,} {kind}" for kind in kinds if getattr(report, kind)]
+        self.say(f"{report.seen:,} files seen: {', '.join(told) or 'nothing new'}")
+        for kind in kinds[1:]:
+            names = report.named.get(kind, [])
+            shown = names if self.verbose else names[:3]
+            for name in shown:
+                self.say(f"  {kind}: {escape(name.encode(errors='backslashreplace').decode())}")
+            if len(names) > len(shown):
+                self.say(f"  {kind}: ... and {getattr(report, kind) - len(shown):,} more")
+
+    def report(self, report: RunReport) -> None:
+        rate = f", {report.images / report.seconds:,.1f} images/s" if report.seconds >= 1 else ""
+        ended = "stopped after" if report.stopped else "embedded"
+        self.say(f"{ended} {report.images:,} images in {_seconds(report.seconds)}{rate}")
+        if report.deaths:
+            self.say(f"  {report.deaths} worker(s) died and were replaced; see logs/")
+        if self.verbose:
+            for stage, seconds in report.stages.items():
+                self.say(f"  {stage}: {seconds:.1f} s")
+
+    def status(self, status: Status) -> None:
+        images = status.images
+        self.say(f"[bold]{escape(status.library)}[/bold]  model {status.model or '-'}")
+        ledger = " + ".join(f"{images[name]:,} {name}" for name in _OUTCOMES)
+        self.say(f"{images['seen']:,} images = {ledger}")
+        if images["gone"] or images["offline"]:
+            self.say(f"  {images['gone']:,} gone, {images['offline']:,} on roots that are offline")
+        for root, why in status.offline.items():
+            self.say(f"  offline: {escape(root)} ({escape(why)})")
+        for reason, count in list(status.failures.items())[:10]:
+            self.say(f"  {count:,} {escape(reason)}")
+        recall = f", recall@10 {status.recall:.3f}" if status.recall is not None else ""
+        self.say(f"{status.merged_rows:,} rows merged, {status.index_rows:,} in the index{recall}")
+        self.say(f"{status.bytes / 1e6:,.1f} MB used, {status.free_bytes / 1e9:,.0f} GB free")
+        self._running(status)
+
+    def _running(self, status: Status) -> None:
+        if status.run is None:
+            self.say("nothing is running")
+            return
+        self.say(f"[green]{escape(status.run['verb'])} is running[/green] (process {status.run['pid']})")
+        if status.images_per_second is not None:
+            left = _seconds(status.eta_seconds) if status.eta_seconds is not None else "unknown"
+            self.say(f"  {status.images_per_second:,.1f} images/s, {left} left, held back by: {status.bottleneck or '?'}")
+        for worker in status.workers:
+            rate = f"{worker['images_per_second']:,.1f}/s" if worker["images_per_second"] is not None else "-"
+            ago = f"{time.time() - worker['last_commit']:.0f} s ago" if worker["last_commit"] else "-"
+            self.say(
+                f"  worker {worker['worker']}: process {worker['pid']}, {worker['images']:,} images, {rate}, "
+                f"{worker['bottleneck'] or '?'}, last commit {ago}"
+            )
+
+    def findings(self, findings: Sequence[Finding]) -> None:
+        for finding in findings:
+            self.say(f"[red]{escape(finding.where)}[/red]: {escape(finding.what)}")
+            self.say(f"  --repair: {escape(finding.repair)}")
+
+    def wrote(self, path: Path) -> None:
+        self.say(f"wrote {escape(str(path))}")
+
+
+class _PlainProgress:
+    """Progress where there is no terminal: a line every few seconds."""
+
+    def __init__(self, console: Console, what: str, unit: str) -> None:
+        self._console = console
+        self._what = what
+        self._unit = unit
+        self._told_at = time.monotonic()
+
+    def __call__(self, done: int, total: int | None = None) -> None:
+        if time.monotonic() - self._told_at >= _PLAIN_SECONDS:
+            self._told_at = time.monotonic()
+            of = f" of {total:,}" if total else ""
+            self._console.say(f"{self._what}: {done:,}{of} {self._unit}".rstrip())
+
+
+class _PlainRun:
+    """A running embed where there is no terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._told_at = time.monotonic()
+
+    def __call__(self, snapshot: Snapshot) -> None:
+        if time.monotonic() - self._told_at >= _PLAIN_SECONDS:
+            self._told_at = time.monotonic()
+            self._console.say(f"embedding: {snapshot.done:,} of {snapshot.total:,}, {_rate(snapshot)}")
+
+
+def _rate(snapshot: Snapshot) -> str:
+    if snapshot.images_per_second is None:
+        return "measuring"
+    left = f"{_seconds(snapshot.eta_seconds)} left" if snapshot.eta_seconds is not None else ""
+    held = f"held back by: {snapshot.bottleneck}" if snapshot.bottleneck else ""
+    return ", ".join(part for part in (f"{snapshot.images_per_second:,.1f} images/s", left, held) if part)
+
+
+def _seconds(seconds: float) -> str:
+    """Return a duration as a person would say it."""
+    if seconds < 90:  # noqa: PLR2004
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"  # noqa: PLR2004
+    minutes, _ = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

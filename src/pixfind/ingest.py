@@ -1,0 +1,195 @@
+"""
+The verbs that fill a library: embed, merge and what belongs together in `index`.
+
+Owns the order of the steps and the model's identity. The walk is in `scan`, one run's traffic in `coordinator`, the durable moves in
+`library`. Nothing here prints: what is going on is told to a `Watch`, which `console` implements.
+"""
+
+import dataclasses
+import queue
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pixfind import coordinator, errors, hub, machine, models, plan, progress, worker
+from pixfind.library import Adopted, Library, Merged, ModelIdentity
+from pixfind.plan import Plan
+from pixfind.runners import Runner
+from pixfind.runners.local import Local
+
+_PART_CHUNK = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a user may ask of an embed."""
+
+    workers: int | None = None
+    share: float = plan.SHARE
+    """of the machine's processor time"""
+    model: str | None = None
+    """None: the library's own, else the default"""
+    precision: str = "auto"
+    device: str = "auto"
+    nice: int = 5
+    megapixels: float = 200.0
+    seconds_per_image: float = 60.0
+    retry: bool = False
+    """try again what failed or was skipped"""
+
+
+def choose_model(library: Library, options: Options) -> ModelIdentity:
+    """
+    Return the model of a library, remembering it the first time.
+
+    Raises OtherModel when the library has another, and the errors of `hub.resolve` when the model is not at hand.
+    """
+    known = library.model()
+    files = hub.resolve(options.model or (known.name if known else models.DEFAULT))
+    precision = known.precision if known else options.precision
+    library.remember_model(ModelIdentity(files.name, files.hash, files.dimension, precision))
+    model = library.model()
+    assert model is not None
+    return model
+
+
+def make_plan(options: Options) -> Plan:
+    """Decide how to embed on this machine."""
+    made = plan.make(
+        cores=machine.cores(),
+        memory=machine.memory(),
+        share=options.share,
+        workers=options.workers,
+        megapixels=options.megapixels,
+        seconds_per_image=options.seconds_per_image,
+    )
+    return made
+
+
+def embed(
+    library: Library,
+    options: Options | None = None,
+    *,
+    runner: Runner | None = None,
+    watch: Callable[[progress.Snapshot], None] = lambda snapshot: None,
+) -> progress.RunReport:
+    """
+    Embed all that is pending; call it inside `library.lock("embed")`.
+
+    First adopts what earlier workers left behind. Raises LibraryError; whatever was saved until then is kept.
+    """
+    options = options or Options()
+    model = choose_model(library, options)
+    repair_worker_files(library)
+    library.catalogue.run("retry_failed" if options.retry else "retry_transient")
+    made = make_plan(options)
+    setup = _setup(library, model, made, options)
+    # Nothing is held open here: a crash at any line below leaves only what the next start adopts.
+    return coordinator.Coordinator(library, runner or Local(), made, setup, watch).run()
+
+
+def merge(library: Library, watch: Callable[[int, int], None] = lambda done, total: None) -> Merged:
+    """Adopt what workers left behind and move all adopted rows into embeddings.npy."""
+    if library.model() is None:
+        raise errors.NotEmbedded(path=library.path)
+    adopted = library.adopt_left_behind()
+    if adopted.damaged is not None:
+        path, row = adopted.damaged
+        raise errors.MergeRefused(path=path, row=row, detail="its checksum does not hold")
+    return library.merge(watch)
+
+
+def repair_worker_files(library: Library) -> Adopted:
+    """Adopt what earlier workers left behind, and cut off rows whose bytes never reached the disk whole."""
+    if library.model() is None:
+        return Adopted()
+    adopted = library.adopt_left_behind()
+    while adopted.damaged is not None:
+        library.cut_worker_file(*adopted.damaged)
+        adopted.damaged = None
+        adopted += library.adopt_left_behind()
+    return adopted
+
+
+def embed_part(library: Library, worker_id: int, num_workers: int, options: Options | None = None) -> int:
+    """
+    Embed the pending images with `id % num_workers == worker_id` in this process, without the coordinator; return how many.
+
+    Reads the catalogue and writes only its own pair of worker files; `merge` adopts them. Two parts that hold the same picture
+    both embed it; the second row is left out when they are adopted. Failures are told in the log and stay pending.
+    """
+    options = dataclasses.replace(options or Options(), workers=1)
+    model = library.model()
+    if model is None:
+        raise errors.NotEmbedded(path=library.path)
+    made = make_plan(options)
+    setup = dataclasses.replace(_setup(library, model, made, options), worker=worker_id)
+    worker.start_log(setup)
+    feed = _PartFeed(library, worker_id, num_workers)
+    code = worker.serve(setup, feed.messages, feed.hear)
+    if feed.fatal is not None:
+        raise feed.fatal
+    assert code == 0, f"the worker ended with {code}"
+    return feed.saved
+
+
+class _PartFeed:
+    """Deals one part to one worker, in place of the coordinator."""
+
+    def __init__(self, library: Library, part: int, parts: int) -> None:
+        self.messages: queue.SimpleQueue[worker.Message] = queue.SimpleQueue()
+        self.saved = 0
+        self.fatal: errors.LibraryError | None = None
+        self._library = library
+        self._part, self._parts, self._after = part, parts, 0
+        self._out = 0
+        self._hashes: set[str] = set()
+
+    def hear(self, message: worker.Message) -> None:
+        if "fatal" in message:
+            self.fatal = coordinator.rebuilt(message["fatal"])
+            return
+        if "claim" in message:
+            granted = [image_id for image_id, content in message["claim"] if self._is_new(content)]
+            refused = [image_id for image_id, _ in message["claim"] if image_id not in granted]
+            self._out -= len(refused)
+            self.messages.put({"granted": granted, "refused": refused})
+        if "saved" in message:
+            self.saved += message["saved"]
+            self._out -= message["saved"] + len(message["outcomes"])
+        if self._out < _PART_CHUNK // 2:
+            self._deal()
+
+    def _deal(self) -> None:
+        images = self._library.catalogue.pending(part=self._part, parts=self._parts, after=self._after, limit=_PART_CHUNK)
+        if images:
+            self._after = images[-1].image_id
+            self._out += len(images)
+            self.messages.put({"embed": [dataclasses.astuple(image) for image in images]})
+        elif not self._out:
+            self.messages.put({"stop": True})
+
+    def _is_new(self, content: str) -> bool:
+        known = self._library.catalogue.value("embedding_of_hash", hash=bytes.fromhex(content)) is not None
+        known = known or content in self._hashes
+        self._hashes.add(content)
+        return not known
+
+
+def _setup(library: Library, model: ModelIdentity, made: Plan, options: Options) -> worker.Setup:
+    return worker.Setup(
+        worker=0,
+        data=str(library.data),
+        logs=str(library.logs),
+        model=model.name,
+        dimension=model.dimension,
+        precision=model.precision,
+        device=options.device,
+        threads=made.threads.value,
+        decoders=made.decoders.value,
+        batch=made.batch.value,
+        max_pixels=made.limits.value.max_pixels,
+        seconds_per_image=made.seconds_per_image.value,
+        allowance=made.budget.value / made.workers.value,
+        nice=options.nice,
+        plan=tuple(f"{name} = {value}: {reason}" for name, value, reason in made.lines()),
+    )

@@ -1,0 +1,333 @@
+"""
+One worker: a process that embeds what it is told to and saves it in its own pair of files.
+
+Owns the pipeline of one process: files are read and decoded in threads, the model runs in this one, rows are saved about once a
+second. Never sees SQLite: it gets paths and ids, and reports how many rows are durable. `ingest` deals, adopts and replaces it.
+
+The protocol is one JSON object a line, in both directions; see docs/architecture.md. A closed standard input means that the
+coordinator is gone: the worker ends at once, which is safe at any instant.
+"""
+
+import dataclasses
+import json
+import logging
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixfind import decode, embed, errors, hub, machine, worker_files
+from pixfind.encoders import ImageEncoder, open_image_encoder
+from pixfind.types import Outcome
+
+_SAVE_SECONDS = 1.0
+_SAVE_ROWS = 4096
+_PATIENCE_FOR_FILES = 30.0
+
+RETIRED = 75
+"""exit code of a worker whose threads hang in pictures: replace it, blame nothing on what it still held"""
+
+Message = dict[str, Any]
+log = logging.getLogger("pixfind.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """All that a worker is told at its start."""
+
+    worker: int
+    data: str
+    logs: str
+    model: str
+    """name or directory of the model"""
+    dimension: int
+    precision: str
+    device: str
+    threads: int
+    decoders: int
+    batch: int
+    max_pixels: int
+    seconds_per_image: float
+    allowance: float
+    """cores that this worker may use"""
+    nice: int = 0
+    plan: tuple[str, ...] = ()
+    """lines for the top of the log"""
+
+
+class Worker:
+    """The pipeline of one process."""
+
+    def __init__(self, setup: Setup, encoder: ImageEncoder, pair: worker_files.Pair, send: Callable[[Message], None]) -> None:
+        self.setup = setup
+        self.events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        """("message", from the coordinator) and ("read" | "loaded" | "problem", from our threads)"""
+        self.pacer = machine.Pacer(setup.allowance)
+        self._encoder = encoder
+        self._pair = pair
+        self._send = send
+        self._limits = decode.Limits(setup.max_pixels)
+        self._pool = ThreadPoolExecutor(setup.decoders, thread_name_prefix="decode")
+        self._began: dict[int, float] = {}
+        self._in_hand: dict[int, embed.Task] = {}
+        self._asked: dict[int, embed.Read] = {}
+        self._ready: list[embed.Loaded] = []
+        self._rows: list[worker_files.Row] = []
+        self._embeddings: list[NDArray[np.float16]] = []
+        self._outcomes: list[Message] = []
+        self._saved_at = time.monotonic()
+        self._stages = dict.fromkeys(("read", "decode", "model", "save", "wait"), 0.0)
+        self._stuck = 0
+        self._stopping = False
+
+    def run(self) -> int:
+        """Work until told to stop; return the exit code."""
+        while True:
+            self._take_events()
+            self._give_up_hanging()
+            if self._ready and (len(self._ready) >= self.setup.batch or self._stopping or not self._loading()):
+                self._forward()
+            if self._due():
+                self._save()
+            if self._stopping and not self._ready:
+                self._save()
+                return 0
+            if self._stuck >= self.setup.decoders:
+                self._save()
+                return RETIRED
+
+    # --- events -----------------------------------------------------------------------------------
+
+    def _take_events(self) -> None:
+        """Handle what has arrived; wait only when there is nothing for the model."""
+        wait = 0.0 if len(self._ready) >= self.setup.batch else 0.1
+        began = time.perf_counter()
+        try:
+            event = self.events.get(timeout=wait) if wait else self.events.get_nowait()
+        except queue.Empty:
+            event = None
+        if self._in_hand:
+            self._stages["wait"] += time.perf_counter() - began
+        claims: list[list[Any]] = []
+        while event is not None:
+            self._handle(*event, claims)
+            try:
+                # A full batch goes first; the events stay in their queue.
+                event = self.events.get_nowait() if len(self._ready) < self.setup.batch else None
+            except queue.Empty:
+                event = None
+        if claims:
+            self._send({"claim": claims})
+
+    def _handle(self, kind: str, content: Any, claims: list[list[Any]]) -> None:
+        match kind:
+            case "message":
+                self._obey(content)
+            case "read":
+                self._asked[content.task.image_id] = content
+                claims.append([content.task.image_id, content.original.fingerprint.hash.hex()])
+            case "loaded" if content.image_id in self._in_hand:
+                self._began.pop(content.image_id, None)
+                self._stages["read"] += content.seconds[0]
+                self._stages["decode"] += content.seconds[1]
+                self._ready.append(content)
+            case "problem" if content[0].image_id in self._in_hand:
+                self._fail(*content)
+
+    def _obey(self, message: Message) -> None:
+        for entry in message.get("embed", ()):
+            task = embed.Task(*entry)
+            self._in_hand[task.image_id] = task
+            self._submit(task, self._read_only if task.twins else self._read_and_load, task)
+        for image_id in message.get("granted", ()):
+            file = self._asked.pop(image_id)
+            self._submit(file.task, self._load, file)
+        for image_id in message.get("refused", ()):
+            self._asked.pop(image_id)
+            self._forget(image_id)
+        if "allowance" in message:
+            self.pacer.allowance = message["allowance"]
+        self._stopping = self._stopping or bool(message.get("stop"))
+
+    # --- threads ----------------------------------------------------------------------------------
+
+    def _submit(self, task: embed.Task, work: Callable[[Any], None], argument: Any) -> None:
+        def guarded() -> None:
+            self._began[task.image_id] = time.monotonic()
+            work(argument)
+
+        def ended(future: "Future[None]") -> None:
+            problem = future.exception() if not future.cancelled() else None
+            if problem is not None:
+                self.events.put(("problem", (task, problem)))
+
+        self._pool.submit(guarded).add_done_callback(ended)
+
+    def _read_only(self, task: embed.Task) -> None:
+        self.events.put(("read", embed.read(task)))
+
+    def _read_and_load(self, task: embed.Task) -> None:
+        self._load(embed.read(task))
+
+    def _load(self, file: embed.Read) -> None:
+        self.events.put(("loaded", embed.load(file, self._encoder, self._limits)))
+
+    def _fail(self, task: embed.Task, problem: BaseException) -> None:
+        self._forget(task.image_id)
+        if isinstance(problem, errors.ChangedSince):
+            self._outcomes.append({"id": task.image_id, "changed": [problem.fields["size"], problem.fields["mtime_ns"]]})
+            return
+        if not isinstance(problem, errors.ImageProblem):
+            # Border: one image. A bug of ours in one picture must not end the others; the log has the trace.
+            log.error("image %d: %s", task.image_id, task.path, exc_info=problem)
+            problem = errors.Damaged(detail=f"{type(problem).__name__}: {problem}")
+        outcome = Outcome.SKIPPED if problem.skipped else Outcome.FAILED
+        log.warning("%s: %s: %s", outcome, task.path, problem)
+        self._outcomes.append(
+            {"id": task.image_id, "outcome": outcome, "reason": str(problem), "transient": problem.transient}
+        )
+
+    def _forget(self, image_id: int) -> None:
+        self._in_hand.pop(image_id, None)
+        self._began.pop(image_id, None)
+
+    def _give_up_hanging(self) -> None:
+        """Fail pictures that take too long. Their thread cannot be stopped; a worker with none left retires."""
+        limit = self.setup.seconds_per_image
+        for image_id, began in list(self._began.items()):
+            if time.monotonic() - began > limit and image_id in self._in_hand:
+                self._stuck += 1
+                self._fail(self._in_hand[image_id], errors.TakesTooLong(seconds=limit))
+
+    def _loading(self) -> bool:
+        return len(self._in_hand) > len(self._ready) + len(self._asked)
+
+    # --- model and files --------------------------------------------------------------------------
+
+    def _forward(self) -> None:
+        self.pacer.pause()
+        batch, self._ready = self._ready[: self.setup.batch], self._ready[self.setup.batch :]
+        began = time.perf_counter()
+        embeddings = embed.embed(self._encoder, [loaded.pixels for loaded in batch])
+        self._stages["model"] += time.perf_counter() - began
+        self._rows += [worker_files.Row(one.image_id, one.fingerprint, one.facts) for one in batch]
+        self._embeddings.append(embeddings)
+        for one in batch:
+            self._forget(one.image_id)
+
+    def _due(self) -> bool:
+        if not self._rows and not self._outcomes:
+            return False
+        idle = not self._in_hand
+        return idle or len(self._rows) >= _SAVE_ROWS or time.monotonic() - self._saved_at >= _SAVE_SECONDS
+
+    def _save(self) -> None:
+        """Make the rows durable, then report them: the coordinator adopts what it hears of."""
+        began = time.perf_counter()
+        rows = len(self._rows)
+        if rows:
+            embeddings = np.concatenate(self._embeddings)
+            self._pair.append(worker_files.index_rows(self._rows, embeddings), embeddings)
+        self._stages["save"] += time.perf_counter() - began
+        self._saved_at = time.monotonic()
+        stages = {**self._stages, "pace": self.pacer.waited}
+        self._send({"saved": rows, "outcomes": self._outcomes, "stages": stages})
+        if rows:
+            log.info("saved %d rows, %d in all", rows, self._pair.count)
+        self._rows, self._embeddings, self._outcomes = [], [], []
+
+
+# --- the process ----------------------------------------------------------------------------------
+
+
+def serve(setup: Setup, messages: "queue.SimpleQueue[Message]", send: Callable[[Message], None]) -> int:
+    """
+    Embed what `messages` deal, until one of them says stop; return the exit code.
+
+    Sends {"ready": ...} once the model is loaded and the worker files are ours, and {"fatal": ...} for a LibraryError.
+    """
+    try:
+        lock = worker_files.lock(Path(setup.data), setup.worker, patience=_PATIENCE_FOR_FILES)
+        try:
+            encoder = open_image_encoder(
+                hub.resolve(setup.model, offline=True), threads=setup.threads, precision=setup.precision, device=setup.device
+            )
+            paths = worker_files.paths(Path(setup.data), setup.worker)
+            with worker_files.Pair(*paths, setup.dimension, write=True) as pair:
+                log.info("ready: %s on %s, %s", setup.model, encoder.device, encoder.precision)
+                send({"ready": {"device": encoder.device, "precision": encoder.precision}})
+                worker = Worker(setup, encoder, pair, send)
+                threading.Thread(target=_forward_messages, args=(messages, worker), daemon=True).start()
+                return worker.run()
+        finally:
+            lock.release()
+    except errors.LibraryError as error:
+        log.error("%s", error)
+        send({"fatal": {"error": type(error).__name__, "fields": {k: str(v) for k, v in error.fields.items()}}})
+        return error.exit_code
+
+
+def _forward_messages(messages: "queue.SimpleQueue[Message]", worker: Worker) -> None:
+    while True:
+        worker.events.put(("message", messages.get()))
+
+
+def start_log(setup: Setup) -> None:
+    """Write this process's log to logs/embed_worker_K.log, the plan first."""
+    handler = logging.FileHandler(Path(setup.logs) / f"embed_worker_{setup.worker}.log", encoding="utf-8", errors="backslashreplace")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    root = logging.getLogger("pixfind")
+    root.setLevel(logging.INFO)
+    root.addHandler(handler)
+    log.info("worker %d, process %d", setup.worker, os.getpid())
+    for line in setup.plan:
+        log.info("plan: %s", line)
+
+
+def _read_messages(source: TextIO, messages: "queue.SimpleQueue[Message]") -> None:
+    for line in source:
+        messages.put(json.loads(line))
+    # The coordinator is gone. Ending here loses what is not saved yet and nothing else, and frees our files for the next one.
+    os._exit(1)
+
+
+def main() -> int:
+    """Run as `python -m pixfind.worker`: the setup is the first line of standard input."""
+    # The protocol's own channel: whatever a library prints must not get into it.
+    channel = os.fdopen(os.dup(1), "w", encoding="ascii")
+    os.dup2(2, 1)
+    setup = Setup(**json.loads(sys.stdin.readline()))
+    start_log(setup)
+    machine.be_nice(setup.nice)
+    messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
+    threading.Thread(target=_read_messages, args=(sys.stdin, messages), daemon=True).start()
+    guard = threading.Lock()
+
+    def send(message: Message) -> None:
+        with guard:
+            channel.write(json.dumps(message) + "\n")
+            channel.flush()
+
+    code = serve(setup, messages, send)
+    channel.close()
+    # Not sys.exit: a thread that hangs in a picture would keep the process.
+    logging.shutdown()
+    os._exit(code)
+
+
+def setup_line(setup: Setup) -> str:
+    """Return the first line that `main` expects."""
+    return json.dumps(dataclasses.asdict(setup))
+
+
+if __name__ == "__main__":
+    main()
