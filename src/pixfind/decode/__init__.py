@@ -12,7 +12,7 @@ number of threads may decode at once.
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from PIL import Image, ImageFile
 from PIL.BmpImagePlugin import BmpImageFile
@@ -46,7 +46,7 @@ DRAFT_MARGIN: Final = 2
 """A JPEG scaled while decoding keeps at least this many times the pixels that are asked for (docs/performance.md)."""
 
 DEFAULT_MEGAPIXELS: Final = 200.0
-_BYTES_PER_PIXEL: Final = 16
+_BYTES_PER_PIXEL: Final = 24  # the worst of the usual formats (docs/performance.md)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,8 @@ class Limits:
     """How much one picture may ask for."""
 
     max_pixels: int
+    max_scaled_pixels: int = 0
+    """the same for a JPEG that is scaled while decoding, which takes a fraction of the memory; 0: `max_pixels`"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,8 @@ class Decoded:
     """One picture, whole."""
 
     image: Image.Image
-    """RGB, upright; smaller than the file says where it was scaled while decoding"""
+    """RGB, upright; smaller than the file says where it was scaled while decoding. Its `info` holds at most the
+    "icc_profile" of the file, for those who show it: the pixels are as stored."""
     facts: Facts
 
 
@@ -76,8 +79,11 @@ def limits_for(memory_bytes: int, megapixels: float = DEFAULT_MEGAPIXELS) -> Cho
     fitting = memory_bytes / _BYTES_PER_PIXEL / 1e6
     if fitting >= megapixels:
         return Choice(Limits(int(megapixels * 1e6)), f"{megapixels:g} MP, as set")
-    reason = f"{fitting:.0f} MP: {memory_bytes / 1e6:.0f} MB of memory at {_BYTES_PER_PIXEL} bytes per pixel"
-    return Choice(Limits(max(1, int(fitting * 1e6))), reason)
+    reason = (
+        f"{fitting:.0f} MP: {memory_bytes / 1e6:.0f} MB of memory at {_BYTES_PER_PIXEL} bytes per pixel;"
+        f" {megapixels:g} MP for JPEGs that are scaled while decoding"
+    )
+    return Choice(Limits(max(1, int(fitting * 1e6)), int(megapixels * 1e6)), reason)
 
 
 def decode(data: bytes, *, limits: Limits, shortest_side: int | None = None) -> Decoded:
@@ -106,9 +112,8 @@ def _decode(data: bytes, limits: Limits, shortest_side: int | None) -> Decoded:
     if contents.size is not None:
         check_size(contents.size, limits.max_pixels)
     image = kind.open(io.BytesIO(contents.drawing))
-    check_size(image.size, limits.max_pixels)
     width, height = image.size
-    _prepare(image, shortest_side)
+    _prepare(image, limits, shortest_side)
     image.load()
     known = exif.read(contents.exif or _exif_of(image))
     orientation = known.orientation if kind.turned_by == "exif" else 1
@@ -119,6 +124,7 @@ def _decode(data: bytes, limits: Limits, shortest_side: int | None) -> Decoded:
     upright = to_rgb(image)
     if orientation != 1:
         upright = upright.transpose(_TURNS[orientation])
+    upright.info = _profile(contents, image)
     return Decoded(upright, known.facts(width, height))
 
 
@@ -129,11 +135,18 @@ def _decode_netpbm(data: bytes, limits: Limits) -> Decoded:
     return Decoded(to_rgb(image), Facts(width, height))
 
 
-def _prepare(image: ImageFile.ImageFile, shortest_side: int | None) -> None:
+def _prepare(image: ImageFile.ImageFile, limits: Limits, shortest_side: int | None) -> None:
     if isinstance(image, JpegImageFile) and shortest_side is not None:
-        side = shortest_side * DRAFT_MARGIN
+        size, side = image.size, shortest_side * DRAFT_MARGIN
         image.draft(None, (side, side))
-    elif isinstance(image, TiffImageFile) and image.size == getattr(image, "_tile_size", image.size):
+        # A progressive one is held in full whatever its scale.
+        if image.size != size and "progressive" not in image.info:
+            check_size(size, max(limits.max_pixels, limits.max_scaled_pixels))
+            size = image.size
+        check_size(size, limits.max_pixels)
+        return
+    check_size(image.size, limits.max_pixels)
+    if isinstance(image, TiffImageFile) and image.size == getattr(image, "_tile_size", image.size):
         # Space set aside here spares Pillow's own bomb check, which warns about sizes within our limits.
         image.im = Image.new(image.mode, image.size).im
 
@@ -143,6 +156,14 @@ def _exif_of(image: ImageFile.ImageFile) -> bytes:
     return block if isinstance(block, bytes) else b""
 
 
+def _profile(contents: Contents, image: ImageFile.ImageFile) -> dict[str | tuple[int, int], Any]:
+    profile = contents.profile or image.info.get("icc_profile")
+    # One for ink or grey says nothing about the RGB that we have made.
+    fits = isinstance(profile, bytes) and 0 < len(profile) <= _LARGEST_PROFILE and profile[16:20] == b"RGB "
+    return {"icc_profile": profile} if fits else {}
+
+
+_LARGEST_PROFILE: Final = 65536
 _FIRST_SIDEWAYS: Final = 5
 _TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

@@ -24,7 +24,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if image.mode in _DEEP:
         return Image.fromarray(to_bytes(np.asarray(image))).convert("RGB")
     if image.mode in _TRANSPARENT or "transparency" in image.info:
-        return _on_white(image.convert("RGBA"))
+        return _on_white(image if image.mode == "RGBA" else image.convert("RGBA"))
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
@@ -48,10 +48,19 @@ def to_bytes(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     usual ones (0 to 1, 0 to 255, 0 to 65535). What is no number is black.
     """
     if values.dtype == np.uint16:
-        return (values.astype(np.uint32) * 255 + 32767).__floordiv__(_FULL_16_BIT).astype(np.uint8)
-    numbers = np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+        # Exactly the rounded quotient by 257, without leaving 16 bits.
+        return ((values - (values >> 8) + 128) >> 8).astype(np.uint8)
+    numbers = np.array(values, dtype=np.float32)
+    np.nan_to_num(numbers, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
     low, high = float(numbers.min()), float(numbers.max())
     if low < 0 or high > _FULL_16_BIT:
-        numbers, high = (numbers - low) / max(high - low, 1e-12), 1.0
-    full = next(top for top in (1.0, 255.0, _FULL_16_BIT) if high <= top or top == _FULL_16_BIT)
-    return (numbers * (255 / full) + 0.5).astype(np.uint8)
+        # Halved first: the distance between two floats may be larger than the largest float.
+        numbers /= 2
+        numbers -= low / 2
+        high = (high - low) / 2 or 1.0
+        full = high
+    else:
+        full = next(top for top in (1.0, 255.0, _FULL_16_BIT) if high <= top)
+    numbers *= 255 / full
+    numbers += 0.5
+    return numbers.astype(np.uint8)

@@ -10,6 +10,7 @@ a decoder would be lenient. Must not know Pillow. Next: `decode` opens what is l
 
 import re
 import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -34,7 +35,8 @@ class Contents:
 _UNWRITTEN: Final = bytes(4096)
 
 _JPEG_START_OF_SCAN: Final = 0xDA
-_JPEG_ADOBE: Final = 0xEE
+_JPEG_COLOURS: Final = (b"JFIF\0", b"Adobe")  # they tell RGB from YCbCr, and CMYK from its negative
+_JPEG_MOST_SEGMENTS: Final = 2000
 _JPEG_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_SEQUENTIAL: Final = (0xC0, 0xC1)
 _JPEG_ALONE: Final = frozenset({0x01, *range(0xD0, 0xD9)})
@@ -63,13 +65,15 @@ def jpeg(data: bytes) -> Contents:
             exif = exif or body
         elif marker == 0xE2 and body.startswith(b"ICC_PROFILE\0"):
             profile.append(body[12:])
-        if marker not in _JPEG_METADATA or marker == _JPEG_ADOBE:
+        if marker not in _JPEG_METADATA or (body.startswith(_JPEG_COLOURS) and len(body) >= 12):
             kept.append(data[start:end])
+        if len(kept) > _JPEG_MOST_SEGMENTS:
+            raise Damaged(detail="it is made of segments without a picture")
     else:
         raise cut("the data ends before the first scan")
     single = frame in _JPEG_SEQUENTIAL and len(body) > 0 and body[0] == components
-    kept.append(_jpeg_scans(data, start, single=single))
-    return Contents(b"".join(kept), exif, b"".join(part[2:] for part in sorted(profile)))
+    drawing = b"".join([*kept, *_jpeg_scans(data, start, single=single)])
+    return Contents(drawing, exif, b"".join(part[2:] for part in sorted(profile)))
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
@@ -87,29 +91,43 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
             place = max(end, place + 4)
 
 
-def _jpeg_scans(data: bytes, start: int, *, single: bool) -> bytes:
-    end = data.find(_JPEG_END, start)
+def _jpeg_scans(data: bytes, start: int, *, single: bool) -> tuple[bytes | memoryview, ...]:
+    # From the back, where it stands in nearly every file. One of a later picture (panoramas, moving photos) is as good:
+    # the decoder then meets its own on the way.
+    end = data.rfind(_JPEG_END, start)
+    whole = memoryview(data)
     if end < 0:
         # What a copy that stopped leaves where the space was set aside first: zeros, which decode to noise.
         if data.endswith(bytes(8)):
             raise cut("its end is filled with zeros")
-        return data[start:]
-    return data[start:end] + _JPEG_READ_AHEAD if single else data[start:]
+        return (whole[start:],)
+    return (whole[start:end], _JPEG_READ_AHEAD) if single else (whole[start:],)
 
 
 _PNG_DRAWING: Final = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
-_PNG_LARGEST_PROFILE: Final = 65536
+_LARGEST_PROFILE: Final = 65536
 
 
 def png(data: bytes) -> Contents:
     """Keep the chunks that draw the still picture; text, profiles and further frames stay behind."""
-    kept, exif = [data[:8]], b""
+    kept, exif, profile = [data[:8]], b"", b""
     for kind, start, end in _png_chunks(data):
         if kind in _PNG_DRAWING:
             kept.append(data[start:end])
         elif kind == b"eXIf":
             exif = data[start + 8 : end - 4]
-    return Contents(b"".join(kept), exif)
+        elif kind == b"iCCP":
+            profile = _png_profile(data[start + 8 : end - 4])
+    return Contents(b"".join(kept), exif, profile)
+
+
+def _png_profile(body: bytes) -> bytes:
+    compressed = body.partition(b"\0")[2][1:]
+    try:
+        profile = zlib.decompressobj().decompress(compressed, _LARGEST_PROFILE + 1)
+    except zlib.error:
+        return b""
+    return profile if len(profile) <= _LARGEST_PROFILE else b""
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
