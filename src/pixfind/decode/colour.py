@@ -8,7 +8,7 @@ every reference pipeline (docs/performance.md).
 
 # ruff: noqa: PLR2004 - pixel formats are made of numbers
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,6 @@ from PIL import Image
 
 _DEEP: Final = {"I", "F", "I;16", "I;16L", "I;16B", "I;16N"}
 _TRANSPARENT: Final = {"RGBA", "LA", "PA", "La", "RGBa"}
-_FULL_16_BIT: Final = 65535
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -40,27 +39,31 @@ def _on_white(image: Image.Image) -> Image.Image:
     return white
 
 
-def to_bytes(values: NDArray[np.generic]) -> NDArray[np.uint8]:
+def to_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
     """
     Scale numbers of any depth to eight bits.
 
-    16 bits are scaled from their full range, as viewers do; other ranges are stretched only where they do not fit the
-    usual ones (0 to 1, 0 to 255, 0 to 65535). What is no number is black.
+    16 bits are scaled from their full range, as viewers do. Others are stretched from their own range where they do not
+    fit the usual ones: 0 to 1 and 0 to 255, for whole numbers also 0 to 65535. What is no number is black.
     """
-    if values.dtype == np.uint16:
-        # Exactly the rounded quotient by 257, without leaving 16 bits.
-        return ((values - (values >> 8) + 128) >> 8).astype(np.uint8)
+    if values.dtype.kind == "u" and values.dtype.itemsize == 2:
+        # The quotient by 257, rounded.
+        return ((values.astype(np.uint32) * 255 + 32895) >> 16).astype(np.uint8)
     numbers = np.array(values, dtype=np.float32)
     np.nan_to_num(numbers, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = float(numbers.min()), float(numbers.max())
-    if low < 0 or high > _FULL_16_BIT:
-        # Halved first: the distance between two floats may be larger than the largest float.
-        numbers /= 2
-        numbers -= low / 2
-        high = (high - low) / 2 or 1.0
-        full = high
-    else:
-        full = next(top for top in (1.0, 255.0, _FULL_16_BIT) if high <= top)
-    numbers *= 255 / full
+    low, high = _range(numbers, (1.0, 255.0) if values.dtype.kind == "f" else (255.0, 65535.0))
+    # Halved first: two floats may lie farther apart than the largest float.
+    numbers /= 2
+    numbers -= low / 2
+    numbers *= 255 / (high / 2 - low / 2)
     numbers += 0.5
     return numbers.astype(np.uint8)
+
+
+def _range(numbers: NDArray[np.float32], usual: tuple[float, ...]) -> tuple[float, float]:
+    """What black and white are."""
+    low, high = float(numbers.min()), float(numbers.max())
+    if low < 0 or high > usual[-1]:
+        low = min(low, 0.0)
+        return low, high if high > low else 0.0
+    return 0.0, next(top for top in usual if high <= top)
