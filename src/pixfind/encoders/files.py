@@ -5,6 +5,7 @@ Owns file names, the two JSON dialects and the model's identity.
 Must not know how a tower is run, nor the hub. `hub` asks it what to fetch; the encoders open what it found.
 """
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pixfind import errors
+from pixfind.encoders import cache
 
 
 class Layout(StrEnum):
@@ -23,6 +25,8 @@ class Layout(StrEnum):
     """visual/ and textual/, with open_clip's configuration, as Immich publishes them"""
     TRANSFORMERS = "transformers"
     """onnx/ beside transformers' own configuration, as transformers.js reads them"""
+    TORCH = "torch"
+    """both towers in one safetensors file, as the authors publish them; needs the torch extra"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,7 @@ class Names:
     """Where a layout keeps what; paths relative to the model's folder."""
 
     vision: str
+    """the float weights of the image tower"""
     text: str
     config: str
     preprocessing: str
@@ -54,7 +59,21 @@ NAMES: Mapping[Layout, Names] = {
         tokenizer="tokenizer.json",
         tokenizer_config="tokenizer_config.json",
     ),
+    Layout.TORCH: Names(
+        vision="model.safetensors",
+        text="model.safetensors",
+        config="config.json",
+        preprocessing="preprocessor_config.json",
+        tokenizer="tokenizer.json",
+        tokenizer_config="tokenizer_config.json",
+    ),
 }
+
+FIRST_FILES = " or ".join(names.vision for names in NAMES.values())
+"""What a folder must have for its layout to be known, for messages."""
+
+_LARGE = 32 << 20
+"""Bytes above which a file's hash is remembered."""
 
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib")
 
@@ -85,7 +104,7 @@ class ModelFiles:
     def pooled_is_projected(self) -> bool:
         """Whether an output called `pooler_output` is the embedding: so in SigLIP, which has no projection."""
         config = read_json(self.path(self.names.config))
-        return self.layout is Layout.TRANSFORMERS and config.get("model_type") == "siglip"
+        return self.layout is not Layout.IMMICH and config.get("model_type") == "siglip"
 
     @property
     def vision(self) -> Path:
@@ -150,15 +169,24 @@ def inspect(directory: Path, name: str, *, text: bool = False, image: bool = Tru
 def _layout_in(directory: Path) -> Layout:
     if not directory.is_dir():
         raise errors.ModelFileMissing(directory=directory, file="the folder itself")
-    present = [path.relative_to(directory).as_posix() for path in directory.glob("*/*.onnx")]
-    layout = layout_of(present)
+    layout = layout_of(listed(directory))
     if layout is not None:
         return layout
-    for path in sorted(directory.rglob("*")):
+    refuse_pickles(sorted(directory.rglob("*")))
+    raise errors.ModelFileMissing(directory=directory, file=FIRST_FILES)
+
+
+def listed(directory: Path) -> list[str]:
+    """Return the names of the files that tell a layout."""
+    found = [*directory.glob("*/*.onnx"), *directory.glob("*.safetensors")]
+    return [path.relative_to(directory).as_posix() for path in found]
+
+
+def refuse_pickles(paths: Iterable[Path]) -> None:
+    """Say of a folder without a usable model that it holds one that we will not load; raises UnsafeModelFile."""
+    for path in paths:
         if path.suffix in _PICKLES:
             raise errors.UnsafeModelFile(path=path, detail="it is a pickle")
-    expected = " or ".join(names.vision for names in NAMES.values())
-    raise errors.ModelFileMissing(directory=directory, file=expected)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -214,5 +242,21 @@ def weights(model: Path) -> list[Path]:
 
 
 def _sha256(path: Path) -> bytes:
+    """Hash a file; for a large one the answer is kept, because every search and every worker asks."""
+    facts = path.stat()
+    if facts.st_size < _LARGE:
+        return _hash(path)
+    key = f"{path.resolve()}\0{facts.st_size}\0{facts.st_mtime_ns}"
+    note = cache.folder("hashes", hashlib.sha256(key.encode()).hexdigest()[:32])
+    if note.is_file() and note.stat().st_size == hashlib.sha256().digest_size:
+        return note.read_bytes()
+    digest = _hash(path)
+    # A read-only home costs half a second each time, nothing else.
+    with contextlib.suppress(OSError), cache.publishing(note) as temporary:
+        (temporary / note.name).write_bytes(digest)
+    return digest
+
+
+def _hash(path: Path) -> bytes:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()

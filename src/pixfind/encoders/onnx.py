@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixfind import errors
-from pixfind.encoders import ports, preprocess
+from pixfind.encoders import ports, preprocess, quantise
 from pixfind.encoders.files import ModelFiles
 from pixfind.encoders.text import Tokens
 
@@ -34,11 +34,11 @@ _INT_TYPES: Mapping[str, type[np.signedinteger[Any]]] = {"tensor(int32)": np.int
 class ImageTower:
     """[n, side, side, 3] uint8 to [n, dimension] raw embeddings."""
 
-    precision = "fp32"
-
     def __init__(
-        self, files: ModelFiles, model: Path, made: preprocess.Preprocessing, *, threads: int, device: str
+        self, files: ModelFiles, made: preprocess.Preprocessing, *, threads: int, precision: str, device: str
     ) -> None:
+        model = _graph_file(files.vision, precision)
+        self.precision = precision
         self._graph = _Graph(model, threads=threads, device=device)
         self.device = self._graph.device
         self._input = ports.image_input(self._graph.inputs, model, made.side)
@@ -52,9 +52,9 @@ class ImageTower:
 class TextTower:
     """Tokens to [n, dimension] raw embeddings."""
 
-    precision = "fp32"
-
-    def __init__(self, files: ModelFiles, model: Path, *, threads: int, device: str) -> None:
+    def __init__(self, files: ModelFiles, *, threads: int, precision: str, device: str) -> None:
+        model = _graph_file(files.text, precision)
+        self.precision = precision
         self._graph = _Graph(model, threads=threads, device=device)
         self.device = self._graph.device
         self._ids, self._mask = ports.text_inputs(self._graph.inputs, model)
@@ -67,6 +67,10 @@ class TextTower:
         if self._mask is not None:
             feed[self._mask] = self._graph.cast(self._mask, tokens.mask)
         return self._graph.run(feed, self._output)
+
+
+def _graph_file(model: Path, precision: str) -> Path:
+    return quantise.int8(model) if precision == "int8" else model
 
 
 def _output(files: ModelFiles, graph: "_Graph") -> str:

@@ -26,9 +26,6 @@ _INTERPOLATIONS: Mapping[str, Image.Resampling] = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 
-DECODE_FACTOR = 2
-"""A JPEG is decoded at least this many times larger than the tower sees it: docs/models.md has the measurement."""
-
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
@@ -67,8 +64,8 @@ class Preprocessing:
 
     @property
     def decode_side(self) -> int:
-        """Shortest side that a picture must keep while it is decoded, pixels."""
-        return self.resize * DECODE_FACTOR
+        """Shortest side that the resize wants to see, pixels; the decoder keeps a margin above it."""
+        return self.resize
 
     def scale(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return (factor, offset), each [3], such that x * factor + offset is the tower's input for x in 0..255."""

@@ -108,7 +108,7 @@ class _Rules:
 def _rules(files: ModelFiles) -> _Rules:
     path = files.path(files.names.config)
     config = read_json(path)
-    if files.layout is Layout.TRANSFORMERS:
+    if files.layout is not Layout.IMMICH:
         return _transformers_rules(files, config)
     text = get(config, "text_cfg", dict, path)
     clean = text.get("tokenizer_kwargs", {}).get("clean", "whitespace")

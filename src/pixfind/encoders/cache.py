@@ -1,0 +1,41 @@
+"""
+The per-user folder for what can be fetched or made again: downloaded models, derived int8 files, tuned choices.
+
+Owns where it is and how a file appears in it in one step. Everything here may be deleted at any time.
+"""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import platformdirs
+
+from pixfind import errors
+
+VARIABLE = "PIXFIND_CACHE"
+
+
+def folder(*parts: str) -> Path:
+    """Return a folder below PIXFIND_CACHE, else below the platform's cache directory; it need not exist."""
+    named = os.environ.get(VARIABLE)
+    base = Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("pixfind", appauthor=False))
+    return base.joinpath(*parts)
+
+
+@contextlib.contextmanager
+def publishing(path: Path) -> Iterator[Path]:
+    """
+    Yield an empty folder beside `path`; when the block ends well, the file of `path`'s name in it becomes `path`.
+
+    A folder and not a file, because a large model is written as several files. Two processes that make the same
+    file both succeed; the last rename wins with equal bytes.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".making-", dir=path.parent) as temporary:
+        yield Path(temporary)
+        made = Path(temporary) / path.name
+        if not made.is_file():
+            raise errors.ModelFileMissing(directory=temporary, file=path.name)
+        made.replace(path)
