@@ -55,7 +55,7 @@ def to_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
     # Halved first: two floats may lie farther apart than the largest float.
     numbers /= 2
     numbers -= low / 2
-    numbers *= 255 / (high / 2 - low / 2)
+    numbers *= 255 / max(high / 2 - low / 2, 1e-30)
     numbers += 0.5
     return numbers.astype(np.uint8)
 

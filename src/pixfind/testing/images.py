@@ -81,7 +81,7 @@ def _in_mode(image: Image.Image, mode: str) -> Image.Image:
         return Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
     if mode == "F":
         return Image.fromarray(np.asarray(image.convert("L")).astype(np.float32) / 255)
-    return image.convert(mode)
+    return image.quantize(256) if mode == "P" else image.convert(mode)
 
 
 def make_image(
