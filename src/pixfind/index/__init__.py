@@ -1,0 +1,18 @@
+"""
+The index: the file that makes a search take milliseconds. Derived; may be deleted at any time.
+
+Owns data/faiss.index, the choice of its kind, the exact scan, and every call of FAISS.
+Must not know which image a row belongs to, which model made it, or that SQLite exists: it takes arrays and paths.
+Rows become hits in `search`.
+
+How a search stays exact: the codes of all rows are scanned, the best few hundred rows are scored again from the
+embeddings themselves, and rows that the file does not cover yet are scored without codes. So codes decide only who is
+looked at, never a score. `build` measures how often that misses one of the best ten, and publishes nothing below FLOOR.
+"""
+
+from pixfind.index.build import FLOOR, IndexReport, build
+from pixfind.index.facts import Facts, Kind, check, read_facts
+from pixfind.index.opened import Allowed, Index, open  # noqa: A004  index.open reads as what it is
+from pixfind.index.scan import scan
+
+__all__ = ["FLOOR", "Allowed", "Facts", "Index", "IndexReport", "Kind", "build", "check", "open", "read_facts", "scan"]
