@@ -1,0 +1,148 @@
+"""
+The two towers: a small residual network for pictures and a small transformer for words.
+
+Owns the architecture and the tokenizer. Must not know pictures, facts or files.
+"""
+
+from __future__ import annotations
+
+import torch
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from torch import Tensor, nn
+from torch.nn import functional
+
+DIMENSION = 128
+SIDE = 80
+CONTEXT = 32
+VOCABULARY = 1500
+PAD = 0
+
+
+class Block(nn.Module):
+    """Two 3x3 convolutions around a shortcut."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.relu(x + self.body(x))
+
+
+def _down(before: int, after: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU())
+
+
+class ImageTower(nn.Module):
+    """Pictures of 80 x 80 to embeddings. Colours are pooled early, shapes and scenes late."""
+
+    def __init__(self, facts: int, widths: tuple[int, int, int, int] = (24, 48, 96, 160)) -> None:
+        super().__init__()
+        one, two, three, four = widths
+        self.fine = nn.Sequential(_down(3, one), Block(one))
+        self.middle = nn.Sequential(_down(one, two), Block(two), Block(two))
+        self.coarse = nn.Sequential(_down(two, three), Block(three), Block(three))
+        self.whole = nn.Sequential(_down(three, four), Block(four))
+        width = one + two + 2 * three + 2 * four
+        self.norm = nn.BatchNorm1d(width)
+        self.project = nn.Linear(width, DIMENSION)
+        self.facts = nn.Linear(width, facts)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Averages of every stage, and maxima of the late ones."""
+        fine = self.fine(x)
+        middle = self.middle(fine)
+        coarse = self.coarse(middle)
+        whole = self.whole(coarse)
+        pooled = [
+            fine.mean((2, 3)),
+            middle.mean((2, 3)),
+            coarse.mean((2, 3)),
+            coarse.amax((2, 3)),
+            whole.mean((2, 3)),
+            whole.amax((2, 3)),
+        ]
+        return self.norm(torch.cat(pooled, 1).float())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.normalize(self.project(self.features(x)), dim=1)
+
+
+class TextTower(nn.Module):
+    """Token numbers to embeddings."""
+
+    def __init__(self, vocabulary: int, width: int = 128, layers: int = 2) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(vocabulary, width, padding_idx=PAD)
+        self.places = nn.Parameter(torch.randn(CONTEXT, width) * 0.02)
+        self.layers = nn.ModuleList(Attention(width) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+        self.project = nn.Linear(width, DIMENSION)
+        nn.init.normal_(self.tokens.weight, std=0.3)
+
+    def forward(self, text: Tensor) -> Tensor:
+        seen = (text != PAD).float()
+        x = self.tokens(text) + self.places[: text.shape[1]]
+        for layer in self.layers:
+            x = layer(x, seen)
+        total = (self.norm(x) * seen[..., None]).sum(1) / seen.sum(1, keepdim=True).clamp(min=1)
+        return functional.normalize(self.project(total), dim=1)
+
+
+class Attention(nn.Module):
+    """One transformer layer, written out so that any ONNX runtime can run it."""
+
+    def __init__(self, width: int, heads: int = 4) -> None:
+        super().__init__()
+        self.heads, self.before, self.between = heads, nn.LayerNorm(width), nn.LayerNorm(width)
+        self.inward, self.outward = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+
+    def forward(self, x: Tensor, seen: Tensor) -> Tensor:
+        batch, length, width = x.shape
+        parts = self.inward(self.before(x)).reshape(batch, length, 3, self.heads, width // self.heads)
+        query, key, value = parts.permute(2, 0, 3, 1, 4)
+        weight = query @ key.transpose(-1, -2) / (width // self.heads) ** 0.5
+        weight = (weight - 1e4 * (1 - seen)[:, None, None, :]).softmax(-1)
+        x = x + self.outward((weight @ value).transpose(1, 2).reshape(batch, length, width))
+        return x + self.mlp(self.between(x))
+
+
+class Towers(nn.Module):
+    """Both towers, and the scale and bias that turn their cosines into logits."""
+
+    def __init__(self, vocabulary: int, facts: int) -> None:
+        super().__init__()
+        self.image = ImageTower(facts)
+        self.text = TextTower(vocabulary)
+        self.scale = nn.Parameter(torch.tensor(2.3))
+        self.bias = nn.Parameter(torch.tensor(-3.0))
+
+    def logits(self, images: Tensor, texts: Tensor) -> Tensor:
+        """How well each image fits each text."""
+        return images @ texts.T * self.scale.exp().clamp(max=40) + self.bias
+
+
+def make_tokenizer(sentences: list[str]) -> Tokenizer:
+    """Lower case, accents off, words, then byte-pair pieces learnt from our own captions; padding and all."""
+    tokenizer = Tokenizer(models.BPE(unk_token="[unk]", end_of_word_suffix="</w>"))  # noqa: S106
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFD(), normalizers.Lowercase(), normalizers.StripAccents()]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[^\p{L}\p{N}]+"), "removed")
+    tokenizer.decoder = decoders.BPEDecoder(suffix="</w>")
+    letters = list("abcdefghijklmnopqrstuvwxyz0123456789")
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY,
+        special_tokens=["[pad]", "[unk]"],
+        initial_alphabet=letters,
+        end_of_word_suffix="</w>",
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator([*sentences, *letters], trainer)
+    tokenizer.enable_padding(pad_id=PAD, pad_token="[pad]", length=CONTEXT)  # noqa: S106
+    tokenizer.enable_truncation(CONTEXT)
+    return tokenizer

@@ -1,0 +1,252 @@
+"""
+Open country for training pictures: any sky over any far layer over any ground, in any weather, with things in front.
+
+Owns how a landscape is put together and in which light. The painters are those of the demo collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pixfind.demo import land, plants, sky, things, water
+from pixfind.demo.canvas import Canvas, Colour, Part, Rng, jitter, pick, tone
+from pixfind.demo.noise import fractal
+from pixfind.demo.sky import Sky
+from training import scenes_near as near
+from training import scenes_shapes as shapes
+
+
+@dataclass
+class Notes:
+    """What a recipe knows of its own picture and pixels cannot tell."""
+
+    hour: str = "none"
+    said: dict[str, bool | None] = field(default_factory=dict)
+    pairs: list[tuple[str, str]] = field(default_factory=list)
+    gentle: bool = False
+
+
+HOURS = ("day", "hazy", "overcast", "sunset", "dawn", "dusk", "night")
+HOUR_WEIGHTS = (0.38, 0.14, 0.19, 0.13, 0.03, 0.05, 0.08)
+GROUNDS = (
+    "grass",
+    "lawn",
+    "dry",
+    "snow",
+    "sand",
+    "desert",
+    "soil",
+    "gravel",
+    "wheat",
+    "leaves",
+    "asphalt",
+    "rock",
+    "sea",
+    "lake",
+    "beach",
+)
+GROUND_WEIGHTS = np.array((13, 7, 6, 10, 4, 3, 5, 3, 3, 3, 6, 4, 9, 5, 7), float)
+FARS = ("nothing", "mountains", "hills", "conifer", "leafy", "autumn", "skyline", "band")
+FAR_WEIGHTS = np.array((18, 13, 10, 9, 20, 4, 9, 8), float)
+
+
+def one_of(rng: Rng, names: tuple[str, ...], weights: np.ndarray | tuple[float, ...]) -> str:
+    share = np.asarray(weights, float)
+    return names[int(rng.choice(len(names), p=share / share.sum()))]
+
+
+def landscape(canvas: Canvas, rng: Rng) -> Notes:
+    """Any sky over any far layer over any ground, with things in front."""
+    hour = one_of(rng, HOURS, HOUR_WEIGHTS)
+    horizon = float(np.clip(rng.normal(0.45, 0.2), 0.02, 0.97))
+    light = any_sky(canvas, rng, hour, horizon)
+    ground = one_of(rng, GROUNDS, GROUND_WEIGHTS)
+    any_far(canvas, rng, light, ground, horizon)
+    _ground(canvas, rng, light, ground, horizon)
+    notes = Notes(hour)
+    _standing(canvas, rng, light, ground, horizon, notes)
+    if rng.random() < 0.5:
+        _front(canvas, rng, light)
+    _weather(canvas, rng, light, hour, notes)
+    if hour == "night":
+        canvas.rgb *= np.float32(rng.uniform(0.5, 1.3))
+    return notes
+
+
+def any_sky(canvas: Canvas, rng: Rng, hour: str, horizon: float) -> Sky:
+    light = sky.paint_sky(canvas, rng, hour, horizon)
+    if (hour in ("sunset", "dawn") and rng.random() < 0.65) or (hour == "day" and rng.random() < 0.08):
+        x, y = canvas.aspect * rng.random(), horizon - rng.uniform(-0.03, 0.3) if hour != "day" else rng.uniform(0, 0.4)
+        light = sky.paint_sun(canvas, light, x, y, rng.uniform(0.015, 0.09))
+    if hour == "night" and rng.random() < 0.5:
+        sky.paint_stars(canvas, rng, int(rng.integers(20, 160)))
+    if hour in ("night", "dusk") and rng.random() < 0.35:
+        sky.paint_moon(
+            canvas, rng, canvas.aspect * rng.random(), horizon * rng.uniform(0.1, 0.8), rng.uniform(0.02, 0.09)
+        )
+    if rng.random() < (0.75 if hour != "night" else 0.3):
+        kind = ("cumulus", "wisps", "layers")[int(rng.integers(3))]
+        sky.paint_clouds(canvas, rng, light, rng.uniform(0.05, 0.9) * horizon, kind)
+    if hour == "sunset":
+        dim = rng.uniform(0.15, 1.3)
+        red, green, blue = (float(min(1, c * dim)) for c in light.ambient)
+        light = Sky(hour, light.zenith, light.horizon, light.sun, (red, green, blue))
+    return light
+
+
+def any_far(canvas: Canvas, rng: Rng, light: Sky, ground: str, horizon: float) -> None:
+    far = one_of(rng, FARS, FAR_WEIGHTS)
+    haze = rng.uniform(0, 0.6)
+    if far == "mountains":
+        snow = rng.uniform(0.2, 1.2) if ground == "snow" or rng.random() < 0.35 else 0.0
+        rock = pick(rng, ((0.44, 0.44, 0.48), (0.50, 0.42, 0.36), (0.34, 0.42, 0.32), (0.40, 0.44, 0.52)), 0.06)
+        land.paint_mountains(canvas, rng, light, horizon + 0.02, rng.uniform(0.08, 0.5), rock, snow, haze)
+    elif far == "hills":
+        for row in range(int(rng.integers(1, 4))):
+            tint = jitter(rng, (0.34, 0.42, 0.24), 0.08)
+            land.paint_hills(
+                canvas, rng, light, horizon + 0.02 * row, rng.uniform(0.04, 0.25), tint, haze * (1 - row / 3)
+            )
+    elif far in ("conifer", "leafy", "autumn"):
+        plants.paint_treeline(canvas, rng, light, horizon + 0.02, rng.uniform(0.05, 0.5), far, haze * 0.6)
+    elif far == "skyline":
+        lights = rng.uniform(0.2, 0.7) if light.hour in ("night", "dusk") else rng.uniform(0, 0.15)
+        things.paint_skyline(canvas, rng, light, horizon + 0.02, rng.uniform(0.15, 0.6), lights, haze * 0.5)
+    elif far == "band":
+        near.paint_shore_line(
+            canvas,
+            rng,
+            jitter(rng, tone((0.4, 0.38, 0.32), float(np.mean(light.ambient))), 0.08),
+            horizon - rng.uniform(0, 0.2),
+            Part.THING,
+        )
+
+
+def _ground(canvas: Canvas, rng: Rng, light: Sky, ground: str, horizon: float) -> None:
+    tint = "dark" if light.hour == "night" else ("blue", "tropical", "grey", "green", "grey")[int(rng.integers(5))]
+    if ground == "sea":
+        water.paint_sea(canvas, rng, light, horizon, tint, rng.uniform(0.5, 2.5))
+    elif ground == "lake":
+        water.paint_lake(canvas, rng, light, horizon, rng.uniform(0, 1.1))
+    elif ground == "beach":
+        water.paint_sea(canvas, rng, light, horizon, tint, rng.uniform(0.5, 2.0))
+        sand = pick(rng, ((0.90, 0.82, 0.66), (0.78, 0.70, 0.58), (0.95, 0.90, 0.80), (0.64, 0.58, 0.50)), 0.04)
+        water.paint_beach(
+            canvas, rng, light, horizon + rng.uniform(0.08, 0.6) * (1 - horizon), rng.normal(0, 0.25), sand
+        )
+    elif ground == "snow" and rng.random() < 0.6:
+        land.paint_snowfield(canvas, rng, light, horizon)
+    elif ground == "desert" and rng.random() < 0.5:
+        land.paint_dunes(canvas, rng, light, horizon, int(rng.integers(2, 6)))
+    else:
+        land.paint_ground(canvas, rng, light, ground, horizon, rng.uniform(0, 0.06))
+    if ground in ("grass", "dry", "lawn") and rng.random() < 0.5:
+        _blades(canvas, rng, horizon)
+    if ground in ("grass", "dry", "soil") and rng.random() < 0.12:
+        colours = [pick(rng, tuple(plants.PETALS.values())) for _ in range(int(rng.integers(1, 3)))]
+        plants.paint_meadow(canvas, rng, horizon, colours, int(rng.integers(60, 300)))
+
+
+def _blades(canvas: Canvas, rng: Rng, horizon: float) -> None:
+    """Grass has grain along its blades: stretched noise, stronger towards the camera."""
+    top = canvas.row(horizon)
+    rows = canvas.height - top
+    if rows < 6:
+        return
+    grain = fractal(rng, rows, canvas.width, rng.uniform(8, 30), 3, 0.9, rng.uniform(0.2, 1.0))
+    strength = np.linspace(0.1, 1, rows, dtype=np.float32)[:, None] * rng.uniform(0.4, 1.1)
+    own = (canvas.label[top:] == Part.GRASS).astype(np.float32)
+    canvas.rgb[top:] *= (1 + (grain - 0.5) * strength * own)[..., None]
+
+
+def _standing(canvas: Canvas, rng: Rng, light: Sky, ground: str, horizon: float, notes: Notes) -> None:
+    """Trees, houses, roads, boats: what stands on this ground."""
+    wet = ground in ("sea", "lake")
+    deep = 1 - horizon
+    if not wet and ground != "beach" and rng.random() < 0.12:
+        land.paint_road(canvas, rng, light, horizon, (0.9, 0.85, 0.6))
+    if not wet and rng.random() < 0.3:
+        for share in np.sort(rng.random(int(rng.integers(1, 5)))):
+            foot, tall = horizon + deep * 0.5 * float(share), rng.uniform(0.15, 0.4) + 0.5 * float(share)
+            x = canvas.aspect * rng.uniform(-0.05, 1.05)
+            if rng.random() < 0.4 or ground == "snow":
+                plants.paint_conifer(canvas, rng, light, x, foot, tall, 0.6 if ground == "snow" else 0.0)
+            else:
+                palette = plants.AUTUMNS if ground == "leaves" else plants.GREENS
+                plants.paint_tree(canvas, rng, light, x, foot, tall, palette)
+    if not wet and rng.random() < 0.13:
+        name, wall = named_colour(rng)
+        things.paint_house(
+            canvas,
+            rng,
+            light,
+            canvas.aspect * rng.random(),
+            horizon + deep * rng.uniform(0.1, 0.4),
+            rng.uniform(0.12, 0.4),
+            wall,
+            pick(rng, near.MUTEDS),
+        )
+        notes.pairs.append((name, "house"))
+    if wet and rng.random() < 0.35:
+        name, sail = named_colour(rng)
+        for _ in range(int(rng.integers(1, 4))):
+            foot = horizon + deep * rng.uniform(0.03, 0.5)
+            things.paint_sailboat(
+                canvas,
+                light,
+                canvas.aspect * rng.random(),
+                foot,
+                rng.uniform(0.1, 0.45),
+                sail,
+                near.any_colour(rng),
+            )
+        notes.pairs.append((name, "boat"))
+    if rng.random() < 0.05:
+        things.paint_birds(canvas, rng, int(rng.integers(2, 9)))
+    if light.hour == "day" and rng.random() < 0.04:
+        sky.paint_rainbow(canvas, rng, rng.uniform(0.3, 0.6))
+
+
+def named_colour(rng: Rng) -> tuple[str, Colour]:
+    names = tuple(shapes.COLOURS)
+    name = names[int(rng.integers(len(names)))]
+    return name, jitter(rng, shapes.COLOURS[name], 0.05)
+
+
+def _front(canvas: Canvas, rng: Rng, light: Sky) -> None:
+    """People, animals, lumps, boxes before the landscape, in its light."""
+    before = canvas.rgb.copy()
+    for _ in range(int(rng.choice([1, 1, 1, 2, 2, 3, 5]))):
+        someone(canvas, rng, rng.uniform(0.12, 0.6))
+    dim = 0.25 + 0.75 * np.float32(light.ambient)
+    changed = np.abs(canvas.rgb - before).max(axis=2) > 0.02
+    canvas.rgb[changed] *= dim
+
+
+def someone(canvas: Canvas, rng: Rng, size: float) -> None:
+    x, y, kind = canvas.aspect * rng.random(), rng.uniform(0.4, 0.95), rng.random()
+    if kind < 0.35:
+        near.paint_figure(canvas, rng, x, min(1.4, y + size * 0.7), size * 1.6, near.any_colour(rng))
+    elif kind < 0.6:
+        near.paint_creature(canvas, rng, x, y, size * 0.5)
+    elif kind < 0.8:
+        near.paint_lump(canvas, rng, x, y, size * 0.4, near.any_colour(rng))
+    else:
+        near.paint_box(
+            canvas, rng, x, y + size / 3, size * rng.uniform(0.4, 1.3), size * rng.uniform(0.3, 1), near.any_colour(rng)
+        )
+
+
+def _weather(canvas: Canvas, rng: Rng, light: Sky, hour: str, notes: Notes) -> None:
+    chance = rng.random()
+    notes.said.update({"fog": False, "rain": False})
+    if chance < 0.06 and hour in ("overcast", "hazy", "dawn"):
+        thick = np.clip(rng.uniform(0.5, 0.8) + 0.25 * (0.5 - np.abs(canvas.y - rng.uniform(0.2, 0.6))), 0, 0.93)
+        canvas.veil(np.broadcast_to(thick, canvas.label.shape).astype(np.float32), light.horizon)
+        notes.said["fog"] = True
+    elif chance < 0.10:
+        fall = fractal(rng, canvas.height, canvas.width, 30, 2, 0.9, 0.12)
+        canvas.veil(np.asarray((fall > 0.72) * rng.uniform(0.2, 0.6), np.float32), (0.85, 0.87, 0.9))
+        notes.said["rain"] = True

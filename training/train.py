@@ -1,0 +1,283 @@
+"""
+From nothing to the files of the starter model: draw, train, export, write the card.
+
+    python -m training.train                       # about an hour on two cores
+    python -m training.train --pictures 4000 --epochs 3 --out /tmp/quick
+
+Seeded; interrupted, it goes on from the last checkpoint in its cache folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from training import export, lexicon
+from training.facts import count_facts
+from training.gallery import Gallery, draw_gallery
+from training.lexicon import FACTS, NUMBER, SAYABLE
+from training.model import SIDE, Towers, make_tokenizer
+
+log = logging.getLogger("training")
+SINGLE = tuple(name for name in SAYABLE if " " not in name or name in lexicon.PHRASES)
+SAID_PAIRS = tuple(name for name in SAYABLE if name not in set(SINGLE))
+PACKAGE = Path(__file__).parents[1] / "src" / "pixfind" / "starter"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run is: the same settings give the same pictures and the same order of batches."""
+
+    pictures: int = 60_000
+    epochs: int = 12
+    batch: int = 256
+    rate: float = 2e-3
+    seed: int = 0
+    prompts: int = 160
+    captions_weight: float = 1.0
+    prompts_weight: float = 4.0
+    facts_weight: float = 1.0
+
+
+class Run:
+    """One training run: the pictures, the towers, their moving average, and where it is."""
+
+    def __init__(self, settings: Settings, gallery: Gallery, cache: Path) -> None:
+        self.settings, self.gallery = settings, gallery
+        self.truth = count_facts(gallery)
+        log.info("counted %d facts of %d pictures", self.truth.shape[1], len(gallery))
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        torch.manual_seed(settings.seed)
+        rng = np.random.default_rng([settings.seed, 17])
+        self.tokenizer = make_tokenizer(_sentences(rng))
+        self.towers = Towers(self.tokenizer.get_vocab_size(), len(FACTS)).to(
+            self.device, memory_format=torch.channels_last
+        )
+        self.average = {name: value.detach().clone() for name, value in self.towers.state_dict().items()}
+        self.steps = settings.epochs * (len(gallery) // settings.batch)
+        decay = [p for p in self.towers.parameters() if p.ndim > 1]
+        plain = [p for p in self.towers.parameters() if p.ndim <= 1]
+        self.optimizer = torch.optim.AdamW(
+            [{"params": decay, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}], lr=settings.rate
+        )
+        self.weights = fact_weights(self.truth)
+        self.step, self.seconds = 0, 0.0
+        self.checkpoint = cache / f"checkpoint-{settings.seed}.pt"
+        self._resume()
+
+    def train(self) -> None:
+        """All the epochs that are left."""
+        per_epoch = len(self.gallery) // self.settings.batch
+        self.tokenizer.model.dropout = 0.1
+        while self.step < self.steps:
+            epoch, started = self.step // per_epoch, time.monotonic()
+            order = np.random.default_rng([self.settings.seed, epoch, 1]).permutation(len(self.gallery))
+            total = 0.0
+            for at in range(self.step % per_epoch, per_epoch):
+                total += self._one_step(np.sort(order[at * self.settings.batch : (at + 1) * self.settings.batch]))
+                self.step += 1
+                if self.step % 20 == 0:
+                    rate = (at + 1) * self.settings.batch / (time.monotonic() - started)
+                    left = (self.steps - self.step) * self.settings.batch / rate / 60
+                    log.info(
+                        "epoch %d, step %d of %d, loss %.3f, %.0f pictures/s, %.0f min left",
+                        epoch,
+                        self.step,
+                        self.steps,
+                        total / (at + 1),
+                        rate,
+                        left,
+                    )
+            self.seconds += time.monotonic() - started
+            self._save()
+        self.tokenizer.model.dropout = None
+
+    def _one_step(self, rows: np.ndarray) -> float:
+        rng = np.random.default_rng([self.settings.seed, self.step, 2])
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.rate * _schedule(self.step, self.steps)
+        self.towers.train()
+        loss = self._loss(rows, rng)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.towers.parameters(), 2.0)
+        self.optimizer.step()
+        keep = min(0.998, (1 + self.step) / (20 + self.step))
+        for name, value in self.towers.state_dict().items():
+            if value.is_floating_point():
+                self.average[name].lerp_(value, 1 - keep)
+            else:
+                self.average[name].copy_(value)
+        return float(loss.detach())
+
+    def _loss(self, rows: np.ndarray, rng: np.random.Generator) -> Tensor:
+        truth = self.truth[rows]
+        names = _prompted(rng, self.settings.prompts)
+        texts = [lexicon.prompt(rng, name) for name in names]
+        chosen = [lexicon.choose_facts(rng, row, self.weights) or ["outdoors"] for row in truth]
+        texts += [lexicon.caption(rng, facts) for facts in chosen]
+        with torch.autocast(self.device.type, torch.bfloat16):
+            features = self.towers.image.features(self._images(rows, rng))
+            images = functional.normalize(self.towers.image.project(features).float(), dim=1)
+            words = self.towers.text(self._tokens(texts)).float()
+            guessed = self.towers.image.facts(features).float()
+        prompts, captions = words[: len(names)], words[len(names) :]
+        numbers = [NUMBER[name] for name in names]
+        loss = self.settings.prompts_weight * balanced(
+            self.towers.logits(images, prompts), self._tensor(truth[:, numbers])
+        )
+        loss = loss + self.settings.facts_weight * balanced(guessed, self._tensor(truth))
+        return loss + self.settings.captions_weight * contrast(
+            self.towers.logits(images, captions), self._tensor(fits(truth, chosen))
+        )
+
+    def _images(self, rows: np.ndarray, rng: np.random.Generator) -> Tensor:
+        block = torch.from_numpy(self.gallery.pixels[rows]).to(self.device)
+        side = block.shape[1]
+        tall, wide = (int(rng.integers(int(side * 0.86), side + 1)) for _ in range(2))
+        top, left = int(rng.integers(side - tall + 1)), int(rng.integers(side - wide + 1))
+        images = block[:, top : top + tall, left : left + wide].permute(0, 3, 1, 2).float()
+        flips = torch.from_numpy(rng.random(len(rows)) < 0.5).to(self.device)
+        images = torch.where(flips[:, None, None, None], images.flip(3), images)
+        images = functional.interpolate(images, (SIDE, SIDE), mode="bilinear", antialias=bool(rng.random() < 0.25))
+        return ((images / 255 - 0.5) / 0.25).contiguous(memory_format=torch.channels_last)
+
+    def _tokens(self, texts: list[str]) -> Tensor:
+        rows = [encoding.ids for encoding in self.tokenizer.encode_batch(texts)]
+        tokens = torch.tensor(rows, dtype=torch.int64)
+        longest = int((tokens != 0).sum(1).max())
+        return tokens[:, :longest].to(self.device)
+
+    def _tensor(self, values: np.ndarray) -> Tensor:
+        return torch.from_numpy(values.astype(np.float32)).to(self.device)
+
+    def _save(self) -> None:
+        state = {"towers": self.towers.state_dict(), "average": self.average, "optimizer": self.optimizer.state_dict()}
+        part = self.checkpoint.with_suffix(".part")
+        torch.save({**state, "step": self.step, "seconds": self.seconds, "settings": self.settings.__dict__}, part)
+        part.rename(self.checkpoint)
+
+    def _resume(self) -> None:
+        if not self.checkpoint.exists():
+            return
+        state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+        if state["settings"] != self.settings.__dict__:
+            return
+        self.towers.load_state_dict(state["towers"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.average, self.step, self.seconds = state["average"], state["step"], state["seconds"]
+        log.info("going on from step %d", self.step)
+
+    def finished(self) -> Towers:
+        """The towers with averaged weights, ready to use."""
+        self.towers.load_state_dict(self.average)
+        return self.towers.eval()
+
+
+def fact_weights(truth: np.ndarray) -> np.ndarray:
+    """How often a caption should mention a fact: rarer ones more; facts that may not be said never."""
+    frequency = (truth == 1).mean(axis=0)
+    weights = 1 / np.sqrt(frequency + 0.003)
+    sayable = np.array([name in set(SAYABLE) for name in FACTS])
+    return np.asarray(weights * sayable)
+
+
+def _prompted(rng: np.random.Generator, count: int) -> list[str]:
+    """The facts to ask for in one step: all single ones, and some of the pairs."""
+    extra = rng.choice(len(SAID_PAIRS), max(0, count - len(SINGLE)), replace=False)
+    return [*SINGLE, *(SAID_PAIRS[index] for index in extra)]
+
+
+def fits(truth: np.ndarray, chosen: list[list[str]]) -> np.ndarray:
+    """Which caption is true of which picture: 1 when all its facts are, 0 when one is false, else -1."""
+    answer = np.empty((len(truth), len(chosen)), np.int8)
+    for column, names in enumerate(chosen):
+        facts = truth[:, [NUMBER[name] for name in names]]
+        answer[:, column] = np.where((facts == 0).any(axis=1), 0, np.where((facts == 1).all(axis=1), 1, -1))
+    np.fill_diagonal(answer, 1)
+    return answer
+
+
+def balanced(logits: Tensor, truth: Tensor) -> Tensor:
+    """Sigmoid loss where true and false weigh the same for each text; unknown does not count."""
+    true, false = (truth == 1).float(), (truth == 0).float()
+    hits = true.sum(0).clamp(min=1)
+    misses = false.sum(0).clamp(min=1)
+    weight = true / hits.sqrt() + false / misses.sqrt() * (hits / misses).clamp(max=1).pow(0.25)
+    loss = functional.binary_cross_entropy_with_logits(logits, true, reduction="none")
+    return (loss * weight).sum() / weight.sum().clamp(min=1e-6)
+
+
+def contrast(logits: Tensor, truth: Tensor) -> Tensor:
+    """Softmax loss in both directions with several right answers; unknown pairs are left out."""
+    known = torch.where(truth == -1, torch.full_like(logits, -1e4), logits)
+    total = logits.new_zeros(())
+    for axis in (0, 1):
+        chance = known.log_softmax(axis)
+        right = (truth == 1).float()
+        total = total - ((chance * right).sum(axis) / right.sum(axis).clamp(min=1)).mean()
+    return total / 2
+
+
+def _schedule(step: int, steps: int) -> float:
+    warm = min(1.0, (step + 1) / 200)
+    return warm * (0.02 + 0.98 * 0.5 * (1 + float(np.cos(np.pi * step / max(1, steps)))))
+
+
+def _sentences(rng: np.random.Generator) -> list[str]:
+    """What the tokenizer learns its pieces from: every phrase, with misspellings."""
+    names = [name for name in SAYABLE for _ in range(12)]
+    words = [word for word in lexicon.known_words() for _ in range(20)]
+    return (
+        [lexicon.prompt(rng, name) for name in names]
+        + [lexicon.mistyped(rng, word, 0.3) for word in words]
+        + list(lexicon.FILLERS) * 3
+    )
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.train", description="Train the starter model from nothing."
+    )
+    for name, value in Settings().__dict__.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
+    parser.add_argument("--out", type=Path, default=PACKAGE, help="where the model's files go")
+    parser.add_argument("--cache", type=Path, default=Path("build") / "training")
+    parser.add_argument("--processes", type=int, default=2, help="for drawing")
+    arguments = vars(parser.parse_args())
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    out, cache, processes = (arguments.pop(name) for name in ("out", "cache", "processes"))
+    settings = Settings(**arguments)
+    shards = -(-settings.pictures // 1000)
+    drawn_from = time.monotonic()
+    gallery = draw_gallery(
+        cache, settings.pictures, 1, processes, report=lambda n: log.info("drawn %d of %d thousand", n, shards)
+    )
+    drawing = time.monotonic() - drawn_from
+    run = Run(settings, gallery, cache)
+    run.train()
+    export.write_model(
+        out,
+        run.finished().cpu(),
+        run.tokenizer,
+        {
+            **settings.__dict__,
+            "drawing_seconds": round(drawing),
+            "training_seconds": round(run.seconds),
+            "device": run.device.type,
+        },
+    )
+    log.info("written to %s", out)
+
+
+if __name__ == "__main__":
+    main()
