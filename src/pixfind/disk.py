@@ -8,8 +8,8 @@ An `OSError` here is about our own files and stops the command; a full disk is t
 
 import contextlib
 import errno
+import itertools
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -25,6 +25,7 @@ NO_SYNC = os.environ.get("PIXFIND_UNSAFE_NO_SYNC") == "1"
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _MAGIC = b"\x93NUMPY\x01\x00"
+_numbers = itertools.count()
 _LONGEST_COUNT = 10**18
 
 
@@ -66,11 +67,11 @@ def publishing(path: Path) -> Iterator[Path]:
     Readers see the old file or the new one, never a part. A crash leaves the old file and a `.tmp`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    os.close(descriptor)
-    temporary = Path(name)
+    # Not tempfile: its files are for their owner alone, and a library may be shared.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{next(_numbers)}.tmp")
     try:
         with writing(path):
+            temporary.touch()
             yield temporary
             with temporary.open("rb+") as file:
                 sync(file.fileno())

@@ -9,6 +9,7 @@ import dataclasses
 import queue
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from pixfind import coordinator, errors, hub, machine, models, plan, progress, worker
 from pixfind.library import Adopted, Library, Merged, ModelIdentity
@@ -37,16 +38,20 @@ class Options:
     """try again what failed or was skipped"""
 
 
-def choose_model(library: Library, options: Options) -> ModelIdentity:
+def choose_model(
+    library: Library, options: Options, watch: Callable[[str, int, int], None] = lambda name, done, total: None
+) -> ModelIdentity:
     """
-    Return the model of a library, remembering it the first time.
+    Return the model of a library, fetching it when it is not here, and remembering it the first time.
 
     Raises OtherModel when the library has another, and the errors of `hub.resolve` when the model is not at hand.
     """
     known = library.model()
-    files = hub.resolve(options.model or (known.name if known else models.DEFAULT))
+    files = hub.resolve(options.model or (known.name if known else models.DEFAULT), progress=watch)
     precision = known.precision if known else options.precision
-    library.remember_model(ModelIdentity(files.name, files.hash, files.dimension, precision))
+    # A folder is remembered by its whole path: the next command may be given elsewhere.
+    name = files.name if models.find(files.name) or not Path(files.name).is_dir() else str(files.directory)
+    library.remember_model(ModelIdentity(name, files.hash, files.dimension, precision))
     model = library.model()
     assert model is not None
     return model

@@ -6,7 +6,6 @@ cannot: an embedding that is lost is made again, a picture is never touched.
 """
 
 import contextlib
-import os
 import shutil
 import sqlite3
 import time
@@ -23,6 +22,9 @@ from pixfind.library import Library
 from pixfind.types import Outcome
 
 _ROWS = 16_384
+
+#: Mending one thing may bring another to light: an image that becomes pending may find its row again.
+_PASSES = 3
 
 Progress = Callable[[int, int], None]
 
@@ -54,20 +56,12 @@ def verify(library: Library, progress: Progress = lambda done, total: None) -> l
 
 def repair(library: Library, findings: list[Finding]) -> list[Finding]:
     """Mend what `verify` found, inside `library.lock("verify")`; return what is still found afterwards."""
-    codes = {finding.code for finding in findings}
-    if codes & {"row-crc", "row-image"}:
-        _forget_rows(library, [int(f.where.rpartition(" row ")[2]) for f in findings if f.code in ("row-crc", "row-image")])
-    if codes & {"too-few-rows", "unequal-lengths", "adopted-crc", "adopted-missing", "gap"}:
-        _begin_again_from(library, _sound_rows(library))
-    if "rows-without-image" in codes:
-        _adopt_merged(library)
-    _cut_worker_files(library)
-    library.adopt_left_behind()
-    with contextlib.suppress(errors.MergeRefused):
-        library.merge()
-    for leftover in library.data.glob(".*.tmp"):
-        leftover.unlink()
-    return verify(library)
+    for _ in range(_PASSES):
+        _mend(library, findings)
+        findings = verify(library)
+        if not findings:
+            break
+    return findings
 
 
 # --- looking --------------------------------------------------------------------------------------
@@ -150,23 +144,23 @@ def _rows_against_images(
         if outcome == Outcome.EMBEDDED:
             owners.setdefault(row, set()).add(image_id)
     # A dead row may rot: nobody points to it.
-    for place in np.flatnonzero(~worker_files.crc_holds(table, embeddings) & named[start : start + len(table)]):
+    holds = worker_files.crc_holds(table, embeddings)
+    for place in np.flatnonzero(~holds & named[start : start + len(table)]):
         what = f"its checksum does not hold (image {table[place]['image_id']})"
         yield Finding("row-crc", f"{path} row {start + place}", what, "its image becomes pending")
     for row, images in owners.items():
         if len(images) > 1:
             what = f"images {sorted(images)} all claim to be its first"
             yield Finding("row-image", f"{path} row {row}", what, "the images become pending")
-    yield from _waiting_for_rows(library, start, table, named)
+    yield from _waiting_for_rows(library, start, table, holds & ~named[start : start + len(table)])
 
 
 def _waiting_for_rows(
-    library: Library, start: int, table: NDArray[Any], named: NDArray[np.bool_]
+    library: Library, start: int, table: NDArray[Any], unnamed: NDArray[np.bool_]
 ) -> Iterator[Finding]:
     """Rows that nobody points to are dead, which is no fault, unless their image does not exist or waits for just these bytes."""
-    unnamed = np.flatnonzero(~named[start : start + len(table)])
     waiting = 0
-    for place in unnamed:
+    for place in np.flatnonzero(unnamed):
         row = worker_files.row_of(table[place])
         found = library.catalogue.connection.execute(
             "SELECT outcome IS NULL AND size = ? AND mtime_ns = ? FROM images WHERE id = ?",
@@ -198,6 +192,22 @@ def _worker_rows(library: Library) -> Iterator[Finding]:
 
 
 # --- mending --------------------------------------------------------------------------------------
+
+
+def _mend(library: Library, findings: list[Finding]) -> None:
+    codes = {finding.code for finding in findings}
+    if codes & {"row-crc", "row-image"}:
+        _forget_rows(library, [int(f.where.rpartition(" row ")[2]) for f in findings if f.code in ("row-crc", "row-image")])
+    if codes & {"too-few-rows", "unequal-lengths", "adopted-crc", "adopted-missing", "gap"}:
+        _begin_again_from(library, _sound_rows(library))
+    if "rows-without-image" in codes:
+        _adopt_merged(library)
+    _cut_worker_files(library)
+    library.adopt_left_behind()
+    with contextlib.suppress(errors.MergeRefused):
+        library.merge()
+    for leftover in library.data.glob(".*.tmp"):
+        leftover.unlink()
 
 
 def _sound_rows(library: Library) -> int:
@@ -267,20 +277,32 @@ def _unknown_root(library: Library) -> int:
     return int(root)
 
 
-def rebuild_catalogue(path: Path) -> Path | None:
+def rebuild_if_needed(path: Path) -> Path | None:
     """
-    Put a damaged or lost metadata.db aside and begin a new one; return where the old one lies now, None when there was none.
+    Put a metadata.db that cannot be read aside and begin a new one; return where the old one lies now.
 
-    The new one gets its images back from indices.npy by `repair`, and their paths by the next `add`. Raises OSError.
+    The new one gets its images back from indices.npy by `repair`, and their paths by the next `add`.
+    Returns None when the database can be read, or was lost altogether (a new one is begun then too).
     """
     old = path / "metadata.db"
+    if old.exists() and _readable(old):
+        return None
     kept = None
     if old.exists():
         kept = path / f"metadata.damaged-{int(time.time())}.db"
         shutil.copyfile(old, kept)
         for name in ("metadata.db", "metadata.db-wal", "metadata.db-shm"):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path / name)
+            (path / name).unlink(missing_ok=True)
+    elif not (path / "data" / "indices.npy").exists():
+        return None
     with catalogue.Catalogue(old, write=True) as new, contextlib.suppress(FileNotFoundError):
         new.set_setting("model", (path / "data" / "model.json").read_text(encoding="utf-8"))
     return kept
+
+
+def _readable(path: Path) -> bool:
+    try:
+        with catalogue.Catalogue(path) as found:
+            return bool(found.connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
+    except (errors.LibraryDamaged, sqlite3.DatabaseError):
+        return False

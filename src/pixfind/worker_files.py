@@ -37,9 +37,17 @@ INDEX_ROW = np.dtype(
                 ("longitude", "<f4"),
             ],
         ),
+        ("entry_crc32", "<u4"),
     ]
 )
-"""What a row tells of its embedding: whose it is, of which bytes, and the facts, so that a lost catalogue can be rebuilt."""
+"""
+What a row tells of its embedding: whose it is, of which bytes, and the facts, so that a lost catalogue can be rebuilt.
+
+`crc32` is of the embedding row, `entry_crc32` of the bytes of this entry before it: without it a flipped bit in a content hash would
+be believed when the catalogue is rebuilt.
+"""
+
+_ENTRY_BYTES = INDEX_ROW.itemsize - 4
 
 UNKNOWN_TIME = np.iinfo(np.int64).min
 
@@ -70,7 +78,9 @@ def index_rows(rows: Sequence[Row], embeddings: NDArray[np.float16]) -> NDArray[
                 np.nan if facts.latitude is None else facts.latitude,
                 np.nan if facts.longitude is None else facts.longitude,
             ),
+            0,
         )
+        table[place]["entry_crc32"] = zlib.crc32(table[place].tobytes()[:_ENTRY_BYTES])
     return table
 
 
@@ -93,9 +103,10 @@ def row_of(entry: np.void) -> Row:
 
 
 def crc_holds(table: NDArray[Any], embeddings: NDArray[np.float16]) -> NDArray[np.bool_]:
-    """Return [n] bool: whether each embedding row is the one that was written."""
-    sums = [zlib.crc32(embedding.tobytes()) for embedding in embeddings]
-    return table["crc32"] == np.array(sums, np.uint32)
+    """Return [n] bool: whether each embedding row, and the entry that names it, are the ones that were written."""
+    rows = [zlib.crc32(embedding.tobytes()) for embedding in embeddings]
+    entries = [zlib.crc32(entry.tobytes()[:_ENTRY_BYTES]) for entry in table]
+    return (table["crc32"] == np.array(rows, np.uint32)) & (table["entry_crc32"] == np.array(entries, np.uint32))
 
 
 class Pair:

@@ -1,0 +1,155 @@
+"""
+Kill pixfind at random instants, a few hundred times, and prove that nothing was lost.
+
+    python -m benchmarks.kills --images 3000 --kills 300 [--workers 2] [--seed 0]
+
+One library is embedded once undisturbed and once while a worker, the coordinator or all of them are killed with SIGKILL again and
+again. Then `verify` must find nothing, every picture must have exactly one embedding, and each must equal that of the undisturbed run.
+Prints how many pictures were embedded more than once: work that was in hand when the kill came.
+"""
+
+import argparse
+import collections
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from pixfind import ingest, scan
+from pixfind.library import Library
+from pixfind.testing import make_pictures
+from pixfind.verify import verify
+
+RUN = """
+import sys
+from pathlib import Path
+from pixfind import ingest
+from pixfind.library import Library
+from pixfind.runners.local import Local
+from pixfind.testing import workers
+path, model, count, log = sys.argv[1:]
+options = ingest.Options(workers=int(count), share=1.0, model=model, nice=0)
+with Library.open(Path(path), write=True) as library, library.lock("embed"):
+    ingest.embed(library, options, runner=Local(workers.command("count", log)))
+    ingest.merge(library)
+"""
+
+
+def main() -> None:
+    arguments = _arguments()
+    random.seed(arguments.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        began = time.monotonic()
+        make_pictures(place / "pictures", arguments.images)
+        print(f"{arguments.images} pictures made in {time.monotonic() - began:.0f} s")
+        calm = _prepare(place / "calm", place / "pictures", arguments.model)
+        _run(calm, arguments, place / "calm.log").wait()
+        disturbed = _prepare(place / "disturbed", place / "pictures", arguments.model)
+        kills, runs = _disturb(disturbed, arguments, place / "disturbed.log")
+        _compare(calm, disturbed, place / "disturbed.log", kills, runs, arguments)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=3000)
+    parser.add_argument("--kills", type=int, default=300)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--model", default="starter")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args()
+
+
+def _prepare(path: Path, pictures: Path, model: str) -> Path:
+    with Library.create(path) as library, library.lock("add"):
+        ingest.choose_model(library, ingest.Options(model=model))
+        scan.add(library, pictures)
+    return path
+
+
+def _run(library: Path, arguments: argparse.Namespace, log: Path) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-c", RUN, str(library), arguments.model, str(arguments.workers), str(log)]
+    return subprocess.Popen(command)
+
+
+def _disturb(library: Path, arguments: argparse.Namespace, log: Path) -> tuple[collections.Counter[str], int]:
+    """Kill until the number is reached, then let it end."""
+    kills: collections.Counter[str] = collections.Counter()
+    runs = 0
+    while True:
+        process = _run(library, arguments, log)
+        runs += 1
+        while process.poll() is None and kills.total() < arguments.kills:
+            time.sleep(random.uniform(0.0, 1.2))
+            whom = random.choices(("worker", "coordinator", "all"), (6, 2, 2))[0]
+            if process.poll() is None and _kill(process, whom):
+                kills[whom] += 1
+            if whom != "worker":
+                break
+        if kills.total() >= arguments.kills or process.poll() == 0:
+            if process.poll() is None or process.wait() != 0:
+                process.wait()
+                process = _run(library, arguments, log)
+                runs += 1
+            assert process.wait() == 0, "the last run did not end well"
+            return kills, runs
+        process.wait()
+
+
+def _kill(process: "subprocess.Popen[bytes]", whom: str) -> bool:
+    try:
+        workers = psutil.Process(process.pid).children()
+    except psutil.Error:
+        return False
+    victims = [process.pid] if whom == "coordinator" else [worker.pid for worker in workers]
+    if whom == "worker":
+        victims = random.sample(victims, min(1, len(victims)))
+    if whom == "all":
+        victims.append(process.pid)
+    for pid in victims:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    return bool(victims)
+
+
+def _compare(
+    calm: Path, disturbed: Path, log: Path, kills: collections.Counter[str], runs: int, arguments: argparse.Namespace
+) -> None:
+    with Library.open(calm) as first, Library.open(disturbed) as second:
+        findings = verify(first) + verify(second)
+        ledger = second.catalogue.ledger()
+        embeddings = [_by_path(library) for library in (first, second)]
+    differences = [
+        float(np.abs(embeddings[0][path].astype(np.float32) - row.astype(np.float32)).max())
+        for path, row in embeddings[1].items()
+    ]
+    times = collections.Counter(log.read_text(encoding="ascii").split())
+    again = sum(times.values()) - len(times)
+    print(f"{kills.total()} kills ({dict(kills)}) over {runs} runs")
+    print(f"ledger: {ledger}")
+    print(f"verify: {len(findings)} findings {findings[:3]}")
+    print(f"pictures with an embedding: {len(embeddings[1])} of {arguments.images}")
+    print(f"largest difference to the undisturbed run: {max(differences):.6f}; equal to the bit: {differences.count(0.0)}")
+    print(f"decoded again after a kill: {again} ({again / max(1, kills.total()):.1f} a kill)")
+    assert not findings
+    assert len(embeddings[1]) == arguments.images
+    assert ledger["embedded"] == arguments.images
+
+
+def _by_path(library: Library) -> dict[str, np.ndarray]:
+    rows = library.embeddings()
+    found = library.catalogue.connection.execute("SELECT path, embedding_index FROM images WHERE embedding_index IS NOT NULL")
+    return {path: rows[index] for path, index in found}
+
+
+if __name__ == "__main__":
+    main()

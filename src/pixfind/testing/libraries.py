@@ -1,0 +1,35 @@
+"""
+Small real libraries: real pictures, the real starter model, real SQLite, no processes.
+"""
+
+from pathlib import Path
+
+from pixfind import ingest, scan
+from pixfind.library import Library
+from pixfind.runners.serial import Serial
+from pixfind.testing.images import make_image
+
+QUIET = ingest.Options(workers=1, share=1.0, model="starter", nice=0)
+"""One worker, no pacing, the model that needs no network."""
+
+
+def make_pictures(folder: Path, count: int, *, first: int = 0, size: tuple[int, int] = (64, 48)) -> list[Path]:
+    """Make `count` different pictures `picture_00000.jpg` ... in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return [make_image(folder / f"picture_{seed:05d}.jpg", seed=seed, size=size) for seed in range(first, first + count)]
+
+
+def make_library(path: Path, pictures: Path, *, embed: bool = True) -> Library:
+    """
+    Return an open library at `path` that knows the folder `pictures`, embedded with the starter model and merged.
+
+    The caller closes it. With `embed=False` everything stays pending.
+    """
+    library = Library.create(path)
+    with library.lock("add"):
+        ingest.choose_model(library, QUIET)
+        scan.add(library, pictures)
+        if embed:
+            ingest.embed(library, QUIET, runner=Serial())
+            ingest.merge(library)
+    return library

@@ -1,0 +1,85 @@
+"""
+Workers that misbehave: `python -m pixfind.testing.workers HOW ARGUMENT`, in the place of `python -m pixfind.worker`.
+
+Each stands for something that was seen in the field: a decoder that crashes, one that never returns, one that eats all memory, a
+process that is killed from outside. They do it when a picture's path contains the argument.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from pixfind import decode, embed, worker
+from pixfind.encoders import ImageEncoder
+
+HOWS = ("crash", "hang", "hang-whole", "eat-memory", "exit", "count")
+
+
+def command(how: str, argument: str) -> tuple[str, ...]:
+    """Return the command of a worker that behaves as `how` says, for `runners.local.Local`."""
+    assert how in HOWS
+    return (sys.executable, "-m", "pixfind.testing.workers", how, argument)
+
+
+def crash() -> None:
+    """A decoder that runs over its buffer: the process is gone at once."""
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def hang() -> None:
+    """A decoder in an endless loop, in one thread."""
+    while True:
+        time.sleep(60)
+
+
+def hang_whole() -> None:
+    """A decoder that loops without letting go of the interpreter: no thread of the process runs any more."""
+    ctypes.PyDLL(None).pause()
+
+
+def eat_memory() -> None:
+    """A decoder that allocates until it is refused."""
+    raise MemoryError
+
+
+def leave() -> None:
+    """A library that calls exit()."""
+    os._exit(3)
+
+
+def _counted(path: str, load: Callable[..., embed.Loaded]) -> Callable[..., embed.Loaded]:
+    """Note each image in `path` before it is decoded: what was done, whatever came of it."""
+    lock = threading.Lock()
+
+    def counted(file: embed.Read, encoder: ImageEncoder, limits: decode.Limits) -> embed.Loaded:
+        with lock, Path(path).open("a", encoding="ascii") as log:
+            log.write(f"{file.task.image_id}\n")
+        return load(file, encoder, limits)
+
+    return counted
+
+
+def main() -> int:
+    how, argument = sys.argv[1:]
+    load = embed.load
+    if how == "count":
+        embed.load = _counted(argument, load)
+        return worker.main()
+    misbehave = {"crash": crash, "hang": hang, "hang-whole": hang_whole, "eat-memory": eat_memory, "exit": leave}[how]
+
+    def poisoned(file: embed.Read, encoder: ImageEncoder, limits: decode.Limits) -> embed.Loaded:
+        if argument in file.task.path:
+            misbehave()
+        return load(file, encoder, limits)
+
+    embed.load = poisoned
+    return worker.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""Fixtures for all tests: a real library, real pictures, the real starter model; no network, no ../ paths."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pixfind import verify
+from pixfind.library import Library
+from pixfind.testing import make_library, make_pictures
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("PIXFIND_LIBRARY", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data-home"))
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A folder with 40 small pictures."""
+    make_pictures(tmp_path / "pictures", 40)
+    return tmp_path / "pictures"
+
+
+@pytest.fixture
+def library(tmp_path: Path, pictures: Path) -> Iterator[Library]:
+    """A library that knows the pictures; all are pending. Ends with `verify`."""
+    with make_library(tmp_path / "library", pictures, embed=False) as made:
+        yield made
+        assert [] == verify.verify(made)
+
+
+@pytest.fixture
+def embedded(tmp_path: Path, pictures: Path) -> Iterator[Library]:
+    """A library with all pictures embedded and merged. Ends with `verify`."""
+    with make_library(tmp_path / "library", pictures) as made:
+        yield made
+        assert [] == verify.verify(made)

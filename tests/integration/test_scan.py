@@ -1,0 +1,224 @@
+"""What becomes of files: new, changed, moved, gone, returned, excluded, offline."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pixfind import errors, ingest, scan
+from pixfind.library import Library
+from pixfind.runners.serial import Serial
+from pixfind.testing import make_image, make_pictures
+from pixfind.testing.libraries import QUIET
+
+
+def embed(library: Library) -> int:
+    report = ingest.embed(library, QUIET, runner=Serial())
+    ingest.merge(library)
+    return report.images
+
+
+def indices(library: Library) -> dict[str, int | None]:
+    return dict(library.catalogue.connection.execute("SELECT path, embedding_index FROM images WHERE gone = 0"))
+
+
+def test_a_second_scan_finds_nothing_new(library: Library, pictures: Path) -> None:
+    report = scan.add(library, pictures)
+
+    assert (40, 0, 0, 0, 0) == (report.seen, report.new, report.changed, report.moved, report.gone)
+
+
+def test_a_renamed_and_a_moved_file_keep_their_embeddings(embedded: Library, pictures: Path) -> None:
+    before = indices(embedded)
+    (pictures / "deep" / "er").mkdir(parents=True)
+    (pictures / "picture_00000.jpg").rename(pictures / "renamed.jpg")
+    (pictures / "picture_00001.jpg").rename(pictures / "deep" / "er" / "picture_00001.jpg")
+    report = scan.add(embedded, pictures)
+    after = indices(embedded)
+
+    assert (2, 0, 0) == (report.moved, report.new, report.gone)
+    assert before[str(pictures / "picture_00000.jpg")] == after[str(pictures / "renamed.jpg")]
+    assert before[str(pictures / "picture_00001.jpg")] == after[str(pictures / "deep/er/picture_00001.jpg")]
+    assert 0 == embed(embedded)
+
+
+def test_a_new_file_with_the_size_and_time_of_a_lost_one_is_not_taken_for_it(embedded: Library, pictures: Path) -> None:
+    old = pictures / "picture_00000.jpg"
+    found = old.stat()
+    old.unlink()
+    other = make_image(pictures / "other.bmp", seed=99)
+    other.write_bytes(os.urandom(found.st_size))
+    os.utime(other, ns=(found.st_mtime_ns, found.st_mtime_ns))
+    report = scan.add(embedded, pictures)
+
+    assert (1, 0, 1) == (report.new, report.moved, report.gone)
+
+
+def test_a_changed_file_is_embedded_again_and_its_old_row_is_dead(embedded: Library, pictures: Path) -> None:
+    path = make_image(pictures / "picture_00003.jpg", seed=777)
+    report = scan.add(embedded, pictures)
+    assert (1, 0) == (report.changed, report.new)
+    assert indices(embedded)[str(path)] is None
+
+    assert 1 == embed(embedded)
+    assert 40 == indices(embedded)[str(path)]
+    assert 40 == embedded.live_rows().sum()
+    assert 41 == embedded.merged_rows
+
+
+def test_a_deleted_file_is_gone_and_returns_with_its_embedding(embedded: Library, pictures: Path, tmp_path: Path) -> None:
+    path = pictures / "picture_00005.jpg"
+    before = indices(embedded)[str(path)]
+    path.rename(tmp_path / "away.jpg")
+    assert 1 == scan.add(embedded, pictures).gone
+    assert (39, 1) == tuple(embedded.catalogue.ledger()[name] for name in ("seen", "gone"))
+    assert not embedded.live_rows()[before]
+
+    (tmp_path / "away.jpg").rename(path)
+    assert 1 == scan.add(embedded, pictures).returned
+    assert before == indices(embedded)[str(path)]
+    assert 0 == embed(embedded)
+
+
+def test_an_unplugged_drive_deletes_nothing_and_costs_nothing_when_it_returns(
+    embedded: Library, pictures: Path, tmp_path: Path
+) -> None:
+    before = indices(embedded)
+    pictures.rename(tmp_path / "unplugged")
+    for empty in (False, True):
+        if empty:
+            pictures.mkdir()  # what is left of a mount point
+        report = scan.add(embedded, pictures)
+        assert (0, 40) == (report.gone, report.offline)
+        assert 40 == embedded.catalogue.ledger()["offline"]
+        assert before == indices(embedded)
+        assert embedded.live_rows().all()
+        assert 0 == embed(embedded)
+    (pictures / "stray.txt").write_text("not a picture")
+    assert 0 == scan.add(embedded, pictures).gone
+
+    shutil.rmtree(pictures)
+    (tmp_path / "unplugged").rename(pictures)
+    report = scan.add(embedded, pictures)
+    assert (0, 0, 0) == (report.gone, report.new, report.offline)
+    assert 0 == embed(embedded)
+
+
+def test_another_device_in_the_place_of_a_root_is_offline(embedded: Library, pictures: Path, tmp_path: Path) -> None:
+    pictures.rename(tmp_path / "unplugged")
+    make_pictures(pictures, 3, first=500)
+    # What a mount changes: the number of the device.
+    embedded.catalogue.connection.execute("UPDATE roots SET device = device + 1")
+    report = scan.add(embedded, pictures)
+
+    assert (0, 0, 40) == (report.gone, report.new, report.offline)
+    assert "another device" in next(root.offline or "" for root in embedded.catalogue.roots())
+
+
+def test_the_same_drive_under_another_number_stays_online(embedded: Library, pictures: Path) -> None:
+    embedded.catalogue.connection.execute("UPDATE roots SET device = device + 1")
+
+    assert (40, 0, 0) == (lambda r: (r.seen, r.offline, r.new))(scan.add(embedded, pictures))
+
+
+def test_pending_images_of_an_offline_root_wait(library: Library, pictures: Path, tmp_path: Path) -> None:
+    pictures.rename(tmp_path / "unplugged")
+    scan.refresh_roots(library)
+
+    assert 0 == embed(library)
+    assert 40 == library.catalogue.ledger()["pending"]
+
+
+def test_a_copy_of_a_picture_on_an_unplugged_drive_is_not_taken_for_a_move(
+    embedded: Library, pictures: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "copy").mkdir()
+    shutil.copy2(pictures / "picture_00000.jpg", tmp_path / "copy" / "picture_00000.jpg")
+    pictures.rename(tmp_path / "unplugged")
+    report = scan.add(embedded, tmp_path / "copy")
+
+    assert (1, 0) == (report.new, report.moved)
+
+
+def test_excluded_files_are_left_out_and_told(embedded: Library, pictures: Path) -> None:
+    make_pictures(pictures / "thumbs", 3, first=200)
+    report = scan.add(embedded, pictures, ("thumbs", "*_0000[0-4].jpg"))
+    counts = embedded.catalogue.ledger()
+
+    assert (0, 5, 0) == (report.new, report.excluded, report.gone)
+    assert (40, 35, 5) == tuple(counts[name] for name in ("seen", "embedded", "skipped"))
+    assert 0 == scan.add(embedded, pictures).excluded
+
+
+def test_names_of_every_kind_are_registered(library: Library, tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    names = [b"UPPER.JPG", b"with space.jpeg", b"new\nline.png", b"not-utf8-\xff\xfe.jpg", "snö 雪.jpg".encode(), b"'quote\".jpg"]
+    source = make_image(tmp_path / "one.jpg").read_bytes()
+    for name in names:
+        (folder / os.fsdecode(name)).write_bytes(source + name)
+    report = scan.add(library, folder)
+
+    assert len(names) == report.new
+    found = {os.fsencode(os.path.basename(path)) for path in indices(library) if path.startswith(str(folder))}
+    assert set(names) == found
+    assert len(names) == scan.add(library, folder).seen
+    embed(library)
+    assert 0 == library.catalogue.ledger()["failed"]
+
+
+def test_hidden_folders_loops_pipes_and_dead_links_do_not_stop_the_walk(library: Library, tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    make_pictures(folder / ".hidden", 1)
+    make_pictures(folder / "@eaDir", 1)
+    make_pictures(folder / "seen", 2, first=300)
+    (folder / "loop").symlink_to(folder)
+    (folder / "dead.jpg").symlink_to(folder / "nowhere.jpg")
+    os.mkfifo(folder / "pipe.jpg")
+    (folder / "folder.jpg").mkdir()
+    report = scan.add(library, folder)
+
+    assert (2, 1) == (report.new, report.problems)
+    assert [str(folder / "dead.jpg")] == report.named["problems"]
+
+
+def test_a_folder_that_cannot_be_read_keeps_its_images(
+    embedded: Library, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_pictures(pictures / "locked", 2, first=100)
+    scan.add(embedded, pictures)
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    # chmod does not stop root, who may run these tests.
+    monkeypatch.setattr(os, "scandir", refuse)
+    report = scan.add(embedded, pictures)
+
+    assert (0, 1) == (report.gone, report.problems)
+
+
+def test_a_folder_inside_a_root_can_be_added_and_keeps_its_images(embedded: Library, pictures: Path) -> None:
+    make_pictures(pictures / "inner", 2, first=100)
+    scan.add(embedded, pictures)
+    report = scan.add(embedded, pictures / "inner")
+    assert (2, 0, 0) == (report.seen, report.new, report.returned)
+    report = scan.add(embedded, pictures)
+
+    assert (42, 0, 0) == (report.seen, report.new, report.gone)
+
+
+def test_a_folder_that_does_not_exist_is_told(library: Library, tmp_path: Path) -> None:
+    with pytest.raises(errors.NoSuchFolder, match="nowhere"):
+        scan.add(library, tmp_path / "nowhere")
+
+
+def test_the_library_does_not_index_itself(tmp_path: Path) -> None:
+    with Library.create(tmp_path / "pictures" / "library") as library:
+        make_pictures(tmp_path / "pictures", 1)
+        make_pictures(tmp_path / "pictures" / "library" / "thumbnails", 2)
+        assert 1 == scan.add(library, tmp_path / "pictures").new

@@ -1,0 +1,193 @@
+"""Damage is found, told with file and row, and mended where it can be."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pixfind import errors, ingest, scan, verify
+from pixfind.library import Library
+from pixfind.runners.serial import Serial
+from pixfind.testing import make_library, make_pictures
+from pixfind.testing.libraries import QUIET
+
+
+def flip(path: Path, offset: int) -> None:
+    with path.open("rb+") as file:
+        file.seek(offset)
+        byte = file.read(1)
+        file.seek(offset)
+        file.write(bytes([byte[0] ^ 0x40]))
+
+
+def mend(library: Library) -> None:
+    """What a user does: repair, look for the files, embed what became pending."""
+    found = verify.verify(library)
+    assert found
+    with library.lock("verify"):
+        assert [] == verify.repair(library, found)
+        for root in library.catalogue.roots():
+            if root.path != "?":
+                scan.add(library, Path(root.path))
+        ingest.embed(library, QUIET, runner=Serial())
+        ingest.merge(library)
+    assert [] == verify.verify(library)
+    assert 40 == library.catalogue.ledger()["embedded"]
+
+
+def one_bit_of_an_embedding(library: Library) -> None:
+    flip(library.embeddings_path, 128 + 7 * library.dimension * 2 + 3)
+
+
+def one_bit_of_a_fingerprint(library: Library) -> None:
+    flip(library.indices_path, 512 + 7 * np.load(library.indices_path).dtype.itemsize + 28)
+
+
+def half_of_the_embeddings(library: Library) -> None:
+    os.truncate(library.embeddings_path, 128 + 20 * library.dimension * 2)
+
+
+def all_embeddings(library: Library) -> None:
+    library.embeddings_path.unlink()
+
+
+def indices_lost(library: Library) -> None:
+    library.indices_path.unlink()
+
+
+def database_that_forgot_rows(library: Library) -> None:
+    library.catalogue.connection.execute("UPDATE images SET outcome = NULL, embedding_index = NULL WHERE id > 30")
+
+
+def database_that_points_beyond_the_end(library: Library) -> None:
+    # The project that the guide comes from: 624,017 embedded, 1,108 in the file.
+    library.catalogue.connection.execute("UPDATE images SET embedding_index = embedding_index + 1000 WHERE id > 10")
+
+
+def two_images_in_one_row(library: Library) -> None:
+    library.catalogue.connection.execute("UPDATE images SET embedding_index = 3 WHERE embedding_index = 4")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        one_bit_of_an_embedding,
+        one_bit_of_a_fingerprint,
+        half_of_the_embeddings,
+        all_embeddings,
+        indices_lost,
+        database_that_forgot_rows,
+        database_that_points_beyond_the_end,
+        two_images_in_one_row,
+    ],
+    ids=lambda damage: damage.__name__,
+)
+def test_damage_is_found_and_mended(embedded: Library, damage: Callable[[Library], None]) -> None:
+    damage(embedded)
+    mend(embedded)
+
+
+def test_a_flipped_bit_is_told_with_file_and_row(embedded: Library) -> None:
+    one_bit_of_an_embedding(embedded)
+    (finding,) = verify.verify(embedded)
+    assert f"{embedded.embeddings_path} row 7" == finding.where
+    mend(embedded)
+
+
+def test_a_lost_database_is_rebuilt_from_the_two_files_and_a_scan(embedded: Library, pictures: Path) -> None:
+    before = embedded.embeddings().copy()
+    embedded.close()
+    for path in embedded.path.glob("metadata.db*"):
+        path.unlink()
+    assert verify.rebuild_if_needed(embedded.path) is None
+    with Library.open(embedded.path, write=True) as library:
+        found = verify.verify(library)
+        assert ["rows-without-image"] == [finding.code for finding in found]
+        with library.lock("verify"):
+            assert [] == verify.repair(library, found)
+            report = scan.add(library, pictures)
+            assert (40, 0) == (report.moved, report.new)
+            assert 0 == ingest.embed(library, QUIET, runner=Serial()).images
+        assert 40 == library.catalogue.ledger()["embedded"]
+        assert (before == library.embeddings()).all()
+    embedded.catalogue = Library.open(embedded.path, write=True).catalogue
+
+
+def test_a_database_of_garbage_is_put_aside_and_rebuilt(embedded: Library) -> None:
+    embedded.close()
+    for path in embedded.path.glob("metadata.db-*"):
+        path.unlink()
+    (embedded.path / "metadata.db").write_bytes(os.urandom(20_000))
+    with pytest.raises(errors.LibraryDamaged):
+        Library.open(embedded.path)
+    kept = verify.rebuild_if_needed(embedded.path)
+    assert kept is not None
+    assert 20_000 == kept.stat().st_size
+    embedded.catalogue = Library.open(embedded.path, write=True).catalogue
+    found = verify.verify(embedded)
+    assert [] == verify.repair(embedded, found)
+
+
+def test_an_old_copy_of_the_database_loses_nothing(embedded: Library, pictures: Path, tmp_path: Path) -> None:
+    shutil.copy(embedded.path / "metadata.db", tmp_path / "old.db")
+    embedded.catalogue.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    shutil.copy(embedded.path / "metadata.db", tmp_path / "old.db")
+    make_pictures(pictures, 10, first=100)
+    scan.add(embedded, pictures)
+    ingest.embed(embedded, QUIET, runner=Serial())
+    ingest.merge(embedded)
+    embedded.close()
+    for path in embedded.path.glob("metadata.db*"):
+        path.unlink()
+    shutil.copy(tmp_path / "old.db", embedded.path / "metadata.db")
+    embedded.catalogue = Library.open(embedded.path, write=True).catalogue
+    found = verify.verify(embedded)
+    assert ["rows-without-image"] == [finding.code for finding in found]
+    assert [] == verify.repair(embedded, found)
+    scan.add(embedded, pictures)
+    assert 0 == ingest.embed(embedded, QUIET, runner=Serial()).images
+    assert 50 == embedded.catalogue.ledger()["embedded"]
+
+
+def test_merge_names_the_file_and_the_row_that_does_not_fit(library: Library) -> None:
+    ingest.embed(library, QUIET, runner=Serial())
+    path = library.data / "embeddings_worker_0.npy"
+    flip(path, 128 + 11 * library.dimension * 2)
+    with pytest.raises(errors.MergeRefused) as refused:
+        library.merge()
+
+    assert (path, 11) == (refused.value.fields["path"], refused.value.fields["row"])
+    assert 11 == library.merged_rows
+    mend(library)
+
+
+def test_a_worker_file_damaged_before_it_was_adopted_costs_only_the_rows_behind(library: Library) -> None:
+    ingest.embed_part(library, 0, 1, QUIET)
+    flip(library.data / "embeddings_worker_0.npy", 128 + 11 * library.dimension * 2)
+    with pytest.raises(errors.MergeRefused, match="Row 11"):
+        ingest.merge(library)
+    ingest.embed(library, QUIET, runner=Serial())
+    ingest.merge(library)
+
+    assert 40 == library.catalogue.ledger()["embedded"]
+
+
+def test_a_dead_row_may_rot(embedded: Library, pictures: Path) -> None:
+    (pictures / "picture_00007.jpg").unlink()
+    row = embedded.catalogue.connection.execute("SELECT embedding_index FROM images WHERE path LIKE '%00007%'").fetchone()[0]
+    make_pictures(pictures, 1, first=7, size=(70, 50))
+    scan.add(embedded, pictures)
+    ingest.embed(embedded, QUIET, runner=Serial())
+    ingest.merge(embedded)
+    flip(embedded.embeddings_path, 128 + row * embedded.dimension * 2)
+
+    assert [] == verify.verify(embedded)
+
+
+def test_a_library_without_pictures_is_whole(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with make_library(tmp_path / "library", tmp_path / "empty") as library:
+        assert [] == verify.verify(library)
