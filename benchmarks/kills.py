@@ -48,7 +48,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         began = time.monotonic()
-        make_pictures(place / "pictures", arguments.images)
+        make_pictures(place / "pictures", arguments.images, size=(arguments.width, arguments.width * 3 // 4))
         print(f"{arguments.images} pictures made in {time.monotonic() - began:.0f} s")
         calm = _prepare(place / "calm", place / "pictures", arguments.model)
         _run(calm, arguments, place / "calm.log").wait()
@@ -62,6 +62,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--images", type=int, default=3000)
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--width", type=int, default=1200, help="pixels; larger pictures make each life shorter than the work")
     parser.add_argument("--model", default="starter")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()

@@ -1,0 +1,62 @@
+"""A full disk at any write: a clear error, an exit code, everything durable kept, and the next run goes on where it stood."""
+
+import resource
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pixfind import errors, ingest, verify
+from pixfind.library import Library
+from pixfind.runners.serial import Serial
+from pixfind.testing.libraries import QUIET
+
+EMBEDDINGS_OF_TEN = 128 + 10 * 2 * 128
+
+
+@pytest.mark.parametrize("limit", [200, 600, EMBEDDINGS_OF_TEN, 5000])
+def test_a_disk_that_fills_up_stops_the_embed_and_the_next_run_ends_it(library: Library, start: Callable, limit: int) -> None:
+    """The limit on file size meets worker files first, then the database."""
+    process = start(file_limit=limit)
+    _, told = process.communicate(timeout=50)
+
+    assert errors.DiskFull.exit_code == process.returncode, told
+    assert "No room to write" in told
+    assert "run the same command again" in told
+    assert [] == verify.verify(library)
+    process = start()
+    _, told = process.communicate(timeout=50)
+    assert 0 == process.returncode, told
+    assert 40 == library.catalogue.ledger()["embedded"]
+
+
+def test_a_disk_that_fills_up_during_merge_keeps_what_is_adopted(library: Library, tmp_path: Path) -> None:
+    ingest.embed(library, QUIET, runner=Serial())
+    with _file_size_limit(EMBEDDINGS_OF_TEN), pytest.raises(errors.DiskFull, match=r"embeddings\.npy"):
+        library.merge()
+    assert [] == verify.verify(library)
+
+    assert 40 == library.merge().rows
+
+
+def test_a_disk_that_fills_up_during_adopt_leaves_rows_for_the_next_start(library: Library) -> None:
+    ingest.embed_part(library, 0, 1, QUIET)
+    with _file_size_limit(4096), pytest.raises(errors.DiskFull, match=r"metadata\.db"):
+        library.adopt_left_behind()
+    assert 40 == library.catalogue.ledger()["pending"]
+
+    assert 40 == len(library.adopt_left_behind().embedded)
+
+
+class _file_size_limit:  # noqa: N801
+    """A disk with this many bytes of room in each file."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def __enter__(self) -> None:
+        self.before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (self.size, self.before[1]))
+
+    def __exit__(self, *_: object) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, self.before)

@@ -1,0 +1,53 @@
+"""A picture that crashes, hangs or starves a worker ends as failed with the reason; the others are embedded."""
+
+from collections.abc import Callable
+
+import pytest
+
+from pixfind.library import Library
+
+POISON = "picture_00013"
+
+
+@pytest.mark.parametrize(
+    ("how", "seconds", "reason"),
+    [
+        ("crash", 60, "kills the decoder: two workers died on it (ended by SIGSEGV)"),
+        ("exit", 60, "kills the decoder: two workers died on it (it ended with exit code 3)"),
+        ("eat-memory", 60, "damaged: MemoryError: "),
+        ("hang", 1.5, "takes too long: not decoded within 2 s"),
+    ],
+)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_one_poisoned_picture_fails_alone(
+    library: Library, start: Callable, outcomes: Callable, how: str, seconds: float, reason: str, workers: int
+) -> None:
+    process = start(how, POISON, seconds=seconds, workers=workers)
+    said, told = process.communicate(timeout=50)
+
+    assert 0 == process.returncode, told
+    assert ("failed", reason) == outcomes().pop(f"{POISON}.jpg")
+    counts = library.catalogue.ledger()
+    assert (39, 1, 0) == (counts["embedded"], counts["failed"], counts["pending"])
+    assert 40 == int(said.split()[0])
+
+
+def test_pictures_that_hang_every_thread_of_a_worker_do_not_end_the_run(
+    library: Library, start: Callable, outcomes: Callable
+) -> None:
+    process = start("hang", "picture_0000", seconds=1.0)
+    _, told = process.communicate(timeout=50)
+
+    assert 0 == process.returncode, told
+    assert 10 == library.catalogue.ledger()["failed"]
+    assert 30 == library.catalogue.ledger()["embedded"]
+
+
+def test_a_worker_that_cannot_start_is_told_with_its_log(library: Library, start: Callable) -> None:
+    (library.data / "indices_worker_0.npy").write_bytes(b"not an array".ljust(600))
+    process = start()
+    _, told = process.communicate(timeout=50)
+    (library.data / "indices_worker_0.npy").unlink()
+
+    assert process.returncode > 2
+    assert "indices_worker_0.npy" in told
