@@ -277,3 +277,12 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         start = max(end, start + 8)
     if start < len(data):
         raise cut()
+
+
+def jpeg_size(data: bytes) -> tuple[int, int]:
+    """Width and height of a JPEG, from its frame."""
+    for marker, start, _ in _jpeg_segments(data):
+        if marker in _JPEG_FRAMES and start + 9 <= len(data):
+            height, width = struct.unpack_from(">HH", data, start + 5)
+            return width, height
+    raise cut("the data ends before the frame")
