@@ -95,7 +95,7 @@ def _has_raw_bytes(value: str) -> bool:
 
 
 _FIGURE: Final = """\
-<figure style="--shape:{shape}"><a href="{link}">{picture}</a>\
+<figure style="--shape:{shape}"><a href="{link}" title="{name}">{picture}</a>\
 <figcaption><span class="line"><span class="rank">{rank}</span><bdi class="name">{name}</bdi>\
 <span class="score">{score}</span></span><bdi class="folder">{folder}</bdi>{note}</figcaption></figure>"""
 
@@ -122,7 +122,7 @@ _PAGE: Final = """\
 
 _STYLE: Final = """
 :root{color-scheme:light dark;--ground:#fafaf8;--ink:#1c1c1a;--soft:#6b6b66;--card:#ececE8;--line:#d9d9d4;--mark:#2f6f5e;
---row:clamp(8rem,24vw,15rem);--gap:clamp(.5rem,1.2vw,1rem)}
+--row:clamp(7rem,20vw,13rem);--gap:clamp(.5rem,1.2vw,1rem)}
 @media (prefers-color-scheme:dark){:root{--ground:#141413;--ink:#ededea;--soft:#9a9a93;--card:#242422;--line:#33332f;
 --mark:#7fcbb4}}
 *{box-sizing:border-box}
@@ -133,19 +133,19 @@ h1{margin:0;font-size:clamp(1.4rem,3vw,2rem);font-weight:650;letter-spacing:-.01
 header p,.none{margin:0;color:var(--soft)}
 main{display:flex;flex-wrap:wrap;gap:calc(var(--gap)*1.4) var(--gap)}
 main::after{content:"";flex:1e4 1 0}
-figure{margin:0;flex:var(--shape) 1 calc(var(--shape)*var(--row));min-width:8rem;max-width:calc(var(--shape)*var(--row)*1.6)}
-figure a{display:block;aspect-ratio:var(--shape);border-radius:.5rem;overflow:hidden;background:var(--card);
+figure{margin:0;flex:var(--shape) 1 calc(var(--shape)*var(--row));min-width:7rem;max-width:calc(var(--shape)*var(--row)*2)}
+figure a{display:block;aspect-ratio:var(--shape);border-radius:.5rem;overflow:hidden;background:var(--card);text-decoration:none;
 outline:1px solid transparent;outline-offset:2px;transition:outline-color .15s}
 figure a:hover,figure a:focus-visible{outline:2px solid var(--mark)}
 img{display:block;width:100%;height:100%;object-fit:cover}
 .missing{display:grid;place-items:center;height:100%;color:var(--soft)}
-figcaption{padding:.45rem .1rem 0;font-size:.8rem;display:grid;contain:inline-size}
+figcaption{padding:.45rem .1rem 0;font-size:.8rem;display:grid;grid-template-columns:minmax(0,1fr);contain:inline-size}
 .line{display:flex;gap:.5rem;align-items:baseline}
-.rank,.score{color:var(--soft);font-variant-numeric:tabular-nums}
+.rank,.score{flex:none;color:var(--soft);font-variant-numeric:tabular-nums}
 .score{margin-left:auto;color:var(--mark)}
 .name,.folder{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
-.name{font-weight:550}
+.name{font-weight:550;min-width:0}
 .folder,.note{color:var(--soft)}
-@media (max-width:30rem){.folder{display:none}}
+@media (max-width:30rem){.folder{display:none}figure{max-width:none}}
 @media print{body{padding:0}figure{break-inside:avoid}}
 """
