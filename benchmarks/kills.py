@@ -62,7 +62,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--images", type=int, default=3000)
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--width", type=int, default=1200, help="pixels; larger pictures make each life shorter than the work")
+    parser.add_argument(
+        "--width", type=int, default=1200, help="pixels; larger pictures make each life shorter than the work"
+    )
     parser.add_argument("--model", default="starter")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
@@ -139,7 +141,9 @@ def _compare(
     print(f"ledger: {ledger}")
     print(f"verify: {len(findings)} findings {findings[:3]}")
     print(f"pictures with an embedding: {len(embeddings[1])} of {arguments.images}")
-    print(f"largest difference to the undisturbed run: {max(differences):.6f}; equal to the bit: {differences.count(0.0)}")
+    print(
+        f"largest difference to the undisturbed run: {max(differences):.6f}; equal to the bit: {differences.count(0.0)}"
+    )
     print(f"decoded again after a kill: {again} ({again / max(1, kills.total()):.1f} a kill)")
     assert not findings
     assert len(embeddings[1]) == arguments.images
@@ -148,7 +152,9 @@ def _compare(
 
 def _by_path(library: Library) -> dict[str, np.ndarray]:
     rows = library.embeddings()
-    found = library.catalogue.connection.execute("SELECT path, embedding_index FROM images WHERE embedding_index IS NOT NULL")
+    found = library.catalogue.connection.execute(
+        "SELECT path, embedding_index FROM images WHERE embedding_index IS NOT NULL"
+    )
     return {path: rows[index] for path, index in found}
 
 

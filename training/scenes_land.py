@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pixfind.demo import land, plants, sky, things, water
-from pixfind.demo.canvas import Canvas, Colour, Part, Rng, jitter, pick, tone
-from pixfind.demo.noise import fractal
+from pixfind.demo.canvas import Canvas, Colour, Part, Rng, flat, jitter, mix, pick, tone
+from pixfind.demo.noise import fractal, line
 from pixfind.demo.sky import Sky
 from training import scenes_near as near
 from training import scenes_shapes as shapes
@@ -48,8 +48,8 @@ GROUNDS = (
     "beach",
 )
 GROUND_WEIGHTS = np.array((13, 7, 6, 10, 4, 3, 5, 3, 3, 3, 6, 4, 9, 5, 7), float)
-FARS = ("nothing", "mountains", "hills", "conifer", "leafy", "autumn", "skyline", "band")
-FAR_WEIGHTS = np.array((18, 13, 10, 9, 20, 4, 9, 8), float)
+FARS = ("nothing", "mountains", "hills", "conifer", "leafy", "autumn", "skyline", "band", "canopy")
+FAR_WEIGHTS = np.array((18, 12, 9, 8, 15, 4, 8, 8, 18), float)
 
 
 def one_of(rng: Rng, names: tuple[str, ...], weights: np.ndarray | tuple[float, ...]) -> str:
@@ -66,6 +66,7 @@ def landscape(canvas: Canvas, rng: Rng) -> Notes:
     any_far(canvas, rng, light, ground, horizon)
     _ground(canvas, rng, light, ground, horizon)
     notes = Notes(hour)
+    _roughen(canvas, rng)
     _standing(canvas, rng, light, ground, horizon, notes)
     if rng.random() < 0.5:
         _front(canvas, rng, light)
@@ -114,6 +115,8 @@ def any_far(canvas: Canvas, rng: Rng, light: Sky, ground: str, horizon: float) -
     elif far == "skyline":
         lights = rng.uniform(0.2, 0.7) if light.hour in ("night", "dusk") else rng.uniform(0, 0.15)
         things.paint_skyline(canvas, rng, light, horizon + 0.02, rng.uniform(0.15, 0.6), lights, haze * 0.5)
+    elif far == "canopy":
+        _canopy(canvas, rng, light, horizon)
     elif far == "band":
         near.paint_shore_line(
             canvas,
@@ -128,6 +131,8 @@ def _ground(canvas: Canvas, rng: Rng, light: Sky, ground: str, horizon: float) -
     tint = "dark" if light.hour == "night" else ("blue", "tropical", "grey", "green", "grey")[int(rng.integers(5))]
     if ground == "sea":
         water.paint_sea(canvas, rng, light, horizon, tint, rng.uniform(0.5, 2.5))
+        if light.hour != "night" and rng.random() < 0.3:
+            _surf(canvas, rng)
     elif ground == "lake":
         water.paint_lake(canvas, rng, light, horizon, rng.uniform(0, 1.1))
     elif ground == "beach":
@@ -147,6 +152,66 @@ def _ground(canvas: Canvas, rng: Rng, light: Sky, ground: str, horizon: float) -
     if ground in ("grass", "dry", "soil") and rng.random() < 0.12:
         colours = [pick(rng, tuple(plants.PETALS.values())) for _ in range(int(rng.integers(1, 3)))]
         plants.paint_meadow(canvas, rng, horizon, colours, int(rng.integers(60, 300)))
+
+
+def _canopy(canvas: Canvas, rng: Rng, light: Sky, horizon: float) -> None:
+    """Trees that fill what is over the ground, as in parks and gardens: clumps of leaves, shade, gaps of sky."""
+    top = rng.uniform(-0.6, 0.9) * horizon
+    edge = top + rng.uniform(0.02, 0.15) * line(rng, canvas.width, rng.uniform(2, 6), 5)
+    clumps = fractal(rng, canvas.height, canvas.width, rng.uniform(3, 8), 3, 0.6)
+    leafage = fractal(rng, canvas.height, canvas.width, rng.uniform(14, 40), 3, 0.9)
+    autumn = rng.random() < 0.1
+    palette = plants.AUTUMNS if autumn else near.FOLIAGE
+    tint = mix(
+        tone(pick(rng, palette, 0.05), 0.35),
+        pick(rng, palette, 0.05),
+        np.clip(clumps * 0.9 + leafage * 0.6 - 0.25, 0, 1),
+    )
+    colour = tint * (0.15 + 0.85 * flat(light.ambient)) * np.float32(rng.uniform(0.6, 1.3))
+    gaps = (clumps * 0.5 + leafage * 0.5 < rng.uniform(0.1, 0.36)).astype(np.float32)
+    mask = canvas.below(np.asarray(edge, np.float32), 4) * (1 - gaps * np.float32(rng.choice([0.0, 0.9])))
+    mask = mask * (canvas.y < horizon + 0.03)
+    canvas.cover(np.asarray(mask, np.float32), np.asarray(colour, np.float32), Part.AUTUMN if autumn else Part.TREES)
+    for _ in range(int(rng.integers(0, 6))):
+        x, thick = canvas.aspect * rng.random(), rng.uniform(0.005, 0.05)
+        bark = tone(pick(rng, near.WOODS), 0.2 + 0.5 * float(np.mean(light.ambient)))
+        lean = rng.normal(0, 0.05)
+        trunk = [
+            (x - thick, horizon + 0.03),
+            (x + thick, horizon + 0.03),
+            (x + lean + thick * 0.7, top),
+            (x + lean - thick * 0.7, top),
+        ]
+        canvas.fill(trunk, bark, Part.TREES)
+
+
+def _roughen(canvas: Canvas, rng: Rng) -> None:
+    """What grounds have and painters forget: fine grain, worn patches of earth, the shade of things out of sight."""
+    ground = (~np.isin(canvas.label, (Part.SKY, Part.CLOUD, Part.SUN, Part.MOON))).astype(np.float32)
+    if rng.random() < 0.6:
+        grain = fractal(rng, canvas.height, canvas.width, rng.uniform(10, 50), 3, 0.9, rng.choice([1.0, 1.0, 2.5]))
+        canvas.rgb *= (1 + (grain - 0.5) * ground * np.float32(rng.uniform(0.1, 0.7)))[..., None]
+    if rng.random() < 0.2:
+        worn = fractal(rng, canvas.height, canvas.width, rng.uniform(1.5, 5), 4, 0.5, 3.0)
+        grassy = np.isin(canvas.label, (Part.GRASS, Part.SNOW, Part.SOIL)).astype(np.float32)
+        mask = np.clip((worn - rng.uniform(0.5, 0.75)) * 8, 0, 1) * grassy
+        canvas.cover(
+            np.asarray(mask, np.float32),
+            pick(rng, ((0.5, 0.4, 0.3), (0.62, 0.52, 0.4), (0.4, 0.4, 0.38)), 0.06),
+            Part.SOIL,
+        )
+    if rng.random() < 0.3:
+        shade = fractal(rng, canvas.height, canvas.width, rng.uniform(1.5, 6), 4, 0.6, 2.0)
+        dark = np.clip((shade - rng.uniform(0.4, 0.65)) * 8, 0, 1) * ground
+        canvas.rgb *= (1 - dark * np.float32(rng.uniform(0.3, 0.6)))[..., None]
+
+
+def _surf(canvas: Canvas, rng: Rng) -> None:
+    """White water: patches of foam on the sea."""
+    lace = fractal(rng, canvas.height, canvas.width, rng.uniform(3, 8), 5, 0.75, rng.uniform(1.5, 4))
+    wet = (canvas.label == Part.SEA).astype(np.float32)
+    mask = np.clip((lace - rng.uniform(0.5, 0.7)) * 7, 0, 1) * wet
+    canvas.cover(np.asarray(mask, np.float32), (0.93, 0.95, 0.96), Part.FOAM)
 
 
 def _blades(canvas: Canvas, rng: Rng, horizon: float) -> None:
@@ -190,23 +255,37 @@ def _standing(canvas: Canvas, rng: Rng, light: Sky, ground: str, horizon: float,
         )
         notes.pairs.append((name, "house"))
     if wet and rng.random() < 0.35:
-        name, sail = named_colour(rng)
-        for _ in range(int(rng.integers(1, 4))):
-            foot = horizon + deep * rng.uniform(0.03, 0.5)
-            things.paint_sailboat(
-                canvas,
-                light,
-                canvas.aspect * rng.random(),
-                foot,
-                rng.uniform(0.1, 0.45),
-                sail,
-                near.any_colour(rng),
-            )
-        notes.pairs.append((name, "boat"))
+        _boats(canvas, rng, light, horizon, notes)
+    if rng.random() < 0.08:
+        near.paint_lump(
+            canvas,
+            rng,
+            canvas.aspect * rng.random(),
+            horizon * rng.uniform(0.1, 0.8),
+            rng.uniform(0.03, 0.2),
+            near.any_colour(rng),
+        )
     if rng.random() < 0.05:
         things.paint_birds(canvas, rng, int(rng.integers(2, 9)))
     if light.hour == "day" and rng.random() < 0.04:
         sky.paint_rainbow(canvas, rng, rng.uniform(0.3, 0.6))
+
+
+def _boats(canvas: Canvas, rng: Rng, light: Sky, horizon: float, notes: Notes) -> None:
+    """One to three boats with sails of one colour."""
+    name, sail = named_colour(rng)
+    for _ in range(int(rng.integers(1, 4))):
+        foot = horizon + (1 - horizon) * rng.uniform(0.03, 0.5)
+        things.paint_sailboat(
+            canvas,
+            light,
+            canvas.aspect * rng.random(),
+            foot,
+            rng.uniform(0.1, 0.45),
+            sail,
+            near.any_colour(rng),
+        )
+    notes.pairs.append((name, "boat"))
 
 
 def named_colour(rng: Rng) -> tuple[str, Colour]:

@@ -239,6 +239,8 @@ def paint_room(canvas: Canvas, rng: Rng) -> None:
     )
     full = np.ones((canvas.height, canvas.width), np.float32)
     canvas.cover(full, surface(canvas, rng, wall, rng.uniform(0, 0.25)), Part.WALL)
+    if rng.random() < 0.25:
+        _tiles(canvas, rng)
     corner = rng.uniform(0, canvas.aspect)
     canvas.veil((canvas.x < corner) * full * np.float32(rng.uniform(0.05, 0.3)), (0.1, 0.08, 0.06))
     floor = rng.uniform(0.55, 0.95)
@@ -259,13 +261,24 @@ def paint_room(canvas: Canvas, rng: Rng) -> None:
             canvas.fill(pane, pick(rng, ((0.95, 0.97, 1.0), (0.75, 0.85, 0.95), (0.3, 0.4, 0.3))), Part.WINDOW)
     for _ in range(int(rng.integers(1, 6))):
         x, foot = rng.uniform(0, canvas.aspect), rng.uniform(0.5, 1.1)
-        colour = any_colour(rng) if rng.random() < 0.5 else pick(rng, (*WOODS, *MUTEDS))
+        colour = (
+            any_colour(rng)
+            if rng.random() < 0.35
+            else pick(rng, (*WOODS, *MUTEDS, (0.93, 0.93, 0.92), (0.97, 0.97, 0.96)))
+        )
         paint_box(canvas, rng, x, foot, rng.uniform(0.1, 0.5), rng.uniform(0.1, 0.5), colour)
     if rng.random() < 0.5:
         x, y = rng.uniform(0, canvas.aspect), rng.uniform(0.0, 0.6)
         canvas.shine(canvas.glow(x, y, rng.uniform(0.1, 0.4)) * np.float32(rng.uniform(0.1, 0.5)), (1.0, 0.8, 0.5))
     if rng.random() < 0.55:
         canvas.rgb *= np.float32([1.0, rng.uniform(0.76, 0.95), rng.uniform(0.5, 0.85)])
+
+
+def _tiles(canvas: Canvas, rng: Rng) -> None:
+    """A grid of joints, as in kitchens and bathrooms."""
+    pitch, thin = rng.uniform(5, 16), rng.uniform(0.05, 0.12)
+    joints = ((canvas.y * pitch) % 1 < thin) | ((canvas.x * pitch) % 1 < thin)
+    canvas.veil(joints.astype(np.float32) * np.float32(rng.uniform(0.1, 0.5)), pick(rng, MUTEDS))
 
 
 def paint_bricks(canvas: Canvas, rng: Rng, colour: Colour, rows: int) -> None:

@@ -248,7 +248,9 @@ class Catalogue:
             if not self.write:
                 self.connection.execute("PRAGMA query_only = OFF")
             for number, migration in enumerate(sql.migrations()[version:], version + 1):
-                self.connection.executescript(f"BEGIN IMMEDIATE;\n{migration}\nPRAGMA user_version = {number};\nCOMMIT;")
+                self.connection.executescript(
+                    f"BEGIN IMMEDIATE;\n{migration}\nPRAGMA user_version = {number};\nCOMMIT;"
+                )
             if not self.write:
                 self.connection.execute("PRAGMA query_only = ON")
 

@@ -61,12 +61,18 @@ def _share(text: str) -> float:
     return share
 
 
-Workers = Annotated[int | None, typer.Argument(min=1, metavar="[WORKERS]", help="Processes; default: 80 % of the cores.")]
+Workers = Annotated[
+    int | None, typer.Argument(min=1, metavar="[WORKERS]", help="Processes; default: 80 % of the cores.")
+]
 Cpu = Annotated[str, typer.Option(metavar="SHARE", help="Share of the processors for pixfind.")]
-Model = Annotated[str | None, typer.Option(metavar="NAME", help="Model of the library, chosen the first time; see `pixfind models`.")]
+Model = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Model of the library, chosen the first time; see `pixfind models`.")
+]
 Precision = Annotated[str, typer.Option(help="auto, fp32, int8 or bf16; chosen the first time.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
-Exclude = Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Leave out files and folders with this name or path.")]
+Exclude = Annotated[
+    list[str] | None, typer.Option(metavar="GLOB", help="Leave out files and folders with this name or path.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Folders with pictures.")]
 Megapixels = Annotated[float, typer.Option("--max-megapixels", help="Skip larger pictures.")]
@@ -106,7 +112,9 @@ def index(
 
 
 @app.command()
-def add(context: typer.Context, paths: Paths, exclude: Exclude = None, model: Model = None, precision: Precision = "auto") -> None:
+def add(
+    context: typer.Context, paths: Paths, exclude: Exclude = None, model: Model = None, precision: Precision = "auto"
+) -> None:
     """Register the images below folders, and tell what is new, changed, moved, gone or offline."""
     from pixfind import ingest
 
@@ -127,7 +135,9 @@ def embed(
     device: Device = "auto",
     max_megapixels: Megapixels = 200,
     retry: Retry = False,
-    background: Annotated[bool, typer.Option("--background", help="Return at once; watch with `pixfind status --watch`.")] = False,
+    background: Annotated[
+        bool, typer.Option("--background", help="Return at once; watch with `pixfind status --watch`.")
+    ] = False,
     worker_id: Annotated[int | None, typer.Option(min=0, help="Embed one part alone: which.")] = None,
     num_workers: Annotated[int | None, typer.Option(min=1, help="Embed one part alone: of how many.")] = None,
     set_cpu: Annotated[str | None, typer.Option(metavar="SHARE", help="Change the share of a running embed.")] = None,
@@ -218,7 +228,9 @@ def status(
 @app.command()
 def verify(
     context: typer.Context,
-    repair: Annotated[bool, typer.Option("--repair", help="Mend what can be derived; the rest becomes pending.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend what can be derived; the rest becomes pending.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Prove that the library is whole: the ledger, every checksum, every row both ways, the index."""
@@ -226,7 +238,9 @@ def verify(
 
     path, console = context.obj.path, context.obj.console
     if repair and (kept := proof.rebuild_if_needed(path)) is not None:
-        console.say(f"metadata.db could not be read; it lies in {kept} now. Run `pixfind add` on your folders afterwards.")
+        console.say(
+            f"metadata.db could not be read; it lies in {kept} now. Run `pixfind add` on your folders afterwards."
+        )
     with Library.open(path, write=repair) as library, contextlib.ExitStack() as held:
         if repair:
             held.enter_context(library.lock("verify"))
@@ -261,7 +275,7 @@ def _add(library: Library, paths: list[Path], exclude: list[str] | None, console
     for folder in paths:
         console.step(f"looking through {folder}")
         with console.bar("looking", "files") as show:
-            console.scan(scan.add(library, folder, tuple(exclude or ()), lambda seen, show=show: show(seen, None)))
+            console.scan(scan.add(library, folder, tuple(exclude or ()), show))
 
 
 def _choose_model(library: Library, asked: object, console: Console) -> None:
@@ -324,7 +338,11 @@ def _background(path: Path, console: Console) -> None:
     command = [argument for argument in sys.argv[1:] if argument != "--background"]
     with log.open("a", encoding="utf-8") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "pixfind", *command], stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+            [sys.executable, "-m", "pixfind", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
         )
     console.say(f"embedding in the background (process {process.pid}, log {log}); see `pixfind status --watch`")
 
@@ -346,7 +364,7 @@ def _telling(console: Console) -> Iterator[None]:
         raise SystemExit(error.exit_code) from error
     except (BrokenPipeError, KeyboardInterrupt):
         raise SystemExit(130) from None
-    except Exception:
+    except Exception:  # noqa: BLE001 - the fourth border
         console.traceback()
         console.error("This is a bug in pixfind; please report it with what stands above.")
         raise SystemExit(1) from None

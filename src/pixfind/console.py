@@ -14,15 +14,17 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import rich.progress
 from rich.console import Console as Rich
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from pixfind.plan import Plan
 from pixfind.progress import RunReport, Snapshot
 from pixfind.scan import ScanReport
 from pixfind.status import Status
+from pixfind.types import Progress
 from pixfind.verify import Finding
 
 _PLAIN_SECONDS = 5.0
@@ -71,15 +73,25 @@ class Console:
     # --- progress ---------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def bar(self, what: str, unit: str = "") -> Iterator[Callable[[int, int | None], None]]:
+    def bar(self, what: str, unit: str = "") -> Iterator[Progress]:
         """Yield a function of (done, total); the bar appears once the work has lasted a second."""
         if self.quiet or not self._rich.is_terminal:
             yield _PlainProgress(self, what, unit)
             return
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=self._rich, transient=True) as shown:
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
+        with rich.progress.Progress(*columns, console=self._rich, transient=True) as shown:
             task = shown.add_task(what, total=None)
-            yield lambda done, total=None: shown.update(task, completed=done, total=total)
+
+            def show(done: int, total: int | None) -> None:
+                shown.update(task, completed=done, total=total)
+
+            yield show
 
     @contextlib.contextmanager
     def run(self) -> Iterator[Callable[[Snapshot], None]]:
@@ -94,7 +106,7 @@ class Console:
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
         )
-        with Progress(*columns, console=self._rich, transient=True) as shown:
+        with rich.progress.Progress(*columns, console=self._rich, transient=True) as shown:
             task = shown.add_task("", total=None, rate="starting workers")
 
             def show(snapshot: Snapshot) -> None:
@@ -155,7 +167,9 @@ class Console:
         self.say(f"[green]{escape(status.run['verb'])} is running[/green] (process {status.run['pid']})")
         if status.images_per_second is not None:
             left = _seconds(status.eta_seconds) if status.eta_seconds is not None else "unknown"
-            self.say(f"  {status.images_per_second:,.1f} images/s, {left} left, held back by: {status.bottleneck or '?'}")
+            self.say(
+                f"  {status.images_per_second:,.1f} images/s, {left} left, held back by: {status.bottleneck or '?'}"
+            )
         for worker in status.workers:
             rate = f"{worker['images_per_second']:,.1f}/s" if worker["images_per_second"] is not None else "-"
             ago = f"{time.time() - worker['last_commit']:.0f} s ago" if worker["last_commit"] else "-"
@@ -182,7 +196,7 @@ class _PlainProgress:
         self._unit = unit
         self._told_at = time.monotonic()
 
-    def __call__(self, done: int, total: int | None = None) -> None:
+    def __call__(self, done: int, total: int | None) -> None:
         if time.monotonic() - self._told_at >= _PLAIN_SECONDS:
             self._told_at = time.monotonic()
             of = f" of {total:,}" if total else ""

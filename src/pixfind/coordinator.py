@@ -295,7 +295,9 @@ class Coordinator:
             self._without_ready += 1
             if self._without_ready >= _DEATHS_WITHOUT_READY:
                 raise errors.WorkersKeepDying(
-                    worker=seat.setup.worker, times=self._without_ready, detail=ended.detail,
+                    worker=seat.setup.worker,
+                    times=self._without_ready,
+                    detail=ended.detail,
                     log=Path(seat.setup.logs) / f"embed_worker_{seat.setup.worker}.log",
                 )
             return

@@ -120,7 +120,9 @@ class GrowingArray:
     Whatever lies behind the header's count was never promised, and the next `open` for writing cuts it off.
     """
 
-    def __init__(self, path: Path, dtype: np.dtype[Any], row_shape: tuple[int, ...] = (), *, write: bool = False) -> None:
+    def __init__(
+        self, path: Path, dtype: np.dtype[Any], row_shape: tuple[int, ...] = (), *, write: bool = False
+    ) -> None:
         self.path = path
         self.dtype = dtype
         self.row_shape = row_shape
@@ -151,7 +153,7 @@ class GrowingArray:
             message = f"rows of shape {rows.shape[1:]} do not fit a file of {self.row_shape}"
             raise ValueError(message)
         with writing(self.path):
-            _write_all(self._descriptor, memoryview(rows).cast("B") if len(rows) else b"", self._offset(self.count))
+            _write_all(self._descriptor, rows.tobytes(), self._offset(self.count))
             sync(self._descriptor)
             # The header after the sync, never before: its count promises complete bytes.
             self._publish_count(self.count + len(rows))
@@ -226,10 +228,7 @@ def _parse_header(path: Path, data: bytes) -> tuple[tuple[int, ...], np.dtype[An
     import ast
 
     try:
-        if not data.startswith(_MAGIC):
-            message = "no .npy magic"
-            raise ValueError(message)
-        length = int.from_bytes(data[8:10], "little")
+        length = int.from_bytes(data.removeprefix(_MAGIC)[:2], "little") if data.startswith(_MAGIC) else 0
         fields = ast.literal_eval(data[10 : 10 + length].decode("latin1"))
         return tuple(fields["shape"]), npy.descr_to_dtype(fields["descr"])
     except (ValueError, SyntaxError, KeyError, TypeError) as error:

@@ -324,3 +324,57 @@ class IndexFloorMissed(LibraryError):
     """
 
     exit_code = 30
+
+
+class QueryWrong(LibraryError):
+    """
+    The query cannot be read: {detail}.
+      {query}
+      {pointer}
+    For example: pixfind search 'beach +sunset -people +2:holiday.jpg'; quotes keep words as they are: '"-40 degrees"'
+    """
+
+    exit_code = 31
+
+
+class FilterWrong(LibraryError):
+    """
+    {option} cannot be {value!r}: {detail}.
+    """
+
+    exit_code = 32
+
+
+class QueryImageWrong(LibraryError):
+    """
+    The query asks for pictures like {path}, but it cannot be used: {detail}.
+    If these are words, write them in quotes: pixfind search '"{path}"'
+    """
+
+    exit_code = 33
+
+
+class NoSuchImage(LibraryError):
+    """
+    There is no embedded image with id {image_id} in {path}.
+    `pixfind search ... --json` shows the ids.
+    """
+
+    exit_code = 34
+
+
+class QueryCancels(LibraryError):
+    """
+    The terms of the query cancel each other out: {query}
+    Leave one of them out, or give them other weights.
+    """
+
+    exit_code = 35
+
+
+class CountWrong(LibraryError):
+    """
+    {k} hits cannot be shown: ask for 1 or more.
+    """
+
+    exit_code = 36

@@ -16,6 +16,7 @@ from pixfind.library import Adopted, Library, Merged, ModelIdentity
 from pixfind.plan import Plan
 from pixfind.runners import Runner
 from pixfind.runners.local import Local
+from pixfind.types import Progress, no_progress
 
 _PART_CHUNK = 512
 
@@ -59,7 +60,7 @@ def choose_model(
 
 def make_plan(options: Options) -> Plan:
     """Decide how to embed on this machine."""
-    made = plan.make(
+    return plan.make(
         cores=machine.cores(),
         memory=machine.memory(),
         share=options.share,
@@ -67,7 +68,6 @@ def make_plan(options: Options) -> Plan:
         megapixels=options.megapixels,
         seconds_per_image=options.seconds_per_image,
     )
-    return made
 
 
 def embed(
@@ -92,7 +92,7 @@ def embed(
     return coordinator.Coordinator(library, runner or Local(), made, setup, watch).run()
 
 
-def merge(library: Library, watch: Callable[[int, int], None] = lambda done, total: None) -> Merged:
+def merge(library: Library, watch: Progress = no_progress) -> Merged:
     """Adopt what workers left behind and move all adopted rows into embeddings.npy."""
     if library.model() is None:
         raise errors.NotEmbedded(path=library.path)
@@ -165,7 +165,9 @@ class _PartFeed:
             self._deal()
 
     def _deal(self) -> None:
-        images = self._library.catalogue.pending(part=self._part, parts=self._parts, after=self._after, limit=_PART_CHUNK)
+        images = self._library.catalogue.pending(
+            part=self._part, parts=self._parts, after=self._after, limit=_PART_CHUNK
+        )
         if images:
             self._after = images[-1].image_id
             self._out += len(images)

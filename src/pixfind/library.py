@@ -11,7 +11,7 @@ import datetime
 import json
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -23,13 +23,10 @@ from numpy.typing import NDArray
 
 from pixfind import disk, errors, worker_files
 from pixfind.catalogue import Catalogue
-from pixfind.types import Outcome
+from pixfind.types import Outcome, Progress, no_progress
 
 _ADOPT_ROWS = 4096
 _MERGE_ROWS = 32_768
-
-Progress = Callable[[int, int], None]
-"""(done, total)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,9 +253,7 @@ class Library:
         finally:
             lock.release()
 
-    def _adopt_rows(
-        self, worker: int, start: int, table: NDArray[Any], embeddings: NDArray[np.float16]
-    ) -> Adopted:
+    def _adopt_rows(self, worker: int, start: int, table: NDArray[Any], embeddings: NDArray[np.float16]) -> Adopted:
         holds = worker_files.crc_holds(table, embeddings)
         good = len(holds) if holds.all() else int(holds.argmin())
         damaged = None if good == len(holds) else (worker_files.paths(self.data, worker)[0], start + good)
@@ -287,7 +282,7 @@ class Library:
 
     # --- merge ------------------------------------------------------------------------------------
 
-    def merge(self, progress: Progress = lambda done, total: None) -> Merged:
+    def merge(self, progress: Progress = no_progress) -> Merged:
         """
         Move adopted rows into embeddings.npy and indices.npy, then shorten the worker files.
 
@@ -322,7 +317,9 @@ class Library:
             for start in range(first_row, first_row + rows, _MERGE_ROWS):
                 stop = min(start + _MERGE_ROWS, first_row + rows)
                 if stop > pair.count:
-                    raise errors.MergeRefused(path=path, row=pair.count, detail=f"the file ends there, before row {stop}")
+                    raise errors.MergeRefused(
+                        path=path, row=pair.count, detail=f"the file ends there, before row {stop}"
+                    )
                 table, embeddings = pair.read(start, stop)
                 holds = worker_files.crc_holds(table, embeddings)
                 good = len(holds) if holds.all() else int(holds.argmin())

@@ -69,7 +69,9 @@ def make(
         cores=cores,
         budget=budget,
         workers=decided,
-        threads=Choice(each, f"{budget.value:g} cores for {decided.value} worker(s), rounded up; the budget paces them"),
+        threads=Choice(
+            each, f"{budget.value:g} cores for {decided.value} worker(s), rounded up; the budget paces them"
+        ),
         decoders=Choice(each + 1, "one more than the inference threads, so that a slow file does not stop the model"),
         batch=Choice(_BATCH, "large enough that the model runs at full speed, small enough for the processor's cache"),
         look_ahead=Choice(3 * _BATCH, "three batches: one in the model, one decoded, one being decoded"),

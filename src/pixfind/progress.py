@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-
 from pixfind.library import Library
 from pixfind.plan import Plan
 
@@ -182,5 +181,3 @@ def _write(path: Path, snapshot: Snapshot) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(json.dumps(asdict(snapshot)), encoding="utf-8")
     temporary.replace(path)
-
-

@@ -12,13 +12,14 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pixfind import decode, errors, originals
 from pixfind.catalogue import Root, path_parameter
 from pixfind.library import Library
+from pixfind.types import Progress, no_progress
 
 _BATCH = 5000
 _NAMED = 20
@@ -26,9 +27,6 @@ _SAMPLE = 50
 
 #: Folders that hold no pictures of the user: thumbnails, bins, file system internals. Hidden ones are left out by their dot.
 _NOT_THE_USERS = frozenset({"@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"})
-
-Progress = Callable[[int], None]
-"""(files seen)"""
 
 
 @dataclass(slots=True)
@@ -64,7 +62,7 @@ class _File:
     mtime_ns: int
 
 
-def add(library: Library, folder: Path, exclude: tuple[str, ...] = (), progress: Progress = lambda seen: None) -> ScanReport:
+def add(library: Library, folder: Path, exclude: tuple[str, ...] = (), progress: Progress = no_progress) -> ScanReport:
     """
     Register the images below `folder` and tell what is new, changed, moved, gone or offline.
 
@@ -76,7 +74,11 @@ def add(library: Library, folder: Path, exclude: tuple[str, ...] = (), progress:
     if path not in known:
         _check_folder(path)
         library.catalogue.run(
-            "add_root", "scan.sql", path=path_parameter(path), device=os.stat(path).st_dev, exclude=json.dumps(exclude),
+            "add_root",
+            "scan.sql",
+            path=path_parameter(path),
+            device=os.stat(path).st_dev,
+            exclude=json.dumps(exclude),
             added_at=time.time(),
         )
     elif exclude:
@@ -150,7 +152,9 @@ def _scan_root(library: Library, root: Root, report: ScanReport, progress: Progr
         ).fetchone()[0]
         report.note("offline", f"{root.path} ({root.offline})", count)
         return []
-    walk = _Walk(root, skip={library.path.as_posix(), *(other.path for other in catalogue.roots() if other.id != root.id)})
+    walk = _Walk(
+        root, skip={library.path.as_posix(), *(other.path for other in catalogue.roots() if other.id != root.id)}
+    )
     catalogue.run("begin_scan", "scan.sql")
     catalogue.run("forget_seen", "scan.sql")
     seen = 0
@@ -158,7 +162,7 @@ def _scan_root(library: Library, root: Root, report: ScanReport, progress: Progr
         _register(library, root, batch, report)
         seen += len(batch)
         report.seen += len(batch)
-        progress(report.seen)
+        progress(report.seen, None)
     for path in walk.problems:
         report.note("problems", path)
     if not seen and next(catalogue.rows("sample_of_root", "scan.sql", root_id=root.id, limit=1), None):
@@ -172,7 +176,12 @@ def _scan_root(library: Library, root: Root, report: ScanReport, progress: Progr
 def _add_mount(library: Library, path: str) -> Root:
     """A drive mounted inside a root is a root of its own, so that it can be offline alone."""
     library.catalogue.run(
-        "add_root", "scan.sql", path=path_parameter(path), device=os.stat(path).st_dev, exclude="[]", added_at=time.time()
+        "add_root",
+        "scan.sql",
+        path=path_parameter(path),
+        device=os.stat(path).st_dev,
+        exclude="[]",
+        added_at=time.time(),
     )
     return next(root for root in library.catalogue.roots() if root.path == path)
 
@@ -212,7 +221,12 @@ def _register_new(library: Library, root: Root, file: _File, report: ScanReport)
         report.note("moved", file.path)
         return
     catalogue.run(
-        "insert_image", "scan.sql", root_id=root.id, path=path_parameter(file.path), size=file.size, mtime_ns=file.mtime_ns
+        "insert_image",
+        "scan.sql",
+        root_id=root.id,
+        path=path_parameter(file.path),
+        size=file.size,
+        mtime_ns=file.mtime_ns,
     )
     report.note("new", file.path)
 

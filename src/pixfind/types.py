@@ -4,6 +4,7 @@ The data that passes between modules: frozen, without behaviour that needs a lib
 Knows nothing about files, models or SQLite; every other module may import it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, NamedTuple, TypeVar
@@ -61,6 +62,14 @@ class Facts:
     """degrees, north positive"""
     longitude: float | None = None
     """degrees, east positive"""
+
+
+Progress = Callable[[int, int | None], None]
+"""Called with what is done and what there is in all, None where nobody knows."""
+
+
+def no_progress(done: int, total: int | None) -> None:
+    """Nobody looks on."""
 
 
 T = TypeVar("T")

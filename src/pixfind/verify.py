@@ -9,7 +9,7 @@ import contextlib
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,12 @@ from numpy.typing import NDArray
 
 from pixfind import catalogue, disk, errors, worker_files
 from pixfind.library import Library
-from pixfind.types import Outcome
+from pixfind.types import Outcome, Progress, no_progress
 
 _ROWS = 16_384
 
 #: Mending one thing may bring another to light: an image that becomes pending may find its row again.
 _PASSES = 3
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ class Finding:
     """what `--repair` does about it"""
 
 
-def verify(library: Library, progress: Progress = lambda done, total: None) -> list[Finding]:
+def verify(library: Library, progress: Progress = no_progress) -> list[Finding]:
     """Return everything that does not fit; an empty list is the proof."""
     findings = list(_database(library))
     if findings:
@@ -73,7 +71,9 @@ def _database(library: Library) -> Iterator[Finding]:
     except sqlite3.DatabaseError as error:
         answer = str(error)
     if answer != "ok":
-        yield Finding("database", str(library.catalogue.path), answer, "rebuilt from indices.npy: pixfind verify --repair")
+        yield Finding(
+            "database", str(library.catalogue.path), answer, "rebuilt from indices.npy: pixfind verify --repair"
+        )
 
 
 def _ledger(library: Library) -> Iterator[Finding]:
@@ -135,7 +135,9 @@ def _rows_against_images(
 ) -> Iterator[Finding]:
     path = library.embeddings_path
     owners: dict[int, set[int]] = {}
-    for image_id, row, outcome, *_, content in library.catalogue.rows("embedded_rows", start=start, stop=start + len(table)):
+    for image_id, row, outcome, *_, content in library.catalogue.rows(
+        "embedded_rows", start=start, stop=start + len(table)
+    ):
         named[row] = True
         told = table[row - start]["fingerprint"]["hash"].tobytes()
         if told != content:
@@ -174,7 +176,9 @@ def _waiting_for_rows(
 
 def _worker_rows(library: Library) -> Iterator[Finding]:
     merged = library.merged_rows
-    runs = library.catalogue.connection.execute("SELECT embedding_index, worker, first_row, rows FROM adopted").fetchall()
+    runs = library.catalogue.connection.execute(
+        "SELECT embedding_index, worker, first_row, rows FROM adopted"
+    ).fetchall()
     for index, worker, first_row, rows in runs:
         skip = max(0, merged - index)
         if skip >= rows:
@@ -197,7 +201,9 @@ def _worker_rows(library: Library) -> Iterator[Finding]:
 def _mend(library: Library, findings: list[Finding]) -> None:
     codes = {finding.code for finding in findings}
     if codes & {"row-crc", "row-image"}:
-        _forget_rows(library, [int(f.where.rpartition(" row ")[2]) for f in findings if f.code in ("row-crc", "row-image")])
+        _forget_rows(
+            library, [int(f.where.rpartition(" row ")[2]) for f in findings if f.code in ("row-crc", "row-image")]
+        )
     if codes & {"too-few-rows", "unequal-lengths", "adopted-crc", "adopted-missing", "gap"}:
         _begin_again_from(library, _sound_rows(library))
     if "rows-without-image" in codes:
@@ -244,9 +250,12 @@ def _cut_worker_files(library: Library) -> None:
             table, embeddings = pair.read(0, sound)
             holds = worker_files.crc_holds(table, embeddings)
             good = len(holds) if holds.all() else int(holds.argmin())
-            if good < pair.count and not library.catalogue.connection.execute(
-                "SELECT 1 FROM adopted WHERE worker = ? AND first_row + rows > ?", (worker, good)
-            ).fetchone():
+            if (
+                good < pair.count
+                and not library.catalogue.connection.execute(
+                    "SELECT 1 FROM adopted WHERE worker = ? AND first_row + rows > ?", (worker, good)
+                ).fetchone()
+            ):
                 library.cut_worker_file(worker_files.paths(library.data, worker)[0], good)
 
 

@@ -67,7 +67,9 @@ class Setup:
 class Worker:
     """The pipeline of one process."""
 
-    def __init__(self, setup: Setup, encoder: ImageEncoder, pair: worker_files.Pair, send: Callable[[Message], None]) -> None:
+    def __init__(
+        self, setup: Setup, encoder: ImageEncoder, pair: worker_files.Pair, send: Callable[[Message], None]
+    ) -> None:
         self.setup = setup
         self.events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         """("message", from the coordinator) and ("read" | "loaded" | "problem", from our threads)"""
@@ -184,7 +186,9 @@ class Worker:
     def _fail(self, task: embed.Task, problem: BaseException) -> None:
         self._forget(task.image_id)
         if isinstance(problem, errors.ChangedSince):
-            self._outcomes.append({"id": task.image_id, "changed": [problem.fields["size"], problem.fields["mtime_ns"]]})
+            self._outcomes.append(
+                {"id": task.image_id, "changed": [problem.fields["size"], problem.fields["mtime_ns"]]}
+            )
             return
         if not isinstance(problem, errors.ImageProblem):
             # Border: one image. A bug of ours in one picture must not end the others; the log has the trace.
@@ -259,7 +263,10 @@ def serve(setup: Setup, messages: "queue.SimpleQueue[Message]", send: Callable[[
         lock = worker_files.lock(Path(setup.data), setup.worker, patience=_PATIENCE_FOR_FILES)
         try:
             encoder = open_image_encoder(
-                hub.resolve(setup.model, offline=True), threads=setup.threads, precision=setup.precision, device=setup.device
+                hub.resolve(setup.model, offline=True),
+                threads=setup.threads,
+                precision=setup.precision,
+                device=setup.device,
             )
             paths = worker_files.paths(Path(setup.data), setup.worker)
             with worker_files.Pair(*paths, setup.dimension, write=True) as pair:
@@ -271,7 +278,7 @@ def serve(setup: Setup, messages: "queue.SimpleQueue[Message]", send: Callable[[
         finally:
             lock.release()
     except errors.LibraryError as error:
-        log.error("%s", error)
+        log.error("%s", error)  # noqa: TRY400 - a known error needs no trace
         send({"fatal": {"error": type(error).__name__, "fields": {k: str(v) for k, v in error.fields.items()}}})
         return error.exit_code
 
@@ -283,7 +290,9 @@ def _forward_messages(messages: "queue.SimpleQueue[Message]", worker: Worker) ->
 
 def start_log(setup: Setup) -> None:
     """Write this process's log to logs/embed_worker_K.log, the plan first."""
-    handler = logging.FileHandler(Path(setup.logs) / f"embed_worker_{setup.worker}.log", encoding="utf-8", errors="backslashreplace")
+    handler = logging.FileHandler(
+        Path(setup.logs) / f"embed_worker_{setup.worker}.log", encoding="utf-8", errors="backslashreplace"
+    )
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     root = logging.getLogger("pixfind")
     root.setLevel(logging.INFO)

@@ -106,7 +106,10 @@ def crc_holds(table: NDArray[Any], embeddings: NDArray[np.float16]) -> NDArray[n
     """Return [n] bool: whether each embedding row, and the entry that names it, are the ones that were written."""
     rows = [zlib.crc32(embedding.tobytes()) for embedding in embeddings]
     entries = [zlib.crc32(entry.tobytes()[:_ENTRY_BYTES]) for entry in table]
-    return (table["crc32"] == np.array(rows, np.uint32)) & (table["entry_crc32"] == np.array(entries, np.uint32))
+    holds: NDArray[np.bool_] = (table["crc32"] == np.array(rows, np.uint32)) & (
+        table["entry_crc32"] == np.array(entries, np.uint32)
+    )
+    return holds
 
 
 class Pair:
@@ -170,7 +173,9 @@ def paths(data: Path, worker: int) -> tuple[Path, Path]:
 
 def workers(data: Path) -> list[int]:
     """Return the numbers of the workers that left files in `data`."""
-    return sorted(number(path) for path in data.glob("indices_worker_*.npy") if path.stem.rpartition("_")[2].isdecimal())
+    return sorted(
+        number(path) for path in data.glob("indices_worker_*.npy") if path.stem.rpartition("_")[2].isdecimal()
+    )
 
 
 def number(path: Path) -> int:

@@ -2,7 +2,6 @@
 
 import resource
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +14,9 @@ EMBEDDINGS_OF_TEN = 128 + 10 * 2 * 128
 
 
 @pytest.mark.parametrize("limit", [200, 600, EMBEDDINGS_OF_TEN, 5000])
-def test_a_disk_that_fills_up_stops_the_embed_and_the_next_run_ends_it(library: Library, start: Callable, limit: int) -> None:
+def test_a_disk_that_fills_up_stops_the_embed_and_the_next_run_ends_it(
+    library: Library, start: Callable, limit: int
+) -> None:
     """The limit on file size meets worker files first, then the database."""
     process = start(file_limit=limit)
     _, told = process.communicate(timeout=50)
@@ -30,7 +31,7 @@ def test_a_disk_that_fills_up_stops_the_embed_and_the_next_run_ends_it(library: 
     assert 40 == library.catalogue.ledger()["embedded"]
 
 
-def test_a_disk_that_fills_up_during_merge_keeps_what_is_adopted(library: Library, tmp_path: Path) -> None:
+def test_a_disk_that_fills_up_during_merge_keeps_what_is_adopted(library: Library) -> None:
     ingest.embed(library, QUIET, runner=Serial())
     with _file_size_limit(EMBEDDINGS_OF_TEN), pytest.raises(errors.DiskFull, match=r"embeddings\.npy"):
         library.merge()

@@ -73,7 +73,7 @@ def test_workers_end_when_their_coordinator_is_killed(library: Library, start: C
     assert orphans
     kill([process.pid])
     process.communicate(timeout=20)
-    gone, alive = psutil.wait_procs([psutil.Process(pid) for pid in orphans if psutil.pid_exists(pid)], timeout=10)
+    _, alive = psutil.wait_procs([psutil.Process(pid) for pid in orphans if psutil.pid_exists(pid)], timeout=10)
 
     assert [] == alive
     process = start()

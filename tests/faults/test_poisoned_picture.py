@@ -32,9 +32,7 @@ def test_one_poisoned_picture_fails_alone(
     assert 40 == int(said.split()[0])
 
 
-def test_pictures_that_hang_every_thread_of_a_worker_do_not_end_the_run(
-    library: Library, start: Callable, outcomes: Callable
-) -> None:
+def test_pictures_that_hang_every_thread_of_a_worker_do_not_end_the_run(library: Library, start: Callable) -> None:
     process = start("hang", "picture_0000", seconds=1.0)
     _, told = process.communicate(timeout=50)
 

@@ -34,7 +34,9 @@ def test_every_image_has_its_own_row_of_unit_length(embedded: Library) -> None:
 
     assert 40 == len(rows)
     assert np.allclose(1, lengths, atol=1e-3)
-    found = embedded.catalogue.connection.execute("SELECT embedding_index FROM images ORDER BY embedding_index").fetchall()
+    found = embedded.catalogue.connection.execute(
+        "SELECT embedding_index FROM images ORDER BY embedding_index"
+    ).fetchall()
     assert [(row,) for row in range(40)] == found
 
 
@@ -121,7 +123,9 @@ def test_a_failed_picture_is_not_tried_again_unless_asked_or_changed(library: Li
     assert ("embedded", None) == outcomes(library)["broken.jpg"]
 
 
-def test_a_picture_that_vanished_is_tried_again_by_the_next_run(library: Library, pictures: Path, tmp_path: Path) -> None:
+def test_a_picture_that_vanished_is_tried_again_by_the_next_run(
+    library: Library, pictures: Path, tmp_path: Path
+) -> None:
     path = pictures / "picture_00001.jpg"
     path.rename(tmp_path / "away.jpg")
     embed(library)
@@ -137,7 +141,9 @@ def test_a_picture_that_changed_since_the_scan_is_embedded_as_it_is_now(library:
     embed(library)
 
     assert ("embedded", None) == outcomes(library)[path.name]
-    size = library.catalogue.connection.execute("SELECT size, width FROM images WHERE path = ?", (str(path),)).fetchone()
+    size = library.catalogue.connection.execute(
+        "SELECT size, width FROM images WHERE path = ?", (str(path),)
+    ).fetchone()
     assert (path.stat().st_size, 80) == size
 
 

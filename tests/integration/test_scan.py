@@ -67,7 +67,9 @@ def test_a_changed_file_is_embedded_again_and_its_old_row_is_dead(embedded: Libr
     assert 41 == embedded.merged_rows
 
 
-def test_a_deleted_file_is_gone_and_returns_with_its_embedding(embedded: Library, pictures: Path, tmp_path: Path) -> None:
+def test_a_deleted_file_is_gone_and_returns_with_its_embedding(
+    embedded: Library, pictures: Path, tmp_path: Path
+) -> None:
     path = pictures / "picture_00005.jpg"
     before = indices(embedded)[str(path)]
     path.rename(tmp_path / "away.jpg")
@@ -119,7 +121,9 @@ def test_another_device_in_the_place_of_a_root_is_offline(embedded: Library, pic
 def test_the_same_drive_under_another_number_stays_online(embedded: Library, pictures: Path) -> None:
     embedded.catalogue.connection.execute("UPDATE roots SET device = device + 1")
 
-    assert (40, 0, 0) == (lambda r: (r.seen, r.offline, r.new))(scan.add(embedded, pictures))
+    report = scan.add(embedded, pictures)
+
+    assert (40, 0, 0) == (report.seen, report.offline, report.new)
 
 
 def test_pending_images_of_an_offline_root_wait(library: Library, pictures: Path, tmp_path: Path) -> None:
@@ -154,14 +158,21 @@ def test_excluded_files_are_left_out_and_told(embedded: Library, pictures: Path)
 def test_names_of_every_kind_are_registered(library: Library, tmp_path: Path) -> None:
     folder = tmp_path / "odd"
     folder.mkdir()
-    names = [b"UPPER.JPG", b"with space.jpeg", b"new\nline.png", b"not-utf8-\xff\xfe.jpg", "snö 雪.jpg".encode(), b"'quote\".jpg"]
+    names = [
+        b"UPPER.JPG",
+        b"with space.jpeg",
+        b"new\nline.png",
+        b"not-utf8-\xff\xfe.jpg",
+        "snö 雪.jpg".encode(),
+        b"'quote\".jpg",
+    ]
     source = make_image(tmp_path / "one.jpg").read_bytes()
     for name in names:
         (folder / os.fsdecode(name)).write_bytes(source + name)
     report = scan.add(library, folder)
 
     assert len(names) == report.new
-    found = {os.fsencode(os.path.basename(path)) for path in indices(library) if path.startswith(str(folder))}
+    found = {os.fsencode(Path(path).name) for path in indices(library) if path.startswith(str(folder))}
     assert set(names) == found
     assert len(names) == scan.add(library, folder).seen
     embed(library)

@@ -177,7 +177,9 @@ def test_a_worker_file_damaged_before_it_was_adopted_costs_only_the_rows_behind(
 
 def test_a_dead_row_may_rot(embedded: Library, pictures: Path) -> None:
     (pictures / "picture_00007.jpg").unlink()
-    row = embedded.catalogue.connection.execute("SELECT embedding_index FROM images WHERE path LIKE '%00007%'").fetchone()[0]
+    row = embedded.catalogue.connection.execute(
+        "SELECT embedding_index FROM images WHERE path LIKE '%00007%'"
+    ).fetchone()[0]
     make_pictures(pictures, 1, first=7, size=(70, 50))
     scan.add(embedded, pictures)
     ingest.embed(embedded, QUIET, runner=Serial())

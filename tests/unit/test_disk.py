@@ -85,12 +85,16 @@ def test_a_header_that_is_no_header_is_told(tmp_path: Path, content: bytes) -> N
 
 def test_publishing_leaves_the_old_file_when_the_block_fails(tmp_path: Path) -> None:
     disk.publish(tmp_path / "a", b"old")
-    with pytest.raises(RuntimeError), disk.publishing(tmp_path / "a") as temporary:
+
+    def fail(temporary: Path) -> None:
         temporary.write_bytes(b"new")
         raise RuntimeError
 
+    with pytest.raises(RuntimeError), disk.publishing(tmp_path / "a") as temporary:
+        fail(temporary)
+
     assert b"old" == (tmp_path / "a").read_bytes()
-    assert ["a"] == os.listdir(tmp_path)
+    assert [tmp_path / "a"] == list(tmp_path.iterdir())
 
 
 def test_a_published_file_can_be_read_by_the_others_of_a_shared_library(tmp_path: Path) -> None:

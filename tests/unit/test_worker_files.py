@@ -60,7 +60,7 @@ def test_an_embedding_without_its_row_was_never_promised(tmp_path: Path) -> None
         assert 1 == pair.embeddings.count
 
 
-def test_one_flipped_bit_is_noticed(tmp_path: Path) -> None:
+def test_one_flipped_bit_is_noticed() -> None:
     written = embeddings(4)
     table = worker_files.index_rows([ROW] * 4, written)
     written.view(np.uint8)[2, 5] ^= 1

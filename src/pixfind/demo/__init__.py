@@ -5,5 +5,6 @@ The demo collection: pleasant pictures that pixfind draws itself, so that the fi
 """
 
 from pixfind.demo.collection import draw, draw_collection, plan
+from pixfind.demo.kinds import KINDS
 
-__all__ = ["draw", "draw_collection", "plan"]
+__all__ = ["KINDS", "draw", "draw_collection", "plan"]

@@ -52,8 +52,8 @@ class Preprocessing:
         """
         Return the part of the picture that ends in the square.
 
-        The same pixels as resize, then crop, to the last bit of the filter's arithmetic; but a panorama of
-        1 x 3,000 pixels does not pass through one of 224 x 672,000.
+        The same pixels as resize, then crop, but for rounding; and a line of 1 x 3,000 pixels does not
+        pass through one of 224 x 672,000.
         """
         if self.squash:
             return (0, 0, width, height)
@@ -149,10 +149,17 @@ def _transformers(config: Mapping[str, Any], path: Path) -> Preprocessing:
         side=side,
         resize=resize,
         squash=squash,
-        interpolation=Image.Resampling(get(config, "resample", int, path)),
+        interpolation=_resampling(get(config, "resample", int, path), path),
         mean=_three(config, "image_mean", path),
         std=_three(config, "image_std", path),
     )
+
+
+def _resampling(number: int, path: Path) -> Image.Resampling:
+    try:
+        return Image.Resampling(number)
+    except ValueError as error:
+        raise errors.ModelFileWrong(path=path, detail=f"the resampling {number} is not known") from error
 
 
 def _sides(size: dict[str, int] | int) -> dict[str, int]:

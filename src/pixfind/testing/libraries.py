@@ -16,7 +16,9 @@ QUIET = ingest.Options(workers=1, share=1.0, model="starter", nice=0)
 def make_pictures(folder: Path, count: int, *, first: int = 0, size: tuple[int, int] = (64, 48)) -> list[Path]:
     """Make `count` different pictures `picture_00000.jpg` ... in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    return [make_image(folder / f"picture_{seed:05d}.jpg", seed=seed, size=size) for seed in range(first, first + count)]
+    return [
+        make_image(folder / f"picture_{seed:05d}.jpg", seed=seed, size=size) for seed in range(first, first + count)
+    ]
 
 
 def make_library(path: Path, pictures: Path, *, embed: bool = True) -> Library:
