@@ -29,6 +29,7 @@ from training.model import SIDE, Towers, make_tokenizer
 log = logging.getLogger("training")
 SINGLE = tuple(name for name in SAYABLE if " " not in name or name in lexicon.PHRASES)
 SAID_PAIRS = tuple(name for name in SAYABLE if name not in set(SINGLE))
+LONG_WORDS = tuple(word for word in lexicon.known_words() if len(word) >= 5)
 PACKAGE = Path(__file__).parents[1] / "src" / "pixfind" / "starter"
 
 
@@ -45,6 +46,8 @@ class Settings:
     captions_weight: float = 1.0
     prompts_weight: float = 4.0
     facts_weight: float = 1.0
+    slips_weight: float = 1.0
+    slips: int = 48
 
 
 class Run:
@@ -124,17 +127,20 @@ class Run:
         texts = [lexicon.prompt(rng, name) for name in names]
         chosen = [lexicon.choose_facts(rng, row, self.weights) or ["outdoors"] for row in truth]
         texts += [lexicon.caption(rng, facts) for facts in chosen]
+        right = [_word(rng) for _ in range(self.settings.slips)]
+        texts += [*right, *(lexicon.mistyped(rng, word, 1.0) for word in right)]
         with torch.autocast(self.device.type, torch.bfloat16):
             features = self.towers.image.features(self._images(rows, rng))
             images = functional.normalize(self.towers.image.project(features).float(), dim=1)
             words = self.towers.text(self._tokens(texts)).float()
             guessed = self.towers.image.facts(features).float()
-        prompts, captions = words[: len(names)], words[len(names) :]
+        prompts, captions, spelt, slipped = words.split([len(names), len(rows), len(right), len(right)])
         numbers = [NUMBER[name] for name in names]
         loss = self.settings.prompts_weight * balanced(
             self.towers.logits(images, prompts), self._tensor(truth[:, numbers])
         )
         loss = loss + self.settings.facts_weight * balanced(guessed, self._tensor(truth))
+        loss = loss + self.settings.slips_weight * (1 - (spelt.detach() * slipped).sum(1)).mean()
         return loss + self.settings.captions_weight * contrast(
             self.towers.logits(images, captions), self._tensor(fits(truth, chosen))
         )
@@ -180,6 +186,11 @@ class Run:
         """The towers with averaged weights, ready to use."""
         self.towers.load_state_dict(self.average)
         return self.towers.eval()
+
+
+def _word(rng: np.random.Generator) -> str:
+    """A known word that is long enough to be misspelt."""
+    return LONG_WORDS[int(rng.integers(len(LONG_WORDS)))]
 
 
 def fact_weights(truth: np.ndarray) -> np.ndarray:
