@@ -1,6 +1,7 @@
 """What a camera wrote becomes facts; what it got wrong becomes unknown."""
 
 import struct
+import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -180,6 +181,17 @@ def test_a_directory_that_points_to_itself_ends() -> None:
     block = b"II*\0\x08\0\0\0\x02\0" + struct.pack("<HHIIHHII", 0x8769, 4, 1, 8, 0x8825, 4, 1, 8) + bytes(4)
 
     assert exif.Exif() == exif.read(block)
+
+
+def test_a_directory_that_asks_for_endless_work_ends_at_once() -> None:
+    """Every tag claims the whole block, thousands of times over."""
+    tags = sorted({0x010F, 0x0110, 0x0112, 0x8769, 0x8825})
+    entries = b"".join(struct.pack("<HHII", tags[n % 5], 1, 8_000_000, 8) for n in range(60_000))
+    block = b"II*\0" + struct.pack("<IH", 8, 60_000) + entries + bytes(8_000_000)
+
+    started = time.process_time()
+    exif.read(block)
+    assert time.process_time() - started < 5
 
 
 GOOD = exif_block(orientation=6, taken_at=MOMENT, offset="+02:00", make="A", model="B", position=(1, 2))

@@ -31,7 +31,16 @@ from pixfind.decode.tiff import tiff
 from pixfind.errors import EmptyFile, ImageProblem, NotAnImage
 from pixfind.types import Choice, Facts
 
-__all__ = ["DRAFT_MARGIN", "SUFFIXES", "Decoded", "Limits", "decode", "is_image_name", "limits_for"]
+__all__ = [
+    "DRAFT_MARGIN",
+    "SUFFIXES",
+    "Decoded",
+    "Limits",
+    "decode",
+    "is_image_name",
+    "limits_for",
+    "use_one_thread_per_picture",
+]
 
 SUFFIXES: Final = frozenset(
     {
@@ -174,6 +183,20 @@ _TURNS: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+
+def use_one_thread_per_picture() -> None:
+    """
+    Keep the decoders of AVIF and HEIC from starting threads of their own.
+
+    For a process that decodes many pictures at once: it has its threads already, and a budget. A switch of the
+    libraries for the whole process, so only `worker` calls it, never a program that uses pixfind.
+    """
+    from PIL import AvifImagePlugin
+    from pillow_heif import options
+
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+    options.DECODE_THREADS = 1
 
 
 def _open_avif(file: io.BytesIO) -> ImageFile.ImageFile:

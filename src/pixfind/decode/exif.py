@@ -31,6 +31,9 @@ _OFFSET_TAKEN: Final = 0x9011
 _LATITUDE: Final = 2  # the tag before holds N or S
 _LONGITUDE: Final = 4  # the tag before holds E or W
 
+_MAIN: Final = {_MAKE, _MODEL, _ORIENTATION, _EXIF_IFD, _GPS_IFD}
+_DETAILS: Final = {_DATE_TAKEN, _OFFSET_TAKEN}
+_GPS: Final = {_LATITUDE - 1, _LATITUDE, _LONGITUDE - 1, _LONGITUDE}
 _RATIONAL: Final = (5, 10)
 
 _DATE: Final = re.compile(r"(\d{4})[:\-/.](\d\d)[:\-/.](\d\d)[ T](\d\d):(\d\d):(\d\d)")
@@ -59,12 +62,12 @@ class Exif:
 def read(block: bytes) -> Exif:
     """Read a block with or without its "Exif" prefix. Anything that is no EXIF gives an empty one."""
     block = block.removeprefix(b"Exif\0\0")
-    order = ifd.byte_order(block)
-    if not order:
+    form = ifd.layout(block)
+    if form is None:
         return Exif()
-    main = ifd.read(block, ifd.first_offset(block, order), order)
-    details = ifd.read(block, int(_number(main, _EXIF_IFD)), order)
-    gps = ifd.read(block, int(_number(main, _GPS_IFD)), order)
+    main = ifd.read(block, ifd.first_offset(block, form), form, _MAIN)
+    details = ifd.read(block, int(_number(main, _EXIF_IFD)), form, _DETAILS)
+    gps = ifd.read(block, int(_number(main, _GPS_IFD)), form, _GPS)
     orientation = int(_number(main, _ORIENTATION))
     latitude = _degrees(gps, _LATITUDE, "NS", limit=90)
     longitude = _degrees(gps, _LONGITUDE, "EW", limit=180)

@@ -8,20 +8,35 @@ Must not know what a tag means: `exif` reads facts from it, `tiff` reads where t
 # ruff: noqa: PLR2004 - byte layouts are made of numbers
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
 Value = tuple[int | float, ...] | bytes
 """Numbers as a tuple (a rational is two of them, one after the other); text and undefined as bytes."""
 
-HEADER_BYTES: Final = 8
-
-_FORMATS: Final = {1: "B", 3: "H", 4: "I", 5: "II", 6: "b", 8: "h", 9: "i", 10: "ii", 11: "f", 12: "d", 13: "I"}
+_FORMATS: Final = {
+    1: "B",
+    3: "H",
+    4: "I",
+    5: "II",
+    6: "b",
+    8: "h",
+    9: "i",
+    10: "ii",
+    11: "f",
+    12: "d",
+    13: "I",
+    16: "Q",
+    17: "q",
+    18: "Q",
+}
 _TEXT: Final = (2, 7)
-# A directory's count is 16 bits, so this bounds the work; no real file comes near.
+_LONG: Final = 4
+_SHORTENED: Final = {16: _LONG, 17: 9, 18: _LONG}
+# Both bound the work that a hostile file can ask for; no real one comes near.
 _MOST_ENTRIES: Final = 4096
-# Strips of the largest picture that we decode; a hostile count stops here.
 _MOST_BYTES: Final = 16 * 1024 * 1024
 
 
@@ -35,78 +50,128 @@ class Entry:
     value: Value
 
 
-def byte_order(data: bytes) -> str:
-    """How the numbers of this TIFF header are written, as `struct` has it; "" when it is none."""
-    return {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4], "")
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a file writes its directories."""
+
+    order: str
+    """of the bytes, as `struct` has it"""
+    wide: bool
+    """BigTIFF: places and counts take 64 bits"""
+
+    @property
+    def first(self) -> int:
+        """Length of the header; no directory can lie before."""
+        return 16 if self.wide else 8
+
+    @property
+    def entry(self) -> struct.Struct:
+        """Tag, type, count and the value or where it lies."""
+        return struct.Struct(self.order + ("HHQ8s" if self.wide else "HHI4s"))
+
+    @property
+    def count(self) -> struct.Struct:
+        """How many entries a directory has."""
+        return struct.Struct(self.order + ("Q" if self.wide else "H"))
+
+    @property
+    def place(self) -> struct.Struct:
+        """Where something lies."""
+        return struct.Struct(self.order + ("Q" if self.wide else "I"))
 
 
-def first_offset(data: bytes, order: str) -> int:
+_LAYOUTS: Final = {
+    b"II*\0": Layout("<", wide=False),
+    b"MM\0*": Layout(">", wide=False),
+    b"II+\0": Layout("<", wide=True),
+    b"MM\0+": Layout(">", wide=True),
+}
+
+
+def layout(data: bytes) -> Layout | None:
+    """What the header says; None when this is no TIFF header."""
+    return _LAYOUTS.get(data[:4])
+
+
+def first_offset(data: bytes, form: Layout) -> int:
     """Where the first directory lies; 0 when the header is cut."""
-    return int.from_bytes(data[4:8], "little" if order == "<" else "big") if len(data) >= HEADER_BYTES else 0
+    if len(data) < form.first:
+        return 0
+    return int(form.place.unpack_from(data, form.first // 2)[0])
 
 
-def read(data: bytes, offset: int, order: str) -> dict[int, Entry]:
-    """The directory at `offset`. Entries that are cut, of an unknown type or outside the data are left out."""
-    return {entry.tag: entry for entry in _entries(data, offset, order)}
+def read(data: bytes, offset: int, form: Layout, tags: AbstractSet[int]) -> dict[int, Entry]:
+    """These tags of the directory at `offset`. What is cut, of an unknown type or outside the data is left out."""
+    found: dict[int, Entry] = {}
+    room = _MOST_BYTES
+    for tag, kind, count, field in _raw_entries(data, offset, form):
+        if tag in tags and tag not in found:
+            size, value = _value(data, form, kind, count, field, room)
+            room -= size
+            if value is not None:
+                found[tag] = Entry(tag, kind, count, value)
+    return found
 
 
-def is_cut(data: bytes, offset: int, order: str) -> bool:
+def is_cut(data: bytes, offset: int, form: Layout) -> bool:
     """Whether the data ends before the directory's list of tags does."""
-    return offset < HEADER_BYTES or offset + 2 > len(data) or offset + 2 + 12 * _count(data, offset, order) > len(data)
+    start = offset + form.count.size
+    return offset < form.first or start > len(data) or start + form.entry.size * _count(data, offset, form) > len(data)
 
 
-def announced(data: bytes, offset: int, order: str) -> set[int]:
-    """The tags that a whole directory lists, with or without a value that can be read."""
-    places = range(offset + 2, offset + 2 + 12 * _count(data, offset, order), 12)
-    return {struct.unpack_from(order + "H", data, place)[0] for place in places}
+def announced(data: bytes, offset: int, form: Layout) -> set[int]:
+    """The tags that the directory lists, with or without a value that can be read."""
+    return {tag for tag, *_ in _raw_entries(data, offset, form)}
 
 
-def _count(data: bytes, offset: int, order: str) -> int:
-    return min(int(struct.unpack_from(order + "H", data, offset)[0]), _MOST_ENTRIES)
+def _count(data: bytes, offset: int, form: Layout) -> int:
+    return min(int(form.count.unpack_from(data, offset)[0]), _MOST_ENTRIES)
 
 
-def _entries(data: bytes, offset: int, order: str) -> Iterator[Entry]:
-    if offset < HEADER_BYTES or offset + 2 > len(data):
+def _raw_entries(data: bytes, offset: int, form: Layout) -> Iterator[tuple[int, int, int, bytes]]:
+    start = offset + form.count.size
+    if offset < form.first or start > len(data):
         return
-    for index in range(_count(data, offset, order)):
-        start = offset + 2 + 12 * index
-        if start + 12 > len(data):
+    for place in range(start, start + form.entry.size * _count(data, offset, form), form.entry.size):
+        if place + form.entry.size > len(data):
             return
-        tag, kind, length = struct.unpack_from(order + "HHI", data, start)
-        value = _value(data, start + 8, order, kind, length)
-        if value is not None:
-            yield Entry(tag, kind, length, value)
+        yield form.entry.unpack_from(data, place)
 
 
-def _value(data: bytes, place: int, order: str, kind: int, count: int) -> Value | None:
-    form = "s" if kind in _TEXT else _FORMATS.get(kind)
-    if form is None:
-        return None
-    size = count * struct.calcsize("=" + form)
-    if size > 4:
-        (place,) = struct.unpack_from(order + "I", data, place)
-    if size > _MOST_BYTES or place + size > len(data):
-        return None
-    if form == "s":
-        return data[place : place + size]
-    return struct.unpack_from(f"{order}{count * len(form)}{form[0]}", data, place)
+def _value(data: bytes, form: Layout, kind: int, count: int, field: bytes, room: int) -> tuple[int, Value | None]:
+    """Bytes taken, and the value where it can be read within `room` bytes."""
+    numbers = "s" if kind in _TEXT else _FORMATS.get(kind)
+    if numbers is None:
+        return 0, None
+    size = count * struct.calcsize("=" + numbers)
+    place, source = 0, field
+    if size > len(field):
+        (place,), source = form.place.unpack(field), data
+    if size > room or place + size > len(source):
+        return 0, None
+    if numbers == "s":
+        return size, source[place : place + size]
+    return size, struct.unpack_from(f"{form.order}{count * len(numbers)}{numbers[0]}", source, place)
 
 
-def write(entries: list[Entry], order: str, at: int) -> bytes:
-    """A directory with these entries that can stand at offset `at`, followed by its long values."""
+def write(entries: Iterable[Entry], order: str, at: int) -> bytes:
+    """A narrow directory with these entries that can stand at offset `at`, followed by its long values."""
+    ordered = sorted(entries, key=lambda entry: entry.tag)
     body, tail = b"", b""
-    after = at + 2 + 12 * len(entries) + 4
-    for entry in sorted(entries, key=lambda entry: entry.tag):
-        packed = _packed(entry, order)
+    after = at + 2 + 12 * len(ordered) + 4
+    for entry in ordered:
+        kind, packed = _packed(entry, order)
         if len(packed) > 4:
             place = after + len(tail)
             tail += packed + b"\0" * (len(packed) % 2)
             packed = struct.pack(order + "I", place)
-        body += struct.pack(order + "HHI", entry.tag, entry.type, entry.count) + packed.ljust(4, b"\0")
-    return struct.pack(order + "H", len(entries)) + body + b"\0\0\0\0" + tail
+        body += struct.pack(order + "HHI", entry.tag, kind, entry.count) + packed.ljust(4, b"\0")
+    return struct.pack(order + "H", len(ordered)) + body + b"\0\0\0\0" + tail
 
 
-def _packed(entry: Entry, order: str) -> bytes:
+def _packed(entry: Entry, order: str) -> tuple[int, bytes]:
+    """The type and the bytes of a value as a narrow directory has them."""
     if isinstance(entry.value, bytes):
-        return entry.value
-    return struct.pack(f"{order}{len(entry.value)}{_FORMATS[entry.type][0]}", *entry.value)
+        return entry.type, entry.value
+    kind = _SHORTENED.get(entry.type, entry.type)
+    return kind, struct.pack(f"{order}{len(entry.value)}{_FORMATS[kind][0]}", *entry.value)

@@ -5,14 +5,17 @@ Owns the choice of tags that the decoder needs. The file is handed on with a new
 later pages, broken metadata and odd EXIF blocks never reach the decoder. Must not know Pillow. Next: `decode` opens it.
 """
 
+import struct
 from typing import Final
 
 from pixfind.decode import ifd
 from pixfind.decode.containers import Contents
 from pixfind.decode.problems import cut
+from pixfind.errors import NotAnImage
 
 _WIDTH, _HEIGHT = 256, 257
 _PROFILE: Final = 34675
+_HEADS: Final = {"<": b"II*\0", ">": b"MM\0*"}
 _OFFSETS_AND_LENGTHS: Final = ((273, 279), (324, 325))
 _DRAWING: Final = frozenset(
     {
@@ -26,20 +29,20 @@ _DRAWING: Final = frozenset(
 
 
 def tiff(data: bytes) -> Contents:
-    """Keep the first page. A BigTIFF is handed on as it is."""
-    order = ifd.byte_order(data)
-    if not order:
-        return Contents(data)
-    offset = ifd.first_offset(data, order)
-    page = ifd.read(data, offset, order)
+    """Keep the first page. A BigTIFF becomes a narrow one, which is enough for whatever fits into memory here."""
+    form = ifd.layout(data)
+    if form is None:
+        raise NotAnImage
+    offset = ifd.first_offset(data, form)
+    page = ifd.read(data, offset, form, _DRAWING | {_PROFILE})
     # A tag that is announced and not there lies behind the end; libtiff would complain on standard error.
-    if ifd.is_cut(data, offset, order) or ifd.announced(data, offset, order) & _DRAWING - page.keys():
+    if ifd.is_cut(data, offset, form) or ifd.announced(data, offset, form) & _DRAWING - page.keys():
         raise cut("the data ends before the directory does")
     _check_whole(page, len(data))
     place = len(data) + len(data) % 2
-    directory = ifd.write([entry for tag, entry in page.items() if tag in _DRAWING], order, place)
-    pointer = place.to_bytes(4, "little" if order == "<" else "big")
-    drawing = b"".join([data[:4], pointer, data[8:], b"\0" * (len(data) % 2), directory])
+    directory = ifd.write((entry for tag, entry in page.items() if tag in _DRAWING), form.order, place)
+    head = _HEADS[form.order] + struct.pack(form.order + "I", place)
+    drawing = b"".join([head, data[8:], b"\0" * (len(data) % 2), directory])
     return Contents(drawing, data, _bytes(page, _PROFILE), _size(page))
 
 
