@@ -86,7 +86,8 @@ class Index:
         """For each query the rows to score, ascending; None where scoring all allowed rows costs less."""
         if rows is None:
             found = coding.search(self._codes, queries, min(depth, self.facts.rows))
-            return [np.sort(each[each >= 0]) for each in found]
+            # Lists may hold fewer than were asked for.
+            return [np.sort(each[each >= 0]) if (each >= 0).all() else None for each in found]
         mask = np.zeros(self.facts.rows, dtype=bool)
         mask[rows] = True
         return [self._allowed_candidates(query, depth, mask, len(rows)) for query in queries]

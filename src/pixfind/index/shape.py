@@ -22,8 +22,8 @@ def shape(rows: NDArray[float32], queries: NDArray[float32] | None) -> NDArray[f
     """Return A [d, d] for a sample of rows [n, d] and text-like queries [q, d] (None: rows are the only queries)."""
     centred = rows - rows.mean(axis=0)
     dimension = rows.shape[1]
-    variance, directions = np.linalg.eigh((centred.T @ centred) / len(rows))
-    variance = np.maximum(variance, float32(1e-6) * variance.max() + float32(1e-12))
+    spread, directions = np.linalg.eigh((centred.T @ centred) / len(rows))
+    variance = np.maximum(spread, 1e-6 * spread.max() + 1e-12)
     power: NDArray[float32] = _power(rows, directions)
     if queries is not None and len(queries):
         power = (power + _power(queries, directions)) / 2

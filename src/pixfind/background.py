@@ -1,0 +1,127 @@
+"""
+The background: what scores mean on one library with one model.
+
+Owns the built-in queries (background.txt: everyday things, and phrases that no picture shows) and the calibration made
+from them, data/background.npz. Derived; rebuilt with the index. Must not know files of models or SQLite.
+
+A cosine of 0.27 is much for one text and little for another, and its meaning changes with the model and the pictures. So
+a score is told in other words: by how many spreads it lies above what this text scores on this library, after taking
+away what every text scores. Both follow from the mean and the covariance of the embeddings, without a scan. The best hit of a phrase that
+no picture shows is unusual to some degree too, and the more so the larger the library: that degree is the cut-off.
+"""
+
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from numpy import float16, float32
+from numpy.typing import NDArray
+
+from pixfind import disk
+
+_SAMPLE_ROWS = 50_000
+_QUICK_ROWS = 2_000
+_TRUSTED = 0.9
+"""Share of the phrases that no picture shows whose best hit stays under the cut-off."""
+
+_FEWEST_ROWS = 50
+_FORMAT = 1
+
+
+@cache
+def queries(section: str) -> list[str]:
+    """The built-in queries: "everyday" things, or phrases that show "nothing"."""
+    text = resources.files("pixfind").joinpath("background.txt").read_text(encoding="utf-8")
+    _, _, rest = text.partition(f"[{section}]\n")
+    return rest.partition("\n\n")[0].splitlines()
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """How scores of one model spread over one library."""
+
+    mean: NDArray[float32]
+    """[d] of the embeddings"""
+    covariance: NDArray[float32]
+    """[d, d] of the embeddings"""
+    text: NDArray[float32]
+    """[d] mean of the everyday texts; zero when there was no text tower"""
+    cutoff: float | None = None
+    """how unusual a hit for a text must be to be shown; None when it was never measured"""
+    model: str = ""
+    rows: int = 0
+    """of the embeddings, when this was measured"""
+
+    def spread(self, query: NDArray[float32]) -> float:
+        """Standard deviation of a query's scores over the library; never 0."""
+        return float(np.sqrt(max(float(query @ self.covariance @ query), 1e-12)))
+
+    def unusual(self, query: NDArray[float32], scores: NDArray[float32], rows: NDArray[float16]) -> NDArray[float32]:
+        """
+        How many spreads each hit of a text lies above what this query scores here; comparable between queries.
+
+        `scores` [k] are the cosines of `rows` [k, d]. What any text scores on a row is taken away first: some pictures
+        are near to all texts.
+        """
+        own = query - self.text
+        lifted = scores - rows.astype(float32) @ self.text
+        unusual: NDArray[float32] = (lifted - float(own @ self.mean)) / self.spread(own)
+        return unusual.astype(float32)
+
+
+Best = Callable[[NDArray[float32]], tuple[NDArray[np.int64], NDArray[float32]]]
+"""Unit queries [q, d] to the best few rows [q, k] and scores [q, k]."""
+
+
+def moments(embeddings: NDArray[float16], *, rows: int = _QUICK_ROWS) -> Background:
+    """A background without texts: quick, from a few rows spread evenly."""
+    places = np.unique(np.linspace(0, len(embeddings) - 1, min(rows, len(embeddings))).astype(np.int64))
+    sample: NDArray[float32] = embeddings[places].astype(float32)
+    sample = sample[np.isfinite(sample).all(axis=1)]
+    mean: NDArray[float32] = np.zeros(embeddings.shape[1], dtype=float32)
+    if len(sample):
+        mean = sample.mean(axis=0, dtype=float32)
+    centred = sample - mean
+    covariance = centred.T @ centred / max(len(sample), 1)
+    return Background(mean, covariance.astype(float32), np.zeros_like(mean), rows=len(embeddings))
+
+
+def measure(
+    embeddings: NDArray[float16], everyday: NDArray[float32], nothing: NDArray[float32], best: Best, model: str
+) -> Background:
+    """Calibrate: `everyday` and `nothing` are the built-in queries as the text tower embeds them."""
+    quick = moments(embeddings, rows=_SAMPLE_ROWS)
+    made = Background(quick.mean, quick.covariance, everyday.mean(axis=0), None, model, len(embeddings))
+    if len(embeddings) < _FEWEST_ROWS or not len(nothing):
+        return made
+    tops = [
+        float(made.unusual(query, scores[rows >= 0], embeddings[rows[rows >= 0]]).max())
+        for query, rows, scores in zip(nothing, *best(nothing), strict=True)
+    ]
+    cutoff = float(np.quantile(tops, _TRUSTED))
+    return Background(made.mean, made.covariance, made.text, cutoff, model, len(embeddings))
+
+
+def save(path: Path, made: Background) -> None:
+    facts = json.dumps({"format": _FORMAT, "cutoff": made.cutoff, "model": made.model, "rows": made.rows})
+    with disk.publishing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, mean=made.mean, covariance=made.covariance, text=made.text, facts=np.array(facts))
+
+
+def load(path: Path, model: str, dimension: int) -> Background | None:
+    """Return what was measured for this model; None when nothing usable is there."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            facts = json.loads(str(arrays["facts"]))
+            if facts.pop("format") != _FORMAT or facts["model"] != model:
+                return None
+            made = Background(arrays["mean"], arrays["covariance"], arrays["text"], **facts)
+    except (FileNotFoundError, zipfile.BadZipFile, KeyError, ValueError, TypeError, EOFError):
+        return None
+    fits = made.mean.shape == made.text.shape == (dimension,) and made.covariance.shape == (dimension, dimension)
+    return made if fits else None

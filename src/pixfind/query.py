@@ -1,0 +1,224 @@
+r"""
+The query language: what a line of words asks for.
+
+    beach +sunset -people +2:holiday.jpg +id:123
+
+Owns the grammar and the errors that point at a character. Pure: it opens no file and knows no model.
+Terms become one embedding in `search`.
+
+A query is a row of terms. A term may begin with a sign (+ if there is none), then a weight and a colon, then what it
+shows: words, "words in quotes", the name of an image file, `file:NAME`, or `id:NUMBER` for an image of the library. Bare
+words run on until the next sign, so `black dog -red ball` has two terms. In quotes nothing is special but \" and \\.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pixfind.errors import QueryWrong
+
+LONGEST = 4_000
+"""characters of a whole query"""
+
+LONGEST_TEXT = 1_000
+"""characters of one text: models read fewer still, and what they cut off would be ignored without a word"""
+
+MOST_TERMS = 32
+HEAVIEST = 100.0
+
+_IMAGE_ENDINGS = frozenset(
+    "avif bmp gif heic heif j2k jfif jp2 jpe jpeg jpg png ppm tif tiff webp".split()  # noqa: SIM905  reads as a list
+)
+_SIGN = re.compile(r"[+-]")
+# A digit after the colon makes it a time or a ratio: "3:10 to yuma", "16:9".
+_WEIGHT = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+):(?![0-9])")
+_KIND = re.compile(r"(id|file|text):", re.IGNORECASE)
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_WORD = re.compile(r"\S*")
+_NEXT_TERM = re.compile(r'\s+(?=[+-]\S|[+-]\s+\S|")')
+_PATH_START = re.compile(r"(?:\.{1,2}|~[^\s/\\]*)?[/\\]|[A-Za-z]:[/\\]")
+_WINDOW = 60
+
+
+class Shows(StrEnum):
+    """What a term is made of."""
+
+    TEXT = "text"
+    """words"""
+    FILE = "file"
+    """an image file anywhere"""
+    ID = "id"
+    """an image of the library"""
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One part of a query."""
+
+    shows: Shows
+    value: str
+    """the words, the name, or the digits"""
+    weight: float = 1.0
+    """negative for what is not wanted; never 0"""
+    at: int = 0
+    """the character of the query where it begins"""
+
+    def __str__(self) -> str:
+        """As it can be parsed again."""
+        sign, weight = ("-" if self.weight < 0 else "+"), abs(self.weight)
+        shown = self.value if self.shows is Shows.ID else '"' + re.sub(r'(["\\])', r"\\\1", self.value) + '"'
+        kind = "" if self.shows is Shows.TEXT else f"{self.shows}:"
+        return f"{sign}{'' if weight == 1 else f'{weight!r}:'}{kind}{shown}"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A parsed query; at least one of its terms is wanted."""
+
+    terms: tuple[Term, ...]
+    source: str = ""
+    """as it was written"""
+
+    def __str__(self) -> str:
+        return " ".join(map(str, self.terms))
+
+
+def parse(query: str | Sequence[str]) -> Query:
+    """
+    Read a query, or the arguments of a command line as one query (the shell has taken their quotes away).
+
+    Raises QueryWrong, which points at the character.
+    """
+    source = query if isinstance(query, str) else " ".join(query)
+    if not source.strip():
+        raise _wrong("it is empty", source, 0)
+    if len(source) > LONGEST:
+        raise _wrong(f"it has {len(source):,} characters, over the limit of {LONGEST:,}", source, LONGEST)
+    terms = tuple(_terms(source))
+    if len(terms) > MOST_TERMS:
+        raise _wrong(f"it has {len(terms)} terms, over the limit of {MOST_TERMS}", source, terms[MOST_TERMS].at)
+    if all(term.weight < 0 for term in terms):
+        raise _wrong("nothing is wanted, only unwanted; name what to look for as well", source, terms[0].at)
+    return Query(terms, source)
+
+
+def text(words: str) -> Query:
+    """Take all of it as words, as `search-text` does: no sign, quote or name means anything."""
+    if not words.strip():
+        raise _wrong("it is empty", words, 0)
+    if len(words) > LONGEST_TEXT:
+        raise _wrong(f"it has {len(words):,} characters, over the limit of {LONGEST_TEXT:,}", words, LONGEST_TEXT)
+    return Query((Term(Shows.TEXT, words.strip()),), words)
+
+
+def image(path: str) -> Query:
+    """Take it as the name of an image file, as `search-image` does; `id:123` is an image of the library."""
+    if re.fullmatch(r"id:\d+", path):
+        return parse(path)
+    if not path:
+        raise _wrong("it is empty", path, 0)
+    return Query((Term(Shows.FILE, path),), path)
+
+
+# --- the grammar ----------------------------------------------------------------------------------
+
+
+def _terms(source: str) -> Iterator[Term]:
+    at = _skip_space(source, 0)
+    while at < len(source):
+        term, at = _term(source, at)
+        yield term
+        at = _skip_space(source, at)
+
+
+def _term(source: str, start: int) -> tuple[Term, int]:
+    at, sign = start, 1.0
+    if match := _SIGN.match(source, at):
+        sign = -1.0 if match[0] == "-" else 1.0
+        at = _skip_space(source, match.end())
+    weight = 1.0
+    if match := _WEIGHT.match(source, at):
+        weight = _weight(match[1], source, at)
+        at = match.end()
+    kind, begin = None, at
+    if match := _KIND.match(source, at):
+        kind, at = Shows(match[1].lower()), match.end()
+    value, quoted, end = _id(source, at) if kind is Shows.ID else _value(source, at)
+    if not value.strip():
+        raise _wrong("words, a file or an id should stand here", source, at)
+    shows = kind or (Shows.FILE if not quoted and _names_file(value) else Shows.TEXT)
+    _check_value(shows, value, source, begin if kind is None else at)
+    return Term(shows, value, sign * weight, start), end
+
+
+def _weight(digits: str, source: str, at: int) -> float:
+    weight = float(digits)
+    if not 0 < weight <= HEAVIEST:
+        raise _wrong(f"a weight lies above 0 and up to {HEAVIEST:g}", source, at)
+    return weight
+
+
+def _id(source: str, at: int) -> tuple[str, bool, int]:
+    match = _WORD.match(source, at)
+    assert match is not None
+    return match[0], False, match.end()
+
+
+def _value(source: str, at: int) -> tuple[str, bool, int]:
+    """What a term shows, whether it was quoted, and where it ends."""
+    if source.startswith('"', at):
+        match = _QUOTED.match(source, at)
+        if not match:
+            raise _wrong("this quote is never closed", source, at)
+        end = match.end()
+        if end < len(source) and not source[end].isspace():
+            raise _wrong("a space should follow the quote", source, end)
+        return re.sub(r"\\(.)", r"\1", match[1], flags=re.DOTALL), True, end
+    match = _NEXT_TERM.search(source, at)
+    end = match.start() if match else len(source)
+    return source[at:end].rstrip(), False, end
+
+
+def _names_file(value: str) -> bool:
+    _, dot, ending = value.rpartition(".")
+    return bool(_PATH_START.match(value)) or (bool(dot) and ending.lower() in _IMAGE_ENDINGS)
+
+
+def _check_value(shows: Shows, value: str, source: str, at: int) -> None:
+    if shows is Shows.ID and not re.fullmatch(r"[0-9]{1,18}", value):
+        raise _wrong("an id is a whole number, as `--json` shows it", source, at)
+    if shows is Shows.FILE and "\0" in value:
+        raise _wrong("no file has a NUL in its name", source, at)
+    if shows is Shows.TEXT and len(value) > LONGEST_TEXT:
+        detail = f"this text has {len(value):,} characters, over the limit of {LONGEST_TEXT:,}"
+        raise _wrong(detail, source, at + LONGEST_TEXT)
+
+
+def _skip_space(source: str, at: int) -> int:
+    while at < len(source) and source[at].isspace():
+        at += 1
+    return at
+
+
+# --- errors ---------------------------------------------------------------------------------------
+
+
+def _wrong(detail: str, source: str, at: int) -> QueryWrong:
+    start = max(0, min(at, len(source)) - _WINDOW // 2)
+    shown = source[start : start + _WINDOW]
+    before = shown[: at - start]
+    line = "".join(_printable(character) for character in shown)
+    pointer = " " * sum(_columns(character) for character in before) + "^"
+    return QueryWrong(detail=detail, query=line, pointer=pointer, at=at)
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else " "
+
+
+def _columns(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

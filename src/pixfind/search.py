@@ -1,0 +1,399 @@
+"""
+Search: a query becomes one embedding, its nearest rows become hits.
+
+Owns how terms are added up, how filters and images that are gone are answered exactly, and when a hit is worth showing.
+Must not know how rows are found (`index`) or how the answer is shown (`console`, `sheet`).
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy import float16, float32, int64
+from numpy.typing import NDArray
+
+from pixfind import background, decode, errors, hub, index, near, originals
+from pixfind.background import Background
+from pixfind.encoders import ImageEncoder, TextEncoder, open_image_encoder, open_text_encoder
+from pixfind.filters import NO_FILTERS, Filters, kilometres
+from pixfind.library import Library
+from pixfind.query import Query, Shows, Term, parse
+
+_FIRST_LOOK = 50
+"""Hits asked of the index at first: some more than shown, as some images may be gone."""
+
+_LOOKS_PAST_FILTERS = (200, 2_000)
+"""Best rows that a filter is tried on before all images are asked: most filters leave enough of them."""
+
+_MOST_FOLDED = 5_000
+"""Hits looked at for distinct ones."""
+
+_LIMITS = decode.Limits(200_000_000)
+
+Progress = Callable[[int, int | None], None]
+"""(done, total)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One search answer."""
+
+    rank: int
+    """from 1"""
+    path: str
+    score: float
+    """exact cosine between the query and the image"""
+    image_id: int
+    embedding_index: int
+    unusual: float | None = None
+    """spreads above what this query scores on this library; None for queries with pictures"""
+    also: tuple[str, ...] = ()
+    """files with the same bytes"""
+    folded: int = 0
+    """hits that are nearly the same and not shown; 0 unless distinct ones were asked for"""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a search found, and what to make of it."""
+
+    query: Query
+    hits: tuple[Hit, ...]
+    hidden: int
+    """of the best k, those below the cut-off"""
+    cutoff: float | None
+    """how unusual a hit must be to be shown; None when everything was shown"""
+    unknown: tuple[str, ...]
+    """wanted texts of which the model knows no word"""
+    rows: int
+    """embeddings that were searched"""
+    kind: index.Kind
+    problem: str | None
+    """why the index was not used; the answer is complete without it, only slower"""
+    seconds: float
+
+    def remark(self) -> str | None:
+        """A sentence for an answer without hits, and None for one with hits."""
+        if self.hits:
+            return None
+        if self.unknown:
+            return f"no word of {', '.join(map(repr, self.unknown))} is known to the model of this library"
+        if self.hidden:
+            return "nothing in this library looks like that; the nearest pictures are shown with --all"
+        return "no image passes the filters" if self.rows else "nothing is embedded yet"
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """What `build_index` did."""
+
+    index: index.IndexReport
+    cutoff: float | None
+    text_problem: str | None
+    """why text queries could not be measured; recall and cut-off are missing then"""
+
+
+class Towers:
+    """The two encoders of a library's model, each loaded when it is first needed."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._text: TextEncoder | None = None
+        self._image: ImageEncoder | None = None
+
+    def text(self) -> TextEncoder:
+        if self._text is None:
+            self._text = open_text_encoder(hub.resolve(self._name(), text=True, image=False))
+        return self._text
+
+    def image(self) -> ImageEncoder:
+        if self._image is None:
+            model = self._library.model()
+            precision = model.precision if model else "auto"
+            self._image = open_image_encoder(hub.resolve(self._name()), precision=precision)
+        return self._image
+
+    def _name(self) -> str:
+        model = self._library.model()
+        if model is None:
+            raise errors.NotEmbedded(path=self._library.path)
+        return model.name
+
+
+class Searcher:
+    """A library that is open for many searches: index, background and encoders stay loaded."""
+
+    def __init__(self, library: Library, towers: Towers | None = None) -> None:
+        self.library = library
+        self.towers = towers or Towers(library)
+        self._seen: tuple[object, ...] = ()
+        self._index: index.Index | None = None
+        self._background: Background | None = None
+        library.catalogue.connection.create_function("km", 4, kilometres, deterministic=True)
+
+    def search(
+        self,
+        query: Query | str,
+        k: int = 10,
+        filters: Filters = NO_FILTERS,
+        *,
+        distinct: bool = False,
+        everything: bool = False,
+    ) -> Answer:
+        """
+        Return the k best hits, best first.
+
+        `distinct` folds pictures that are nearly the same into the best of them; `everything` shows hits below the
+        cut-off too. Raises QueryWrong, QueryImageWrong, NoSuchImage, QueryCancels, CountWrong, NotEmbedded, and what
+        loading a model raises.
+        """
+        began = time.perf_counter()
+        if k < 1:
+            raise errors.CountWrong(k=k)
+        query = parse(query) if isinstance(query, str) else query
+        opened, known = self._open()
+        vector = self._vector(query, opened, known)
+        ranked = self._ranked(vector, k, filters, distinct=distinct)
+        return self._answer(query, vector, ranked[:k], everything=everything, began=began)
+
+    # --- from terms to one embedding --------------------------------------------------------------
+
+    def _vector(self, query: Query, opened: index.Index, known: Background) -> NDArray[float32]:
+        """One unit row [d] for the whole query."""
+        vectors = self._vectors(query.terms, opened)
+        if len(vectors) == 1:
+            return vectors[0]
+        # Pictures score several times as far apart as texts do: weighted as they are, one picture would drown all words.
+        total = np.sum(
+            [term.weight / known.spread(each) * each for term, each in zip(query.terms, vectors, strict=True)], axis=0
+        )
+        parts = sum(abs(term.weight) / known.spread(each) for term, each in zip(query.terms, vectors, strict=True))
+        length = float(np.linalg.norm(total))
+        if length < 1e-3 * parts:
+            raise errors.QueryCancels(query=str(query))
+        unit: NDArray[float32] = (total / length).astype(float32)
+        return unit
+
+    def _vectors(self, terms: tuple[Term, ...], opened: index.Index) -> list[NDArray[float32]]:
+        texts = [term.value for term in terms if term.shows is Shows.TEXT]
+        encoded = iter(self.towers.text().encode(texts) if texts else ())
+        return [next(encoded) if term.shows is Shows.TEXT else self._image_vector(term, opened) for term in terms]
+
+    def _image_vector(self, term: Term, opened: index.Index) -> NDArray[float32]:
+        if term.shows is Shows.ID:
+            row = self.library.catalogue.value("row_of_image", "search.sql", image_id=int(term.value))
+            if row is None or row >= len(opened.embeddings):
+                raise errors.NoSuchImage(image_id=term.value, path=self.library.path)
+            return _widened(opened.embeddings[row])
+        return self._file_vector(term.value, opened)
+
+    def _file_vector(self, name: str, opened: index.Index) -> NDArray[float32]:
+        path = str(Path(name).expanduser())
+        try:
+            original = originals.read(path)
+            row = self.library.catalogue.value("embedding_of_hash", hash=original.fingerprint.hash)
+            if row is not None and row < len(opened.embeddings):
+                # The same bytes are in the library: no model is needed at all.
+                return _widened(opened.embeddings[row])
+            encoder = self.towers.image()
+            decoded = decode.decode(original.data, limits=_LIMITS, shortest_side=encoder.decode_side)
+        except errors.Vanished as error:
+            raise errors.QueryImageWrong(path=name, detail="there is no such file") from error
+        except errors.ImageProblem as error:
+            raise errors.QueryImageWrong(path=name, detail=str(error)) from error
+        return _widened(encoder.finish(encoder.forward([encoder.prepare(decoded.image)]))[0])
+
+    # --- from one embedding to images -------------------------------------------------------------
+
+    def _ranked(self, vector: NDArray[float32], k: int, filters: Filters, *, distinct: bool) -> list[Hit]:
+        if not distinct:
+            return self._images(vector, k, filters)
+        opened, known = self._open()
+        cosine = near.threshold(known.mean)
+        want = 3 * k
+        while True:
+            hits = self._images(vector, want, filters)
+            groups = near.fold(opened.embeddings[[hit.embedding_index for hit in hits]], cosine)
+            if len(groups) >= k or len(hits) < want or want >= max(_MOST_FOLDED, 3 * k):
+                return [replace(hits[places[0]], folded=len(places) - 1) for places in groups]
+            want = min(3 * want, max(_MOST_FOLDED, 3 * k))
+
+    def _images(self, vector: NDArray[float32], k: int, filters: Filters) -> list[Hit]:
+        """The k best images that are there and pass the filters; fewer only when there are no more."""
+        opened, _ = self._open()
+        depths = [max(k, depth) for depth in _LOOKS_PAST_FILTERS] if filters else [max(2 * k, _FIRST_LOOK)]
+        for depth in depths:
+            hits = self._look(opened, vector, depth, filters, None)
+            if len(hits) >= k or depth >= len(opened.embeddings):
+                return hits[:k]
+        # Rare images: ask the catalogue which rows may be hits at all, and score just those.
+        rows = self.library.catalogue.rows("allowed_rows", "search.sql", **filters.parameters())
+        allowed = np.fromiter((row for (row,) in rows), dtype=int64)
+        return self._look(opened, vector, k, filters, allowed)[:k]
+
+    def _look(
+        self,
+        opened: index.Index,
+        vector: NDArray[float32],
+        depth: int,
+        filters: Filters,
+        allowed: NDArray[int64] | None,
+    ) -> list[Hit]:
+        rows, scores = (each[0] for each in opened.search(vector[None], depth, allowed))
+        rows, scores = rows[rows >= 0], scores[rows >= 0]
+        images = self._images_of(rows, filters)
+        return [
+            Hit(
+                0,
+                images[row][0][1],
+                float(score),
+                images[row][0][0],
+                row,
+                also=tuple(path for _, path in images[row][1:]),
+            )
+            for row, score in zip(rows.tolist(), scores.tolist(), strict=True)
+            if row in images
+        ]
+
+    def _images_of(self, rows: NDArray[int64], filters: Filters) -> dict[int, list[tuple[int, str]]]:
+        """The images (id, path) of each row that has any."""
+        images: dict[int, list[tuple[int, str]]] = {}
+        parameters = {"rows": json.dumps(rows.tolist()), **filters.parameters()}
+        for row, image_id, path in self.library.catalogue.rows("hits", "search.sql", **parameters):
+            images.setdefault(row, []).append((image_id, path))
+        return images
+
+    # --- what to make of it -----------------------------------------------------------------------
+
+    def _answer(
+        self, query: Query, vector: NDArray[float32], hits: list[Hit], *, everything: bool, began: float
+    ) -> Answer:
+        opened, known = self._open()
+        texts_only = all(term.shows is Shows.TEXT for term in query.terms)
+        unknown = self._unknown(query)
+        if texts_only and known.cutoff is not None and hits:
+            rows = opened.embeddings[[hit.embedding_index for hit in hits]]
+            scores = np.array([hit.score for hit in hits], dtype=float32)
+            unusual = known.unusual(vector, scores, rows).tolist()
+            hits = [replace(hit, unusual=value) for hit, value in zip(hits, unusual, strict=True)]
+        shown = hits if everything else [hit for hit in hits if not unknown and _worth_showing(hit, known.cutoff)]
+        return Answer(
+            query=query,
+            hits=tuple(replace(hit, rank=rank) for rank, hit in enumerate(shown, 1)),
+            hidden=len(hits) - len(shown),
+            cutoff=None if everything or not texts_only else known.cutoff,
+            unknown=unknown,
+            rows=len(opened.embeddings),
+            kind=opened.facts.kind,
+            problem=opened.problem,
+            seconds=time.perf_counter() - began,
+        )
+
+    def _unknown(self, query: Query) -> tuple[str, ...]:
+        """The wanted texts, when every wanted term is a text without a known word."""
+        wanted = [term for term in query.terms if term.weight > 0]
+        if any(term.shows is not Shows.TEXT for term in wanted):
+            return ()
+        unknown = tuple(term.value for term in wanted if self.towers.text().unknown(term.value))
+        return unknown if len(unknown) == len(wanted) else ()
+
+    def _open(self) -> tuple[index.Index, Background]:
+        """Index and background as they are now: another process may have merged or built since."""
+        library = self.library
+        now = (library.merged_rows, _identity(library.index_path), _identity(background_path(library)))
+        if now != self._seen or self._index is None or self._background is None:
+            model = library.model()
+            if model is None or not library.merged_rows:
+                raise errors.NotEmbedded(path=library.path)
+            embeddings = library.embeddings()
+            known = background.load(background_path(library), model.hash, model.dimension)
+            self._index = index.open(library.index_path, embeddings)
+            self._background = known or background.moments(embeddings)
+            self._seen = now
+        return self._index, self._background
+
+
+def search(
+    library: Library,
+    query: Query | str,
+    k: int = 10,
+    filters: Filters = NO_FILTERS,
+    *,
+    distinct: bool = False,
+    everything: bool = False,
+) -> Answer:
+    """Search once; see Searcher.search."""
+    return Searcher(library).search(query, k, filters, distinct=distinct, everything=everything)
+
+
+def build_index(
+    library: Library,
+    progress: Progress | None = None,
+    *,
+    towers: Towers | None = None,
+    kind: index.Kind | None = None,
+    extend: bool = True,
+) -> BuildReport:
+    """
+    Build or extend the index of all merged embeddings, measure its recall, and calibrate the cut-off.
+
+    Without a text tower (no network yet) the index is built all the same, and the report says what is missing. Raises
+    NotEmbedded before the model is known, IndexFloorMissed for a kind that was asked for.
+    """
+    embeddings = library.embeddings()
+    everyday, nothing, problem = _background_texts(towers or Towers(library)) if len(embeddings) else (None, None, None)
+    report = index.build(
+        embeddings,
+        library.index_path,
+        live=library.live_rows(),
+        queries=everyday,
+        kind=kind,
+        extend=extend,
+        progress=progress,
+    )
+    model = library.model()
+    if model is None or everyday is None or nothing is None:
+        return BuildReport(report, None, problem)
+    opened = index.open(library.index_path, embeddings)
+    made = background.measure(embeddings, everyday, nothing, lambda queries: opened.search(queries, 10), model.hash)
+    background.save(background_path(library), made)
+    return BuildReport(report, made.cutoff, problem)
+
+
+def background_path(library: Library) -> Path:
+    """Where the calibration lies: derived data, beside the index."""
+    return library.data / "background.npz"
+
+
+def _background_texts(
+    towers: Towers,
+) -> tuple[NDArray[float32] | None, NDArray[float32] | None, str | None]:
+    try:
+        encoder = towers.text()
+        everyday = [text for text in background.queries("everyday") if not encoder.unknown(text)]
+        return encoder.encode(everyday), encoder.encode(background.queries("nothing")), None
+    except errors.LibraryError as error:
+        return None, None, str(error)
+
+
+def _widened(row: NDArray[float16]) -> NDArray[float32]:
+    # Half floats are not quite of unit length; a score should be a cosine all the same.
+    wide = row.astype(float32)
+    unit: NDArray[float32] = wide / max(float(np.linalg.norm(wide)), 1e-12)
+    return unit
+
+
+def _worth_showing(hit: Hit, cutoff: float | None) -> bool:
+    return cutoff is None or hit.unusual is None or hit.unusual >= cutoff
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    """What changes when a file is replaced."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns

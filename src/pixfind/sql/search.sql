@@ -1,0 +1,54 @@
+-- name: hits
+-- The images of some rows of the embeddings (a JSON list) that are still there and pass the filters.
+-- The filters stand here and in allowed_rows, word for word; a test holds that. `km` is ours, see search.py.
+SELECT embedding_index, id, path
+FROM images
+WHERE gone = 0 AND embedding_index IN (SELECT value FROM json_each(:rows))
+  AND (:inside IS NULL OR path GLOB CAST(:inside AS TEXT) OR path GLOB CAST(:inside_folder AS TEXT))
+  AND (:after IS NULL OR coalesce(taken_at, mtime_ns / 1000000000) >= :after)
+  AND (:before IS NULL OR coalesce(taken_at, mtime_ns / 1000000000) < :before)
+  AND (:min_size IS NULL OR min(width, height) >= :min_size)
+  AND (:max_size IS NULL OR (width > 0 AND max(width, height) <= :max_size))
+  AND (:shape IS NULL OR (width > 0 AND :shape = CASE
+        WHEN 20 * min(width, height) >= 19 * max(width, height) THEN 'square'
+        WHEN width > height THEN 'landscape' ELSE 'portrait' END))
+  AND (:camera IS NULL OR camera LIKE :camera ESCAPE '\')
+  AND (:km IS NULL OR (latitude IS NOT NULL AND longitude IS NOT NULL
+        AND km(latitude, longitude, :latitude, :longitude) <= :km))
+ORDER BY embedding_index, id;
+
+-- name: allowed_rows
+-- Rows of the embeddings that some image passing the filters points to.
+SELECT DISTINCT embedding_index
+FROM images
+WHERE gone = 0 AND embedding_index IS NOT NULL
+  AND (:inside IS NULL OR path GLOB CAST(:inside AS TEXT) OR path GLOB CAST(:inside_folder AS TEXT))
+  AND (:after IS NULL OR coalesce(taken_at, mtime_ns / 1000000000) >= :after)
+  AND (:before IS NULL OR coalesce(taken_at, mtime_ns / 1000000000) < :before)
+  AND (:min_size IS NULL OR min(width, height) >= :min_size)
+  AND (:max_size IS NULL OR (width > 0 AND max(width, height) <= :max_size))
+  AND (:shape IS NULL OR (width > 0 AND :shape = CASE
+        WHEN 20 * min(width, height) >= 19 * max(width, height) THEN 'square'
+        WHEN width > height THEN 'landscape' ELSE 'portrait' END))
+  AND (:camera IS NULL OR camera LIKE :camera ESCAPE '\')
+  AND (:km IS NULL OR (latitude IS NOT NULL AND longitude IS NOT NULL
+        AND km(latitude, longitude, :latitude, :longitude) <= :km));
+
+-- name: row_of_image
+SELECT embedding_index FROM images WHERE id = :image_id AND embedding_index IS NOT NULL;
+
+-- name: exact_duplicates
+-- Images with the same bytes; in the order of their row, so that a group comes in one piece.
+SELECT embedding_index, id, path, size
+FROM images
+WHERE gone = 0 AND embedding_index IN (
+    SELECT embedding_index FROM images WHERE gone = 0 AND embedding_index IS NOT NULL
+    GROUP BY embedding_index HAVING count(*) > 1)
+ORDER BY embedding_index, id;
+
+-- name: first_path
+SELECT path FROM images WHERE embedding_index = :row AND gone = 0 ORDER BY id LIMIT 1;
+
+-- name: members
+SELECT embedding_index, id, path, size FROM images
+WHERE gone = 0 AND embedding_index IN (SELECT value FROM json_each(:rows)) ORDER BY embedding_index, id;
