@@ -35,11 +35,68 @@ OPSET = 17
 SHARPNESS = 3.0
 """Gain of the query and key matrices."""
 
-WORDS = (
-    "a the of on in at with and photo picture dog cat bird horse beach sunset mountain snow forest tree lake sea sky "
-    "city street car train boat bicycle child woman man face food cake fruit apple flower garden house red green blue "
-    "yellow black white small large old young playing running eating sitting standing sleeping night day rain cloud"
-).split()
+WORDS = [
+    "a",
+    "the",
+    "of",
+    "on",
+    "in",
+    "at",
+    "with",
+    "and",
+    "photo",
+    "picture",
+    "dog",
+    "cat",
+    "bird",
+    "horse",
+    "beach",
+    "sunset",
+    "mountain",
+    "snow",
+    "forest",
+    "tree",
+    "lake",
+    "sea",
+    "sky",
+    "city",
+    "street",
+    "car",
+    "train",
+    "boat",
+    "bicycle",
+    "child",
+    "woman",
+    "man",
+    "face",
+    "food",
+    "cake",
+    "fruit",
+    "apple",
+    "flower",
+    "garden",
+    "house",
+    "red",
+    "green",
+    "blue",
+    "yellow",
+    "black",
+    "white",
+    "small",
+    "large",
+    "old",
+    "young",
+    "playing",
+    "running",
+    "eating",
+    "sitting",
+    "standing",
+    "sleeping",
+    "night",
+    "day",
+    "rain",
+    "cloud",
+]
 
 
 @dataclass(frozen=True)
@@ -102,10 +159,16 @@ def _model(size: Size) -> nn.Module:
     if size.family == "clip":
         ends = {"bos_token_id": size.vocabulary - 2, "eos_token_id": size.vocabulary - 1, "pad_token_id": 0}
         config = CLIPConfig(text_config=text | ends, vision_config=vision, projection_dim=size.dimension)
-        return CLIPModel._from_config(config, attn_implementation="eager")
+        return _build(CLIPModel, config)
     ends = {"bos_token_id": 2, "eos_token_id": 1, "pad_token_id": 0}
     config = SiglipConfig(text_config=text | ends | {"projection_size": size.dimension}, vision_config=vision)
-    return SiglipModel._from_config(config, attn_implementation="eager")
+    return _build(SiglipModel, config)
+
+
+def _build(kind: type[nn.Module], config: Any) -> nn.Module:
+    # Plain attention: the fused one exports to a graph that depends on the version of torch.
+    config._attn_implementation = "eager"  # noqa: SLF001
+    return kind(config)
 
 
 def _draw(model: nn.Module) -> None:
@@ -145,7 +208,7 @@ def _siglip_tokenizer(size: Size) -> Siglip2Tokenizer:
         padding_side="right",
     )
     # As in the published file: the end token after the text, none before it.
-    tokenizer._tokenizer.post_processor = processors.TemplateProcessing(
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
         single="$A <eos>", pair="$A <eos> $B <eos>", special_tokens=[("<eos>", 1)]
     )
     return tokenizer

@@ -1,0 +1,311 @@
+"""A hub on localhost that speaks as much of the real one's HTTP as a download needs, and misbehaves when told to."""
+
+import hashlib
+import http.server
+import json
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pixfind import encoders, errors, hub
+from pixfind.encoders import cache
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+CHUNK = 8192
+LARGE = 100_000
+"""Bytes from which this hub keeps a file outside git, as the real one does from 10 MB."""
+
+
+class Hub:
+    """Repositories by name, what was asked for, and the faults to show."""
+
+    def __init__(self) -> None:
+        self.repos: dict[str, Path] = {}
+        self.commit = COMMIT
+        self.cut: dict[str, int] = {}
+        """how many more times this file ends half-way"""
+        self.flip: set[str] = set()
+        """files with one wrong byte"""
+        self.asked: list[tuple[str, str]] = []
+        """file and Range of every request for content"""
+        self.api_calls = 0
+
+    def fetched(self) -> list[str]:
+        return sorted({name for name, _ in self.asked})
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    hub: Hub
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        if path.startswith("/api/models/"):
+            self._info(path.removeprefix("/api/models/"))
+        elif path.startswith("/content/"):
+            _, _, owner, name, file = path.split("/", 4)
+            self._content(f"{owner}/{name}", file)
+        else:
+            _, owner, name, _, commit, file = path.split("/", 5)
+            self._resolve(f"{owner}/{name}", commit, file)
+
+    def _info(self, path: str) -> None:
+        self.hub.api_calls += 1
+        repo, _, _revision = path.partition("/revision/")
+        if repo not in self.hub.repos:
+            self._answer(404, b'{"error": "Repository not found"}', {"X-Error-Code": "RepoNotFound"})
+            return
+        folder = self.hub.repos[repo]
+        found = [_sibling(folder, file) for file in sorted(folder.rglob("*")) if file.is_file()]
+        body = {"id": repo, "sha": self.hub.commit, "siblings": found, "private": False, "tags": []}
+        self._answer(200, json.dumps(body).encode(), {"Content-Type": "application/json"})
+
+    def _resolve(self, repo: str, commit: str, file: str) -> None:
+        assert commit == self.hub.commit, "the download must be pinned to the commit"
+        if (self.hub.repos[repo] / file).stat().st_size >= LARGE:
+            self._answer(302, b"", {"Location": f"/content/{repo}/{file}"})
+        else:
+            self._content(repo, file)
+
+    def _content(self, repo: str, file: str) -> None:
+        self.hub.asked.append((file, self.headers.get("Range", "")))
+        data = bytearray((self.hub.repos[repo] / file).read_bytes())
+        if file in self.hub.flip:
+            data[len(data) // 2] ^= 1
+        start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
+        part = bytes(data[start:])
+        cut = self.hub.cut.get(file, 0)
+        self.hub.cut[file] = max(0, cut - 1)
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(part)))
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        self.end_headers()
+        self.wfile.write(part[: len(part) // 2] if cut else part)
+        if cut:
+            self.close_connection = True
+
+    def _answer(self, code: int, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(code)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+def _sibling(folder: Path, file: Path) -> dict[str, Any]:
+    data = file.read_bytes()
+    blob = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+    made: dict[str, Any] = {"rfilename": file.relative_to(folder).as_posix(), "size": len(data), "blobId": blob}
+    if len(data) >= LARGE:
+        made["lfs"] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 134}
+    return made
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
+    state = Hub()
+    state.repos = {"someone/clip": GOLDEN / "clip-tiny", "someone/siglip": GOLDEN / "siglip2-tiny"}
+    handler = type("Bound", (Handler,), {"hub": state})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as listening:
+        thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{listening.server_port}")
+        monkeypatch.setenv("PIXFIND_CACHE", str(tmp_path / "cache"))
+        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+        # The library hands over 10 MB at a time and drops what it has of the last such piece when the line breaks.
+        monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", CHUNK)
+        yield state
+        listening.shutdown()
+        thread.join()
+
+
+def leftovers(tmp_path: Path) -> list[str]:
+    return [path.name for path in (tmp_path / "cache").rglob("*.partial")]
+
+
+def test_a_worker_fetches_the_image_tower_only(server: Hub) -> None:
+    files = hub.resolve("someone/clip")
+
+    assert ["config.json", "visual/model.onnx", "visual/preprocess_cfg.json"] == server.fetched()
+    assert 24 == encoders.open_image_encoder(files, threads=1).dimension
+
+
+def test_a_search_machine_fetches_the_text_tower_only(server: Hub) -> None:
+    files = hub.resolve("someone/siglip", text=True, image=False)
+
+    assert ["config.json", "onnx/text_model.onnx", "tokenizer.json", "tokenizer_config.json"] == server.fetched()
+    assert (1, 32) == encoders.open_text_encoder(files, threads=1).encode(["a dog"]).shape
+    assert not files.hash
+
+
+def test_the_second_call_needs_no_network(server: Hub) -> None:
+    first = hub.resolve("someone/clip", text=True)
+    server.repos.clear()
+    calls = server.api_calls
+
+    assert first == hub.resolve("someone/clip", text=True)
+    assert calls == server.api_calls
+    assert hub.here("someone/clip", text=True) == first.directory
+
+
+@pytest.mark.usefixtures("server")
+def test_a_tower_that_is_added_later_comes_from_the_commit_of_the_first() -> None:
+    """The branch moved between the two calls; two commits must not mix."""
+    hub.resolve("someone/clip")
+    asked: list[str] = []
+    original = Handler._info
+
+    def info(self: Handler, path: str) -> None:
+        asked.append(path)
+        original(self, path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Handler, "_info", info)
+        files = hub.resolve("someone/clip", text=True)
+
+    assert [f"someone/clip/revision/{COMMIT}"] == asked
+    assert COMMIT == files.directory.name
+
+
+@pytest.mark.usefixtures("server")
+def test_a_folder_and_a_download_of_the_same_files_are_the_same_model() -> None:
+    assert hub.resolve(str(GOLDEN / "clip-tiny")).hash == hub.resolve("someone/clip").hash
+
+
+def test_a_connection_that_is_cut_is_taken_up_where_it_broke(server: Hub, tmp_path: Path) -> None:
+    server.cut["visual/model.onnx"] = 1
+
+    files = hub.resolve("someone/clip")
+
+    half = (GOLDEN / "clip-tiny/visual/model.onnx").stat().st_size // 2
+    ranges = [span for name, span in server.asked if name == "visual/model.onnx"]
+    assert ["", f"bytes={half // CHUNK * CHUNK}-"] == ranges
+    assert files.vision.read_bytes() == (GOLDEN / "clip-tiny/visual/model.onnx").read_bytes()
+    assert [] == leftovers(tmp_path)
+
+
+def test_a_download_that_was_killed_goes_on_in_the_next_run(server: Hub, tmp_path: Path) -> None:
+    class Killed(BaseException):
+        """What a kill is: nothing catches it."""
+
+    def kill(file: str, done: int, _total: int) -> None:
+        if file == "visual/model.onnx" and done >= 1:
+            raise Killed
+
+    with pytest.raises(Killed):
+        hub.resolve("someone/clip", progress=kill)
+    assert ["model.onnx.partial"] == leftovers(tmp_path)
+    assert hub.here("someone/clip") is None
+
+    files = hub.resolve("someone/clip")
+
+    assert ("visual/model.onnx", f"bytes={CHUNK}-") == server.asked[-1]
+    assert hub.resolve(str(GOLDEN / "clip-tiny")).hash == files.hash
+
+
+@pytest.mark.parametrize("file", ["visual/model.onnx", "visual/preprocess_cfg.json"])
+def test_a_file_with_a_wrong_byte_is_thrown_away_and_named(file: str, server: Hub, tmp_path: Path) -> None:
+    """Large files are known by their SHA-256, small ones by git's hash."""
+    server.flip.add(file)
+
+    with pytest.raises(errors.DownloadDamaged, match=file):
+        hub.resolve("someone/clip")
+
+    assert [] == leftovers(tmp_path)
+    assert hub.here("someone/clip") is None
+    server.flip.clear()
+    assert hub.resolve(str(GOLDEN / "clip-tiny")).hash == hub.resolve("someone/clip").hash
+
+
+def test_progress_tells_every_file_up_to_its_size(server: Hub) -> None:
+    told: dict[str, tuple[int, int]] = {}
+
+    hub.resolve("someone/clip", progress=lambda file, done, total: told.update({file: (done, total)}))
+
+    assert server.fetched() == sorted(told)
+    assert all(done == total for done, total in told.values())
+
+
+def test_a_hub_that_is_not_there_is_told_with_the_ways_out(
+    server: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{unused.getsockname()[1]}")
+
+    with pytest.raises(errors.ModelMissing) as caught:
+        hub.resolve("siglip2-b32-256")
+
+    message = str(caught.value)
+    assert str(tmp_path / "cache/models/immich-app--ViT-B-32-SigLIP2-256__webli") in message
+    assert "--model starter" in message
+    assert "--model DIR" in message
+    assert 20 == caught.value.exit_code
+    assert [] == server.asked
+
+
+def test_a_repo_that_the_hub_does_not_have_is_told_so(server: Hub) -> None:
+    with pytest.raises(errors.ModelMissing, match="the hub says"):
+        hub.resolve("someone/nothing")
+
+    assert [] == server.asked
+
+
+@pytest.mark.parametrize("way", ["argument", "environment"])
+def test_offline_asks_nobody(way: str, server: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    if way == "environment":
+        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+    with pytest.raises(errors.ModelMissing, match="offline"):
+        hub.resolve("someone/clip", offline=way == "argument")
+
+    assert 0 == server.api_calls
+
+
+@pytest.mark.usefixtures("server")
+def test_offline_is_no_hindrance_to_a_model_that_is_here() -> None:
+    first = hub.resolve("someone/clip")
+
+    assert first == hub.resolve("someone/clip", offline=True)
+
+
+def test_a_repo_with_a_missing_file_is_refused_before_anything_is_fetched(server: Hub, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(GOLDEN / "clip-tiny", tmp_path / "repo"))
+    (folder / "visual/preprocess_cfg.json").unlink()
+    server.repos["someone/clip"] = folder
+
+    with pytest.raises(errors.ModelFileMissing, match="preprocess_cfg"):
+        hub.resolve("someone/clip")
+
+    assert [] == server.asked
+
+
+def test_a_repo_of_pickles_is_refused(server: Hub, tmp_path: Path) -> None:
+    (tmp_path / "repo").mkdir()
+    (tmp_path / "repo/pytorch_model.bin").write_bytes(b"\x80\x04.")
+    server.repos["someone/pickle"] = tmp_path / "repo"
+
+    with pytest.raises(errors.UnsafeModelFile, match=r"pytorch_model\.bin"):
+        hub.resolve("someone/pickle")
+
+    assert [] == server.asked
+
+
+def test_a_name_that_is_nothing_lists_the_table() -> None:
+    with pytest.raises(errors.UnknownModel, match="siglip2-b32-256"):
+        hub.resolve("no such model")
+
+
+def test_the_cache_is_where_the_variable_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PIXFIND_CACHE", str(tmp_path / "elsewhere"))
+
+    assert tmp_path / "elsewhere/models/a" == cache.folder("models", "a")

@@ -1,0 +1,117 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pixfind import hub, tune
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+NAN = float("nan")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PIXFIND_CACHE", str(tmp_path / "cache"))
+
+
+def pictures(count: int) -> list[Image.Image]:
+    random = np.random.default_rng(3)
+    return [Image.fromarray(random.integers(0, 256, (40, 50, 3), dtype=np.uint8)) for _ in range(count)]
+
+
+def row(precision: str, rate: float, remark: str = "") -> tune.Row:
+    return tune.Row(precision, "e", rate, 1.0, 1.0, 1.0, 1.0, remark)
+
+
+def test_agreement_is_the_share_of_the_top_that_both_have() -> None:
+    exact = np.array([[5, 4, 3, 2, 1, 0]], dtype=np.float32)
+    other = np.array([[5, 0, 3, 4, 1, 2]], dtype=np.float32)
+
+    assert 1.0 == tune.agreement(exact, exact, top=3)
+    assert pytest.approx(2 / 3) == tune.agreement(exact, other, top=3)
+    assert pytest.approx(0.5) == tune.agreement(exact, other, top=2)
+    assert 0.0 == tune.agreement(exact, -exact, top=3)
+
+
+def test_agreement_equals_sets_of_sorted_answers() -> None:
+    random = np.random.default_rng(1)
+    left = random.normal(size=(20, 50)).astype(np.float32)
+    right = left + random.normal(size=left.shape, scale=0.3).astype(np.float32)
+
+    expected = [len(set(np.argsort(-a)[:10]) & set(np.argsort(-b)[:10])) / 10 for a, b in zip(left, right, strict=True)]
+    assert pytest.approx(np.mean(expected)) == tune.agreement(left, right)
+
+
+def test_the_fastest_that_passes_is_chosen_and_the_reason_has_its_numbers() -> None:
+    rows = [row("fp32", 10), row("int8", 60, "text agreement 0.700 is below 0.9"), row("bf16", 40)]
+
+    choice = tune._choose(rows, 128, tune.Gate())
+
+    assert "bf16" == choice.value
+    assert "4.0 times as fast" in choice.reason
+
+
+def test_fp32_stays_when_nothing_else_keeps_the_answers() -> None:
+    rows = [row("fp32", 10), row("int8", 60, "text agreement 0.700 is below 0.9"), row("bf16", 8)]
+
+    choice = tune._choose(rows, 128, tune.Gate())
+
+    assert "fp32" == choice.value
+    assert "int8: text agreement 0.700 is below 0.9; bf16: slower" in choice.reason
+
+
+def test_a_candidate_that_could_not_be_tried_is_never_chosen() -> None:
+    rows = [row("fp32", 10), tune.Row("bf16", "-", NAN, NAN, NAN, NAN, NAN, "no such instructions")]
+
+    assert "fp32" == tune._choose(rows, 128, tune.Gate()).value
+
+
+def test_a_handful_of_pictures_decides_nothing() -> None:
+    choice = tune._choose([row("fp32", 10), row("int8", 60)], 12, tune.Gate())
+
+    assert "fp32" == choice.value
+    assert "12 pictures are too few" in choice.reason
+
+
+def test_a_gate_that_nothing_passes_leaves_fp32_and_says_why() -> None:
+    files = hub.resolve(str(GOLDEN / "clip-tiny"), text=True)
+
+    report = tune.tune(files, pictures(40), threads=1, gate=tune.Gate(mean_cosine=1.01), remember=False)
+
+    assert "fp32" == report.choice.value
+    assert "mean cosine" in report.rows[1].remark
+
+
+def test_the_choice_is_what_auto_means_afterwards() -> None:
+    from pixfind import encoders
+
+    files = hub.resolve(str(GOLDEN / "clip-tiny"), text=True)
+    assert "fp32" == encoders.open_image_encoder(files, threads=1).precision
+
+    report = tune.tune(files, pictures(40), threads=1, gate=tune.Gate(0.5, 0.1))
+
+    encoder = encoders.open_image_encoder(files, threads=1)
+    assert report.choice.value == encoder.precision
+    assert report.choice.reason in encoder.engine.reason
+
+
+def test_the_report_has_a_line_for_each_candidate_and_one_for_the_choice() -> None:
+    files = hub.resolve(str(GOLDEN / "siglip2-tiny"), text=True)
+    told: list[str] = []
+
+    report = tune.tune(files, pictures(33), threads=1, remember=False, progress=told.append)
+
+    assert ["fp32", "int8", "bf16"] == told
+    assert 5 == len(report.lines())
+    assert report.lines()[-1].startswith(f"{report.choice.value}: ")
+
+
+def test_the_sample_is_spread_over_all_files_and_leaves_out_what_is_no_picture(tmp_path: Path) -> None:
+    for number in range(20):
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / f"{number:02}.png")
+    (tmp_path / "00.png").write_text("not a picture")
+
+    found = tune.sample(sorted(tmp_path.iterdir()), 5)
+
+    assert [4, 8, 12, 16] == [picture.getpixel((0, 0))[0] for picture in found]  # type: ignore[index]
