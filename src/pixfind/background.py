@@ -61,15 +61,17 @@ class Background:
         """Standard deviation of a query's scores over the library; never 0."""
         return float(np.sqrt(max(float(query @ self.covariance @ query), 1e-12)))
 
-    def unusual(self, query: NDArray[float32], scores: NDArray[float32], rows: NDArray[float16]) -> NDArray[float32]:
+    def unusual(
+        self, query: NDArray[float32], scores: NDArray[float32], rows: NDArray[float16], *, texts: float = 1.0
+    ) -> NDArray[float32]:
         """
-        How many spreads each hit of a text lies above what this query scores here; comparable between queries.
+        How many spreads each hit lies above what this query scores here; comparable between queries.
 
-        `scores` [k] are the cosines of `rows` [k, d]. What any text scores on a row is taken away first: some pictures
-        are near to all texts.
+        `scores` [k] are the cosines of `rows` [k, d]. What any text scores on a row is taken away first, as some
+        pictures are near to all texts; `texts` is how many texts the query amounts to (0 for "this but not that").
         """
-        own = query - self.text
-        lifted = scores - rows.astype(float32) @ self.text
+        own = query - float32(texts) * self.text
+        lifted: NDArray[float32] = scores - float32(texts) * (rows.astype(float32) @ self.text)
         unusual: NDArray[float32] = (lifted - float(own @ self.mean)) / self.spread(own)
         return unusual.astype(float32)
 

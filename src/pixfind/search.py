@@ -31,6 +31,9 @@ _LOOKS_PAST_FILTERS = (200, 2_000)
 _MOST_FOLDED = 5_000
 """Hits looked at for distinct ones."""
 
+_CANCELLED = 1e-3
+"""What rounding leaves of a query whose terms are equal."""
+
 _LIMITS = decode.Limits(200_000_000)
 
 Progress = Callable[[int, int | None], None]
@@ -155,27 +158,24 @@ class Searcher:
             raise errors.CountWrong(k=k)
         query = parse(query) if isinstance(query, str) else query
         opened, known = self._open()
-        vector = self._vector(query, opened, known)
+        vector, texts = self._vector(query, opened, known)
         ranked = self._ranked(vector, k, filters, distinct=distinct)
-        return self._answer(query, vector, ranked[:k], everything=everything, began=began)
+        return self._answer(query, vector, ranked[:k], texts, everything=everything, began=began)
 
     # --- from terms to one embedding --------------------------------------------------------------
 
-    def _vector(self, query: Query, opened: index.Index, known: Background) -> NDArray[float32]:
-        """One unit row [d] for the whole query."""
+    def _vector(self, query: Query, opened: index.Index, known: Background) -> tuple[NDArray[float32], float]:
+        """One unit row [d] for the whole query, and how many texts it amounts to."""
         vectors = self._vectors(query.terms, opened)
         if len(vectors) == 1:
-            return vectors[0]
+            return vectors[0], 1.0
         # Pictures score several times as far apart as texts do: weighted as they are, one picture would drown all words.
-        total = np.sum(
-            [term.weight / known.spread(each) * each for term, each in zip(query.terms, vectors, strict=True)], axis=0
-        )
-        parts = sum(abs(term.weight) / known.spread(each) for term, each in zip(query.terms, vectors, strict=True))
+        weights = np.array([term.weight for term in query.terms]) / [known.spread(vector) for vector in vectors]
+        total = weights @ np.array(vectors)
         length = float(np.linalg.norm(total))
-        if length < 1e-3 * parts:
+        if length < _CANCELLED * np.abs(weights).sum():
             raise errors.QueryCancels(query=str(query))
-        unit: NDArray[float32] = (total / length).astype(float32)
-        return unit
+        return (total / length).astype(float32), float(weights.sum() / length)
 
     def _vectors(self, terms: tuple[Term, ...], opened: index.Index) -> list[NDArray[float32]]:
         texts = [term.value for term in terms if term.shows is Shows.TEXT]
@@ -269,7 +269,7 @@ class Searcher:
     # --- what to make of it -----------------------------------------------------------------------
 
     def _answer(
-        self, query: Query, vector: NDArray[float32], hits: list[Hit], *, everything: bool, began: float
+        self, query: Query, vector: NDArray[float32], hits: list[Hit], texts: float, *, everything: bool, began: float
     ) -> Answer:
         opened, known = self._open()
         texts_only = all(term.shows is Shows.TEXT for term in query.terms)
@@ -277,7 +277,7 @@ class Searcher:
         if texts_only and known.cutoff is not None and hits:
             rows = opened.embeddings[[hit.embedding_index for hit in hits]]
             scores = np.array([hit.score for hit in hits], dtype=float32)
-            unusual = known.unusual(vector, scores, rows).tolist()
+            unusual = known.unusual(vector, scores, rows, texts=texts).tolist()
             hits = [replace(hit, unusual=value) for hit, value in zip(hits, unusual, strict=True)]
         shown = hits if everything else [hit for hit in hits if not unknown and _worth_showing(hit, known.cutoff)]
         return Answer(

@@ -26,7 +26,7 @@ def shape(rows: NDArray[float32], queries: NDArray[float32] | None) -> NDArray[f
     variance = np.maximum(spread, 1e-6 * spread.max() + 1e-12)
     power: NDArray[float32] = _power(rows, directions)
     if queries is not None and len(queries):
-        power = (power + _power(queries, directions)) / 2
+        power = 0.5 * (power + _power(queries, directions))
     # Evenly over all directions besides: a query that resembles none of these must not be lost.
     power = power + float32(0.25 / dimension)
     scale = (power / variance) ** 0.25
