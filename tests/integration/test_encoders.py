@@ -13,8 +13,8 @@ import onnx
 import pytest
 from PIL import Image
 
-from pixfind import encoders, errors, hub
-from pixfind.encoders import engines, quantise
+from pixfind import encoders, errors, hub, models
+from pixfind.encoders import engines, preprocess, quantise
 from pixfind.types import Choice
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -42,6 +42,10 @@ def images(folder: Path, **options: Any) -> encoders.ImageEncoder:
 
 def texts(folder: Path, **options: Any) -> encoders.TextEncoder:
     return encoders.open_text_encoder(hub.resolve(str(folder), text=True), threads=1, **options)
+
+
+def texts_of_the_starter() -> encoders.TextEncoder:
+    return encoders.open_text_encoder(hub.resolve("starter", text=True), threads=1)
 
 
 def noise(count: int) -> list[Image.Image]:
@@ -133,15 +137,29 @@ def test_no_texts_give_no_rows() -> None:
     assert (0, 24) == texts(CLIP).encode([]).shape
 
 
-def test_no_word_is_unknown_to_a_tokenizer_that_spells() -> None:
+def test_no_word_is_unknown_to_a_model_without_a_list() -> None:
     assert not texts(CLIP).unknown("xyzzy")
     assert not texts(SIGLIP).unknown("")
+
+
+def test_the_starter_says_when_it_knows_no_word() -> None:
+    encoder = texts_of_the_starter()
+
+    assert [True, False, False, True] == [encoder.unknown(text) for text in ("xyzzy", "a sunset", "xyzzy sky", "рыба")]
+
+
+def test_the_table_tells_what_the_starter_is() -> None:
+    row = models.find("starter")
+    files = hub.resolve("starter")
+
+    assert row is not None
+    assert (row.dimension, row.image_size) == (files.dimension, preprocess.load(files).side)
 
 
 def test_a_text_encoder_is_there_in_half_a_second() -> None:
     code = (
         "import time; t = time.perf_counter(); from pixfind import encoders, hub;"
-        f"encoders.open_text_encoder(hub.resolve({str(CLIP)!r}, text=True), threads=1).encode(['a dog']);"
+        "encoders.open_text_encoder(hub.resolve('starter', text=True), threads=1).encode(['a dog']);"
         "print(time.perf_counter() - t)"
     )
     seconds = min(float(subprocess.check_output([sys.executable, "-c", code], text=True)) for _ in range(3))
@@ -299,8 +317,16 @@ def test_external_data_outside_of_the_folder_is_refused(clip: Path, tmp_path: Pa
                 entry.value = "../../outside.data"
     path.write_bytes(model.SerializeToString())
 
-    with pytest.raises(errors.LibraryError, match=r"visual/model\.onnx"):
-        images(clip)
+    for precision in ("fp32", "int8"):
+        with pytest.raises(errors.ModelFileWrong, match=r"visual/model\.onnx .*outside"):
+            images(clip, precision=precision)
+
+
+def test_a_damaged_graph_is_named_when_int8_is_made_of_it(clip: Path) -> None:
+    (clip / "visual/model.onnx").write_bytes(b"not a graph")
+
+    with pytest.raises(errors.ModelFileWrong, match=r"visual/model\.onnx"):
+        images(clip, precision="int8")
 
 
 def test_another_size_than_the_configuration_says_is_refused(clip: Path) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pixfind import errors
-from pixfind.encoders import engines, preprocess
+from pixfind.encoders import engines, preprocess, vocabulary
 from pixfind.encoders import text as texts
 from pixfind.encoders.files import ModelFiles
 from pixfind.types import Choice
@@ -107,6 +107,7 @@ class _Texts:
         self._name = files.name
         self._tower, self.engine = engines.open_text(files, threads=threads, precision=precision, device=device)
         self._tokens = texts.load(files, self._tower.context)
+        self._vocabulary = vocabulary.load(files.directory)
         self.dimension = files.dimension
         self.device = self._tower.device
         self.precision = self._tower.precision
@@ -118,7 +119,7 @@ class _Texts:
         return _unit(self._tower.run(self._tokens.encode(texts)), self._name, self.precision)
 
     def unknown(self, text: str) -> bool:
-        return self._tokens.unknown(text)
+        return self._vocabulary is not None and not self._vocabulary.knows(text)
 
     def _check(self, files: ModelFiles) -> None:
         """Run the tower once on its last token, so that a tokenizer of another model is found here, not in a search."""

@@ -82,7 +82,8 @@ class _Graph:
         try:
             self._compiled = core.compile_model(core.read_model(path), "CPU", settings)
         except RuntimeError as error:
-            raise errors.ModelFileWrong(path=path, detail=str(error).strip().partition("\n")[0]) from error
+            # The first lines are places in OpenVINO's source; what went wrong comes last.
+            raise errors.ModelFileWrong(path=path, detail=str(error).strip().rpartition("\n")[2]) from error
         self._request = self._compiled.create_infer_request()
         self.inputs = {port.any_name: _shape(port) for port in self._compiled.inputs}
         self.outputs = {port.any_name: _shape(port) for port in self._compiled.outputs}

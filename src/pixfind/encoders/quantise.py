@@ -11,6 +11,7 @@ quantise them costs a third of the speed and gains nothing. Static ranges from c
 import hashlib
 import platform
 from pathlib import Path
+from typing import Any
 
 from pixfind import errors
 from pixfind.encoders import cache, files
@@ -56,12 +57,11 @@ def _key(model: Path) -> str:
 
 def _make(model: Path, path: Path) -> None:
     try:
-        import onnx
         from onnxruntime.quantization import QuantType, quantize_dynamic
     except ImportError as error:
         raise errors.ExtraMissing(what="Making an int8 model", package="onnx", extra="int8") from error
 
-    graph = onnx.load(model)
+    graph = _load(model)
     # Without this mark the quantiser advises a preparation that only static ranges need: ten seconds for nothing.
     graph.metadata_props.add(key="onnx.quant.pre_process", value="onnxruntime.quant")
     with cache.publishing(path) as temporary:
@@ -74,3 +74,14 @@ def _make(model: Path, path: Path) -> None:
             weight_type=QuantType.QInt8,
             extra_options={"MatMulConstBOnly": True},
         )
+
+
+def _load(model: Path) -> Any:
+    import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+    try:
+        return onnx.load(model)
+    except (DecodeError, onnx.checker.ValidationError, OSError, ValueError) as error:
+        detail = str(error).strip().partition("\n")[0]
+        raise errors.ModelFileWrong(path=model, detail=detail or "it is not an ONNX graph") from error

@@ -64,15 +64,6 @@ class Tokenization:
         mask = np.array([encoding.attention_mask for encoding in found], dtype=np.int64).reshape(ids.shape)
         return Tokens(ids=ids, mask=mask if self._masks else np.ones_like(ids))
 
-    def unknown(self, text: str) -> bool:
-        """Tell whether no word of the text is known. Only word-level tokenizers have unknown words."""
-        unk = getattr(self._tokenizer.model, "unk_token", None)
-        if type(self._tokenizer.model).__name__ != "WordLevel" or unk is None:
-            return False
-        encoding = self._tokenizer.encode(self._clean(text))
-        words = [t for t, special in zip(encoding.tokens, encoding.special_tokens_mask, strict=True) if not special]
-        return all(word == unk for word in words)
-
 
 def load(files: ModelFiles, context: int | None) -> Tokenization:
     """

@@ -1,0 +1,67 @@
+"""
+The words that a small model knows, from the list beside its files.
+
+Owns the format of `vocabulary.txt` and the rule at its head. Large models have no such list: they spell every word from
+parts and know more of them than anyone has listed.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+FILE = "vocabulary.txt"
+_LONG = 5
+"""Letters from which a word may have a slip: shorter ones turn into each other too easily."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Known words, lower case without accents."""
+
+    known: frozenset[str]
+    others: frozenset[str]
+    """words that are one slip from a known one and mean something else"""
+
+    def knows(self, text: str) -> bool:
+        """Tell whether any word of the text is known."""
+        return any(self._knows(word) for word in re.findall(r"[a-z]+", _plain(text)))
+
+    def _knows(self, word: str) -> bool:
+        forms = {word, f"{word}s", word.removesuffix("s"), word.removesuffix("es")}
+        return bool(self.known & forms) or self._is_slip(word)
+
+    def _is_slip(self, word: str) -> bool:
+        if len(word) < _LONG or word in self.others:
+            return False
+        near = (other for other in self.known if len(other) >= _LONG and other[0] == word[0])
+        return any(_one_apart(word, other) for other in near)
+
+
+def load(directory: Path) -> Vocabulary | None:
+    """Read a model's list; None when it has none."""
+    path = directory / FILE
+    if not path.is_file():
+        return None
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    return Vocabulary(
+        known=frozenset(line for line in lines if line and line[0] not in "#!"),
+        others=frozenset(line[1:] for line in lines if line.startswith("!")),
+    )
+
+
+def _plain(text: str) -> str:
+    letters = unicodedata.normalize("NFD", text.lower())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+
+
+def _one_apart(left: str, right: str) -> bool:
+    """Whether one letter lost, added or changed, or two neighbours swapped, makes one word of the other."""
+    if abs(len(left) - len(right)) > 1:
+        return False
+    same = 0
+    while same < min(len(left), len(right)) and left[same] == right[same]:
+        same += 1
+    left, right = left[same:], right[same:]
+    changed, lost, added = left[1:] == right[1:], left[1:] == right, left == right[1:]
+    return changed or lost or added or left[1::-1] + left[2:] == right
