@@ -59,14 +59,14 @@ def resized_then_cropped(image: Image.Image, resize: int, side: int) -> np.ndarr
     "size", [(32, 32), (33, 32), (35, 32), (61, 47), (47, 61), (300, 40), (9, 200), (1, 1), (2, 90)]
 )
 @pytest.mark.parametrize("resize", [32, 40])
-def test_one_resize_gives_what_resize_then_crop_gives(size: tuple[int, int], resize: int, tmp_path: Path) -> None:
+def test_the_square_is_what_resize_then_crop_gives(size: tuple[int, int], resize: int, tmp_path: Path) -> None:
     made = loaded(tmp_path, Layout.TRANSFORMERS, TRANSFORMERS | {"size": {"shortest_edge": resize}})
     image = noise(*size)
 
     difference = made.apply(image).astype(int) - resized_then_cropped(image, resize, 32)
 
-    # Between its two passes Pillow rounds to bytes, which falls differently where a narrow picture is enlarged.
-    assert abs(difference).max() <= 16
+    # Where only a part is resized, Pillow may order its two passes differently and rounds at other places.
+    assert abs(difference).max() <= (0 if max(size) <= 8 * min(size) else 16)
     assert abs(difference).mean() < 0.5
 
 

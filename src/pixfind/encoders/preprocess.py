@@ -26,6 +26,9 @@ _INTERPOLATIONS: Mapping[str, Image.Resampling] = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 
+_LONGEST = 8
+"""times the resized side: a picture longer than this is not resized as a whole"""
+
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
@@ -45,22 +48,28 @@ class Preprocessing:
     def apply(self, image: Image.Image) -> NDArray[np.uint8]:
         """Return [side, side, 3] of an upright picture in any mode. Thread-safe."""
         rgb = image if image.mode == "RGB" else image.convert("RGB")
-        out = rgb.resize((self.side, self.side), self.interpolation, box=self._box(rgb.width, rgb.height))
-        return np.asarray(out)
-
-    def _box(self, width: int, height: int) -> tuple[float, float, float, float]:
-        """
-        Return the part of the picture that ends in the square.
-
-        The same pixels as resize, then crop, but for rounding; and a line of 1 x 3,000 pixels does not
-        pass through one of 224 x 672,000.
-        """
         if self.squash:
-            return (0, 0, width, height)
-        scale = Fraction(self.resize, min(width, height))
-        left, right = _span(width, scale, self.side)
-        upper, lower = _span(height, scale, self.side)
-        return (left, upper, right, lower)
+            return np.asarray(rgb.resize((self.side, self.side), self.interpolation))
+        scale = Fraction(self.resize, min(rgb.size))
+        spans = [_Span.of(scale.of(length), self.side) for length in rgb.size]
+        if max(span.resized for span in spans) > _LONGEST * self.resize:
+            return self._part(rgb, spans)
+        across, down = spans
+        whole = rgb.resize((across.resized, down.resized), self.interpolation)
+        return np.asarray(whole.crop((across.first, down.first, across.last, down.last)))
+
+    def _part(self, rgb: Image.Image, spans: Sequence["_Span"]) -> NDArray[np.uint8]:
+        """
+        Resize only what ends in the square, so that 1 x 3,000 pixels do not become 224 x 672,000 first.
+
+        Not for every picture: Pillow orders its two passes by their cost, and rounding between them falls differently.
+        """
+        (left, right), (upper, lower) = (
+            (span.first * length / span.resized, span.last * length / span.resized)
+            for span, length in zip(spans, rgb.size, strict=True)
+        )
+        square = (self.side, self.side)
+        return np.asarray(rgb.resize(square, self.interpolation, box=(left, upper, right, lower)))
 
     @property
     def decode_side(self) -> int:
@@ -93,10 +102,17 @@ class Fraction(NamedTuple):
         return int(self.top * length / self.bottom)
 
 
-def _span(length: int, scale: Fraction, side: int) -> tuple[float, float]:
-    resized = scale.of(length)
-    first = (resized - side) // 2
-    return (first * length / resized, (first + side) * length / resized)
+class _Span(NamedTuple):
+    """One direction of a picture: its length after the resize, and the part of that which is kept."""
+
+    resized: int
+    first: int
+    last: int
+
+    @classmethod
+    def of(cls, resized: int, side: int) -> "_Span":
+        first = (resized - side) // 2
+        return cls(resized, first, first + side)
 
 
 def load(files: ModelFiles) -> Preprocessing:
