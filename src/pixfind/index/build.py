@@ -134,7 +134,7 @@ def _previous(embeddings: NDArray[float16], path: Path, kind: Kind) -> tuple[Any
         return None
     if len(embeddings) > _RETRAIN_GROWTH * facts.trained_on:
         return None
-    codes = coding.load(path, facts, mapped=False)
+    codes = coding.load(path, facts)
     return None if codes is None else (codes, facts)
 
 

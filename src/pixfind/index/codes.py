@@ -138,12 +138,13 @@ def write(codes: Any, path: Path) -> None:
     faiss.write_index(codes, str(path))
 
 
-def load(path: Path, facts: Facts, *, mapped: bool) -> Any | None:
+def load(path: Path, facts: Facts) -> Any | None:
     """Return what `write` wrote, None when FAISS cannot make sense of it."""
     import faiss
 
     try:
-        codes = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC if mapped else 0)
+        # Not mapped: FAISS keeps codes for fast scans aligned, and copies them even where it maps the file.
+        codes = faiss.read_index(str(path))
     except RuntimeError:
         return None
     if codes.d != facts.dimension or (facts.kind is not Kind.EXACT and codes.ntotal != facts.rows):

@@ -112,7 +112,7 @@ def open(path: Path, embeddings: NDArray[float16]) -> Index:  # noqa: A001  inde
     Open the file for these embeddings ([N, d] float16; may be longer than what the file covers).
 
     Never raises for the file's sake: where it is missing, truncated, foreign or of other embeddings, the returned
-    index scans exactly, and `problem` says why. Loads by memory map.
+    index scans exactly, and `problem` says why. The codes are read into memory, the embeddings never are.
     """
     facts, problem = read_facts(path)
     if facts is not None and problem is None:
@@ -121,7 +121,7 @@ def open(path: Path, embeddings: NDArray[float16]) -> Index:  # noqa: A001  inde
         return Index(embeddings, Facts(Kind.EXACT, "there is no usable index", 0, embeddings.shape[1]), None, problem)
     if facts.kind is Kind.EXACT:
         return Index(embeddings, facts, None, None)
-    codes = coding.load(path, facts, mapped=True)
+    codes = coding.load(path, facts)
     return Index(embeddings, facts, codes, None if codes is not None else f"{path} cannot be read by FAISS")
 
 
