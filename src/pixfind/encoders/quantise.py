@@ -56,10 +56,7 @@ def _key(model: Path) -> str:
 
 
 def _make(model: Path, path: Path) -> None:
-    try:
-        from onnxruntime.quantization import QuantType, quantize_dynamic
-    except ImportError as error:
-        raise errors.ExtraMissing(what="Making an int8 model", package="onnx", extra="int8") from error
+    from onnxruntime.quantization import QuantType, quantize_dynamic
 
     graph = _load(model)
     # Without this mark the quantiser advises a preparation that only static ranges need: ten seconds for nothing.
