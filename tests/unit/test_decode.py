@@ -169,6 +169,12 @@ def test_bytes_behind_the_end_do_no_harm() -> None:
         assert np.array_equal(decoded(data), decoded(data + bytes(5000))), name
 
 
+def test_a_large_flat_webp_is_whole_although_its_end_is_zeros() -> None:
+    data = images.encode(Image.new("RGB", (6000, 1000)), ".webp")
+
+    assert (6000, 1000) == decode.decode(data, limits=LIMITS).image.size
+
+
 # --- orientation and scale --------------------------------------------------------------------------
 
 
@@ -524,6 +530,18 @@ def test_decoding_takes_no_switch_that_others_see() -> None:
         decoded(make())
 
     assert (False, before[1]) == (ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS)
+
+
+def test_decoders_keep_to_one_thread_where_they_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    from PIL import AvifImagePlugin
+    from pillow_heif import options
+
+    monkeypatch.setattr(AvifImagePlugin, "DEFAULT_MAX_THREADS", 0)
+    monkeypatch.setattr(options, "DECODE_THREADS", 4)
+    decode.use_one_thread_per_picture()
+
+    assert (1, 1) == (AvifImagePlugin.DEFAULT_MAX_THREADS, options.DECODE_THREADS)
+    assert decoded(GOOD["avif"]()).shape == decoded(GOOD["heic"]()).shape
 
 
 def test_threads_do_not_disturb_each_other() -> None:
