@@ -23,6 +23,7 @@ from rich.table import Table
 from pixfind.plan import Plan
 from pixfind.progress import RunReport, Snapshot
 from pixfind.scan import ScanReport
+from pixfind.search import Answer, BuildReport
 from pixfind.status import Status
 from pixfind.types import Progress
 from pixfind.verify import Finding
@@ -177,6 +178,32 @@ class Console:
                 f"  worker {worker['worker']}: process {worker['pid']}, {worker['images']:,} images, {rate}, "
                 f"{worker['bottleneck'] or '?'}, last commit {ago}"
             )
+
+    def index(self, report: BuildReport) -> None:
+        """Tell which index was built, why, and what it reaches on this library."""
+        facts, built = report.index.facts, report.index
+        self.say(f"index: {facts.kind}, {facts.rows:,} rows, {built.bytes / 1e6:,.1f} MB in {_seconds(built.seconds)}")
+        self.say(f"  {escape(facts.reason)}")
+        for name, recall in (("text-like", facts.recall_text), ("image", facts.recall_image)):
+            if recall is not None:
+                self.say(f"  recall@10 against the exact scan, {name} queries: {recall:.4f}")
+        for refused in built.refused:
+            self.say(f"  refused: {escape(refused)}")
+        if report.text_problem:
+            self.say(f"  not measured with texts: {escape(report.text_problem)}")
+
+    def hits(self, answer: Answer) -> None:
+        """Write the hits to standard output, one a line."""
+        for hit in answer.hits:
+            unusual = f"  {hit.unusual:+.1f}" if hit.unusual is not None else ""
+            folded = f"  (and {hit.folded} like it)" if hit.folded else ""
+            self.data(f"{hit.rank:>3}  {hit.score:.3f}{unusual}  {hit.path}{folded}")
+        if answer.hits:
+            where = f"{answer.rows:,} images searched in {answer.seconds * 1000:.0f} ms"
+            hidden = f"; {answer.hidden} below the cut-off, shown with --all" if answer.hidden else ""
+            self.say(f"[dim]{where}{hidden}[/dim]")
+        if answer.problem:
+            self.say(f"[yellow]without the index:[/yellow] {escape(answer.problem)}; build it with `pixfind build-index`")
 
     def findings(self, findings: Sequence[Finding]) -> None:
         for finding in findings:

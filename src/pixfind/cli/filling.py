@@ -1,85 +1,23 @@
 """
-The command line: words in, words out.
-
-Owns the options, the exit codes and which verb is called; nothing is decided here. Heavy modules are imported inside the commands
-that need them, so that `pixfind --help` answers at once.
+Commands that fill a library: index, add, embed, stop, merge, build-index, demo.
 """
 
 import contextlib
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pixfind import errors
-from pixfind.console import Console
-from pixfind.library import Library, locate
-
-app = typer.Typer(
-    name="pixfind",
-    help="Search your own pictures by what they show. Begin with: pixfind index FOLDER",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+from pixfind.cli import finding
+from pixfind.cli.program import (
+    Cpu, Device, Exclude, Megapixels, Model, Paths, Precision, Retry, Workers, app, share,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Globals:
-    path: Path
-    console: Console
-
-
-@app.callback()
-def options(
-    context: typer.Context,
-    library: Annotated[Path | None, typer.Option(metavar="DIR", help="The library to use.")] = None,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Say more.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")] = False,
-) -> None:
-    context.obj = _Globals(locate(library), Console(quiet=quiet, verbose=verbose))
-
-
-# --- what options look like -----------------------------------------------------------------------
-
-
-def _share(text: str) -> float:
-    """Read "80%", "80" or "0.8" as a share of the machine."""
-    try:
-        number = float(text.removesuffix("%"))
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a share; write 80% or 0.8") from None
-    share = number / 100 if text.endswith("%") or number > 1 else number
-    if not 0 < share <= 1:
-        raise typer.BadParameter(f"{text!r} is not between 1% and 100%")
-    return share
-
-
-Workers = Annotated[
-    int | None, typer.Argument(min=1, metavar="[WORKERS]", help="Processes; default: 80 % of the cores.")
-]
-Cpu = Annotated[str, typer.Option(metavar="SHARE", help="Share of the processors for pixfind.")]
-Model = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Model of the library, chosen the first time; see `pixfind models`.")
-]
-Precision = Annotated[str, typer.Option(help="auto, fp32, int8 or bf16; chosen the first time.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
-Exclude = Annotated[
-    list[str] | None, typer.Option(metavar="GLOB", help="Leave out files and folders with this name or path.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Folders with pictures.")]
-Megapixels = Annotated[float, typer.Option("--max-megapixels", help="Skip larger pictures.")]
-Retry = Annotated[bool, typer.Option("--retry", help="Try again what failed or was skipped.")]
-
-
-# --- filling a library ----------------------------------------------------------------------------
+from pixfind.console import Console
+from pixfind.library import Library
 
 
 @app.command()
@@ -99,7 +37,7 @@ def index(
     from pixfind import ingest
 
     console = context.obj.console
-    asked = ingest.Options(workers, _share(cpu), model, precision, device, megapixels=max_megapixels, retry=retry)
+    asked = ingest.Options(workers, share(cpu), model, precision, device, megapixels=max_megapixels, retry=retry)
     with Library.create(context.obj.path) as library, library.lock("index") as run:
         console.say(f"library: {library.path}")
         _choose_model(library, asked, console)
@@ -148,10 +86,10 @@ def embed(
     console = context.obj.console
     if set_cpu is not None:
         _running(context.obj.path)
-        control.ask(context.obj.path, control.Asked(cpu=_share(set_cpu)))
+        control.ask(context.obj.path, control.Asked(cpu=share(set_cpu)))
         console.say(f"asked for {set_cpu} of the machine")
         return
-    asked = ingest.Options(workers, _share(cpu), model, precision, device, megapixels=max_megapixels, retry=retry)
+    asked = ingest.Options(workers, share(cpu), model, precision, device, megapixels=max_megapixels, retry=retry)
     if (worker_id is None) != (num_workers is None) or (worker_id or 0) >= (num_workers or 1):
         raise typer.BadParameter("--worker-id K and --num-workers N go together, with K < N")
     if worker_id is not None and num_workers is not None:
@@ -200,70 +138,48 @@ def stop(context: typer.Context) -> None:
     console.say("stopped; `pixfind embed` goes on from here")
 
 
-# --- asking about a library -----------------------------------------------------------------------
-
-
 @app.command()
-def status(
+def demo(
     context: typer.Context,
-    json: Json = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Show it again every two seconds.")] = False,
+    pictures: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to draw them; default: beside the library.")] = None,
+    count: Annotated[int, typer.Option(min=20, help="How many pictures.")] = 300,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="The contact sheet; default: in the library.")] = None,
 ) -> None:
-    """Show the ledger, what is running, and what it is held back by."""
-    from pixfind import status as state
-
-    console = context.obj.console
-    with Library.open(context.obj.path) as library:
-        while True:
-            now = state.status(library)
-            if json:
-                console.json(now.values())
-            else:
-                console.status(now)
-            if not watch:
-                return
-            time.sleep(2)
-
-
-@app.command()
-def verify(
-    context: typer.Context,
-    repair: Annotated[
-        bool, typer.Option("--repair", help="Mend what can be derived; the rest becomes pending.")
-    ] = False,
-    json: Json = False,
-) -> None:
-    """Prove that the library is whole: the ledger, every checksum, every row both ways, the index."""
-    from pixfind import verify as proof
-
-    path, console = context.obj.path, context.obj.console
-    if repair and (kept := proof.rebuild_if_needed(path)) is not None:
-        console.say(
-            f"metadata.db could not be read; it lies in {kept} now. Run `pixfind add` on your folders afterwards."
-        )
-    with Library.open(path, write=repair) as library, contextlib.ExitStack() as held:
-        if repair:
-            held.enter_context(library.lock("verify"))
-        with console.bar("checking rows", "rows") as show:
-            findings = proof.verify(library, show)
-            if repair and findings:
-                console.findings(findings)
-                findings = proof.repair(library, findings)
-    if json:
-        console.json([{slot: getattr(finding, slot) for slot in finding.__slots__} for finding in findings])
-    else:
-        console.findings(findings)
-        console.say("[green]whole[/green]: nothing found" if not findings else f"{len(findings)} finding(s)")
-    if findings:
-        raise typer.Exit(errors.LibraryDamaged.exit_code)
-
-
-@app.command()
-def plan(context: typer.Context, workers: Workers = None, cpu: Cpu = "80%") -> None:
-    """Show the numbers that embed would use, each with its reason."""
+    """Draw a small collection and walk through the guide on it: no pictures of your own, no network."""
+    from pixfind import demo as drawing
     from pixfind import ingest
 
-    context.obj.console.plan(ingest.make_plan(ingest.Options(workers, _share(cpu))))
+    path, console = context.obj.path, context.obj.console
+    folder = (pictures or path / "pictures").absolute()
+    _guide(console, "0", f"draw {count} pictures into {folder}", "")
+    with console.bar("drawing", "pictures") as show:
+        drawing.draw_collection(folder, count, progress=lambda done: show(done, count))
+    asked = ingest.Options(model="starter")
+    with Library.create(path) as library, library.lock("demo") as run:
+        _choose_model(library, asked, console)
+        _guide(console, "1", "register the pictures", f"pixfind add {folder.name}")
+        _add(library, [folder], None, console)
+        _guide(console, "2", "embed them, with 80 % of this machine", "pixfind embed")
+        stopped = _embed(library, asked, console, run.report)
+        _guide(console, "3", "merge what the workers saved", "pixfind merge")
+        _merge(library, console)
+        if stopped:
+            _end(stopped)
+        _guide(console, "4", "build the index", "pixfind build-index")
+        _build_index(library, console)
+    sheet = html or path / "sky.html"
+    _guide(console, "5", "search", 'pixfind search-text "sky"')
+    finding.show(context.obj, "sky", 8, sheet)
+    for query in ("sunset over the sea", "red flower"):
+        console.step(f"  $ pixfind search-text {query!r}")
+        finding.show(context.obj, query, 4, None)
+    console.say(f"\nNow look at {sheet.absolute()} in a browser, and try your own words:")
+    console.say(f'  pixfind --library {context.obj.path} search-text "autumn forest"')
+
+
+def _guide(console: Console, number: str, what: str, command: str) -> None:
+    console.say("")
+    console.step(f"{number}. {what}" + (f"   $ {command}" if command else ""))
 
 
 # --- steps ----------------------------------------------------------------------------------------
@@ -352,24 +268,3 @@ def _end(stopped: bool) -> None:
         raise typer.Exit(130)
 
 
-@contextlib.contextmanager
-def _telling(console: Console) -> Iterator[None]:
-    """Border: the process. Known errors become a message and an exit code, unknown ones are told as ours."""
-    try:
-        yield
-    except errors.LibraryError as error:
-        if console.verbose:
-            console.traceback()
-        console.error(str(error))
-        raise SystemExit(error.exit_code) from error
-    except (BrokenPipeError, KeyboardInterrupt):
-        raise SystemExit(130) from None
-    except Exception:  # noqa: BLE001 - the fourth border
-        console.traceback()
-        console.error("This is a bug in pixfind; please report it with what stands above.")
-        raise SystemExit(1) from None
-
-
-def main() -> None:
-    with _telling(Console(verbose="-v" in sys.argv or "--verbose" in sys.argv)):
-        app()

@@ -1,0 +1,167 @@
+"""
+Commands that find pictures: search, search-text, search-image.
+"""
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+import typer.core
+
+from pixfind.cli.program import Globals, Json, app
+from pixfind.library import Library
+
+Count = Annotated[int, typer.Option("-k", "--count", metavar="K", help="How many pictures.")]
+AsPaths = Annotated[bool, typer.Option("--paths", help="One path a line, for pipes.")]
+Html = Annotated[Path | None, typer.Option(metavar="FILE", help="Write a contact sheet to look at.")]
+All = Annotated[bool, typer.Option("--all", help="Show hits below the cut-off too.")]
+Distinct = Annotated[bool, typer.Option("--distinct", help="Fold pictures that are nearly the same into one.")]
+
+_THUMBNAIL_SIDE = 320
+_MAX_PIXELS = 200_000_000
+
+
+class _QueryCommand(typer.core.TyperCommand):
+    """A command whose arguments may begin with a minus: `-people` is a term, `-k` is an option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # A space in front is nothing to the query and everything to the parser of options.
+        escaped = [f" {word}" if re.match(r"-[^-]", word) and not re.fullmatch(r"-(k\d*|h)", word) else word for word in args]
+        return super().parse_args(ctx, escaped)
+
+
+@app.command(cls=_QueryCommand)
+def search(
+    context: typer.Context,
+    query: Annotated[list[str], typer.Argument(metavar="QUERY...", help='Terms: beach +"sunset" -people +2:holiday.jpg id:123')],
+    count: Count = 20,
+    json: Json = False,
+    paths: AsPaths = False,
+    html: Html = None,
+    everything: All = False,
+    distinct: Distinct = False,
+    inside: Annotated[str | None, typer.Option("--in", metavar="GLOB", help="Only these folders or files.")] = None,
+    after: Annotated[str | None, typer.Option(metavar="DATE", help="Taken on or after: 2021, 2021-05, 2021-05-17.")] = None,
+    before: Annotated[str | None, typer.Option(metavar="DATE", help="Taken before.")] = None,
+    min_size: Annotated[int | None, typer.Option(metavar="PIXELS", help="Shorter side at least.")] = None,
+    max_size: Annotated[int | None, typer.Option(metavar="PIXELS", help="Longer side at most.")] = None,
+    landscape: Annotated[bool, typer.Option("--landscape", help="Wider than high.")] = False,
+    portrait: Annotated[bool, typer.Option("--portrait", help="Higher than wide.")] = False,
+    square: Annotated[bool, typer.Option("--square", help="About as wide as high.")] = False,
+    camera: Annotated[str | None, typer.Option(metavar="NAME", help="Part of the camera's name.")] = None,
+    near: Annotated[str | None, typer.Option(metavar="LAT,LON,KM", help="Taken within so many kilometres.")] = None,
+) -> None:
+    """Find pictures by words, pictures, and what they should not show."""
+    from pixfind import filters
+    from pixfind import query as language
+
+    shapes = [name for name, given in (("landscape", landscape), ("portrait", portrait), ("square", square)) if given]
+    if len(shapes) > 1:
+        raise typer.BadParameter(f"--{shapes[0]} and --{shapes[1]} exclude each other")
+    asked = filters.parse(
+        inside=inside, after=after, before=before, min_size=min_size, max_size=max_size,
+        shape=shapes[0] if shapes else None, camera=camera, near=near,
+    )
+    shown = _Shown(count, json, paths, html, everything, distinct)
+    _answer(context.obj, language.parse(query), shown, asked)
+
+
+@app.command()
+def search_text(
+    context: typer.Context,
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="What the pictures should show.")],
+    count: Count = 20,
+    json: Json = False,
+    paths: AsPaths = False,
+    html: Html = None,
+    everything: All = False,
+) -> None:
+    """Find pictures by words, taken as they are."""
+    from pixfind import query as language
+
+    _answer(context.obj, language.text(query), _Shown(count, json, paths, html, everything))
+
+
+@app.command()
+def search_image(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A picture.")],
+    count: Count = 20,
+    json: Json = False,
+    paths: AsPaths = False,
+    html: Html = None,
+) -> None:
+    """Find pictures that look like this one."""
+    from pixfind import query as language
+
+    _answer(context.obj, language.image(str(file)), _Shown(count, json, paths, html))
+
+
+def show(given: Globals, words: str, count: int, html: Path | None) -> None:
+    """Search for words and show the answer, as `search-text` does."""
+    from pixfind import query as language
+
+    _answer(given, language.text(words), _Shown(count, json=False, paths=False, html=html))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Shown:
+    """How an answer is shown."""
+
+    count: int
+    json: bool
+    paths: bool
+    html: Path | None
+    everything: bool = False
+    distinct: bool = False
+
+
+def _answer(given: Globals, query: object, shown: _Shown, filters: object = None) -> None:
+    from pixfind import search as searching
+    from pixfind.filters import NO_FILTERS, Filters
+    from pixfind.query import Query
+
+    assert isinstance(query, Query)
+    asked = filters if isinstance(filters, Filters) else NO_FILTERS
+    with Library.open(given.path) as library:
+        answer = searching.search(
+            library, query, shown.count, asked, distinct=shown.distinct, everything=shown.everything
+        )
+    if shown.html is not None:
+        _write_sheet(shown.html, answer)
+        given.console.wrote(shown.html)
+    if shown.json:
+        given.console.json([dataclasses.asdict(hit) for hit in answer.hits])
+    elif shown.paths:
+        for hit in answer.hits:
+            given.console.data(hit.path)
+    else:
+        given.console.hits(answer)
+    if (remark := answer.remark()) is not None:
+        given.console.say(remark)
+
+
+def _write_sheet(path: Path, answer: object) -> None:
+    from pixfind import contact_sheet, decode, disk, errors, originals, thumbnails
+    from pixfind.search import Answer
+
+    assert isinstance(answer, Answer)
+
+    def thumbnail(picture: Path) -> bytes | None:
+        try:
+            data = originals.read(str(picture)).data
+            return thumbnails.make(data, _THUMBNAIL_SIDE, limits=decode.Limits(_MAX_PIXELS))
+        except errors.ImageProblem:
+            return None
+
+    page = contact_sheet.render(str(answer.query), [_SheetHit(Path(hit.path), hit.score) for hit in answer.hits], thumbnail)
+    disk.publish(path.absolute(), page.encode())
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _SheetHit:
+    path: Path
+    score: float

@@ -1,0 +1,76 @@
+"""
+Commands that ask about a library and about this machine: status, verify, plan, models, tune.
+"""
+
+import contextlib
+import time
+from typing import Annotated
+
+import typer
+
+from pixfind import errors
+from pixfind.cli.program import Cpu, Json, Workers, app, share
+from pixfind.library import Library
+
+
+@app.command()
+def status(
+    context: typer.Context,
+    json: Json = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it again every two seconds.")] = False,
+) -> None:
+    """Show the ledger, what is running, and what it is held back by."""
+    from pixfind import status as state
+
+    console = context.obj.console
+    with Library.open(context.obj.path) as library:
+        while True:
+            now = state.status(library)
+            if json:
+                console.json(now.values())
+            else:
+                console.status(now)
+            if not watch:
+                return
+            time.sleep(2)
+
+
+@app.command()
+def verify(
+    context: typer.Context,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend what can be derived; the rest becomes pending.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Prove that the library is whole: the ledger, every checksum, every row both ways, the index."""
+    from pixfind import verify as proof
+
+    path, console = context.obj.path, context.obj.console
+    if repair and (kept := proof.rebuild_if_needed(path)) is not None:
+        console.say(
+            f"metadata.db could not be read; it lies in {kept} now. Run `pixfind add` on your folders afterwards."
+        )
+    with Library.open(path, write=repair) as library, contextlib.ExitStack() as held:
+        if repair:
+            held.enter_context(library.lock("verify"))
+        with console.bar("checking rows", "rows") as show:
+            findings = proof.verify(library, show)
+            if repair and findings:
+                console.findings(findings)
+                findings = proof.repair(library, findings)
+    if json:
+        console.json([{slot: getattr(finding, slot) for slot in finding.__slots__} for finding in findings])
+    else:
+        console.findings(findings)
+        console.say("[green]whole[/green]: nothing found" if not findings else f"{len(findings)} finding(s)")
+    if findings:
+        raise typer.Exit(errors.LibraryDamaged.exit_code)
+
+
+@app.command()
+def plan(context: typer.Context, workers: Workers = None, cpu: Cpu = "80%") -> None:
+    """Show the numbers that embed would use, each with its reason."""
+    from pixfind import ingest
+
+    context.obj.console.plan(ingest.make_plan(ingest.Options(workers, share(cpu))))

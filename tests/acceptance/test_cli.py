@@ -1,0 +1,303 @@
+"""The real command in a real process: the guide, its scripts, what is printed where, exit codes, Ctrl-C."""
+
+import json
+import os
+import pty
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pixfind import errors, verify
+from pixfind.library import Library
+from pixfind.testing import make_broken, make_pictures
+
+ROOT = Path(__file__).parents[2]
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    return tmp_path / "library"
+
+
+@pytest.fixture
+def run(place: Path) -> Run:
+    """Run pixfind on the library; returns what it said. `code` is the exit code that is expected."""
+
+    def done(*arguments: object, code: int = 0) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "pixfind", "--library", str(place), *map(str, arguments)]
+        found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=55)
+        assert code == found.returncode, found.stderr
+        return found
+
+    return done
+
+
+def test_index_does_everything_and_a_second_one_nothing(run: Run, place: Path, pictures: Path) -> None:
+    make_broken(pictures / "broken.jpg", "truncated")
+    first = run("index", pictures, "--model", "starter", "--cpu", "100%")
+    second = run("index", pictures, "--cpu", "100%")
+    status = json.loads(run("status", "--json").stdout)
+
+    assert "" == first.stdout
+    assert "40 rows" in first.stderr
+    assert "embedded 0 images" in second.stderr
+    assert {"seen": 41, "embedded": 40, "failed": 1, "pending": 0}.items() <= status["images"].items()
+    assert (40, 40, "starter", False) == tuple(status[key] for key in ("merged_rows", "index_rows", "model", "running"))
+    with Library.open(place) as library:
+        assert [] == verify.verify(library)
+
+
+def test_the_guide_step_by_step(run: Run, place: Path, pictures: Path) -> None:
+    run("add", pictures, "--model", "starter")
+    run("embed", "1")
+    run("merge")
+    run("build-index")
+    found = json.loads(run("search-text", "sky", "-k", "5", "--all", "--json").stdout)
+
+    assert 5 == len(found)
+    assert {"rank", "path", "score", "image_id", "embedding_index"} <= found[0].keys()
+    assert [1, 2, 3, 4, 5] == [hit["rank"] for hit in found]
+    assert sorted((hit["score"] for hit in found), reverse=True) == [hit["score"] for hit in found]
+    paths = run("search-text", "sky", "-k", "5", "--all", "--paths").stdout.splitlines()
+    assert [hit["path"] for hit in found] == paths
+    assert all(Path(path).is_file() for path in paths)
+    assert (40,) == np.load(place / "data" / "indices.npy").shape
+
+
+def test_search_image_finds_the_picture_itself_first(run: Run, pictures: Path) -> None:
+    run("index", pictures, "--model", "starter")
+    query = pictures / "picture_00017.jpg"
+    found = json.loads(run("search-image", query, "-k", "3", "--json").stdout)
+
+    assert str(query) == found[0]["path"]
+    assert pytest.approx(1, abs=1e-3) == found[0]["score"]
+
+
+def test_the_language_takes_signs_on_the_command_line(run: Run, pictures: Path) -> None:
+    run("index", pictures, "--model", "starter")
+    found = run("search", "sky", "-red flower", "+2:grass", "-kittens", "-k", "2", "--all", "--paths")
+
+    assert 2 == len(found.stdout.splitlines())
+
+
+def test_a_contact_sheet_can_be_looked_at(run: Run, pictures: Path, tmp_path: Path) -> None:
+    run("index", pictures, "--model", "starter")
+    run("search-text", "sky", "--all", "-k", "4", "--html", tmp_path / "sheet.html")
+    page = (tmp_path / "sheet.html").read_text(encoding="utf-8")
+
+    assert 4 == page.count("data:image/jpeg;base64,")
+    assert "sky" in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("status",), errors.NoLibrary),
+        (("embed",), errors.NoLibrary),
+        (("search-text", "sky"), errors.NoLibrary),
+        (("index", "/nowhere/at/all", "--model", "starter"), errors.NoSuchFolder),
+    ],
+)
+def test_what_is_missing_is_told_with_an_exit_code(run: Run, arguments: tuple[str, ...], error: type) -> None:
+    done = run(*arguments, code=error.exit_code)
+
+    assert "" == done.stdout
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [("embed", "0"), ("embed", "--cpu", "0%"), ("embed", "--cpu", "lots"), ("embed", "--worker-id", "3"), ("fly",), ()]
+)
+def test_wrong_usage_is_two(run: Run, arguments: tuple[str, ...]) -> None:
+    run(*arguments, code=2)
+
+
+def test_another_model_is_refused_with_both_names(run: Run, pictures: Path, tmp_path: Path) -> None:
+    import pixfind
+
+    run("index", pictures, "--model", "starter")
+    other = tmp_path / "other"
+    shutil.copytree(Path(pixfind.__file__).parent / "starter", other)
+    settings = other / "visual" / "preprocess_cfg.json"
+    settings.write_text(settings.read_text(encoding="utf-8").replace("0", "0.0", 1), encoding="utf-8")
+    changed = json.loads((other / "visual" / "preprocess_cfg.json").read_text(encoding="utf-8"))
+    changed["mean"] = [value + 0.01 for value in changed["mean"]]
+    settings.write_text(json.dumps(changed), encoding="utf-8")
+    done = run("embed", "--model", other, code=errors.OtherModel.exit_code)
+
+    assert "starter" in done.stderr
+    assert str(other) in done.stderr
+
+
+def test_a_second_embed_is_told_who_is_the_first(run: Run, place: Path, pictures: Path) -> None:
+    run("add", pictures, "--model", "starter")
+    with Library.open(place, write=True) as library, library.lock("embed"):
+        done = run("embed", code=errors.LibraryLocked.exit_code)
+        status = json.loads(run("status", "--json").stdout)
+
+    assert f"process {os.getpid()}" in done.stderr
+    assert (True, os.getpid()) == (status["running"], status["run"]["pid"])
+
+
+def _start(place: Path, *arguments: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "pixfind", "--library", str(place), *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    log = place / "logs" / "embed_worker_0.log"
+    deadline = time.monotonic() + 30
+    while not (log.exists() and "ready" in log.read_text(encoding="utf-8")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return process
+
+
+@pytest.fixture
+def slow(run: Run, tmp_path: Path, place: Path) -> Path:
+    """A library with more to do than a test has time for."""
+    make_pictures(tmp_path / "many", 300, size=(900, 700))
+    run("add", tmp_path / "many", "--model", "starter")
+    return place
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("how", ["ctrl-c", "ctrl-c twice", "terminate", "stop"])
+def test_a_stopped_embed_loses_nothing_and_goes_on(run: Run, slow: Path, how: str) -> None:
+    process = _start(slow, "embed", "--cpu", "30%")
+    time.sleep(1.0)
+    if how == "stop":
+        assert "stopped" in run("stop").stderr
+    else:
+        process.send_signal(signal.SIGTERM if how == "terminate" else signal.SIGINT)
+        if how == "ctrl-c twice":
+            time.sleep(0.3)
+            process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=40)
+
+    assert 130 == process.returncode, told
+    assert "Traceback" not in told
+    with Library.open(slow) as library:
+        before = library.catalogue.ledger()
+        assert [] == verify.verify(library)
+    run("embed", "--cpu", "100%")
+    with Library.open(slow) as library:
+        assert [] == verify.verify(library)
+        after = library.catalogue.ledger()
+        assert 300 == after["embedded"] == library.merged_rows
+    assert before["pending"] > 0, "it was over before it could be stopped"
+
+
+@pytest.mark.timeout(120)
+def test_a_running_embed_can_be_watched_and_slowed_down(run: Run, slow: Path) -> None:
+    process = _start(slow, "embed", "--cpu", "30%")
+    time.sleep(4.5)
+    status = json.loads(run("status", "--json").stdout)
+    run("embed", "--set-cpu", "100%")
+    process.communicate(timeout=60)
+
+    assert status["running"]
+    assert process.pid == status["run"]["pid"]
+    (worker,) = status["workers"]
+    assert worker["pid"] != process.pid
+    assert status["images_per_second"] is None or status["images_per_second"] > 0
+    assert 0 == process.returncode
+
+
+def test_an_embed_in_the_background_outlives_its_terminal(run: Run, place: Path, pictures: Path) -> None:
+    run("add", pictures, "--model", "starter")
+    run("embed", "--background")
+    deadline = time.monotonic() + 40
+    while time.monotonic() < deadline:
+        status = json.loads(run("status", "--json").stdout)
+        if status["merged_rows"] == 40 and not status["running"]:
+            break
+        time.sleep(0.3)
+
+    assert 40 == status["merged_rows"], (place / "logs" / "embed.log").read_text(encoding="utf-8")
+
+
+def test_verify_says_whole_or_exits_with_the_code_of_damage(run: Run, place: Path, pictures: Path) -> None:
+    run("index", pictures, "--model", "starter")
+    assert "whole" in run("verify").stderr
+    data = bytearray((place / "data" / "embeddings.npy").read_bytes())
+    data[128 + 300] ^= 1
+    (place / "data" / "embeddings.npy").write_bytes(data)
+    found = json.loads(run("verify", "--json", code=errors.LibraryDamaged.exit_code).stdout)
+    assert ["row-crc"] == [finding["code"] for finding in found]
+    assert "embeddings.npy row 1" in found[0]["where"]
+
+    run("verify", "--repair")
+    run("embed")
+    assert "whole" in run("verify").stderr
+
+
+def test_plan_gives_each_number_with_its_reason(run: Run) -> None:
+    said = run("plan", "3", "--cpu", "50%").stderr
+
+    assert "as asked for" in said
+    assert "50% of" in said
+
+
+def test_progress_is_live_on_a_terminal_and_quiet_is_quiet(run: Run, place: Path, pictures: Path) -> None:
+    run("add", pictures, "--model", "starter")
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "pixfind", "--library", str(place), "embed"]
+    process = subprocess.Popen(command, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm"})
+    process.wait(timeout=50)
+    os.close(theirs)
+    shown = os.read(ours, 1 << 20).decode(errors="replace")
+    os.close(ours)
+    assert "embedding" in shown
+    assert "\x1b[" in shown
+
+    quiet = subprocess.run([*command[:3], "-q", *command[3:]], capture_output=True, check=True, timeout=50)
+    assert (b"", b"") == (quiet.stdout, quiet.stderr)
+
+
+def test_names_that_are_not_utf8_come_out_as_the_bytes_they_are(run: Run, place: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    make_pictures(folder, 1)
+    name = os.fsdecode(b"caf\xe9 \xff.jpg")
+    (folder / "picture_00000.jpg").rename(folder / name)
+    run("index", folder, "--model", "starter")
+    command = [sys.executable, "-m", "pixfind", "--library", str(place), "search-text", "sky", "--all", "--paths"]
+    found = subprocess.run(command, capture_output=True, check=True, timeout=50)
+
+    assert os.fsencode(folder / name) + b"\n" == found.stdout
+    assert json.loads(run("search-text", "sky", "--all", "--json").stdout)[0]["path"] == str(folder / name)
+
+
+@pytest.mark.timeout(120)
+def test_the_guides_own_commands_work_as_the_guide_writes_them(tmp_path: Path, pictures: Path) -> None:
+    """In a copy of the repository's root: the library is that folder, its paths are the guide's."""
+    root = tmp_path / "clone"
+    root.mkdir()
+    scripts = ("generate_embeddings_optimized.sh", "check_status.sh", "merge_worker_embeddings.py", "cli.py")
+    for script in scripts:
+        shutil.copy(ROOT / script, root / script)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+    def call(*command: str) -> "subprocess.CompletedProcess[str]":
+        done = subprocess.run(
+            command, cwd=root, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False, timeout=55
+        )
+        assert 0 == done.returncode, done.stderr
+        return done
+
+    call("python", "cli.py", "add", str(pictures), "--model", "starter")
+    call("./generate_embeddings_optimized.sh", "2")
+    assert (root / "data" / "embeddings_worker_1.npy").exists()
+    assert (root / "data" / "indices_worker_1.npy").exists()
+    assert (root / "logs" / "embed_worker_1.log").exists()
+    assert "40 embedded" in call("./check_status.sh").stderr
+    call("python", "merge_worker_embeddings.py")
+    call("python", "cli.py", "build-index")
+    assert (root / "data" / "faiss.index").exists()
+    assert 40 == len(np.load(root / "data" / "embeddings.npy"))
+    assert "jpg" in call("python", "cli.py", "search-text", "sky", "--all").stdout

@@ -1,0 +1,89 @@
+"""
+The documents say what the program does.
+
+`docs/errors.md` and `docs/cli_help.txt` are golden files: a test that finds them different writes them anew and fails, so that the change
+shows up in review as a diff.
+"""
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pixfind import errors
+
+ROOT = Path(__file__).parents[2]
+
+HEAD = """# Errors
+
+Every error that pixfind tells, with its exit code. Words in braces are filled in.
+0 is success, 1 a bug of ours, 2 wrong usage, 130 a run that was stopped.
+"""
+
+
+def _kinds(base: type) -> list[type]:
+    return [kind for child in base.__subclasses__() for kind in (child, *_kinds(child))]
+
+
+def _errors_page() -> str:
+    lines = [HEAD, "## Errors that stop a command\n"]
+    for kind in sorted(_kinds(errors.LibraryError), key=lambda kind: (kind.exit_code, kind.__name__)):
+        lines += [f"### {kind.exit_code} {kind.__name__}\n", *_quoted(kind), ""]
+    lines.append("## Why an image is not embedded\n\nRecorded with the image and counted by `pixfind status`; they never stop a run.\n")
+    for kind in sorted(_kinds(errors.ImageProblem), key=lambda kind: kind.__name__):
+        fate = "skipped" if kind.skipped else "tried again by the next run" if kind.transient else "failed"
+        lines += [f"### {kind.__name__} ({fate})\n", *_quoted(kind), ""]
+    return "\n".join(lines)
+
+
+def _quoted(kind: type) -> list[str]:
+    return [f"> {line}" for line in inspect.cleandoc(kind.__doc__ or "").splitlines()]
+
+
+def _help() -> str:
+    import os
+
+    from pixfind.cli import app
+
+    verbs = sorted((command.name or command.callback.__name__).replace("_", "-") for command in app.registered_commands)
+    pages = []
+    for verb in ([], *([verb] for verb in verbs)):
+        command = [sys.executable, "-m", "pixfind", *verb, "--help"]
+        plain = {**os.environ, "COLUMNS": "100", "TERMINAL_WIDTH": "100", "NO_COLOR": "1", "TERM": "dumb"}
+        page = subprocess.run(command, env=plain, capture_output=True, text=True, check=True).stdout
+        pages.append("\n".join(line.rstrip() for line in page.splitlines()).strip())
+    return "\n\n".join(pages) + "\n"
+
+
+@pytest.mark.parametrize(("name", "made"), [("errors.md", _errors_page), ("cli_help.txt", _help)], ids=["errors", "help"])
+def test_the_golden_documents_are_up_to_date(name: str, made: object) -> None:
+    path = ROOT / "docs" / name
+    now = made()
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    path.write_text(now, encoding="utf-8")
+
+    assert before == now, f"docs/{name} was out of date and has been written anew: look at its diff and commit it"
+
+
+def test_every_error_has_its_own_exit_code_above_two() -> None:
+    codes = {kind.__name__: kind.exit_code for kind in _kinds(errors.LibraryError) if kind is not errors.BadValue}
+    shared = {code for code in codes.values() if list(codes.values()).count(code) > 1}
+
+    assert set() == shared
+    assert all(code >= 3 for code in codes.values())
+
+
+def test_the_help_imports_nothing_heavy() -> None:
+    program = (
+        "import sys; sys.argv = ['pixfind', '--help']\n"
+        "import pixfind.__main__\n"
+        "try: pixfind.__main__.main()\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'onnxruntime', 'faiss', 'torch', 'ray', 'openvino', 'transformers', 'huggingface_hub', 'tokenizers'}"
+        " & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert "[]" == done.stderr.strip().splitlines()[-1]
