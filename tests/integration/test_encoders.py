@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from pixfind import encoders, errors, hub, models
-from pixfind.encoders import engines, preprocess, quantise
+from pixfind.encoders import engines, graphs, preprocess, quantise
 from pixfind.types import Choice
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -260,6 +260,37 @@ def test_a_device_that_is_not_here_is_an_error_and_never_a_silent_processor(devi
 def test_int8_for_another_device_than_the_processor_is_refused() -> None:
     with pytest.raises(errors.PrecisionMissing, match="cuda"):
         images(CLIP, precision="int8", device="cuda")
+
+
+# --- mapped weights -------------------------------------------------------------------------------
+
+
+def test_a_large_text_tower_is_mapped_and_answers_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    expected = texts(CLIP).encode(["a dog", "a red car"])
+    monkeypatch.setattr(graphs, "_WORTH_MAPPING", 1000)
+
+    first, again = texts(CLIP), texts(CLIP)
+
+    assert 1 == len(list((tmp_path / "cache").rglob("mapped.onnx.data")))
+    np.testing.assert_allclose(expected, first.encode(["a dog", "a red car"]), atol=1e-5)
+    np.testing.assert_allclose(expected, again.encode(["a dog", "a red car"]), atol=1e-5)
+
+
+def test_a_small_graph_is_used_as_it_is() -> None:
+    assert CLIP / "textual/model.onnx" == graphs.mapped(CLIP / "textual/model.onnx")
+
+
+@pytest.mark.parametrize("trouble", ["full", "read-only"])
+def test_a_cache_that_takes_nothing_does_not_stop_a_search(
+    trouble: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(graphs, "_WORTH_MAPPING", 1000)
+    if trouble == "full":
+        monkeypatch.setattr(graphs, "_ROOM", 10**15)
+    else:
+        (tmp_path / "cache").write_text("a file where the folder should be")
+
+    assert (1, 24) == texts(CLIP).encode(["a dog"]).shape
 
 
 # --- bad files ------------------------------------------------------------------------------------

@@ -27,9 +27,9 @@ def folder(*parts: str) -> Path:
 @contextlib.contextmanager
 def publishing(path: Path) -> Iterator[Path]:
     """
-    Yield an empty folder beside `path`; when the block ends well, the file of `path`'s name in it becomes `path`.
+    Yield an empty folder beside `path`; when the block ends well, its files move beside `path`, and `path` comes last.
 
-    A folder and not a file, because a large model is written as several files. Two processes that make the same
+    A folder and not a file, because a large graph is written as several files. Two processes that make the same
     file both succeed; the last rename wins with equal bytes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,4 +38,7 @@ def publishing(path: Path) -> Iterator[Path]:
         made = Path(temporary) / path.name
         if not made.is_file():
             raise errors.ModelFileMissing(directory=temporary, file=path.name)
+        for other in Path(temporary).iterdir():
+            if other != made:
+                other.replace(path.parent / other.name)
         made.replace(path)

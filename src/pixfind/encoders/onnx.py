@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixfind import errors
-from pixfind.encoders import ports, preprocess, quantise
+from pixfind.encoders import graphs, ports, preprocess, quantise
 from pixfind.encoders.files import ModelFiles
 from pixfind.encoders.text import Tokens
 
@@ -53,9 +53,9 @@ class TextTower:
     """Tokens to [n, dimension] raw embeddings."""
 
     def __init__(self, files: ModelFiles, *, threads: int, precision: str, device: str) -> None:
-        model = _graph_file(files.text, precision)
+        model = graphs.mapped(_graph_file(files.text, precision))
         self.precision = precision
-        self._graph = _Graph(model, threads=threads, device=device)
+        self._graph = _Graph(model, threads=threads, device=device, repack=False)
         self.device = self._graph.device
         self._ids, self._mask = ports.text_inputs(self._graph.inputs, model)
         self._output = _output(files, self._graph)
@@ -82,10 +82,10 @@ def _output(files: ModelFiles, graph: "_Graph") -> str:
 class _Graph:
     """A session, its ports by name, and batches cut to what the graph takes."""
 
-    def __init__(self, path: Path, *, threads: int, device: str) -> None:
+    def __init__(self, path: Path, *, threads: int, device: str, repack: bool = True) -> None:
         self.path = path
         with _named(path):
-            self._session, self.device = _open(path, threads, device)
+            self._session, self.device = _open(path, threads, device, repack=repack)
         self.inputs = {port.name: port.shape for port in self._session.get_inputs()}
         self.outputs = {port.name: port.shape for port in self._session.get_outputs()}
         self._types = {port.name: port.type for port in self._session.get_inputs()}
@@ -116,7 +116,7 @@ class _Graph:
         return np.asarray(result, dtype=np.float32)
 
 
-def _open(path: Path, threads: int, device: str) -> tuple["InferenceSession", str]:
+def _open(path: Path, threads: int, device: str, *, repack: bool) -> tuple["InferenceSession", str]:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -125,6 +125,9 @@ def _open(path: Path, threads: int, device: str) -> tuple["InferenceSession", st
     options.inter_op_num_threads = 1
     # Idle threads that spin would eat the budget of processor time that the user gave us.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if not repack:
+        # Weights laid out anew are faster to multiply and must first be read in full: wrong for one text.
+        options.add_session_config_entry("session.disable_prepacking", "1")
     session = onnxruntime.InferenceSession(str(path), options, providers=_providers(device))
     used = session.get_providers()[0]
     name = next((name for name, provider in _PROVIDERS.items() if provider == used), used)

@@ -1,20 +1,17 @@
 """
 int8 towers made here from the float ones, kept in the per-user cache.
 
-Owns the recipe, with `onnx` and ONNX Runtime's quantiser. Must not know who runs the result. `engines` asks for the path; `tune` says whether the answers hold.
+Owns the recipe, with ONNX Runtime's quantiser. Must not know who runs the result. `engines` asks for the path; `tune` says whether the answers hold.
 
 The recipe was chosen by measuring (docs/models.md): weights to int8 for each output channel, activations to uint8
 when they are known, and only products with a constant. Products of two activations, as in attention, stay float: to
 quantise them costs a third of the speed and gains nothing. Static ranges from calibration pictures were slower and less exact.
 """
 
-import hashlib
 import platform
 from pathlib import Path
-from typing import Any
 
-from pixfind import errors
-from pixfind.encoders import cache, files
+from pixfind.encoders import cache, graphs
 
 _PRODUCTS = ["MatMul", "Gemm"]
 
@@ -25,7 +22,7 @@ def int8(model: Path) -> Path:
     if own.is_file():
         return own
     name = "int8.onnx" if has_int8_products() else "int7.onnx"
-    path = cache.folder("derived", _key(model), name)
+    path = graphs.folder(model) / name
     if not path.is_file():
         _make(model, path)
     return path
@@ -47,18 +44,10 @@ def has_int8_products() -> bool:
     return "vnni" in flags
 
 
-def _key(model: Path) -> str:
-    digest = hashlib.sha256()
-    for path in files.weights(model):
-        facts = path.stat()
-        digest.update(f"{path.resolve()}\0{facts.st_size}\0{facts.st_mtime_ns}\0".encode())
-    return digest.hexdigest()[:32]
-
-
 def _make(model: Path, path: Path) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    graph = _load(model)
+    graph = graphs.load(model)
     # Without this mark the quantiser advises a preparation that only static ranges need: ten seconds for nothing.
     graph.metadata_props.add(key="onnx.quant.pre_process", value="onnxruntime.quant")
     with cache.publishing(path) as temporary:
@@ -71,14 +60,3 @@ def _make(model: Path, path: Path) -> None:
             weight_type=QuantType.QInt8,
             extra_options={"MatMulConstBOnly": True},
         )
-
-
-def _load(model: Path) -> Any:
-    import onnx
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-
-    try:
-        return onnx.load(model)
-    except (DecodeError, onnx.checker.ValidationError, OSError, ValueError) as error:
-        detail = str(error).strip().partition("\n")[0]
-        raise errors.ModelFileWrong(path=model, detail=detail or "it is not an ONNX graph") from error
