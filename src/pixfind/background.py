@@ -54,6 +54,7 @@ class Background:
     cutoff: float | None = None
     """how unusual a hit for a text must be to be shown; None when it was never measured"""
     model: str = ""
+    """hash of the model's files; empty when no texts were measured"""
     rows: int = 0
     """of the embeddings, when this was measured"""
 
@@ -118,7 +119,7 @@ def save(path: Path, made: Background) -> None:
 def load(path: Path, model: str, dimension: int) -> Background | None:
     """Return what was measured for this model; None when nothing usable is there."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             facts = json.loads(str(arrays["facts"]))
             if facts.pop("format") != _FORMAT or facts["model"] != model:
                 return None

@@ -37,7 +37,7 @@ _WEIGHT = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+):(?![0-9])")
 _KIND = re.compile(r"(id|file|text):", re.IGNORECASE)
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _WORD = re.compile(r"\S*")
-_NEXT_TERM = re.compile(r'\s+(?=[+-]\S|[+-]\s+\S|")')
+_NEXT_TERM = re.compile(r'\s+(?=[+-]|")')
 _PATH_START = re.compile(r"(?:\.{1,2}|~[^\s/\\]*)?[/\\]|[A-Za-z]:[/\\]")
 _WINDOW = 60
 
@@ -178,7 +178,7 @@ def _value(source: str, at: int) -> tuple[str, bool, int]:
         return re.sub(r"\\(.)", r"\1", match[1], flags=re.DOTALL), True, end
     match = _NEXT_TERM.search(source, at)
     end = match.start() if match else len(source)
-    return source[at:end].rstrip(), False, end
+    return source[at:end].strip(), False, end
 
 
 def _names_file(value: str) -> bool:

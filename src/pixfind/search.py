@@ -274,7 +274,7 @@ class Searcher:
         opened, known = self._open()
         texts_only = all(term.shows is Shows.TEXT for term in query.terms)
         unknown = self._unknown(query)
-        if texts_only and known.cutoff is not None and hits:
+        if texts_only and known.model and hits:
             rows = opened.embeddings[[hit.embedding_index for hit in hits]]
             scores = np.array([hit.score for hit in hits], dtype=float32)
             unusual = known.unusual(vector, scores, rows, texts=texts).tolist()

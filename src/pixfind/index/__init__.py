@@ -10,9 +10,9 @@ embeddings themselves, and rows that the file does not cover yet are scored with
 looked at, never a score. `build` measures how often that misses one of the best ten, and publishes nothing below FLOOR.
 """
 
-from pixfind.index.build import FLOOR, IndexReport, build
+from pixfind.index.building import FLOOR, IndexReport, build
+from pixfind.index.exact import scan
 from pixfind.index.facts import Facts, Kind, check, read_facts
 from pixfind.index.opened import Allowed, Index, open  # noqa: A004  index.open reads as what it is
-from pixfind.index.scan import scan
 
 __all__ = ["FLOOR", "Allowed", "Facts", "Index", "IndexReport", "Kind", "build", "check", "open", "read_facts", "scan"]

@@ -13,8 +13,8 @@ from numpy import bool_, float16, float32, int64
 from numpy.typing import NDArray
 
 from pixfind.index import codes as coding
+from pixfind.index.exact import Found, merged, padded, scan, stacked
 from pixfind.index.facts import Facts, Kind, misfit, read_facts
-from pixfind.index.scan import Found, merged, padded, scan, stacked
 
 GATHER_ROWS = 20_000
 """So few allowed rows are scored without codes."""

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from pixfind.errors import IndexFloorMissed
 from pixfind.index import codes as coding
+from pixfind.index.exact import Found, scan
 from pixfind.index.facts import Facts, Kind, misfit, publish, read_facts
-from pixfind.index.scan import Found, scan
 from pixfind.index.shape import shape
 
 FLOOR = 0.99

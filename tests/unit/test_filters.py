@@ -1,0 +1,90 @@
+"""Filters: what options mean, and what is refused."""
+
+import pytest
+
+from pixfind import errors, filters
+from pixfind.filters import Filters, Near, Shape
+
+
+def test_no_option_is_no_filter() -> None:
+    assert not filters.parse()
+    assert filters.parse(min_size=1)
+
+
+@pytest.mark.parametrize(
+    ("value", "instant"),
+    [
+        ("1970", 0),
+        ("1970-01-02", 86_400),
+        ("2021-05", 1_619_827_200),
+        ("2021-5-17", 1_621_209_600),
+        ("2021-05-17T12:30", 1_621_254_600),
+        ("2021-05-17 12:30:01", 1_621_254_601),
+    ],
+)
+def test_a_date_is_the_beginning_of_what_it_names(value: str, instant: int) -> None:
+    assert instant == filters.parse(after=value).after
+    assert instant == filters.parse(before=value).before
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"after": "yesterday"},
+        {"after": "2021-13"},
+        {"after": "2021-02-30"},
+        {"before": ""},
+        {"before": "0000"},
+        {"after": "2021", "before": "2021"},
+        {"min_size": 0},
+        {"max_size": -1},
+        {"min_size": 100, "max_size": 99},
+        {"shape": "round"},
+        {"camera": " "},
+        {"inside": ""},
+        {"near": "berlin"},
+        {"near": "52,13"},
+        {"near": "91,13,1"},
+        {"near": "52,181,1"},
+        {"near": "52,13,0"},
+        {"near": "nan,13,1"},
+        {"near": "52,13,inf"},
+    ],
+)
+def test_what_no_filter_can_mean_is_refused_by_its_option(options: dict[str, object]) -> None:
+    with pytest.raises(errors.FilterWrong) as caught:
+        filters.parse(**options)  # type: ignore[arg-type]
+
+    assert str(caught.value.fields["option"]).lstrip("-").split("-")[0] in {
+        *(name.split("_")[0] for name in options),
+        "in",
+    }
+
+
+def test_a_pattern_that_is_not_absolute_matches_anywhere() -> None:
+    assert "*/2021" == filters.parse(inside="2021").inside
+    assert "/photos/*" == filters.parse(inside="/photos/*").inside
+    assert "*.jpg" == filters.parse(inside="*.jpg").inside
+
+
+def test_camera_names_match_as_they_are_written() -> None:
+    assert r"%a\%b\_c\\%" == Filters(camera="a%b_c\\").parameters()["camera"]
+
+
+def test_all_options_together() -> None:
+    made = filters.parse(shape="landscape", near="52.5,-13,10", camera=" canon ", min_size=10, max_size=20)
+
+    assert Filters(shape=Shape.LANDSCAPE, near=Near(52.5, -13, 10), camera="canon", min_size=10, max_size=20) == made
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "km"),
+    [
+        ((52.52, 13.405), (48.8566, 2.3522), 877.5),  # Berlin, Paris
+        ((0, 179.5), (0, -179.5), 111.2),  # across the date line
+        ((90, 0), (-90, 50), 20_015.1),
+        ((10, 10), (10, 10), 0),
+    ],
+)
+def test_distances_are_those_of_the_earth(one: tuple[float, float], two: tuple[float, float], km: float) -> None:
+    assert km == pytest.approx(filters.kilometres(*one, *two), rel=0.005, abs=0.001)

@@ -1,0 +1,428 @@
+"""The index: every kind against brute force, and every way in which its file can be wrong."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy import float16, float32, int64
+from numpy.typing import NDArray
+
+from pixfind import errors, index
+from pixfind.index import Kind, building
+from pixfind.index import opened as opening
+from pixfind.index.shape import shape
+
+ROWS, DIMENSION = 2_500, 32
+
+
+def unit(rows: NDArray[np.float64]) -> NDArray[float32]:
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(float32)
+
+
+def make(rows: int, seed: int = 0, dimension: int = DIMENSION) -> NDArray[float16]:
+    """Clusters around a common direction, as images have them."""
+    random = np.random.default_rng(seed)
+    centres = random.standard_normal((20, dimension))
+    return unit(1 + centres[random.integers(0, 20, rows)] + random.standard_normal((rows, dimension))).astype(float16)
+
+
+def make_queries(count: int, dimension: int = DIMENSION) -> NDArray[float32]:
+    """Far from all images, as texts are."""
+    random = np.random.default_rng(9)
+    return unit(random.standard_normal((count, dimension)) - 1)
+
+
+def brute_force(
+    embeddings: NDArray[float16], queries: NDArray[float32], k: int, rows: NDArray[int64]
+) -> tuple[NDArray[int64], NDArray[np.float64]]:
+    scores = queries.astype(np.float64) @ embeddings[rows].astype(np.float64).T
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return rows[order], np.take_along_axis(scores, order, axis=1)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "faiss.index"
+
+
+KINDS = list(Kind)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[Kind, index.Index]:
+    """One index of each kind, with a tail that none of them covers."""
+    embeddings = make(ROWS)
+    opened = {}
+    for kind in KINDS:
+        path = tmp_path_factory.mktemp("index") / "faiss.index"
+        index.build(embeddings[: ROWS - 100], path, queries=make_queries(50), kind=kind)
+        opened[kind] = index.open(path, embeddings)
+        assert opened[kind].problem is None
+    return opened
+
+
+ALLOWED = {
+    "all": np.ones(ROWS, dtype=bool),
+    "half": np.arange(ROWS) % 2 == 0,
+    "few": np.arange(ROWS) % 400 == 3,
+    "only the tail": np.arange(ROWS) >= ROWS - 50,
+    "one": np.arange(ROWS) == 77,
+    "none": np.zeros(ROWS, dtype=bool),
+}
+
+
+@pytest.mark.parametrize("gather", [0, 20_000])
+@pytest.mark.parametrize("k", [1, 10, 300])
+@pytest.mark.parametrize("allowed", ALLOWED)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_gives_the_scores_of_brute_force(
+    built: dict[Kind, index.Index], kind: Kind, allowed: str, k: int, gather: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With any filter, also when filters must go through the codes."""
+    monkeypatch.setattr(opening, "GATHER_ROWS", gather)
+    opened, mask, queries = built[kind], ALLOWED[allowed], make_queries(12)
+    rows, scores = brute_force(opened.embeddings, queries, k, np.flatnonzero(mask))
+
+    found, found_scores = opened.search(queries, k, mask)
+
+    there = rows.shape[1]
+    np.testing.assert_allclose(found_scores[:, :there], scores, atol=2e-6)
+    assert (found[:, there:] == -1).all()
+    assert np.isneginf(found_scores[:, there:]).all()
+    right = brute_force(opened.embeddings, queries, 1, np.arange(ROWS))[1]
+    assert mask[found[found >= 0]].all()
+    assert (found_scores <= right + 2e-6).all()
+    exact = np.take_along_axis(queries @ opened.embeddings.astype(float32).T, np.maximum(found, 0), axis=1)
+    np.testing.assert_allclose(found_scores[:, :there], exact[:, :there], atol=2e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_and_masks_and_one_query_or_many_all_say_the_same(built: dict[Kind, index.Index], kind: Kind) -> None:
+    opened, queries = built[kind], make_queries(12)
+    by_mask = opened.search(queries, 5, ALLOWED["half"])
+    by_rows = opened.search(queries, 5, np.flatnonzero(ALLOWED["half"]))
+    one_by_one = [opened.search(query, 5, ALLOWED["half"]) for query in queries]
+
+    np.testing.assert_array_equal(by_mask[0], by_rows[0])
+    np.testing.assert_array_equal(by_mask[0], np.concatenate([rows for rows, _ in one_by_one]))
+    np.testing.assert_allclose(by_mask[1], np.concatenate([scores for _, scores in one_by_one]), atol=2e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_more_hits_than_rows_are_all_rows_and_then_nothing(built: dict[Kind, index.Index], kind: Kind) -> None:
+    found, scores = built[kind].search(make_queries(1), ROWS + 5)
+
+    assert list(range(ROWS)) == sorted(found[0][:ROWS])
+    assert [-1] * 5 == found[0][ROWS:].tolist()
+    assert (np.diff(scores[0][:ROWS]) <= 0).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_hits_are_no_columns(built: dict[Kind, index.Index], kind: Kind) -> None:
+    assert (3, 0) == built[kind].search(make_queries(3), 0)[0].shape
+
+
+def test_a_query_of_another_dimension_is_refused(built: dict[Kind, index.Index]) -> None:
+    with pytest.raises(ValueError, match="queries"):
+        built[Kind.CODES].search(make_queries(1, 16), 3)
+
+
+def test_filters_that_hide_the_best_rows_hide_nothing_else(
+    built: dict[Kind, index.Index], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The best half is not allowed: codes alone would bring back nothing but hidden rows."""
+    monkeypatch.setattr(opening, "GATHER_ROWS", 0)
+    opened, query = built[Kind.CODES], make_queries(1)
+    scores = (query @ opened.embeddings.astype(float32).T)[0]
+    mask = scores < np.median(scores)
+
+    _, found = opened.search(query, 10, mask)
+
+    np.testing.assert_allclose(np.sort(scores[mask])[::-1][:10], found[0], atol=2e-6)
+
+
+@pytest.mark.parametrize("queries", [1, 12])
+def test_a_damaged_row_of_nan_is_never_a_hit(queries: int) -> None:
+    embeddings = make(2_000)
+    embeddings[::2] = np.nan
+
+    found, scores = index.scan(embeddings, make_queries(queries), 20)
+
+    assert (found % 2 == 1).all()
+    assert np.isfinite(scores).all()
+
+
+@pytest.mark.parametrize("queries", [1, 12])
+def test_equal_scores_come_by_row(queries: int) -> None:
+    embeddings = np.repeat(make(10), 3_000, axis=0)
+
+    found, _ = index.scan(embeddings, make_queries(queries), 5)
+
+    assert ((np.diff(found, axis=1)) == 1).all()
+    assert (found[:, 0] % 3_000 == 0).all()
+
+
+@given(st.integers(1, 60), st.integers(1, 70), st.integers(1, 12), st.data())
+@settings(deadline=None, max_examples=60)
+def test_the_scan_is_brute_force(rows: int, k: int, queries: int, data: st.DataObject) -> None:
+    embeddings = make(rows, seed=rows)
+    allowed = np.array(sorted(data.draw(st.sets(st.integers(0, rows - 1)))), dtype=int64)
+
+    _, scores = index.scan(embeddings, make_queries(queries), k, allowed)
+
+    _, right = brute_force(embeddings, make_queries(queries), k, allowed)
+    np.testing.assert_allclose(scores, right, atol=2e-6)
+
+
+# --- building -------------------------------------------------------------------------------------
+
+
+def test_a_small_library_is_scanned_exactly_and_says_why(path: Path) -> None:
+    report = index.build(make(500), path, queries=make_queries(5))
+
+    assert Kind.EXACT is report.facts.kind
+    assert "500 rows" in report.facts.reason
+    assert 1.0 == report.facts.recall_text == report.facts.recall_image
+
+
+def test_a_larger_library_gets_codes_and_a_measured_recall(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(building, "EXACT_ROWS", 1_000)
+    report = index.build(make(ROWS), path, queries=make_queries(60))
+
+    assert Kind.CODES is report.facts.kind
+    assert report.facts.recall_text is not None
+    assert min(report.facts.recall_text, report.facts.recall_image or 0) >= index.FLOOR
+    assert report.bytes == path.stat().st_size
+
+
+def test_a_very_large_library_gets_lists(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(building, "EXACT_ROWS", 1_000)
+    monkeypatch.setattr(building, "LISTS_ROWS", 2_000)
+
+    assert Kind.LISTS is index.build(make(ROWS), path, queries=make_queries(60)).facts.kind
+
+
+def test_a_kind_below_the_floor_gives_way_to_the_next_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(building, "EXACT_ROWS", 1_000)
+    monkeypatch.setattr(building, "_RERANKS", (11,))
+    report = index.build(make(ROWS), path, queries=make_queries(60))
+
+    assert Kind.CODES is not report.facts.kind
+    assert "codes found 0." in report.refused[0]
+    assert report.refused[0] in report.facts.reason
+    assert report.facts.recall >= index.FLOOR
+
+
+def test_a_kind_that_was_asked_for_is_refused_below_the_floor(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index.build(make(ROWS), path, kind=Kind.WIDE)
+    monkeypatch.setattr(building, "_RERANKS", (11,))
+    before = path.read_bytes()
+
+    with pytest.raises(errors.IndexFloorMissed, match="codes"):
+        index.build(make(ROWS), path, queries=make_queries(60), kind=Kind.CODES)
+
+    assert before == path.read_bytes()
+
+
+@pytest.mark.parametrize("kind", [Kind.CODES, Kind.WIDE, Kind.LISTS])
+def test_an_extended_index_answers_like_one_built_at_once(path: Path, kind: Kind) -> None:
+    embeddings = make(ROWS)
+    index.build(embeddings[:2_000], path, queries=make_queries(60), kind=kind)
+    report = index.build(embeddings, path, queries=make_queries(60), kind=kind)
+
+    opened = index.open(path, embeddings)
+
+    assert report.extended
+    assert ROWS == opened.rows == report.facts.rows
+    assert not opened.stale
+    _, scores = brute_force(embeddings, make_queries(12), 10, np.arange(ROWS))
+    np.testing.assert_allclose(opened.search(make_queries(12), 10)[1], scores, atol=2e-6)
+
+
+def test_a_library_that_has_grown_much_gets_new_codes(path: Path) -> None:
+    index.build(make(1_100), path, kind=Kind.CODES)
+
+    assert not index.build(np.concatenate([make(1_100), make(4_000, 1)]), path, kind=Kind.CODES).extended
+
+
+def test_codes_of_other_embeddings_are_never_extended(path: Path) -> None:
+    index.build(make(ROWS), path, kind=Kind.CODES)
+
+    assert not index.build(make(ROWS + 10, seed=1), path, kind=Kind.CODES).extended
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("rows", [0, 1, 40, 1_023, 1_024])
+def test_any_number_of_rows_can_be_built(path: Path, rows: int, kind: Kind) -> None:
+    embeddings = make(max(rows, 1))[:rows]
+    index.build(embeddings, path, queries=make_queries(5), kind=kind)
+
+    found, _ = index.open(path, embeddings).search(make_queries(1), 3)
+
+    assert min(rows, 3) == (found >= 0).sum()
+
+
+@pytest.mark.parametrize("dimension", [7, 64])
+def test_any_dimension_can_be_coded(path: Path, dimension: int) -> None:
+    embeddings = make(2_000, dimension=dimension)
+    index.build(embeddings, path, kind=Kind.CODES)
+
+    _, scores = index.open(path, embeddings).search(make_queries(5, dimension), 5)
+
+    _, right = brute_force(embeddings, make_queries(5, dimension), 5, np.arange(2_000))
+    np.testing.assert_allclose(scores, right, atol=2e-6)
+
+
+def test_a_million_equal_pictures_do_not_lower_the_recall(path: Path) -> None:
+    """Among equal rows any is right."""
+    embeddings = np.repeat(make(2), 3_000, axis=0)
+
+    assert 1.0 == index.build(embeddings, path, queries=make_queries(5), kind=Kind.CODES).facts.recall
+
+
+def test_rows_without_an_image_train_nothing(path: Path) -> None:
+    embeddings = make(ROWS)
+    embeddings[::2] = np.nan
+    live = np.arange(ROWS) % 2 == 1
+    index.build(embeddings, path, live=live, kind=Kind.CODES)
+
+    _, scores = index.open(path, embeddings).search(make_queries(5), 10)
+
+    np.testing.assert_allclose(scores, index.scan(embeddings, make_queries(5), 10)[1], atol=2e-6)
+
+
+def test_the_file_is_one_that_plain_faiss_reads_and_searches(path: Path) -> None:
+    import faiss
+
+    embeddings = make(ROWS)
+    index.build(embeddings, path, queries=make_queries(60), kind=Kind.WIDE)
+    plain = faiss.read_index(str(path))
+
+    _, found = plain.search(make_queries(20), 200)
+
+    right, _ = brute_force(embeddings, make_queries(20), 10, np.arange(ROWS))
+    assert ROWS == plain.ntotal
+    assert all(set(best) <= set(rows) for best, rows in zip(right.tolist(), found.tolist(), strict=True))
+
+
+def test_shaped_codes_keep_every_score() -> None:
+    """Rows times A and queries times the inverse of its transpose score as before."""
+    rows, queries = make(500).astype(float32), make_queries(20)
+    a = shape(rows, queries)
+
+    shaped = (queries @ np.linalg.inv(a)) @ (rows @ a.T).T
+
+    np.testing.assert_allclose(shaped, queries @ rows.T, atol=1e-4)
+
+
+# --- files that are wrong -------------------------------------------------------------------------
+
+
+def spoil_nothing_there(path: Path) -> None:
+    path.unlink()
+
+
+def spoil_truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1_000])
+
+
+def spoil_middle_lost(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[:500] + data[700:])
+
+
+def spoil_empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def spoil_foreign(path: Path) -> None:
+    import faiss
+
+    plain = faiss.IndexFlatIP(DIMENSION)
+    plain.add(make(ROWS).astype(float32))
+    faiss.write_index(plain, str(path))
+
+
+def spoil_text(path: Path) -> None:
+    path.write_text("not an index" * 100, encoding="ascii")
+
+
+def spoil_faiss_part(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[:8] = b"XXXXXXXX"
+    path.write_bytes(bytes(data))
+
+
+def spoil_other_embeddings(path: Path) -> None:
+    index.build(make(ROWS, seed=5), path, kind=Kind.CODES, extend=False)
+
+
+def spoil_other_dimension(path: Path) -> None:
+    index.build(make(ROWS, dimension=16), path, kind=Kind.CODES, extend=False)
+
+
+def spoil_more_rows(path: Path) -> None:
+    index.build(make(ROWS + 1), path, kind=Kind.CODES, extend=False)
+
+
+def spoil_newer(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b'"rerank"', b'"rebank"'))
+
+
+SPOILS = [spoil for name, spoil in sorted(globals().items()) if name.startswith("spoil_")]
+
+
+@pytest.mark.parametrize("spoil", SPOILS, ids=lambda spoil: spoil.__name__.removeprefix("spoil_"))
+def test_a_wrong_file_is_told_and_never_gives_a_wrong_answer(path: Path, spoil: object) -> None:
+    """The answer comes from an exact scan, and the next build repairs the file."""
+    embeddings = make(ROWS)
+    index.build(embeddings, path, kind=Kind.CODES)
+    spoil(path)  # type: ignore[operator]
+
+    opened = index.open(path, embeddings)
+
+    assert opened.problem
+    assert opened.stale
+    assert index.check(path, embeddings)
+    _, scores = brute_force(embeddings, make_queries(3), 10, np.arange(ROWS))
+    np.testing.assert_allclose(opened.search(make_queries(3), 10)[1], scores, atol=2e-6)
+    index.build(embeddings, path, kind=Kind.CODES)
+    assert index.check(path, embeddings) is None
+    assert index.open(path, embeddings).problem is None
+
+
+def test_changed_bytes_within_the_codes_are_found_by_check(path: Path) -> None:
+    embeddings = make(ROWS)
+    index.build(embeddings, path, kind=Kind.CODES)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+
+    assert "changed bytes" in (index.check(path, embeddings) or "")
+
+
+def test_rows_behind_the_index_are_found_at_once(path: Path) -> None:
+    embeddings = make(ROWS)
+    index.build(embeddings[:2_000], path, kind=Kind.CODES)
+
+    opened = index.open(path, embeddings)
+    found, _ = opened.search(embeddings[2_300:2_310].astype(float32), 1)
+
+    assert opened.problem is None
+    assert opened.stale
+    assert list(range(2_300, 2_310)) == found[:, 0].tolist()
+
+
+def test_a_build_that_fails_leaves_the_old_file_and_nothing_else(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index.build(make(ROWS), path, kind=Kind.CODES)
+    before = path.read_bytes()
+    monkeypatch.setattr(building.coding, "write", lambda codes, to: (_ for _ in ()).throw(OSError(5, "broken")))
+
+    with pytest.raises(OSError, match="broken"):
+        index.build(make(ROWS), path, kind=Kind.CODES)
+
+    assert before == path.read_bytes()
+    assert [path] == list(path.parent.iterdir())
