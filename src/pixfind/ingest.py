@@ -195,6 +195,7 @@ def _setup(library: Library, model: ModelIdentity, made: Plan, options: Options)
         decoders=made.decoders.value,
         batch=made.batch.value,
         max_pixels=made.limits.value.max_pixels,
+        max_scaled_pixels=made.limits.value.max_scaled_pixels,
         seconds_per_image=made.seconds_per_image.value,
         allowance=made.budget.value / made.workers.value,
         nice=options.nice,

@@ -65,6 +65,7 @@ def make(
         budget = Choice(math.inf, "all of the machine, as asked for")
     decided = _workers(cores.value, share, memory, workers)
     each = max(1, math.ceil(min(budget.value, cores.value) / decided.value))
+    decoders = each + 1
     return Plan(
         cores=cores,
         budget=budget,
@@ -72,10 +73,10 @@ def make(
         threads=Choice(
             each, f"{budget.value:g} cores for {decided.value} worker(s), rounded up; the budget paces them"
         ),
-        decoders=Choice(each + 1, "one more than the inference threads, so that a slow file does not stop the model"),
+        decoders=Choice(decoders, "one more than the inference threads, so that a slow file does not stop the model"),
         batch=Choice(_BATCH, "large enough that the model runs at full speed, small enough for the processor's cache"),
         look_ahead=Choice(3 * _BATCH, "three batches: one in the model, one decoded, one being decoded"),
-        limits=decode.limits_for(memory.value // decided.value, megapixels),
+        limits=decode.limits_for(memory.value // (decided.value * decoders), megapixels),
         seconds_per_image=Choice(seconds_per_image, "longer than any sound picture takes on a slow disk"),
     )
 

@@ -56,6 +56,7 @@ class Setup:
     decoders: int
     batch: int
     max_pixels: int
+    max_scaled_pixels: int
     seconds_per_image: float
     allowance: float
     """cores that this worker may use"""
@@ -77,7 +78,7 @@ class Worker:
         self._encoder = encoder
         self._pair = pair
         self._send = send
-        self._limits = decode.Limits(setup.max_pixels)
+        self._limits = decode.Limits(setup.max_pixels, setup.max_scaled_pixels)
         self._pool = ThreadPoolExecutor(setup.decoders, thread_name_prefix="decode")
         self._began: dict[int, float] = {}
         self._in_hand: dict[int, embed.Task] = {}
@@ -317,6 +318,7 @@ def main() -> int:
     setup = Setup(**json.loads(sys.stdin.readline()))
     start_log(setup)
     machine.be_nice(setup.nice)
+    decode.use_one_thread_per_picture()
     messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
     threading.Thread(target=_read_messages, args=(sys.stdin, messages), daemon=True).start()
     guard = threading.Lock()

@@ -6,6 +6,7 @@ that need them, so that `pixfind --help` answers at once.
 """
 
 import contextlib
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -33,6 +34,9 @@ def _telling(console: Console) -> Iterator[None]:
         console.traceback()
         console.error("This is a bug in pixfind; please report it with what stands above.")
         raise SystemExit(1) from None
+    finally:
+        # A second Ctrl-C while Python ends would only hide the exit code.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def main() -> None:

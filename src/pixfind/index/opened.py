@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pixfind.index import codes as coding
 from pixfind.index.exact import Found, merged, padded, scan, stacked
 from pixfind.index.facts import Facts, Kind, misfit, read_facts
+from pixfind.index.pages import Pages
 
 GATHER_ROWS = 20_000
 """So few allowed rows are scored without codes."""
@@ -36,6 +37,7 @@ class Index:
         self.facts = facts
         self.problem = problem
         self._codes = codes
+        self._pages = Pages(embeddings)
 
     @property
     def rows(self) -> int:
@@ -61,10 +63,14 @@ class Index:
         depth = min(k, len(self.embeddings))
         coded = self.facts.rows if self._codes is not None else 0
         if coded == 0 or (rows is not None and len(rows) <= GATHER_ROWS):
-            return padded(*scan(self.embeddings, queries, depth, rows), k)
+            return padded(*self._scan(queries, depth, rows), k)
         tail = np.arange(coded, len(self.embeddings)) if rows is None else rows[np.searchsorted(rows, coded) :]
         found = self._search_codes(queries, depth, rows)
-        return padded(*merged(found, scan(self.embeddings, queries, depth, tail), depth), k)
+        return padded(*merged(found, self._scan(queries, depth, tail), depth), k)
+
+    def _scan(self, queries: NDArray[float32], k: int, rows: NDArray[int64] | None) -> Found:
+        with self._pages.reading(rows):
+            return scan(self.embeddings, queries, k, rows)
 
     def _search_codes(self, queries: NDArray[float32], k: int, rows: NDArray[int64] | None) -> Found:
         """Candidates from the codes, scored again; the rows that the file covers only."""
@@ -74,7 +80,7 @@ class Index:
         per_query = self._candidates(queries, depth, rows)
         return stacked(
             [
-                scan(self.embeddings, query[None], k, rows if found is None else found)
+                self._scan(query[None], k, rows if found is None else found)
                 for query, found in zip(queries, per_query, strict=True)
             ],
             k,
@@ -128,8 +134,12 @@ def open(path: Path, embeddings: NDArray[float16]) -> Index:  # noqa: A001  inde
 def _as_rows(allowed: Allowed, count: int) -> NDArray[int64]:
     if allowed.dtype == bool_:
         return np.flatnonzero(allowed[:count])
-    rows = np.unique(allowed.astype(int64))
-    return rows[(rows >= 0) & (rows < count)]
+    rows = allowed.astype(int64)
+    if (np.diff(rows) <= 0).any():
+        # Not np.unique, which hashes: 300,000 rows would take longer than the search.
+        rows = np.sort(rows)
+        rows = rows[np.diff(rows, prepend=-1) > 0]
+    return rows[np.searchsorted(rows, 0) : np.searchsorted(rows, count)]
 
 
 def _depth(facts: Facts, k: int) -> int:
