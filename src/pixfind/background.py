@@ -30,6 +30,7 @@ _TRUSTED = 0.9
 """Share of the phrases that no picture shows whose best hit stays under the cut-off."""
 
 _FEWEST_ROWS = 50
+_FEWEST_PHRASES = 20
 _FORMAT = 1
 
 
@@ -100,7 +101,7 @@ def measure(
     """Calibrate: `everyday` and `nothing` are the built-in queries as the text tower embeds them."""
     quick = moments(embeddings, rows=_SAMPLE_ROWS)
     made = Background(quick.mean, quick.covariance, everyday.mean(axis=0), None, model, len(embeddings))
-    if len(embeddings) < _FEWEST_ROWS or not len(nothing):
+    if len(embeddings) < _FEWEST_ROWS or len(nothing) < _FEWEST_PHRASES:
         return made
     tops = [
         float(made.unusual(query, scores[rows >= 0], embeddings[rows[rows >= 0]]).max())

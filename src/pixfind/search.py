@@ -374,7 +374,9 @@ def _background_texts(
     try:
         encoder = towers.text()
         everyday = [text for text in background.queries("everyday") if not encoder.unknown(text)]
-        return encoder.encode(everyday), encoder.encode(background.queries("nothing")), None
+        # A phrase of which the model knows no word is answered by saying so; it tells nothing about scores.
+        nothing = [text for text in background.queries("nothing") if not encoder.unknown(text)]
+        return encoder.encode(everyday), encoder.encode(nothing), None
     except errors.LibraryError as error:
         return None, None, str(error)
 
