@@ -21,7 +21,7 @@ from PIL import Image
 
 from pixfind import decode, encoders, errors
 from pixfind.encoders import engines
-from pixfind.encoders.files import ModelFiles
+from pixfind.encoders.files import Layout, ModelFiles
 from pixfind.types import Choice
 
 SAMPLE = 128
@@ -160,7 +160,7 @@ def tune(
     queries = _queries(files, threads)
     # fp32 is what the others are compared to; it is never out.
     rows = [dataclasses.replace(_row(reference, reference, queries, gate), remark="")]
-    for precision in _candidates(reference.device):
+    for precision in _candidates(files, reference.device):
         told(precision)
         rows.append(_try(files, pictures, reference, queries, gate, (precision, threads, device)))
     choice = _choose(rows, len(pictures), gate)
@@ -179,8 +179,11 @@ class _Measured:
     """[n, d] of unit length"""
 
 
-def _candidates(device: str) -> Iterable[str]:
-    return ("int8", "bf16") if device == "cpu" else ("bf16",)
+def _candidates(files: ModelFiles, device: str) -> Iterable[str]:
+    if files.layout is Layout.TORCH:
+        return ("bf16",)
+    # On a GPU the float graph is the only one that runs there.
+    return ("int8", "bf16") if device == "cpu" else ()
 
 
 def _try(

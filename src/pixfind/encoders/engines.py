@@ -51,7 +51,11 @@ def open_image(
         from pixfind.encoders import torch
 
         _check(precision)
-        return torch.ImageTower(files, made, threads=threads, precision=precision, device=device), _TORCH
+        tuned = _tuned(files) if precision == "auto" else None
+        tower = torch.ImageTower(
+            files, made, threads=threads, precision=tuned.value if tuned else precision, device=device
+        )
+        return tower, Choice("torch", tuned.reason if tuned else _TORCH.reason)
     chosen = image_precision(files, precision, device)
     if chosen.value == "bf16":
         from pixfind.encoders import openvino

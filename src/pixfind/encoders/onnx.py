@@ -39,7 +39,7 @@ class ImageTower:
     ) -> None:
         model = _graph_file(files.vision, precision)
         self.precision = precision
-        self._graph = _Graph(model, threads=threads, device=device)
+        self._graph = _Graph(model, threads=threads, device=_device_for(precision, device))
         self.device = self._graph.device
         self._input = ports.image_input(self._graph.inputs, model, made.side)
         self._output = _output(files, self._graph)
@@ -55,7 +55,7 @@ class TextTower:
     def __init__(self, files: ModelFiles, *, threads: int, precision: str, device: str) -> None:
         model = graphs.mapped(_graph_file(files.text, precision))
         self.precision = precision
-        self._graph = _Graph(model, threads=threads, device=device, repack=False)
+        self._graph = _Graph(model, threads=threads, device=_device_for(precision, device), repack=False)
         self.device = self._graph.device
         self._ids, self._mask = ports.text_inputs(self._graph.inputs, model)
         self._output = _output(files, self._graph)
@@ -71,6 +71,11 @@ class TextTower:
 
 def _graph_file(model: Path, precision: str) -> Path:
     return quantise.int8(model) if precision == "int8" else model
+
+
+def _device_for(precision: str, device: str) -> str:
+    # Products of int8 as we make them exist for processors only; a GPU would hand them back one by one.
+    return "cpu" if precision == "int8" and device == "auto" else device
 
 
 def _output(files: ModelFiles, graph: "_Graph") -> str:
