@@ -111,6 +111,17 @@ def test_rows_and_masks_and_one_query_or_many_all_say_the_same(built: dict[Kind,
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_allowed_rows_may_come_in_any_order_twice_and_beyond_the_end(
+    built: dict[Kind, index.Index], kind: Kind
+) -> None:
+    opened, rows = built[kind], np.array([9, 3, 9, 2_000, -1, 5, ROWS, 3], dtype=int64)
+
+    found, _ = opened.search(make_queries(1), 10, rows)
+
+    assert [3, 5, 9, 2_000] == sorted(found[found >= 0].tolist())
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_more_hits_than_rows_are_all_rows_and_then_nothing(built: dict[Kind, index.Index], kind: Kind) -> None:
     found, scores = built[kind].search(make_queries(1), ROWS + 5)
 
