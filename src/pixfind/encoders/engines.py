@@ -48,14 +48,7 @@ def open_image(
 ) -> tuple[ImageTower, Choice[str]]:
     """Open the image tower in the best engine for this precision and device."""
     if files.layout is Layout.TORCH:
-        from pixfind.encoders import torch
-
-        _check(precision)
-        tuned = _tuned(files) if precision == "auto" else None
-        tower = torch.ImageTower(
-            files, made, threads=threads, precision=tuned.value if tuned else precision, device=device
-        )
-        return tower, Choice("torch", tuned.reason if tuned else _TORCH.reason)
+        return _open_torch(files, made, threads=threads, precision=precision, device=device)
     chosen = image_precision(files, precision, device)
     if chosen.value == "bf16":
         from pixfind.encoders import openvino
@@ -65,6 +58,18 @@ def open_image(
 
     tower = onnx.ImageTower(files, made, threads=threads, precision=chosen.value, device=device)
     return tower, Choice("onnxruntime", chosen.reason)
+
+
+def _open_torch(
+    files: ModelFiles, made: preprocess.Preprocessing, *, threads: int, precision: str, device: str
+) -> tuple[ImageTower, Choice[str]]:
+    from pixfind.encoders import torch
+
+    _check(precision)
+    tuned = _tuned(files) if precision == "auto" else None
+    precision, reason = tuned or (precision, _TORCH.reason)
+    tower = torch.ImageTower(files, made, threads=threads, precision=precision, device=device)
+    return tower, Choice("torch", reason)
 
 
 def open_text(files: ModelFiles, *, threads: int, precision: str, device: str) -> tuple[TextTower, Choice[str]]:
