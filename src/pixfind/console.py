@@ -199,11 +199,15 @@ class Console:
             folded = f"  (and {hit.folded} like it)" if hit.folded else ""
             self.data(f"{hit.rank:>3}  {hit.score:.3f}{unusual}  {hit.path}{folded}")
         if answer.hits:
-            where = f"{answer.rows:,} images searched in {answer.seconds * 1000:.0f} ms"
+            where = f"{answer.rows:,} rows searched in {answer.seconds * 1000:.0f} ms"
+            if answer.hits[0].unusual is not None:
+                where += "; score, and spreads above what these words usually score here"
             hidden = f"; {answer.hidden} below the cut-off, shown with --all" if answer.hidden else ""
             self.say(f"[dim]{where}{hidden}[/dim]")
         if answer.problem:
-            self.say(f"[yellow]without the index:[/yellow] {escape(answer.problem)}; build it with `pixfind build-index`")
+            self.say(
+                f"[yellow]without the index:[/yellow] {escape(answer.problem)}; build it with `pixfind build-index`"
+            )
 
     def findings(self, findings: Sequence[Finding]) -> None:
         for finding in findings:

@@ -2,7 +2,6 @@
 Commands that fill a library: index, add, embed, stop, merge, build-index, demo.
 """
 
-import contextlib
 import subprocess
 import sys
 import time
@@ -14,7 +13,17 @@ import typer
 from pixfind import errors
 from pixfind.cli import finding
 from pixfind.cli.program import (
-    Cpu, Device, Exclude, Megapixels, Model, Paths, Precision, Retry, Workers, app, share,
+    Cpu,
+    Device,
+    Exclude,
+    Megapixels,
+    Model,
+    Paths,
+    Precision,
+    Retry,
+    Workers,
+    app,
+    share,
 )
 from pixfind.console import Console
 from pixfind.library import Library
@@ -141,9 +150,13 @@ def stop(context: typer.Context) -> None:
 @app.command()
 def demo(
     context: typer.Context,
-    pictures: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to draw them; default: beside the library.")] = None,
-    count: Annotated[int, typer.Option(min=20, help="How many pictures.")] = 300,
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="The contact sheet; default: in the library.")] = None,
+    pictures: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where to draw them; default: beside the library.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=20, help="How many pictures.")] = 150,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The contact sheet; default: in the library.")
+    ] = None,
 ) -> None:
     """Draw a small collection and walk through the guide on it: no pictures of your own, no network."""
     from pixfind import demo as drawing
@@ -266,5 +279,3 @@ def _background(path: Path, console: Console) -> None:
 def _end(stopped: bool) -> None:
     if stopped:
         raise typer.Exit(130)
-
-

@@ -29,14 +29,18 @@ class _QueryCommand(typer.core.TyperCommand):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         # A space in front is nothing to the query and everything to the parser of options.
-        escaped = [f" {word}" if re.match(r"-[^-]", word) and not re.fullmatch(r"-(k\d*|h)", word) else word for word in args]
+        escaped = [
+            f" {word}" if re.match(r"-[^-]", word) and not re.fullmatch(r"-(k\d*|h)", word) else word for word in args
+        ]
         return super().parse_args(ctx, escaped)
 
 
 @app.command(cls=_QueryCommand)
 def search(
     context: typer.Context,
-    query: Annotated[list[str], typer.Argument(metavar="QUERY...", help='Terms: beach +"sunset" -people +2:holiday.jpg id:123')],
+    query: Annotated[
+        list[str], typer.Argument(metavar="QUERY...", help='Terms: beach +"sunset" -people +2:holiday.jpg id:123')
+    ],
     count: Count = 20,
     json: Json = False,
     paths: AsPaths = False,
@@ -44,7 +48,9 @@ def search(
     everything: All = False,
     distinct: Distinct = False,
     inside: Annotated[str | None, typer.Option("--in", metavar="GLOB", help="Only these folders or files.")] = None,
-    after: Annotated[str | None, typer.Option(metavar="DATE", help="Taken on or after: 2021, 2021-05, 2021-05-17.")] = None,
+    after: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Taken on or after: 2021, 2021-05, 2021-05-17.")
+    ] = None,
     before: Annotated[str | None, typer.Option(metavar="DATE", help="Taken before.")] = None,
     min_size: Annotated[int | None, typer.Option(metavar="PIXELS", help="Shorter side at least.")] = None,
     max_size: Annotated[int | None, typer.Option(metavar="PIXELS", help="Longer side at most.")] = None,
@@ -62,8 +68,14 @@ def search(
     if len(shapes) > 1:
         raise typer.BadParameter(f"--{shapes[0]} and --{shapes[1]} exclude each other")
     asked = filters.parse(
-        inside=inside, after=after, before=before, min_size=min_size, max_size=max_size,
-        shape=shapes[0] if shapes else None, camera=camera, near=near,
+        inside=inside,
+        after=after,
+        before=before,
+        min_size=min_size,
+        max_size=max_size,
+        shape=shapes[0] if shapes else None,
+        camera=camera,
+        near=near,
     )
     shown = _Shown(count, json, paths, html, everything, distinct)
     _answer(context.obj, language.parse(query), shown, asked)
@@ -157,7 +169,11 @@ def _write_sheet(path: Path, answer: object) -> None:
         except errors.ImageProblem:
             return None
 
-    page = contact_sheet.render(str(answer.query), [_SheetHit(Path(hit.path), hit.score) for hit in answer.hits], thumbnail)
+    page = contact_sheet.render(
+        answer.query.source or str(answer.query),
+        [_SheetHit(Path(hit.path), hit.score) for hit in answer.hits],
+        thumbnail,
+    )
     disk.publish(path.absolute(), page.encode())
 
 
