@@ -191,7 +191,7 @@ def _fetch(repo: str, commit: str, file: _Remote, directory: Path, progress: Pro
     partial.parent.mkdir(parents=True, exist_ok=True)
     # The library's own download starts again after a kill: it writes to a new temporary file each time.
     # So the bytes are ours, and the requests, retries and ranges are the library's.
-    with partial.open("ab+") as raw, _quiet():
+    with _sized(repo, file, partial), partial.open("ab+") as raw, _quiet():
         sink = _Sink(raw, file, progress)
         http_get(
             huggingface_hub.hf_hub_url(repo, file.name, revision=commit, endpoint=_endpoint()),
@@ -204,6 +204,20 @@ def _fetch(repo: str, commit: str, file: _Remote, directory: Path, progress: Pro
         os.fsync(raw.fileno())
     _check(repo, file, partial)
     partial.replace(path)
+
+
+@contextmanager
+def _sized(repo: str, file: _Remote, partial: Path) -> Iterator[None]:
+    """Turn the library's complaint about a wrong length, a bare OSError, into ours."""
+    try:
+        yield
+    except OSError as error:
+        if type(error) is not OSError or error.errno is not None:
+            raise
+        found = partial.stat().st_size
+        partial.unlink()
+        detail = f"{found} bytes, announced {file.size}"
+        raise errors.DownloadDamaged(file=file.name, repo=repo, detail=detail) from error
 
 
 def _check(repo: str, file: _Remote, partial: Path) -> None:
@@ -231,7 +245,9 @@ class _Sink:
         self._raw, self._file, self._progress = raw, file, progress
         self._raw.seek(0, os.SEEK_END)
         if self._raw.tell() > file.size:
+            # Left by something else than us.
             self._raw.truncate(0)
+            self._raw.seek(0)
 
     def write(self, data: bytes) -> int:
         count = self._raw.write(data)

