@@ -53,7 +53,7 @@ def vocabulary() -> str:
         "# (a letter lost, added, changed, or two swapped) from a listed word of five or more with the same first letter,",
         "# unless it stands below after an exclamation mark: those are words of their own.",
     ]
-    return "\n".join([*head, *lexicon.known_words(), *(f"!{word}" for word in lexicon.other_words())]) + "\n"
+    return "\n".join([*head, *sorted(lexicon.listed_words()), *(f"!{word}" for word in lexicon.other_words())]) + "\n"
 
 
 def write_card(folder: Path, news: dict[str, Any]) -> None:

@@ -34,6 +34,12 @@ class Gallery:
         return len(self.pixels)
 
 
+def joined(one: Gallery, other: Gallery) -> Gallery:
+    """Two galleries as one."""
+    pixels, parts = (np.concatenate([getattr(one, name), getattr(other, name)]) for name in ("pixels", "parts"))
+    return Gallery(pixels, parts, [*one.known, *other.known])
+
+
 def draw_gallery(
     folder: Path,
     count: int,

@@ -164,6 +164,28 @@ GLUE = frozenset(
     ]
 )
 
+#: Words of phrases that are too common to count as known.
+WEAK = frozenset(
+    [
+        "air",
+        "clear",
+        "covered",
+        "day",
+        "dull",
+        "fall",
+        "full",
+        "hot",
+        "low",
+        "many",
+        "open",
+        "range",
+        "rolling",
+        "still",
+        "weather",
+        "wild",
+    ]
+)
+
 #: Common words one letter away from a known one. They are words of their own, not misspellings.
 LOOKALIKES = (
     "horse", "mouse", "peach", "bench", "waiter", "later", "light", "right", "fight", "sight", "knight", "glass", "brass", "class",
@@ -190,6 +212,12 @@ def known_words() -> tuple[str, ...]:
         phrase for ways in (PHRASES, COLOUR_WORDS, SHAPE_WORDS, THING_WORDS) for way in ways.values() for phrase in way
     ]
     return tuple(sorted({word for phrase in phrases for word in phrase.split()} - GLUE))
+
+
+@cache
+def listed_words() -> frozenset[str]:
+    """The known words that say something on their own: "northern lights" is known, "hot" and "many" are not."""
+    return frozenset(known_words()) - WEAK
 
 
 @cache
@@ -261,7 +289,7 @@ def understood(query: str) -> list[str]:
 
 
 def _known(word: str) -> bool:
-    listed = frozenset(known_words())
+    listed = listed_words()
     if word in listed or word.removesuffix("s") in listed or word.removesuffix("es") in listed or word + "s" in listed:
         return True
     if len(word) < 5 or word in other_words():

@@ -22,13 +22,15 @@ from torch.nn import functional
 
 from training import export, lexicon
 from training.facts import count_facts
-from training.gallery import Gallery, draw_gallery
+from training.gallery import Gallery, draw_gallery, joined
 from training.lexicon import FACTS, NUMBER, SAYABLE
 from training.model import SIDE, Towers, make_tokenizer
+from training.scenes_shapes import SHAPES
 
 log = logging.getLogger("training")
 SINGLE = tuple(name for name in SAYABLE if " " not in name or name in lexicon.PHRASES)
 SAID_PAIRS = tuple(name for name in SAYABLE if name not in set(SINGLE))
+SHAPE_COLUMNS = [NUMBER[shape] for shape in SHAPES]
 LONG_WORDS = tuple(word for word in lexicon.known_words() if len(word) >= 5)
 PACKAGE = Path(__file__).parents[1] / "src" / "pixfind" / "starter"
 
@@ -37,23 +39,24 @@ PACKAGE = Path(__file__).parents[1] / "src" / "pixfind" / "starter"
 class Settings:
     """What a run is: the same settings give the same pictures and the same order of batches."""
 
-    pictures: int = 60_000
-    epochs: int = 12
-    batch: int = 256
-    rate: float = 2e-3
+    pictures: int = 40_000
+    shapes: int = 8_000
+    epochs: int = 10
+    batch: int = 96
+    rate: float = 1.5e-3
     seed: int = 0
-    prompts: int = 160
+    prompts: int = 140
     captions_weight: float = 1.0
     prompts_weight: float = 4.0
     facts_weight: float = 1.0
     slips_weight: float = 1.0
-    slips: int = 48
+    slips: int = 16
 
 
 class Run:
     """One training run: the pictures, the towers, their moving average, and where it is."""
 
-    def __init__(self, settings: Settings, gallery: Gallery, cache: Path) -> None:
+    def __init__(self, settings: Settings, gallery: Gallery, cache: Path, start: Path | None = None) -> None:
         self.settings, self.gallery = settings, gallery
         self.truth = count_facts(gallery)
         log.info("counted %d facts of %d pictures", self.truth.shape[1], len(gallery))
@@ -64,6 +67,8 @@ class Run:
         self.towers = Towers(self.tokenizer.get_vocab_size(), len(FACTS)).to(
             self.device, memory_format=torch.channels_last
         )
+        if start is not None:
+            self.towers.load_state_dict(torch.load(start, map_location=self.device, weights_only=True)["average"])
         self.average = {name: value.detach().clone() for name, value in self.towers.state_dict().items()}
         self.steps = settings.epochs * (len(gallery) // settings.batch)
         decay = [p for p in self.towers.parameters() if p.ndim > 1]
@@ -113,7 +118,7 @@ class Run:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.towers.parameters(), 2.0)
         self.optimizer.step()
-        keep = min(0.998, (1 + self.step) / (20 + self.step))
+        keep = min(0.995, (1 + self.step) / (20 + self.step))
         for name, value in self.towers.state_dict().items():
             if value.is_floating_point():
                 self.average[name].lerp_(value, 1 - keep)
@@ -139,11 +144,16 @@ class Run:
         loss = self.settings.prompts_weight * balanced(
             self.towers.logits(images, prompts), self._tensor(truth[:, numbers])
         )
-        loss = loss + self.settings.facts_weight * balanced(guessed, self._tensor(truth))
+        loss = loss + self.settings.facts_weight * self._guesses(guessed, truth)
         loss = loss + self.settings.slips_weight * (1 - (spelt.detach() * slipped).sum(1)).mean()
         return loss + self.settings.captions_weight * contrast(
             self.towers.logits(images, captions), self._tensor(fits(truth, chosen))
         )
+
+    def _guesses(self, guessed: Tensor, truth: np.ndarray) -> Tensor:
+        """How well the classifier knows the facts; shapes count twice, as they come late."""
+        shapes = balanced(guessed[:, SHAPE_COLUMNS], self._tensor(truth[:, SHAPE_COLUMNS]))
+        return balanced(guessed, self._tensor(truth)) + shapes
 
     def _images(self, rows: np.ndarray, rng: np.random.Generator) -> Tensor:
         block = torch.from_numpy(self.gallery.pixels[rows]).to(self.device)
@@ -203,8 +213,8 @@ def fact_weights(truth: np.ndarray) -> np.ndarray:
 
 def _prompted(rng: np.random.Generator, count: int) -> list[str]:
     """The facts to ask for in one step: all single ones, and some of the pairs."""
-    extra = rng.choice(len(SAID_PAIRS), max(0, count - len(SINGLE)), replace=False)
-    return [*SINGLE, *(SAID_PAIRS[index] for index in extra)]
+    extra = rng.choice(len(SAID_PAIRS), max(0, count - len(SINGLE) - 2 * len(SHAPES)), replace=False)
+    return [*SINGLE, *SHAPES, *SHAPES, *(SAID_PAIRS[index] for index in extra)]
 
 
 def fits(truth: np.ndarray, chosen: list[list[str]]) -> np.ndarray:
@@ -263,18 +273,21 @@ def main() -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     parser.add_argument("--out", type=Path, default=PACKAGE, help="where the model's files go")
     parser.add_argument("--cache", type=Path, default=Path("build") / "training")
+    parser.add_argument("--start", type=Path, help="a checkpoint whose averaged weights are the beginning")
     parser.add_argument("--processes", type=int, default=2, help="for drawing")
     arguments = vars(parser.parse_args())
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    out, cache, processes = (arguments.pop(name) for name in ("out", "cache", "processes"))
+    out, cache, processes, start = (arguments.pop(name) for name in ("out", "cache", "processes", "start"))
     settings = Settings(**arguments)
     shards = -(-settings.pictures // 1000)
     drawn_from = time.monotonic()
     gallery = draw_gallery(
         cache, settings.pictures, 1, processes, report=lambda n: log.info("drawn %d of %d thousand", n, shards)
     )
+    if settings.shapes:
+        gallery = joined(gallery, draw_gallery(cache, settings.shapes, 2, processes, "shapes"))
     drawing = time.monotonic() - drawn_from
-    run = Run(settings, gallery, cache)
+    run = Run(settings, gallery, cache, start)
     run.train()
     export.write_model(
         out,
