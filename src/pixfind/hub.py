@@ -60,6 +60,9 @@ def resolve(
     directory = _local(name)
     if directory is None:
         directory = _fetched(name, text=text, image=image, offline=offline, progress=progress)
+    elif name != models.STARTER:
+        # A library remembers the name, and the next command may run elsewhere.
+        name = str(directory)
     return files.inspect(directory, name, text=text, image=image)
 
 

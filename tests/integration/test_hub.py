@@ -359,6 +359,12 @@ def test_a_repo_of_pickles_is_refused(server: Hub, tmp_path: Path) -> None:
     assert [] == server.asked
 
 
+def test_a_folder_is_remembered_by_its_full_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(GOLDEN)
+
+    assert str(GOLDEN / "clip-tiny") == hub.resolve("clip-tiny").name
+
+
 def test_a_name_that_is_nothing_lists_the_table() -> None:
     with pytest.raises(errors.UnknownModel, match="siglip2-b32-256"):
         hub.resolve("no such model")
