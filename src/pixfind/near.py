@@ -27,6 +27,9 @@ _DIFFERENT_BITS = 10
 """of 64: how far two perceptual hashes of the same scene, saved twice, lie apart at most"""
 
 _NEIGHBOURS = 16
+_LOOK = 64
+"""Rows to score for one image: those that are nearly the same stand far above all others, in codes too."""
+
 _BATCH = 256
 _LIMITS = decode.Limits(200_000_000)
 _HASH_SIDE = 8
@@ -136,7 +139,7 @@ def _pairs(
     rows = np.flatnonzero(live)
     for start in range(0, len(rows), _BATCH):
         batch = rows[start : start + _BATCH]
-        found, scores = opened.search(opened.embeddings[batch].astype(float32), _NEIGHBOURS)
+        found, scores = opened.search(opened.embeddings[batch].astype(float32), _NEIGHBOURS, look=_LOOK)
         for place, neighbour in zip(*np.nonzero((scores >= cosine) & (found > batch[:, None])), strict=True):
             if live[found[place, neighbour]]:
                 yield int(batch[place]), int(found[place, neighbour]), float(scores[place, neighbour])

@@ -22,8 +22,8 @@ from pixfind.filters import NO_FILTERS, Filters, kilometres
 from pixfind.library import Library
 from pixfind.query import Query, Shows, Term, parse
 
-_FIRST_LOOK = 50
-"""Hits asked of the index at first: some more than shown, as some images may be gone."""
+_MORE = 100
+"""Hits asked of the index beyond four times k, once some of the best k turned out to be gone."""
 
 _LOOKS_PAST_FILTERS = (200, 2_000)
 """Best rows that a filter is tried on before all images are asked: most filters leave enough of them."""
@@ -224,7 +224,7 @@ class Searcher:
     def _images(self, vector: NDArray[float32], k: int, filters: Filters) -> list[Hit]:
         """The k best images that are there and pass the filters; fewer only when there are no more."""
         opened, _ = self._open()
-        depths = [max(k, depth) for depth in _LOOKS_PAST_FILTERS] if filters else [max(2 * k, _FIRST_LOOK)]
+        depths = [max(k, depth) for depth in _LOOKS_PAST_FILTERS] if filters else [k, 4 * k + _MORE]
         for depth in depths:
             hits = self._look(opened, vector, depth, filters, None)
             if len(hits) >= k or depth >= len(opened.embeddings):

@@ -65,18 +65,17 @@ class Index:
         if coded == 0 or (rows is not None and len(rows) <= GATHER_ROWS):
             return padded(*self._scan(queries, depth, rows), k)
         tail = np.arange(coded, len(self.embeddings)) if rows is None else rows[np.searchsorted(rows, coded) :]
-        found = self._search_codes(queries, depth, rows)
+        found = self._search_codes(queries, depth, rows, look or _depth(self.facts, depth))
         return padded(*merged(found, self._scan(queries, depth, tail), depth), k)
 
     def _scan(self, queries: NDArray[float32], k: int, rows: NDArray[int64] | None) -> Found:
         with self._pages.reading(rows):
             return scan(self.embeddings, queries, k, rows)
 
-    def _search_codes(self, queries: NDArray[float32], k: int, rows: NDArray[int64] | None) -> Found:
+    def _search_codes(self, queries: NDArray[float32], k: int, rows: NDArray[int64] | None, depth: int) -> Found:
         """Candidates from the codes, scored again; the rows that the file covers only."""
         if rows is not None:
             rows = rows[: np.searchsorted(rows, self.facts.rows)]
-        depth = _depth(self.facts, k)
         per_query = self._candidates(queries, depth, rows)
         return stacked(
             [
@@ -143,6 +142,10 @@ def _as_rows(allowed: Allowed, count: int) -> NDArray[int64]:
 
 
 def _depth(facts: Facts, k: int) -> int:
-    """Rows to score again for k hits: the measured number for ten, in proportion, flattening for long lists."""
-    # Far down a list neighbours in rank are many codes apart, so the margin may shrink.
-    return max(min(facts.rerank * max(1, -(-k // 10)), max(20_000, 4 * k)), k)
+    """
+    Rows to score again for k hits: as many as were measured for ten, and fewer for each further one.
+
+    Far down a list, rows that follow each other in rank lie many codes apart. In proportion would be safe and slow: 624,000 rows
+    and this exponent find 0.9999 of the best 1,000.
+    """
+    return max(int(facts.rerank * (max(k, 10) / 10) ** 0.6), 2 * k)
