@@ -49,11 +49,14 @@ class Index:
         """Whether a build would make searches faster. Answers are complete either way."""
         return self.problem is not None or self.facts.rows < len(self.embeddings)
 
-    def search(self, queries: NDArray[float32], k: int, allowed: Allowed | None = None) -> Found:
+    def search(
+        self, queries: NDArray[float32], k: int, allowed: Allowed | None = None, *, look: int | None = None
+    ) -> Found:
         """
         Find the k best rows for each query, best first, equal scores by row.
 
-        Takes unit rows [q, d]. Returns rows [q, k], padded with -1, and exact cosines [q, k], padded with -inf.
+        Takes unit rows [q, d]. `look` is how many rows to score again where codes are searched, instead of the number
+        that was measured: fewer do where only rows far above all others matter. Returns rows [q, k], padded with -1, and exact cosines [q, k], padded with -inf.
         Raises ValueError when the dimension is not that of the embeddings or k is negative.
         """
         queries = np.atleast_2d(np.ascontiguousarray(queries, dtype=float32))
