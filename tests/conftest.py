@@ -14,6 +14,7 @@ from pixfind.testing import make_library, make_pictures
 def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("PIXFIND_LIBRARY", raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data-home"))
+    monkeypatch.setenv("PIXFIND_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture

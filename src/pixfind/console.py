@@ -123,6 +123,32 @@ class Console:
             table.add_row(name.replace("_", " "), f"[cyan]{value}[/cyan]", escape(reason))
         self._rich.print(table)
 
+    def models(self, models: Sequence[dict[str, Any]], default: str) -> None:
+        """Write the table of models to standard output."""
+        table = Table(
+            "model", "here", "dimensions", "download", "cost", "licence", "good for", box=None, pad_edge=False
+        )
+        for model in models:
+            name = f"{model['name']} (default)" if model["name"] == default else model["name"]
+            size = f"{model['download_bytes'] / 1e6:,.0f} MB" if model["download_bytes"] else "-"
+            cost = f"{model['relative_cost']:g}"
+            table.add_row(
+                name,
+                "yes" if model["here"] else "",
+                str(model["dimension"]),
+                size,
+                cost,
+                model["licence"],
+                model["summary"],
+            )
+        Rich(highlight=False, width=None if sys.stdout.isatty() else 160).print(table)
+
+    def model(self, model: dict[str, Any], card: str | None) -> None:
+        for key, value in model.items():
+            self.data(f"{key.replace('_', ' ')}: {value}")
+        if card:
+            self.data(card)
+
     def scan(self, report: ScanReport) -> None:
         kinds = ("new", "changed", "moved", "returned", "gone", "excluded", "offline", "problems")
         told = [f"{getattr(report, kind):,} {kind}" for kind in kinds if getattr(report, kind)]

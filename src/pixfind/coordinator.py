@@ -42,6 +42,8 @@ class _Seat:
     setup: Setup
     holds: dict[int, Pending] = field(default_factory=dict)
     """images dealt and neither adopted nor settled"""
+    embedded: set[int] = field(default_factory=set)
+    """those of them that came through the model and wait to be saved"""
     ready: bool = False
     stopped: bool = False
     alone: int | None = None
@@ -147,8 +149,8 @@ class Coordinator:
             return
         if seat.alone is not None:
             return
-        room = self._plan.look_ahead.value - len(seat.holds)
-        if room >= self._plan.batch.value or not seat.holds:
+        room = self._plan.look_ahead.value - (len(seat.holds) - len(seat.embedded))
+        if room >= self._plan.batch.value:
             self._give(seat, self._next_images(seat.setup.worker, room))
         if not seat.holds and not self._left():
             self._runner.send(seat.setup.worker, {"stop": True})
@@ -188,6 +190,8 @@ class Coordinator:
             self._without_ready = 0
             seat.counters.device = message["ready"]["device"]
             self.tracker.began(message["ready"])
+        if "embedded" in message:
+            seat.embedded.update(seat.holds.keys() & message["embedded"])
         if "claim" in message:
             self._answer(seat, message["claim"])
         if "saved" in message:
@@ -222,6 +226,7 @@ class Coordinator:
         if message["saved"]:
             self._adopt(seat)
         self._settle(seat, message["outcomes"])
+        seat.embedded &= seat.holds.keys()
         seat.counters.stages = message["stages"]
         seat.counters.saved_at = time.time()
 
@@ -273,7 +278,10 @@ class Coordinator:
 
     def _worker_ended(self, seat: _Seat, ended: Ended) -> None:
         self._adopt(seat)
-        unfinished, seat.holds = list(seat.holds.values()), {}
+        # What came through the model cannot have ended the worker: it is embedded again, without suspicion.
+        self._again.extend(image for image_id, image in seat.holds.items() if image_id in seat.embedded)
+        unfinished = [image for image_id, image in seat.holds.items() if image_id not in seat.embedded]
+        seat.holds, seat.embedded = {}, set()
         clean = ended.code == 0
         if self._stopping_since is not None or (clean and not unfinished and not self._left()):
             seat.stopped = True

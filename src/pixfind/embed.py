@@ -69,6 +69,18 @@ def load(file: Read, encoder: ImageEncoder, limits: decode.Limits) -> Loaded:
     return Loaded(file.task.image_id, pixels, file.original.fingerprint, decoded.facts, seconds)
 
 
-def embed(encoder: ImageEncoder, batch: Sequence[Pixels]) -> NDArray[np.float16]:
-    """Return the unit rows [n, d] of prepared pictures [h, w, 3] uint8."""
-    return encoder.finish(encoder.forward(batch))
+def embed(encoder: ImageEncoder, batch: Sequence[Pixels]) -> tuple[NDArray[np.float16], set[int]]:
+    """
+    Return the unit rows [m, d] of n prepared pictures [h, w, 3] uint8, and the places in the batch that got none.
+
+    A picture for which the model gives no numbers is left out; raises NotFinite when it gives none for any of several.
+    """
+    raw = encoder.forward(batch)
+    try:
+        return encoder.finish(raw), set()
+    except errors.NotFinite as error:
+        bad = set(error.fields["rows"])
+        if len(bad) == len(batch) > 1:
+            raise
+        good = [place for place in range(len(batch)) if place not in bad]
+        return encoder.finish(raw[good]), bad

@@ -89,6 +89,10 @@ class ChangedSince(ImageProblem):
     transient = True
 
 
+class NoEmbedding(ImageProblem):
+    """no embedding: the model gave something that is not a number for it"""
+
+
 class KillsTheDecoder(ImageProblem):
     """kills the decoder: two workers died on it ({detail})"""
 

@@ -11,14 +11,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pixfind import coordinator, errors, hub, machine, models, plan, progress, worker
+from pixfind import coordinator, errors, hub, machine, models, plan, progress, tune, worker
+from pixfind.encoders import engines
+from pixfind.encoders.files import ModelFiles
 from pixfind.library import Adopted, Library, Merged, ModelIdentity
 from pixfind.plan import Plan
 from pixfind.runners import Runner
 from pixfind.runners.local import Local
-from pixfind.types import Progress, no_progress
+from pixfind.types import Choice, Progress, no_progress
 
 _PART_CHUNK = 512
+
+#: Tuning takes about a minute with a real model: it pays where an hour of embedding becomes half an hour.
+_TUNE_FROM = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +44,59 @@ class Options:
     """try again what failed or was skipped"""
 
 
-def choose_model(
+def fetch_model(
     library: Library, options: Options, watch: Callable[[str, int, int], None] = lambda name, done, total: None
-) -> ModelIdentity:
+) -> ModelFiles:
     """
-    Return the model of a library, fetching it when it is not here, and remembering it the first time.
+    Return the files of the model that a library has or will have, fetching those that are not here.
 
-    Raises OtherModel when the library has another, and the errors of `hub.resolve` when the model is not at hand.
+    Raises OtherModel when the library has another, and the errors of `hub.resolve` when the model is not to be had.
     """
     known = library.model()
     files = hub.resolve(options.model or (known.name if known else models.DEFAULT), progress=watch)
-    precision = known.precision if known else options.precision
-    # A folder is remembered by its whole path: the next command may be given elsewhere.
-    name = files.name if models.find(files.name) or not Path(files.name).is_dir() else str(files.directory)
-    library.remember_model(ModelIdentity(name, files.hash, files.dimension, precision))
-    model = library.model()
-    assert model is not None
-    return model
+    if known is not None:
+        library.remember_model(_identity(files, known.precision))
+    return files
+
+
+def choose_model(
+    library: Library,
+    options: Options,
+    files: ModelFiles | None = None,
+    tuning: Callable[[str], None] = lambda precision: None,
+) -> Choice[ModelIdentity]:
+    """
+    Return the model of a library and why in this precision; the first time it is chosen and remembered.
+
+    `auto` is measured on a sample of the pending images, where so many wait that it pays; `tuning` is told each precision that is tried.
+    Raises what `fetch_model` raises.
+    """
+    files = files or fetch_model(library, options)
+    known = library.model()
+    if known is not None:
+        return Choice(known, "remembered from the first run")
+    precision = engines.image_precision(files, options.precision, options.device)
+    pending = library.catalogue.count_pending()
+    if options.precision == "auto" and files.name != models.STARTER and pending >= _TUNE_FROM:
+        precision = tune_model(library, files, options, tuning).choice
+    model = _identity(files, precision.value)
+    library.remember_model(model)
+    return Choice(model, precision.reason)
+
+
+def tune_model(
+    library: Library, files: ModelFiles, options: Options, tuning: Callable[[str], None], count: int = tune.SAMPLE
+) -> tune.TuneReport:
+    """Compare the precisions of a model on `count` images of the library."""
+    paths = [Path(path) for (path,) in library.catalogue.rows("sample", limit=count)]
+    pictures = tune.sample(paths, count)
+    if not pictures:
+        raise errors.NotEmbedded(path=library.path)
+    return tune.tune(files, pictures, threads=make_plan(options).threads.value, device=options.device, progress=tuning)
+
+
+def _identity(files: ModelFiles, precision: str) -> ModelIdentity:
+    return ModelIdentity(files.name, files.hash, files.dimension, precision)
 
 
 def make_plan(options: Options) -> Plan:
@@ -83,7 +124,7 @@ def embed(
     First adopts what earlier workers left behind. Raises LibraryError; whatever was saved until then is kept.
     """
     options = options or Options()
-    model = choose_model(library, options)
+    model = choose_model(library, options).value
     repair_worker_files(library)
     library.catalogue.run("retry_failed" if options.retry else "retry_transient")
     made = make_plan(options)

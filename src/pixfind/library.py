@@ -11,7 +11,7 @@ import datetime
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -27,6 +27,9 @@ from pixfind.types import Outcome, Progress, no_progress
 
 _ADOPT_ROWS = 4096
 _MERGE_ROWS = 32_768
+
+_Piece = tuple[NDArray[Any], NDArray[np.float16]]
+"""entries [n] and their embeddings [n, d]"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,23 +302,30 @@ class Library:
         with self.merged(write=True) as merged:
             before = merged.count
             end = max((index + rows for index, _, _, rows in runs), default=before)
-            for index, worker, first_row, rows in runs:
-                if index + rows > merged.count:
-                    done = max(0, merged.count - index)
-                    self._merge_run(merged, index + done, worker, first_row + done, rows - done)
-                    progress(merged.count - before, end - before)
+            for table, embeddings in _joined(self._pieces(runs, before)):
+                merged.append(table, embeddings)
+                progress(merged.count - before, end - before)
             total = merged.count
         self._forget_merged(total)
         return Merged(total - before, total)
 
-    def _merge_run(self, merged: worker_files.Pair, index: int, worker: int, first_row: int, rows: int) -> None:
-        if index != merged.count:
-            detail = f"row {index} comes next, but the file ends at {merged.count}"
-            raise errors.MergeRefused(path=self.embeddings_path, row=merged.count, detail=detail)
+    def _pieces(self, runs: list[tuple[int, int, int, int]], next_index: int) -> Iterator[_Piece]:
+        """Yield the adopted rows from `next_index` on in their order; raises MergeRefused at what does not fit."""
+        for index, worker, first_row, rows in runs:
+            skip = max(0, next_index - index)
+            if skip >= rows:
+                continue
+            if index > next_index:
+                detail = f"row {index} comes next, but the file ends at {next_index}"
+                raise errors.MergeRefused(path=self.embeddings_path, row=next_index, detail=detail)
+            yield from self._run(worker, first_row + skip, first_row + rows)
+            next_index = index + rows
+
+    def _run(self, worker: int, first_row: int, stop_row: int) -> Iterator[_Piece]:
         path = worker_files.paths(self.data, worker)[0]
         with self.worker_pair(worker) as pair:
-            for start in range(first_row, first_row + rows, _MERGE_ROWS):
-                stop = min(start + _MERGE_ROWS, first_row + rows)
+            for start in range(first_row, stop_row, _MERGE_ROWS):
+                stop = min(start + _MERGE_ROWS, stop_row)
                 if stop > pair.count:
                     raise errors.MergeRefused(
                         path=path, row=pair.count, detail=f"the file ends there, before row {stop}"
@@ -323,7 +333,7 @@ class Library:
                 table, embeddings = pair.read(start, stop)
                 holds = worker_files.crc_holds(table, embeddings)
                 good = len(holds) if holds.all() else int(holds.argmin())
-                merged.append(table[:good], embeddings[:good])
+                yield table[:good], embeddings[:good]
                 if good < len(holds):
                     raise errors.MergeRefused(path=path, row=start + good, detail="its checksum does not hold")
 
@@ -349,6 +359,30 @@ class Library:
                 pair.shorten(0)
         finally:
             lock.release()
+
+
+def _joined(pieces: Iterable[_Piece]) -> Iterator[_Piece]:
+    """
+    Join small pieces, so that a merge syncs once in many thousand rows and not once a run.
+
+    What came before a piece that does not fit is yielded before the refusal goes on.
+    """
+    waiting: list[_Piece] = []
+
+    def join() -> Iterator[_Piece]:
+        if waiting:
+            yield np.concatenate([table for table, _ in waiting]), np.concatenate([rows for _, rows in waiting])
+            waiting.clear()
+
+    try:
+        for piece in pieces:
+            waiting.append(piece)
+            if sum(len(table) for table, _ in waiting) >= _MERGE_ROWS:
+                yield from join()
+    except errors.MergeRefused:
+        yield from join()
+        raise
+    yield from join()
 
 
 @dataclass(slots=True)

@@ -222,12 +222,17 @@ class Worker:
         self.pacer.pause()
         batch, self._ready = self._ready[: self.setup.batch], self._ready[self.setup.batch :]
         began = time.perf_counter()
-        embeddings = embed.embed(self._encoder, [loaded.pixels for loaded in batch])
+        embeddings, without = embed.embed(self._encoder, [loaded.pixels for loaded in batch])
         self._stages["model"] += time.perf_counter() - began
+        for place in without:
+            self._fail(self._in_hand[batch[place].image_id], errors.NoEmbedding())
+        batch = [one for place, one in enumerate(batch) if place not in without]
         self._rows += [worker_files.Row(one.image_id, one.fingerprint, one.facts) for one in batch]
         self._embeddings.append(embeddings)
         for one in batch:
             self._forget(one.image_id)
+        # More can be dealt at once; these are done for, though not durable yet.
+        self._send({"embedded": [one.image_id for one in batch]})
 
     def _due(self) -> bool:
         if not self._rows and not self._outcomes:

@@ -116,7 +116,8 @@ def test_what_is_missing_is_told_with_an_exit_code(run: Run, arguments: tuple[st
 
 
 @pytest.mark.parametrize(
-    "arguments", [("embed", "0"), ("embed", "--cpu", "0%"), ("embed", "--cpu", "lots"), ("embed", "--worker-id", "3"), ("fly",), ()]
+    "arguments",
+    [("embed", "0"), ("embed", "--cpu", "0%"), ("embed", "--cpu", "lots"), ("embed", "--worker-id", "3"), ("fly",), ()],
 )
 def test_wrong_usage_is_two(run: Run, arguments: tuple[str, ...]) -> None:
     run(*arguments, code=2)

@@ -31,7 +31,9 @@ def _errors_page() -> str:
     lines = [HEAD, "## Errors that stop a command\n"]
     for kind in sorted(_kinds(errors.LibraryError), key=lambda kind: (kind.exit_code, kind.__name__)):
         lines += [f"### {kind.exit_code} {kind.__name__}\n", *_quoted(kind), ""]
-    lines.append("## Why an image is not embedded\n\nRecorded with the image and counted by `pixfind status`; they never stop a run.\n")
+    lines.append(
+        "## Why an image is not embedded\n\nRecorded with the image and counted by `pixfind status`; they never stop a run.\n"
+    )
     for kind in sorted(_kinds(errors.ImageProblem), key=lambda kind: kind.__name__):
         fate = "skipped" if kind.skipped else "tried again by the next run" if kind.transient else "failed"
         lines += [f"### {kind.__name__} ({fate})\n", *_quoted(kind), ""]
@@ -57,7 +59,9 @@ def _help() -> str:
     return "\n\n".join(pages) + "\n"
 
 
-@pytest.mark.parametrize(("name", "made"), [("errors.md", _errors_page), ("cli_help.txt", _help)], ids=["errors", "help"])
+@pytest.mark.parametrize(
+    ("name", "made"), [("errors.md", _errors_page), ("cli_help.txt", _help)], ids=["errors", "help"]
+)
 def test_the_golden_documents_are_up_to_date(name: str, made: object) -> None:
     path = ROOT / "docs" / name
     now = made()

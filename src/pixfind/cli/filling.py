@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -27,6 +27,11 @@ from pixfind.cli.program import (
 )
 from pixfind.console import Console
 from pixfind.library import Library
+
+if TYPE_CHECKING:
+    # Types alone: at run time the modules that load models are imported by the commands that need them.
+    from pixfind import ingest
+    from pixfind.encoders.files import ModelFiles
 
 
 @app.command()
@@ -49,8 +54,9 @@ def index(
     asked = ingest.Options(workers, share(cpu), model, precision, device, megapixels=max_megapixels, retry=retry)
     with Library.create(context.obj.path) as library, library.lock("index") as run:
         console.say(f"library: {library.path}")
-        _choose_model(library, asked, console)
+        files = _fetch_model(library, asked, console)
         _add(library, paths, exclude, console)
+        _choose_model(library, asked, files, console)
         stopped = _embed(library, asked, console, run.report)
         _merge(library, console)
         if not stopped:
@@ -68,7 +74,8 @@ def add(
     console = context.obj.console
     with Library.create(context.obj.path) as library, library.lock("add"):
         if model is not None:
-            _choose_model(library, ingest.Options(model=model, precision=precision), console)
+            asked = ingest.Options(model=model, precision=precision)
+            _choose_model(library, asked, _fetch_model(library, asked, console), console)
         _add(library, paths, exclude, console)
 
 
@@ -110,7 +117,7 @@ def embed(
         _background(context.obj.path, console)
         return
     with Library.open(context.obj.path, write=True) as library, library.lock("embed") as run:
-        _choose_model(library, asked, console)
+        _choose_model(library, asked, _fetch_model(library, asked, console), console)
         stopped = _embed(library, asked, console, run.report)
         _merge(library, console)
     _end(stopped)
@@ -169,7 +176,7 @@ def demo(
         drawing.draw_collection(folder, count, progress=lambda done: show(done, count))
     asked = ingest.Options(model="starter")
     with Library.create(path) as library, library.lock("demo") as run:
-        _choose_model(library, asked, console)
+        _choose_model(library, asked, _fetch_model(library, asked, console), console)
         _guide(console, "1", "register the pictures", f"pixfind add {folder.name}")
         _add(library, [folder], None, console)
         _guide(console, "2", "embed them, with 80 % of this machine", "pixfind embed")
@@ -207,20 +214,25 @@ def _add(library: Library, paths: list[Path], exclude: list[str] | None, console
             console.scan(scan.add(library, folder, tuple(exclude or ()), show))
 
 
-def _choose_model(library: Library, asked: object, console: Console) -> None:
+def _fetch_model(library: Library, asked: "ingest.Options", console: Console) -> "ModelFiles":
     from pixfind import ingest
 
-    assert isinstance(asked, ingest.Options)
     with console.bar("fetching the model", "bytes") as show:
-        model = ingest.choose_model(library, asked, lambda _, done, total: show(done, total))
-    console.say(f"model: {model.name}, {model.dimension} dimensions")
+        return ingest.fetch_model(library, asked, lambda _, done, total: show(done, total))
 
 
-def _embed(library: Library, asked: object, console: Console, report: dict[str, object]) -> bool:
+def _choose_model(library: Library, asked: "ingest.Options", files: "ModelFiles", console: Console) -> None:
+    from pixfind import ingest
+
+    chosen = ingest.choose_model(library, asked, files, lambda precision: console.say(f"trying {precision}"))
+    model = chosen.value
+    console.say(f"model: {model.name}, {model.dimension} dimensions, {model.precision} ({chosen.reason})")
+
+
+def _embed(library: Library, asked: "ingest.Options", console: Console, report: dict[str, object]) -> bool:
     """Embed what is pending; return whether it was stopped."""
     from pixfind import ingest
 
-    assert isinstance(asked, ingest.Options)
     pending = library.catalogue.count_pending()
     console.step(f"embedding {pending:,} images")
     if console.verbose:

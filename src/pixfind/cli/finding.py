@@ -5,9 +5,8 @@ Commands that find pictures: search, search-text, search-image.
 import dataclasses
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import click
 import typer
 import typer.core
 
@@ -27,7 +26,7 @@ _MAX_PIXELS = 200_000_000
 class _QueryCommand(typer.core.TyperCommand):
     """A command whose arguments may begin with a minus: `-people` is a term, `-k` is an option."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         # A space in front is nothing to the query and everything to the parser of options.
         escaped = [
             f" {word}" if re.match(r"-[^-]", word) and not re.fullmatch(r"-(k\d*|h)", word) else word for word in args

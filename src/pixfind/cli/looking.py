@@ -3,13 +3,14 @@ Commands that ask about a library and about this machine: status, verify, plan, 
 """
 
 import contextlib
+import dataclasses
 import time
 from typing import Annotated
 
 import typer
 
 from pixfind import errors
-from pixfind.cli.program import Cpu, Json, Workers, app, share
+from pixfind.cli.program import Cpu, Device, Json, Model, Workers, app, share
 from pixfind.library import Library
 
 
@@ -74,3 +75,53 @@ def plan(context: typer.Context, workers: Workers = None, cpu: Cpu = "80%") -> N
     from pixfind import ingest
 
     context.obj.console.plan(ingest.make_plan(ingest.Options(workers, share(cpu))))
+
+
+@app.command()
+def models(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show one model whole.")] = None,
+    json: Json = False,
+) -> None:
+    """Show the models, what they are good for, and which are on this machine."""
+    from pixfind import hub
+    from pixfind import models as table
+
+    console = context.obj.console
+    shown = table.TABLE if name is None else tuple(model for model in table.TABLE if model.name == name)
+    if not shown:
+        raise errors.UnknownModel(name=name, known=table.names())
+    here = {model.name: hub.here(model.name) is not None for model in shown}
+    values = [{**dataclasses.asdict(model), "here": here[model.name]} for model in shown]
+    if json:
+        console.json(values)
+    elif name is None:
+        console.models(values, table.DEFAULT)
+    else:
+        folder = hub.here(name)
+        card = None if folder is None or not (folder / "card.json").exists() else (folder / "card.json")
+        console.model(values[0], None if card is None else card.read_text(encoding="utf-8"))
+
+
+@app.command()
+def tune(
+    context: typer.Context,
+    model: Model = None,
+    sample: Annotated[int, typer.Option(min=16, help="Pictures to compare on.")] = 128,
+    device: Device = "auto",
+) -> None:
+    """Find the fastest precision that keeps the answers, on your own pictures."""
+    from pixfind import ingest
+
+    console = context.obj.console
+    asked = ingest.Options(model=model, device=device)
+    with Library.open(context.obj.path) as library:
+        files = ingest.fetch_model(library, asked)
+        report = ingest.tune_model(library, files, asked, lambda precision: console.say(f"trying {precision}"), sample)
+        known = library.model()
+    for line in report.lines():
+        console.data(line)
+    if known is not None and known.precision != report.choice.value:
+        console.say(
+            f"this library stays in {known.precision}, in which it was begun; a new one takes {report.choice.value}"
+        )

@@ -25,10 +25,11 @@ ORDER BY id LIMIT :limit;
 SELECT count(*) FROM images
 WHERE outcome IS NULL AND gone = 0 AND id % :parts = :part AND root_id IN (SELECT id FROM roots WHERE offline IS NULL);
 
--- name: sample_pending
+-- name: sample
+-- Spread over the library by a hash of the id, the same ones each time.
 SELECT path FROM images
-WHERE outcome IS NULL AND gone = 0 AND root_id IN (SELECT id FROM roots WHERE offline IS NULL)
-ORDER BY id LIMIT :limit;
+WHERE gone = 0 AND root_id IN (SELECT id FROM roots WHERE offline IS NULL)
+ORDER BY id * 2654435761 % 4294967296 LIMIT :limit;
 
 -- name: retry_transient
 UPDATE images SET outcome = NULL, reason = NULL, transient = 0 WHERE outcome = 'failed' AND transient = 1;
