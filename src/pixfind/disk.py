@@ -29,13 +29,18 @@ _numbers = itertools.count()
 _LONGEST_COUNT = 10**18
 
 
+def is_full(error: OSError) -> bool:
+    """Tell whether the disk, the quota or the largest file size is reached."""
+    return error.errno in _FULL
+
+
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Tell a full disk as `DiskFull` with the file that met it; every other OSError stays what it is."""
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if is_full(error):
             raise errors.DiskFull(path=path, detail=error.strerror) from error
         raise
 

@@ -76,6 +76,8 @@ def choose_model(
     if known is not None:
         return Choice(known, "remembered from the first run")
     precision = engines.image_precision(files, options.precision, options.device)
+    if files.name == models.STARTER and options.precision == "auto":
+        precision = Choice("fp32", "small enough as it is")
     pending = library.catalogue.count_pending()
     if options.precision == "auto" and files.name != models.STARTER and pending >= _TUNE_FROM:
         precision = tune_model(library, files, options, tuning).choice

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pixfind import disk
 from pixfind.library import Library
 from pixfind.plan import Plan
 
@@ -179,5 +180,6 @@ def read(library: Path) -> dict[str, Any] | None:
 
 def _write(path: Path, snapshot: Snapshot) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(asdict(snapshot)), encoding="utf-8")
-    temporary.replace(path)
+    with disk.writing(path):
+        temporary.write_text(json.dumps(asdict(snapshot)), encoding="utf-8")
+        temporary.replace(path)

@@ -2,10 +2,12 @@
 
 import resource
 from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from pixfind import errors, ingest, verify
+from pixfind import errors, index, ingest, verify
 from pixfind.library import Library
 from pixfind.runners.serial import Serial
 from pixfind.testing.libraries import QUIET
@@ -47,6 +49,19 @@ def test_a_disk_that_fills_up_during_adopt_leaves_rows_for_the_next_start(librar
     assert 40 == library.catalogue.ledger()["pending"]
 
     assert 40 == len(library.adopt_left_behind().embedded)
+
+
+def test_a_disk_that_fills_up_during_the_index_keeps_the_old_index(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    embeddings = rng.normal(size=(3000, 64)).astype(np.float16)
+    path = tmp_path / "faiss.index"
+    index.build(embeddings[:2000], path, kind=index.Kind.CODES, extend=False)
+    before = path.read_bytes()
+    with _file_size_limit(20_000), pytest.raises(errors.DiskFull, match=r"faiss\.index"):
+        index.build(embeddings, path, kind=index.Kind.CODES, extend=False)
+
+    assert before == path.read_bytes()
+    assert [path] == list(tmp_path.iterdir())
 
 
 class _file_size_limit:  # noqa: N801

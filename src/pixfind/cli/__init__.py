@@ -9,8 +9,9 @@ import contextlib
 import signal
 import sys
 from collections.abc import Iterator
+from typing import NoReturn
 
-from pixfind import errors
+from pixfind import disk, errors
 from pixfind.cli import filling, finding, looking
 from pixfind.cli.program import app
 from pixfind.console import Console
@@ -26,17 +27,24 @@ def _telling(console: Console) -> Iterator[None]:
     except errors.LibraryError as error:
         if console.verbose:
             console.traceback()
-        console.error(str(error))
-        raise SystemExit(error.exit_code) from error
+        _exit(console, error)
     except (BrokenPipeError, KeyboardInterrupt):
         raise SystemExit(130) from None
-    except Exception:  # noqa: BLE001 - the fourth border
+    except Exception as error:  # noqa: BLE001 - the fourth border
+        if isinstance(error, OSError) and disk.is_full(error):
+            # Met outside the library's data: a log, the contact sheet.
+            _exit(console, errors.DiskFull(path=error.filename or "a file", detail=error.strerror))
         console.traceback()
         console.error("This is a bug in pixfind; please report it with what stands above.")
         raise SystemExit(1) from None
     finally:
         # A second Ctrl-C while Python ends would only hide the exit code.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _exit(console: Console, error: errors.LibraryError) -> NoReturn:
+    console.error(str(error))
+    raise SystemExit(error.exit_code) from error
 
 
 def main() -> None:

@@ -8,6 +8,8 @@ The outer FAISS index holds the query's transform, so that plain FAISS searches 
 one (see `shape`), so they are added to the inner index by `add`, never through the outer one.
 """
 
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -135,7 +137,14 @@ def write(codes: Any, path: Path) -> None:
     """Write the FAISS part of an index file."""
     import faiss
 
-    faiss.write_index(codes, str(path))
+    try:
+        faiss.write_index(codes, str(path))
+    except RuntimeError as error:
+        # FAISS tells a full disk in words only.
+        for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            if os.strerror(number) in str(error):
+                raise OSError(number, os.strerror(number)) from error
+        raise
 
 
 def load(path: Path, facts: Facts) -> Any | None:
