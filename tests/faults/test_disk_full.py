@@ -55,10 +55,10 @@ def test_a_disk_that_fills_up_during_the_index_keeps_the_old_index(tmp_path: Pat
     rng = np.random.default_rng(0)
     embeddings = rng.normal(size=(3000, 64)).astype(np.float16)
     path = tmp_path / "faiss.index"
-    index.build(embeddings[:2000], path, kind=index.Kind.CODES, extend=False)
+    index.build(embeddings[:2000], path, extend=False)
     before = path.read_bytes()
     with _file_size_limit(20_000), pytest.raises(errors.DiskFull, match=r"faiss\.index"):
-        index.build(embeddings, path, kind=index.Kind.CODES, extend=False)
+        index.build(embeddings, path, extend=False)
 
     assert before == path.read_bytes()
     assert [path] == list(tmp_path.iterdir())
