@@ -326,11 +326,11 @@ def balloons(canvas: Canvas, rng: Rng) -> None:
     sky.paint_clouds(canvas, rng, light, rng.uniform(0.05, 0.3), "wisps")
     land.paint_hills(canvas, rng, light, horizon, rng.uniform(0.06, 0.12), (0.36, 0.40, 0.26), 0.5)
     land.paint_ground(canvas, rng, light, _choose(rng, "lawn", "wheat", "desert"), horizon, 0.02)
-    slots = rng.permutation(5)[: int(rng.integers(2, 6))]
+    slots = rng.permutation(4)[: int(rng.integers(2, 5))]
     for slot in slots:
-        x, y = canvas.aspect * (slot + rng.uniform(0.3, 0.7)) / 5, rng.uniform(0.16, 0.52)
+        x, y = canvas.aspect * (slot + rng.uniform(0.35, 0.65)) / 4, rng.uniform(0.2, 0.48)
         first, second = _some(rng, BRIGHTS, 2)
-        things.paint_balloon(canvas, rng, light, x, y, rng.uniform(0.06, 0.14), first, second)
+        things.paint_balloon(canvas, rng, light, x, y, rng.uniform(0.1, 0.18), first, second)
 
 
 def city_day(canvas: Canvas, rng: Rng) -> None:
