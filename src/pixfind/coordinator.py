@@ -27,7 +27,10 @@ _CHUNK = 1024
 _TICK_SECONDS = 0.2
 _STOP_SECONDS = 20.0
 _PACE_SECONDS = 1.0
-_DEATHS_WITHOUT_READY = 10
+
+#: In a row, before any worker was ready: its model cannot be loaded, or somebody kills it again and again.
+_CRASHES_WITHOUT_READY = 5
+_KILLS_WITHOUT_READY = 100
 _TIMES_CHANGED = 3
 
 #: A worker may be killed by anybody; only a crash inside it speaks against the picture at once.
@@ -298,10 +301,11 @@ class Coordinator:
 
     def _blame(self, seat: _Seat, ended: Ended, unfinished: list[Pending]) -> None:
         seat.counters.deaths += 1
+        killed = ended.code == -signal.SIGKILL
         if not seat.ready:
             self._again.extend(unfinished)
             self._without_ready += 1
-            if self._without_ready >= _DEATHS_WITHOUT_READY:
+            if self._without_ready >= (_KILLS_WITHOUT_READY if killed else _CRASHES_WITHOUT_READY):
                 raise errors.WorkersKeepDying(
                     worker=seat.setup.worker,
                     times=self._without_ready,
@@ -309,7 +313,7 @@ class Coordinator:
                     log=Path(seat.setup.logs) / f"embed_worker_{seat.setup.worker}.log",
                 )
             return
-        needed = _DEATHS_BY_KILL if ended.code == -signal.SIGKILL else _DEATHS_BY_CRASH
+        needed = _DEATHS_BY_KILL if killed else _DEATHS_BY_CRASH
         for image in unfinished:
             self._deaths[image.image_id] += 1
             if seat.alone == image.image_id and self._deaths[image.image_id] >= needed:
