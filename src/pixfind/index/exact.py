@@ -11,7 +11,7 @@ import numpy as np
 from numpy import float16, float32, int64
 from numpy.typing import NDArray
 
-from pixfind.index import pages, threads
+from pixfind.index import threads
 
 _BLOCK = 16_384
 
@@ -43,8 +43,6 @@ def _blocks(embeddings: NDArray[float16], rows: NDArray[int64] | None) -> Iterat
     count = len(embeddings) if rows is None else len(rows)
     for start in range(0, count, _BLOCK):
         stop = min(start + _BLOCK, count)
-        if rows is None:
-            pages.expect(embeddings, stop, stop + _BLOCK)
         block = embeddings[start:stop] if rows is None else embeddings[rows[start:stop]]
         yield start, np.ascontiguousarray(block)
 

@@ -21,6 +21,9 @@ from numpy.typing import NDArray
 _COLD_SHARE = 50
 """One row of so many from the disk, and telling the system pays."""
 
+_DENSE = 16
+"""One row of so few is read faster with all between."""
+
 _UNIT_BYTES = 512
 """what getrusage counts in"""
 
@@ -37,15 +40,25 @@ class Pages:
 
     @contextlib.contextmanager
     def reading(self, rows: NDArray[int64] | None) -> Iterator[None]:
-        """Read these rows in the block; None: no particular ones."""
-        if self._map is None or rows is None or not len(rows):
-            yield
+        """Read these rows, ascending, in the block; None: all of them."""
+        if self._map is None or rows is None or _dense(rows):
+            with self._forwards():
+                yield
             return
         before = _read_from_disk()
         if self._cold:
             self._expect(rows)
         yield
         self._cold = _COLD_SHARE * (_read_from_disk() - before) > mmap.PAGESIZE * len(rows)
+
+    @contextlib.contextmanager
+    def _forwards(self) -> Iterator[None]:
+        # The system's own reading ahead is the best there is for a scan.
+        if self._map is not None:
+            self._map.madvise(mmap.MADV_NORMAL)
+        yield
+        if self._map is not None:
+            self._map.madvise(mmap.MADV_RANDOM)
 
     def _expect(self, rows: NDArray[int64]) -> None:
         starts = self._start + rows * self._row_bytes
@@ -62,15 +75,8 @@ def _read_from_disk() -> int:
     return _UNIT_BYTES * usage.ru_inblock
 
 
-def expect(rows: NDArray[float16], start: int, stop: int) -> None:
-    """Tell that rows `start` to `stop` come next; one call, for scans."""
-    mapped, offset = _map_of(rows)
-    stop = min(stop, len(rows))
-    if mapped is None or start >= stop:
-        return
-    begin = offset + start * rows.strides[0]
-    first = begin // mmap.PAGESIZE * mmap.PAGESIZE
-    mapped.madvise(mmap.MADV_WILLNEED, first, offset + stop * rows.strides[0] - first)
+def _dense(rows: NDArray[int64]) -> bool:
+    return len(rows) == 0 or int(rows[-1] - rows[0]) < _DENSE * len(rows)
 
 
 def _map_of(rows: NDArray[float16]) -> tuple[Any, int]:
