@@ -201,9 +201,8 @@ class _PartFeed:
             refused = [image_id for image_id, _ in message["claim"] if image_id not in granted]
             self._out -= len(refused)
             self.messages.put({"granted": granted, "refused": refused})
-        if "saved" in message:
-            self.saved += message["saved"]
-            self._out -= message["saved"] + len(message["outcomes"])
+        self._out -= len(message.get("embedded", ())) + len(message.get("outcomes", ()))
+        self.saved += message.get("saved", 0)
         if self._out < _PART_CHUNK // 2:
             self._deal()
 
