@@ -21,10 +21,10 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+from PIL import Image
 
 from pixfind import ingest, scan
 from pixfind.library import Library
-from pixfind.testing import make_pictures
 from pixfind.verify import verify
 
 RUN = """
@@ -48,7 +48,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         began = time.monotonic()
-        make_pictures(place / "pictures", arguments.images, size=(arguments.width, arguments.width * 3 // 4))
+        _make_pictures(place / "pictures", arguments.images, arguments.width)
         print(f"{arguments.images} pictures made in {time.monotonic() - began:.0f} s")
         calm = _prepare(place / "calm", place / "pictures", arguments.model)
         _run(calm, arguments, place / "calm.log").wait()
@@ -68,6 +68,15 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model", default="starter")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
+
+
+def _make_pictures(folder: Path, count: int, width: int) -> None:
+    """Make different pictures that take long to decode and not long to make."""
+    folder.mkdir()
+    random_pixels = np.random.default_rng(0)
+    for number in range(count):
+        small = Image.fromarray(random_pixels.integers(0, 256, (9, 12, 3), dtype=np.uint8))
+        small.resize((width, width * 3 // 4)).save(folder / f"{number:05}.jpg", quality=80)
 
 
 def _prepare(path: Path, pictures: Path, model: str) -> Path:
@@ -90,7 +99,7 @@ def _disturb(library: Path, arguments: argparse.Namespace, log: Path) -> tuple[c
         process = _run(library, arguments, log)
         runs += 1
         while process.poll() is None and kills.total() < arguments.kills:
-            time.sleep(random.uniform(0.0, 1.2))
+            time.sleep(random.uniform(0.0, 0.8))
             whom = random.choices(("worker", "coordinator", "all"), (6, 2, 2))[0]
             if process.poll() is None and _kill(process, whom):
                 kills[whom] += 1

@@ -1,7 +1,7 @@
 """
 One worker: a process that embeds what it is told to and saves it in its own pair of files.
 
-Owns the pipeline of one process: files are read and decoded in threads, the model runs in this one, rows are saved about once a
+Owns the pipeline of one process: files are read and decoded in threads, the model runs in this one, rows are saved about twice a
 second. Never sees SQLite: it gets paths and ids, and reports how many rows are durable. `ingest` deals, adopts and replaces it.
 
 The protocol is one JSON object a line, in both directions; see docs/architecture.md. A closed standard input means that the
@@ -29,7 +29,7 @@ from pixfind import decode, embed, errors, hub, machine, worker_files
 from pixfind.encoders import ImageEncoder, open_image_encoder
 from pixfind.types import Outcome
 
-_SAVE_SECONDS = 1.0
+_SAVE_SECONDS = 0.5
 _SAVE_ROWS = 4096
 _PATIENCE_FOR_FILES = 30.0
 
