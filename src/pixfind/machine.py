@@ -14,6 +14,10 @@ import psutil
 
 from pixfind.types import Choice
 
+#: The budget is a ceiling: aim a little under it.
+_AIM = 0.98
+_CORRECTION = 0.1
+
 _CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -117,6 +121,7 @@ class Budget:
         self.cores = cores
         """inf: no limit"""
         self._seen: dict[int, tuple[float, float]] = {}
+        self._trim = 0.0
 
     def allowances(self, pids: Mapping[int, int], running: Sequence[int]) -> dict[int, float]:
         """Return cores per running worker; `pids` maps workers to their processes."""
@@ -125,8 +130,11 @@ class Budget:
         if math.isinf(self.cores):
             return dict.fromkeys(running, math.inf)
         own = self._rate(os.getpid())
-        even = max(self.cores - own, 0.05) / len(running)
-        used = {worker: self._rate(pids[worker]) if worker in pids else even for worker in running}
+        used = {worker: self._rate(pids[worker]) if worker in pids else 0.0 for worker in running}
+        # A worker overshoots by what its threads do between two looks at the clock: take that off, up to a tenth.
+        over = own + sum(used.values()) - _AIM * self.cores
+        self._trim = min(max(self._trim + _CORRECTION * over, 0.0), self.cores / 10)
+        even = max(_AIM * self.cores - self._trim - own, 0.05) / len(running)
         spare = {worker: max(0.0, even - 1.1 * rate) for worker, rate in used.items()}
         hungry = [worker for worker in running if not spare[worker]]
         extra = sum(spare.values()) / len(hungry) if hungry else 0.0
