@@ -41,8 +41,19 @@ class Console:
         self.verbose = verbose
         self._rich = Rich(stderr=True, highlight=False, quiet=quiet)
         self._loud = Rich(stderr=True, highlight=False)
+        # Answers are not cut to the width of a terminal that is not there.
+        self._out = Rich(highlight=False, width=None if sys.stdout.isatty() else 160)
 
     # --- data -------------------------------------------------------------------------------------
+
+    def tell(self, text: str) -> None:
+        """Write a line of an answer to standard output, for people; markup is allowed."""
+        self._out.print(text, soft_wrap=True)
+
+    def clear(self) -> None:
+        """Begin the screen anew, where there is one."""
+        if self._out.is_terminal:
+            self._out.clear()
 
     @staticmethod
     def data(text: str) -> None:
@@ -121,7 +132,7 @@ class Console:
         table = Table("what", "value", "why", box=None, pad_edge=False, header_style="bold")
         for name, value, reason in plan.lines():
             table.add_row(name.replace("_", " "), f"[cyan]{value}[/cyan]", escape(reason))
-        self._rich.print(table)
+        self._out.print(table)
 
     def models(self, models: Sequence[dict[str, Any]], default: str) -> None:
         """Write the table of models to standard output."""
@@ -141,7 +152,7 @@ class Console:
                 model["licence"],
                 model["summary"],
             )
-        Rich(highlight=False, width=None if sys.stdout.isatty() else 160).print(table)
+        self._out.print(table)
 
     def model(self, model: dict[str, Any], card: str | None) -> None:
         for key, value in model.items():
@@ -173,34 +184,34 @@ class Console:
 
     def status(self, status: Status) -> None:
         images = status.images
-        self.say(f"[bold]{escape(status.library)}[/bold]  model {status.model or '-'}")
+        self.tell(f"[bold]{escape(status.library)}[/bold]  model {status.model or '-'}")
         ledger = " + ".join(f"{images[name]:,} {name}" for name in _OUTCOMES)
-        self.say(f"{images['seen']:,} images = {ledger}")
+        self.tell(f"{images['seen']:,} images = {ledger}")
         if images["gone"] or images["offline"]:
-            self.say(f"  {images['gone']:,} gone, {images['offline']:,} on roots that are offline")
+            self.tell(f"  {images['gone']:,} gone, {images['offline']:,} on roots that are offline")
         for root, why in status.offline.items():
-            self.say(f"  offline: {escape(root)} ({escape(why)})")
+            self.tell(f"  offline: {escape(root)} ({escape(why)})")
         for reason, count in list(status.failures.items())[:10]:
-            self.say(f"  {count:,} {escape(reason)}")
+            self.tell(f"  {count:,} {escape(reason)}")
         recall = f", recall@10 {status.recall:.3f}" if status.recall is not None else ""
-        self.say(f"{status.merged_rows:,} rows merged, {status.index_rows:,} in the index{recall}")
-        self.say(f"{status.bytes / 1e6:,.1f} MB used, {status.free_bytes / 1e9:,.0f} GB free")
+        self.tell(f"{status.merged_rows:,} rows merged, {status.index_rows:,} in the index{recall}")
+        self.tell(f"{status.bytes / 1e6:,.1f} MB used, {status.free_bytes / 1e9:,.0f} GB free")
         self._running(status)
 
     def _running(self, status: Status) -> None:
         if status.run is None:
-            self.say("nothing is running")
+            self.tell("nothing is running")
             return
-        self.say(f"[green]{escape(status.run['verb'])} is running[/green] (process {status.run['pid']})")
+        self.tell(f"[green]{escape(status.run['verb'])} is running[/green] (process {status.run['pid']})")
         if status.images_per_second is not None:
             left = _seconds(status.eta_seconds) if status.eta_seconds is not None else "unknown"
-            self.say(
+            self.tell(
                 f"  {status.images_per_second:,.1f} images/s, {left} left, held back by: {status.bottleneck or '?'}"
             )
         for worker in status.workers:
             rate = f"{worker['images_per_second']:,.1f}/s" if worker["images_per_second"] is not None else "-"
             ago = f"{time.time() - worker['last_commit']:.0f} s ago" if worker["last_commit"] else "-"
-            self.say(
+            self.tell(
                 f"  worker {worker['worker']}: process {worker['pid']}, {worker['images']:,} images, {rate}, "
                 f"{worker['bottleneck'] or '?'}, last commit {ago}"
             )
@@ -237,8 +248,8 @@ class Console:
 
     def findings(self, findings: Sequence[Finding]) -> None:
         for finding in findings:
-            self.say(f"[red]{escape(finding.where)}[/red]: {escape(finding.what)}")
-            self.say(f"  --repair: {escape(finding.repair)}")
+            self.tell(f"[red]{escape(finding.where)}[/red]: {escape(finding.what)}")
+            self.tell(f"  --repair: {escape(finding.repair)}")
 
     def wrote(self, path: Path) -> None:
         self.say(f"wrote {escape(str(path))}")

@@ -40,6 +40,8 @@ class Options:
     nice: int = 5
     megapixels: float = 200.0
     seconds_per_image: float = 60.0
+    memory: int | None = None
+    """bytes that each worker may take; None: 80 % of what is available, divided"""
     retry: bool = False
     """try again what failed or was skipped"""
 
@@ -239,6 +241,7 @@ def _setup(library: Library, model: ModelIdentity, made: Plan, options: Options)
         max_pixels=made.limits.value.max_pixels,
         max_scaled_pixels=made.limits.value.max_scaled_pixels,
         seconds_per_image=made.seconds_per_image.value,
+        memory=made.memory.value if options.memory is None else options.memory,
         allowance=made.budget.value / made.workers.value,
         nice=options.nice,
         plan=tuple(f"{name} = {value}: {reason}" for name, value, reason in made.lines()),

@@ -6,6 +6,7 @@ The only module that knows psutil. A number that cannot be found out is None, ne
 
 import math
 import os
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -74,6 +75,20 @@ def be_nice(level: int) -> None:
     """Lower this process's priority, so that the owner's programs go first."""
     if level and hasattr(os, "nice"):
         os.nice(level)
+
+
+def limit_memory(size: int) -> None:
+    """
+    Refuse this process more than `size` bytes of its own data, where the system can (not on Windows and macOS).
+
+    A picture that asks for more then fails with MemoryError, instead of driving the machine into its swap.
+    """
+    if sys.platform == "linux":
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        wanted = size if hard == resource.RLIM_INFINITY else min(size, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
 
 
 class Pacer:

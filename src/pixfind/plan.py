@@ -15,6 +15,7 @@ SHARE = 0.8
 """of the machine's processor time, unless told otherwise; the rest is the owner's"""
 
 _WORKER_BYTES = 600 * 2**20
+_LEAST_WORKER_BYTES = 3 * 2**29
 _BATCH = 32
 _SECONDS_PER_IMAGE = 60.0
 
@@ -36,6 +37,8 @@ class Plan:
     """images that go through the model together"""
     look_ahead: Choice[int]
     """images that a worker holds beyond the one batch in the model"""
+    memory: Choice[int]
+    """bytes that each worker may take for its data; beyond them a picture fails, not the machine"""
     limits: Choice[decode.Limits]
     """largest picture that is decoded"""
     seconds_per_image: Choice[float]
@@ -76,6 +79,7 @@ def make(
         decoders=Choice(decoders, "one more than the inference threads, so that a slow file does not stop the model"),
         batch=Choice(_BATCH, "large enough that the model runs at full speed, small enough for the processor's cache"),
         look_ahead=Choice(3 * _BATCH, "three batches: one in the model, one decoded, one being decoded"),
+        memory=_memory(memory, decided.value),
         limits=decode.limits_for(memory.value // (decided.value * decoders), megapixels),
         seconds_per_image=Choice(seconds_per_image, "longer than any sound picture takes on a slow disk"),
     )
@@ -91,7 +95,16 @@ def _workers(cores: float, share: float, memory: Choice[int], asked: int | None)
     return Choice(wanted, f"max(1, floor({share:g} x {cores:g} cores))")
 
 
+def _memory(memory: Choice[int], workers: int) -> Choice[int]:
+    share = int(memory.value * SHARE) // workers
+    if share < _LEAST_WORKER_BYTES:
+        return Choice(_LEAST_WORKER_BYTES, "a worker with a large model needs as much")
+    return Choice(share, f"{memory.reason}; {SHARE:.0%} of them for {workers} worker(s)")
+
+
 def _shown(value: object) -> str:
+    if isinstance(value, int) and value > 2**20:
+        return f"{value / 2**30:.1f} GiB"
     if isinstance(value, decode.Limits):
         return f"{value.max_pixels / 1e6:.0f} MP"
     return f"{value:g}" if isinstance(value, float) else str(value)

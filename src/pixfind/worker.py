@@ -58,6 +58,8 @@ class Setup:
     max_pixels: int
     max_scaled_pixels: int
     seconds_per_image: float
+    memory: int
+    """bytes of data that this worker may take"""
     allowance: float
     """cores that this worker may use"""
     nice: int = 0
@@ -323,6 +325,7 @@ def main() -> int:
     setup = Setup(**json.loads(sys.stdin.readline()))
     start_log(setup)
     machine.be_nice(setup.nice)
+    machine.limit_memory(setup.memory)
     decode.use_one_thread_per_picture()
     messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
     threading.Thread(target=_read_messages, args=(sys.stdin, messages), daemon=True).start()

@@ -237,7 +237,7 @@ def test_an_embed_in_the_background_outlives_its_terminal(run: Run, place: Path,
 
 def test_verify_says_whole_or_exits_with_the_code_of_damage(run: Run, place: Path, pictures: Path) -> None:
     run("index", pictures, "--model", "starter")
-    assert "whole" in run("verify").stderr
+    assert "whole" in run("verify").stdout
     data = bytearray((place / "data" / "embeddings.npy").read_bytes())
     data[128 + 300] ^= 1
     (place / "data" / "embeddings.npy").write_bytes(data)
@@ -247,11 +247,11 @@ def test_verify_says_whole_or_exits_with_the_code_of_damage(run: Run, place: Pat
 
     run("verify", "--repair")
     run("embed")
-    assert "whole" in run("verify").stderr
+    assert "whole" in run("verify").stdout
 
 
 def test_plan_gives_each_number_with_its_reason(run: Run) -> None:
-    said = run("plan", "3", "--cpu", "50%").stderr
+    said = run("plan", "3", "--cpu", "50%").stdout
 
     assert "as asked for" in said
     assert "50% of" in said
@@ -308,7 +308,7 @@ def test_the_guides_own_commands_work_as_the_guide_writes_them(tmp_path: Path, p
     assert (root / "data" / "embeddings_worker_1.npy").exists()
     assert (root / "data" / "indices_worker_1.npy").exists()
     assert (root / "logs" / "embed_worker_1.log").exists()
-    assert "40 embedded" in call("./check_status.sh").stderr
+    assert "40 embedded" in call("./check_status.sh").stdout
     call("python", "merge_worker_embeddings.py")
     call("python", "cli.py", "build-index")
     assert (root / "data" / "faiss.index").exists()

@@ -21,7 +21,9 @@ if int(limit):
 command = (sys.executable, "-m", "pixfind.worker")
 if how:
     command = (sys.executable, "-m", "pixfind.testing.workers", how, argument)
-options = ingest.Options(workers=int(workers_count), share=1.0, nice=0, seconds_per_image=float(seconds))
+options = ingest.Options(
+    workers=int(workers_count), share=1.0, nice=0, seconds_per_image=float(seconds), memory=2**30
+)
 try:
     with Library.open(Path(path), write=True) as library, library.lock("embed"):
         report = ingest.embed(library, options, runner=Local(command))

@@ -30,6 +30,8 @@ def status(
             if json:
                 console.json(now.values())
             else:
+                if watch:
+                    console.clear()
                 console.status(now)
             if not watch:
                 return
@@ -64,7 +66,7 @@ def verify(
         console.json([{slot: getattr(finding, slot) for slot in finding.__slots__} for finding in findings])
     else:
         console.findings(findings)
-        console.say("[green]whole[/green]: nothing found" if not findings else f"{len(findings)} finding(s)")
+        console.tell("[green]whole[/green]: nothing found" if not findings else f"{len(findings)} finding(s)")
     if findings:
         raise typer.Exit(errors.LibraryDamaged.exit_code)
 

@@ -44,7 +44,9 @@ def hang_whole() -> None:
 
 def eat_memory() -> None:
     """A decoder that allocates until it is refused."""
-    raise MemoryError
+    eaten = []
+    while True:
+        eaten.append(bytearray(1 << 26))
 
 
 def leave() -> None:
