@@ -53,6 +53,8 @@ class Hit:
     embedding_index: int
     unusual: float | None = None
     """spreads above what this query scores on this library; None for queries with pictures"""
+    fitting: float | None = None
+    """spreads above what everyday texts score on this very picture; None for queries with pictures"""
     also: tuple[str, ...] = ()
     """files with the same bytes"""
     folded: int = 0
@@ -66,9 +68,9 @@ class Answer:
     query: Query
     hits: tuple[Hit, ...]
     hidden: int
-    """of the best k, those below the cut-off"""
+    """of the best k, those below the cut-offs"""
     cutoff: float | None
-    """how unusual a hit must be to be shown; None when everything was shown"""
+    """how unusual a hit must be to be shown, unless it fits its picture; None when everything was shown"""
     unknown: tuple[str, ...]
     """wanted texts of which the model knows no word"""
     rows: int
@@ -278,8 +280,10 @@ class Searcher:
             rows = opened.embeddings[[hit.embedding_index for hit in hits]]
             scores = np.array([hit.score for hit in hits], dtype=float32)
             unusual = known.unusual(vector, scores, rows, texts=texts).tolist()
-            hits = [replace(hit, unusual=value) for hit, value in zip(hits, unusual, strict=True)]
-        shown = hits if everything else [hit for hit in hits if not unknown and _worth_showing(hit, known.cutoff)]
+            fitting = known.fitting(scores, rows, texts=texts).tolist()
+            judged = zip(hits, unusual, fitting, strict=True)
+            hits = [replace(hit, unusual=one, fitting=other) for hit, one, other in judged]
+        shown = hits if everything else [hit for hit in hits if not unknown and _worth_showing(hit, known)]
         return Answer(
             query=query,
             hits=tuple(replace(hit, rank=rank) for rank, hit in enumerate(shown, 1)),
@@ -388,8 +392,8 @@ def _widened(row: NDArray[float16]) -> NDArray[float32]:
     return unit
 
 
-def _worth_showing(hit: Hit, cutoff: float | None) -> bool:
-    return cutoff is None or hit.unusual is None or hit.unusual >= cutoff
+def _worth_showing(hit: Hit, known: Background) -> bool:
+    return hit.unusual is None or hit.fitting is None or known.shows(hit.unusual, hit.fitting)
 
 
 def _identity(path: Path) -> tuple[int, int, int] | None:

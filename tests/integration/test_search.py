@@ -1,5 +1,6 @@
 """Search over a real library: filters, images that are gone, pictures as queries, files that are wrong."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -307,8 +308,8 @@ def calibrated(searcher: Searcher) -> Searcher:
 
 
 def save(path: Path, made: background.Background, cutoff: float) -> None:
-    changed = background.Background(made.mean, made.covariance, made.text, cutoff, made.model, made.rows)
-    background.save(path, changed)
+    """Save with this cut-off alone."""
+    background.save(path, dataclasses.replace(made, cutoff=cutoff, cutoff_fitting=None))
 
 
 def test_hits_below_the_cut_off_are_hidden_and_counted(calibrated: Searcher) -> None:
@@ -337,6 +338,19 @@ def test_a_query_that_nothing_answers_says_so(calibrated: Searcher) -> None:
 
     assert () == answer.hits
     assert "--all" in (answer.remark() or "")
+
+
+def test_what_every_picture_shows_is_found_though_it_is_not_unusual(calibrated: Searcher) -> None:
+    path = search.background_path(calibrated.library)
+    made = background.load(path, calibrated.library.model().hash, calibrated.library.dimension)  # type: ignore[union-attr]
+    assert made is not None
+    fitting = sorted(hit.fitting or 0.0 for hit in calibrated.search("beach", 40, everything=True).hits)
+    background.save(path, dataclasses.replace(made, cutoff=1e6, cutoff_fitting=(fitting[29] + fitting[30]) / 2))
+
+    answer = calibrated.search("beach", 40)
+
+    assert fitting[30:] == sorted(hit.fitting or 0.0 for hit in answer.hits)
+    assert 30 == answer.hidden
 
 
 def test_pictures_as_queries_know_no_cut_off(calibrated: Searcher) -> None:
