@@ -20,6 +20,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from pixfind.near import Duplicates, Group
 from pixfind.plan import Plan
 from pixfind.progress import RunReport, Snapshot
 from pixfind.scan import ScanReport
@@ -245,6 +246,20 @@ class Console:
             self.say(
                 f"[yellow]without the index:[/yellow] {escape(answer.problem)}; build it with `pixfind build-index`"
             )
+
+    def groups(self, groups: Sequence[Group]) -> None:
+        """Write groups to standard output, one file a line: group, kind, cosine, bytes, path."""
+        for number, group in enumerate(groups, 1):
+            for member in group.members:
+                self.data(f"{number:>3}  {group.sameness:<5}  {group.cosine:.3f}  {member.size:>12,}  {member.path}")
+
+    def duplicates(self, found: Duplicates) -> None:
+        """Tell how many groups there are, and what could not be looked at."""
+        files = {member.path for group in found.groups for member in group.members}
+        groups = f"{len(found.groups):,} group(s), {len(files):,} files" if files else "no duplicates"
+        self.say(f"[dim]{groups}; nothing was deleted[/dim]")
+        if found.unchecked:
+            self.say(f"{found.unchecked:,} pair(s) not compared, because a picture cannot be read now")
 
     def findings(self, findings: Sequence[Finding]) -> None:
         for finding in findings:

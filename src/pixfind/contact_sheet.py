@@ -44,10 +44,35 @@ def render(
 
     The text can always be written as UTF-8, whatever the file names are made of.
     """
-    figures = [_figure(rank, hit, thumbnail(hit.path), note(hit.path)) for rank, hit in enumerate(hits, start=1)]
-    count = f"{len(figures)} picture{'' if len(figures) == 1 else 's'}"
+    figures = _figures(hits, thumbnail, note)
     body = "\n".join(figures) if figures else '<p class="none">No picture fits.</p>'
-    return _PAGE.format(style=_STYLE, query=_text(query), count=count, body=body)
+    told = f"{_count(len(figures), 'picture')}, best first"
+    return _PAGE.format(style=_STYLE, query=_text(query), told=told, body=f'<main class="sheet">\n{body}\n</main>')
+
+
+def render_groups(
+    title: str,
+    groups: Iterable[tuple[str, Iterable[Hit]]],
+    thumbnail: Callable[[Path], bytes | None],
+    *,
+    note: Callable[[Path], str] = lambda _: "",
+) -> str:
+    """The page for pictures that belong together: each group (heading, hits) under its heading; else as `render`."""
+    sections = [
+        _SECTION.format(heading=_text(heading), figures="\n".join(_figures(hits, thumbnail, note)))
+        for heading, hits in groups
+    ]
+    body = "\n".join(sections) if sections else '<p class="none">No group.</p>'
+    told = _count(len(sections), "group")
+    return _PAGE.format(style=_STYLE, query=_text(title), told=told, body=f"<main>\n{body}\n</main>")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _figures(hits: Iterable[Hit], thumbnail: Callable[[Path], bytes | None], note: Callable[[Path], str]) -> list[str]:
+    return [_figure(rank, hit, thumbnail(hit.path), note(hit.path)) for rank, hit in enumerate(hits, start=1)]
 
 
 def _figure(rank: int, hit: Hit, thumbnail: bytes | None, note: str) -> str:
@@ -99,6 +124,12 @@ _FIGURE: Final = """\
 <figcaption><span class="line"><span class="rank">{rank}</span><bdi class="name">{name}</bdi>\
 <span class="score">{score}</span></span><bdi class="folder">{folder}</bdi>{note}</figcaption></figure>"""
 
+_SECTION: Final = """\
+<section><h2><bdi>{heading}</bdi></h2>
+<div class="sheet">
+{figures}
+</div></section>"""
+
 _PAGE: Final = """\
 <!DOCTYPE html>
 <html lang="en">
@@ -112,10 +143,8 @@ _PAGE: Final = """\
 <style>{style}</style>
 </head>
 <body>
-<header><h1><bdi>{query}</bdi></h1><p>{count}, best first</p></header>
-<main>
+<header><h1><bdi>{query}</bdi></h1><p>{told}</p></header>
 {body}
-</main>
 </body>
 </html>
 """
@@ -130,9 +159,10 @@ body{margin:0;padding:clamp(1rem,3vw,2.5rem);background:var(--ground);color:var(
 font:15px/1.4 system-ui,-apple-system,"Segoe UI",sans-serif}
 header{display:flex;flex-wrap:wrap;align-items:baseline;gap:.25rem 1rem;margin:0 0 1.5rem}
 h1{margin:0;font-size:clamp(1.4rem,3vw,2rem);font-weight:650;letter-spacing:-.01em;overflow-wrap:anywhere}
+h2{margin:1.6rem 0 .6rem;font-size:1rem;font-weight:600}
 header p,.none{margin:0;color:var(--soft)}
-main{display:flex;flex-wrap:wrap;gap:calc(var(--gap)*1.4) var(--gap)}
-main::after{content:"";flex:1e4 1 0}
+.sheet{display:flex;flex-wrap:wrap;gap:calc(var(--gap)*1.4) var(--gap)}
+.sheet::after{content:"";flex:1e4 1 0}
 figure{margin:0;flex:var(--shape) 1 calc(var(--shape)*var(--row));min-width:7rem;max-width:calc(var(--shape)*var(--row)*2)}
 figure a{display:block;aspect-ratio:var(--shape);border-radius:.5rem;overflow:hidden;background:var(--card);text-decoration:none;
 outline:1px solid transparent;outline-offset:2px;transition:outline-color .15s}

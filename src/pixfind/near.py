@@ -14,7 +14,7 @@ from numpy import bool_, float16, float32, int64
 from numpy.typing import NDArray
 
 from pixfind import background, decode, index, originals
-from pixfind.errors import ImageProblem
+from pixfind.errors import ImageProblem, NotEmbedded
 from pixfind.library import Library
 
 CLOSEST_TENTH = 0.1
@@ -105,7 +105,10 @@ def find(
     Group images with the same bytes and, unless `near` is False, those that are nearly the same.
 
     Near ones are pairs whose embeddings reach `cosine` (None: chosen for this library) and whose pixels agree.
+    Raises NotEmbedded before anything is embedded.
     """
+    if not library.merged_rows:
+        raise NotEmbedded(path=library.path)
     exact = tuple(_exact(library))
     if not near:
         return Duplicates(exact, 0)

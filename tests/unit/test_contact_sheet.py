@@ -137,3 +137,17 @@ def test_dark_and_light_are_both_there() -> None:
 
     assert "prefers-color-scheme:dark" in text
     assert '<meta name="color-scheme" content="light dark">' in text
+
+
+def test_groups_stand_under_their_headings_and_count_their_pictures_anew() -> None:
+    groups = [("1 <exact>", [Hit(Path("/a.jpg")), Hit(Path("/b.jpg"))]), ("2 near", [Hit(Path("/c.jpg"))])]
+    found = Page(contact_sheet.render_groups("duplicates", groups, lambda _: JPEG))
+
+    shown = [word for word in found.words if word in {"1 <exact>", "2 near", "a.jpg", "b.jpg", "c.jpg", "1", "2"}]
+    assert ["1 <exact>", "1", "a.jpg", "2", "b.jpg", "2 near", "1", "c.jpg"] == shown
+    assert "2 groups" in found.words
+    assert 3 == len(found.all("img"))
+
+
+def test_no_groups_are_a_page_that_says_so() -> None:
+    assert "No group." in Page(contact_sheet.render_groups("duplicates", [], lambda _: None)).words

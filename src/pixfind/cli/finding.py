@@ -1,8 +1,9 @@
 """
-Commands that find pictures: search, search-text, search-image.
+Commands that find pictures: search, search-text, search-image, duplicates.
 """
 
 import dataclasses
+import itertools
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
+from pixfind import near
 from pixfind.cli.program import Globals, Json, app
 from pixfind.library import Library
 
@@ -21,6 +23,8 @@ Distinct = Annotated[bool, typer.Option("--distinct", help="Fold pictures that a
 
 _THUMBNAIL_SIDE = 320
 _MAX_PIXELS = 200_000_000
+_MOST_ON_A_SHEET = 500
+"""Groups; a page with more thumbnails takes a browser long."""
 
 
 class _QueryCommand(typer.core.TyperCommand):
@@ -111,6 +115,54 @@ def search_image(
     _answer(context.obj, language.image(str(file)), _Shown(count, json, paths, html))
 
 
+@app.command()
+def duplicates(
+    context: typer.Context,
+    exact: Annotated[bool, typer.Option("--exact", help="Only files with the same bytes; opens no picture.")] = False,
+    json: Json = False,
+    html: Html = None,
+) -> None:
+    """List pictures that are the same, or nearly, in groups, the largest file first. Deletes nothing."""
+    given: Globals = context.obj
+    with Library.open(given.path) as library, given.console.bar("comparing", "pictures") as progress:
+        found = near.find(library, near=not exact, progress=progress)
+    if html is not None:
+        _write_groups(given, html, found)
+    if json:
+        given.console.json([dataclasses.asdict(group) for group in found.groups])
+    else:
+        given.console.groups(found.groups)
+    given.console.duplicates(found)
+
+
+def _write_groups(given: Globals, path: Path, found: near.Duplicates) -> None:
+    from pixfind import contact_sheet, disk
+
+    groups = found.groups[:_MOST_ON_A_SHEET]
+    sizes = {member.path: member.size for group in groups for member in group.members}
+    total, done = sum(len(group.members) for group in groups), itertools.count(1)
+    with given.console.bar("drawing the sheet", "pictures") as progress:
+
+        def thumbnail(picture: Path) -> bytes | None:
+            made = _thumbnail(picture)
+            progress(next(done), total)
+            return made
+
+        page = contact_sheet.render_groups(
+            "duplicates",
+            [
+                (f"{number} {group.sameness}", [_SheetHit(Path(member.path), group.cosine) for member in group.members])
+                for number, group in enumerate(groups, 1)
+            ],
+            thumbnail,
+            note=lambda picture: f"{sizes[str(picture)]:,} bytes",
+        )
+    disk.publish(path.absolute(), page.encode())
+    given.console.wrote(path)
+    if len(groups) < len(found.groups):
+        given.console.say(f"it shows the first {len(groups)} of {len(found.groups):,} groups; --json has all")
+
+
 def show(given: Globals, words: str, count: int, html: Path | None) -> None:
     """Search for words and show the answer, as `search-text` does."""
     from pixfind import query as language
@@ -156,24 +208,27 @@ def _answer(given: Globals, query: object, shown: _Shown, filters: object = None
 
 
 def _write_sheet(path: Path, answer: object) -> None:
-    from pixfind import contact_sheet, decode, disk, errors, originals, thumbnails
+    from pixfind import contact_sheet, disk
     from pixfind.search import Answer
 
     assert isinstance(answer, Answer)
-
-    def thumbnail(picture: Path) -> bytes | None:
-        try:
-            data = originals.read(str(picture)).data
-            return thumbnails.make(data, _THUMBNAIL_SIDE, limits=decode.Limits(_MAX_PIXELS))
-        except errors.ImageProblem:
-            return None
-
     page = contact_sheet.render(
         answer.query.source or str(answer.query),
         [_SheetHit(Path(hit.path), hit.score) for hit in answer.hits],
-        thumbnail,
+        _thumbnail,
     )
     disk.publish(path.absolute(), page.encode())
+
+
+def _thumbnail(picture: Path) -> bytes | None:
+    """None where the picture cannot be read now."""
+    from pixfind import decode, errors, originals, thumbnails
+
+    try:
+        data = originals.read(str(picture)).data
+        return thumbnails.make(data, _THUMBNAIL_SIDE, limits=decode.Limits(_MAX_PIXELS))
+    except errors.ImageProblem:
+        return None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
