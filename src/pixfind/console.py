@@ -230,12 +230,14 @@ class Console:
         if report.text_problem:
             self.say(f"  not measured with texts: {escape(report.text_problem)}")
 
-    def hits(self, answer: Answer) -> None:
-        """Write the hits to standard output, one a line."""
+    def hits(self, answer: Answer, picture: Callable[[str], str] | None = None) -> None:
+        """Write the hits to standard output, one a line; `picture` makes what shows the one at a path below its line."""
         for hit in answer.hits:
             unusual = f"  {hit.unusual:+.1f}" if hit.unusual is not None else ""
             folded = f"  (and {hit.folded} like it)" if hit.folded else ""
             self.data(f"{hit.rank:>3}  {hit.score:.3f}{unusual}  {hit.path}{folded}")
+            if picture and (shown := picture(hit.path)):
+                self.data(shown)
         if answer.hits:
             where = f"{answer.rows:,} rows searched in {answer.seconds * 1000:.0f} ms"
             if answer.hits[0].unusual is not None:

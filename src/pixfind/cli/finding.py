@@ -4,7 +4,10 @@ Commands that find pictures: search, search-text, search-image, duplicates.
 
 import dataclasses
 import itertools
+import os
 import re
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,12 +17,17 @@ import typer.core
 from pixfind import near
 from pixfind.cli.program import Globals, Json, app
 from pixfind.library import Library
+from pixfind.terminal_pictures import Pictures
 
 Count = Annotated[int, typer.Option("-k", "--count", metavar="K", help="How many pictures.")]
 AsPaths = Annotated[bool, typer.Option("--paths", help="One path a line, for pipes.")]
 Html = Annotated[Path | None, typer.Option(metavar="FILE", help="Write a contact sheet to look at.")]
 All = Annotated[bool, typer.Option("--all", help="Show hits below the cut-off too.")]
 Distinct = Annotated[bool, typer.Option("--distinct", help="Fold pictures that are nearly the same into one.")]
+AsPictures = Annotated[
+    Pictures,
+    typer.Option("--pictures", metavar="HOW", help="Thumbnails in the terminal: auto, kitty, iterm, sixel, none."),
+]
 
 _THUMBNAIL_SIDE = 320
 _MAX_PIXELS = 200_000_000
@@ -62,6 +70,7 @@ def search(
     square: Annotated[bool, typer.Option("--square", help="About as wide as high.")] = False,
     camera: Annotated[str | None, typer.Option(metavar="NAME", help="Part of the camera's name.")] = None,
     near: Annotated[str | None, typer.Option(metavar="LAT,LON,KM", help="Taken within so many kilometres.")] = None,
+    pictures: AsPictures = Pictures.AUTO,
 ) -> None:
     """Find pictures by words, pictures, and what they should not show."""
     from pixfind import filters
@@ -80,7 +89,7 @@ def search(
         camera=camera,
         near=near,
     )
-    shown = _Shown(count, json, paths, html, everything, distinct)
+    shown = _Shown(count, json, paths, html, everything, distinct, pictures=pictures)
     _answer(context.obj, language.parse(query), shown, asked)
 
 
@@ -93,11 +102,12 @@ def search_text(
     paths: AsPaths = False,
     html: Html = None,
     everything: All = False,
+    pictures: AsPictures = Pictures.AUTO,
 ) -> None:
     """Find pictures by words, taken as they are."""
     from pixfind import query as language
 
-    _answer(context.obj, language.text(query), _Shown(count, json, paths, html, everything))
+    _answer(context.obj, language.text(query), _Shown(count, json, paths, html, everything, pictures=pictures))
 
 
 @app.command()
@@ -108,11 +118,12 @@ def search_image(
     json: Json = False,
     paths: AsPaths = False,
     html: Html = None,
+    pictures: AsPictures = Pictures.AUTO,
 ) -> None:
     """Find pictures that look like this one."""
     from pixfind import query as language
 
-    _answer(context.obj, language.image(str(file)), _Shown(count, json, paths, html))
+    _answer(context.obj, language.image(str(file)), _Shown(count, json, paths, html, pictures=pictures))
 
 
 @app.command()
@@ -180,6 +191,7 @@ class _Shown:
     html: Path | None
     everything: bool = False
     distinct: bool = False
+    pictures: Pictures = Pictures.AUTO
 
 
 def _answer(given: Globals, query: object, shown: _Shown, filters: object = None) -> None:
@@ -202,7 +214,7 @@ def _answer(given: Globals, query: object, shown: _Shown, filters: object = None
         for hit in answer.hits:
             given.console.data(hit.path)
     else:
-        given.console.hits(answer)
+        given.console.hits(answer, _pictured(shown.pictures) if answer.hits else None)
     if (remark := answer.remark()) is not None:
         given.console.say(remark)
 
@@ -220,13 +232,31 @@ def _write_sheet(path: Path, answer: object) -> None:
     disk.publish(path.absolute(), page.encode())
 
 
-def _thumbnail(picture: Path) -> bytes | None:
+def _pictured(asked: Pictures) -> Callable[[str], str] | None:
+    """What shows the picture at a path on this terminal; None where it cannot, or where there is no terminal."""
+    from pixfind import terminal_pictures
+
+    if not sys.stdout.isatty():
+        return None
+    keyboard, screen = 0, sys.stdout.fileno()
+    how = terminal_pictures.choose(asked, os.environ, lambda: terminal_pictures.device_attributes(keyboard, screen))
+    if how is Pictures.NONE:
+        return None
+
+    def show(path: str) -> str:
+        made = _thumbnail(Path(path), terminal_pictures.SIDES[how])
+        return terminal_pictures.sequence(made, how) if made else ""
+
+    return show
+
+
+def _thumbnail(picture: Path, side: int = _THUMBNAIL_SIDE) -> bytes | None:
     """None where the picture cannot be read now."""
     from pixfind import decode, errors, originals, thumbnails
 
     try:
         data = originals.read(str(picture)).data
-        return thumbnails.make(data, _THUMBNAIL_SIDE, limits=decode.Limits(_MAX_PIXELS))
+        return thumbnails.make(data, side, limits=decode.Limits(_MAX_PIXELS))
     except errors.ImageProblem:
         return None
 
