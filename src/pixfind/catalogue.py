@@ -28,7 +28,7 @@ _PRAGMAS = {
     "temp_store": "FILE",  # a scan of millions of paths must not live in memory
 }
 
-_ROWS_AT_ONCE = 20_000
+_FOR_WRITERS = frozenset({"journal_mode", "synchronous"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Catalogue:
     def __init__(self, path: Path, *, write: bool = False) -> None:
         self.path = path
         self.write = write
-        with self._telling():
+        with self.telling():
             self.connection = self._connect()
             try:
                 self._migrate()
@@ -91,7 +91,7 @@ class Catalogue:
 
     def rows(self, name: str, file: str = "images.sql", **parameters: Any) -> Iterator[tuple[Any, ...]]:
         """Run the named query and yield its rows."""
-        with self._telling():
+        with self.telling():
             yield from self.connection.execute(sql.queries(file)[name], parameters)
 
     def value(self, name: str, file: str = "images.sql", **parameters: Any) -> Any:
@@ -101,17 +101,17 @@ class Catalogue:
 
     def run(self, name: str, file: str = "images.sql", **parameters: Any) -> int:
         """Run the named statement and return how many rows it changed."""
-        with self._telling():
+        with self.telling():
             return self.connection.execute(sql.queries(file)[name], parameters).rowcount
 
     def run_many(self, name: str, parameters: Iterable[Mapping[str, Any]], file: str = "images.sql") -> None:
-        with self._telling():
+        with self.telling():
             self.connection.executemany(sql.queries(file)[name], parameters)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """All that the block writes becomes durable together, or nothing of it."""
-        with self._telling():
+        with self.telling():
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -132,7 +132,7 @@ class Catalogue:
 
     def start_run(self, verb: str, host: str) -> int:
         parameters = {"verb": verb, "pid": os.getpid(), "host": host, "started_at": time.time()}
-        with self._telling():
+        with self.telling():
             run_id = self.connection.execute(sql.queries("library.sql")["start_run"], parameters).lastrowid
         assert run_id is not None
         return run_id
@@ -195,8 +195,8 @@ class Catalogue:
         print_: Fingerprint = row.fingerprint
         facts = row.facts
         if self.value("embedding_of_hash", hash=print_.hash) is not None:
-            taken = self.run("adopt_duplicate", image_id=row.image_id, hash=print_.hash)
-            return Outcome.DUPLICATE if taken else None
+            duplicate = self.adopt_duplicate(row.image_id, print_.hash, print_.size, print_.mtime_ns)
+            return Outcome.DUPLICATE if duplicate else None
         taken = self.run(
             "adopt",
             image_id=row.image_id,
@@ -214,6 +214,10 @@ class Catalogue:
         )
         return Outcome.EMBEDDED if taken else None
 
+    def adopt_duplicate(self, image_id: int, content: bytes, size: int, mtime_ns: int) -> bool:
+        """Give an image that waits, and is of this size and time, the row of the image with the same content."""
+        return bool(self.run("adopt_duplicate", image_id=image_id, hash=content, size=size, mtime_ns=mtime_ns))
+
     def settle(self, settled: Iterable[Settled]) -> None:
         """Record images that ended without an embedding."""
         self.run_many(
@@ -230,11 +234,15 @@ class Catalogue:
         if not self.write and not self.path.exists():
             raise errors.NoLibrary(path=self.path.parent)
         # autocommit: transactions are opened by name, in `transaction`, and nowhere else
-        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        # A folder that nobody here can write has no place for SQLite's shared memory: then nobody writes the database either.
+        frozen = not self.write and not os.access(self.path.parent, os.W_OK)
+        name = f"{self.path.as_uri()}?immutable=1" if frozen else str(self.path)
+        connection = sqlite3.connect(name, isolation_level=None, check_same_thread=False, uri=frozen)
         # File names are bytes; those that are not UTF-8 come back as the same str that the os module gives.
         connection.text_factory = os.fsdecode
         for pragma, value in _PRAGMAS.items():
-            connection.execute(f"PRAGMA {pragma} = {value}")
+            if self.write or pragma not in _FOR_WRITERS:
+                connection.execute(f"PRAGMA {pragma} = {value}")
         if not self.write:
             connection.execute("PRAGMA query_only = ON")
         return connection
@@ -255,7 +263,7 @@ class Catalogue:
                 self.connection.execute("PRAGMA query_only = ON")
 
     @contextlib.contextmanager
-    def _telling(self) -> Iterator[None]:
+    def telling(self) -> Iterator[None]:
         """Tell a full disk and a damaged file as what they are."""
         try:
             yield
@@ -263,6 +271,8 @@ class Catalogue:
             # A file size limit shows as a failed write, a full disk by its own name.
             if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL or error.sqlite_errorname == "SQLITE_IOERR_WRITE":
                 raise errors.DiskFull(path=self.path, detail=str(error)) from error
+            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+                raise errors.NotWritable(path=self.path, detail=str(error)) from error
             raise
         except sqlite3.DatabaseError as error:
             if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):

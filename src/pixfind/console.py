@@ -49,7 +49,8 @@ class Console:
 
     def tell(self, text: str) -> None:
         """Write a line of an answer to standard output, for people; markup is allowed."""
-        self._out.print(text, soft_wrap=True)
+        with _pipe_may_close():
+            self._out.print(text, soft_wrap=True)
 
     def clear(self) -> None:
         """Begin the screen anew, where there is one."""
@@ -59,8 +60,9 @@ class Console:
     @staticmethod
     def data(text: str) -> None:
         """Write a line to standard output; a file name that is not UTF-8 comes out as the bytes it is."""
-        sys.stdout.buffer.write(os.fsencode(text) + b"\n")
-        sys.stdout.buffer.flush()
+        with _pipe_may_close():
+            sys.stdout.buffer.write(os.fsencode(text) + b"\n")
+            sys.stdout.buffer.flush()
 
     def json(self, values: Any) -> None:
         self.data(json.dumps(values, indent=2, default=str))
@@ -133,7 +135,8 @@ class Console:
         table = Table("what", "value", "why", box=None, pad_edge=False, header_style="bold")
         for name, value, reason in plan.lines():
             table.add_row(name.replace("_", " "), f"[cyan]{value}[/cyan]", escape(reason))
-        self._out.print(table)
+        with _pipe_may_close():
+            self._out.print(table)
 
     def models(self, models: Sequence[dict[str, Any]], default: str) -> None:
         """Write the table of models to standard output."""
@@ -153,7 +156,8 @@ class Console:
                 model["licence"],
                 model["summary"],
             )
-        self._out.print(table)
+        with _pipe_may_close():
+            self._out.print(table)
 
     def model(self, model: dict[str, Any], card: str | None) -> None:
         for key, value in model.items():
@@ -270,6 +274,17 @@ class Console:
 
     def wrote(self, path: Path) -> None:
         self.say(f"wrote {escape(str(path))}")
+
+
+@contextlib.contextmanager
+def _pipe_may_close() -> Iterator[None]:
+    """End quietly when nobody reads any more: `pixfind status | head -1` is no error."""
+    try:
+        yield
+    except BrokenPipeError:
+        # Python writes what is left at its end, and would complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
 
 
 class _PlainProgress:

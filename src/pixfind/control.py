@@ -33,8 +33,10 @@ def read(library: Path) -> Asked:
 
 
 def ask(library: Path, asked: Asked) -> None:
-    """Ask the coordinator of `library`."""
-    disk.publish(library / _NAME, json.dumps(asdict(asked)).encode())
+    """Ask the coordinator of `library`, beside what it is asked for already: a stop is never taken back."""
+    before = read(library)
+    both = Asked(before.stop or asked.stop, before.cpu if asked.cpu is None else asked.cpu, asked.pause)
+    disk.publish(library / _NAME, json.dumps(asdict(both)).encode())
 
 
 def withdraw(library: Path) -> None:

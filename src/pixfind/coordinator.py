@@ -109,7 +109,6 @@ class Coordinator:
 
     def run(self) -> progress.RunReport:
         """Embed until nothing is pending or a stop is asked for; return the report. Raises LibraryError."""
-        control.withdraw(self._library.path)
         try:
             with _asked_to_stop(self):
                 for seat in self._seats.values():
@@ -126,7 +125,6 @@ class Coordinator:
             # Rows that a worker made durable and could not report any more.
             for worker in self._seats:
                 self._adopt(self._seats[worker])
-            control.withdraw(self._library.path)
         return self.tracker.report(stopped=self._stopping_since is not None)
 
     def stop(self) -> None:
@@ -209,7 +207,7 @@ class Coordinator:
         for image_id, text in claims:
             content = bytes.fromhex(text)
             if self._library.catalogue.value("embedding_of_hash", hash=content) is not None:
-                known.append((image_id, content))
+                known.append((seat.holds[image_id], content))
             elif self._claims.claim(seat.holds[image_id], content):
                 granted.append(image_id)
                 continue
@@ -218,11 +216,11 @@ class Coordinator:
         self._settle_duplicates(known)
         self._runner.send(seat.setup.worker, {"granted": granted, "refused": refused})
 
-    def _settle_duplicates(self, known: list[tuple[int, bytes]]) -> None:
+    def _settle_duplicates(self, known: list[tuple[Pending, bytes]]) -> None:
         if known:
             with self._library.catalogue.transaction():
-                for image_id, content in known:
-                    self._library.catalogue.run("adopt_duplicate", image_id=image_id, hash=content)
+                for image, content in known:
+                    self._library.catalogue.adopt_duplicate(image.image_id, content, image.size, image.mtime_ns)
             self.tracker.ended(len(known))
 
     def _saved(self, seat: _Seat, message: Message) -> None:
@@ -240,7 +238,7 @@ class Coordinator:
             raise errors.LibraryDamaged(path=path, detail=f"row {row} is not what worker {seat.setup.worker} wrote")
         for image_id in (*adopted.embedded, *adopted.duplicates, *adopted.surplus):
             seat.holds.pop(image_id, None)
-            self._settle_duplicates([(twin.image_id, content) for twin, content in self._claims.release(image_id)])
+            self._settle_duplicates(self._claims.release(image_id))
         seat.counters.images += len(adopted.embedded)
         self.tracker.ended(len(adopted.embedded) + len(adopted.duplicates))
 

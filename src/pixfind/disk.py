@@ -24,6 +24,7 @@ from pixfind import errors
 NO_SYNC = os.environ.get("PIXFIND_UNSAFE_NO_SYNC") == "1"
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
 _MAGIC = b"\x93NUMPY\x01\x00"
 _numbers = itertools.count()
 _LONGEST_COUNT = 10**18
@@ -42,6 +43,8 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         if is_full(error):
             raise errors.DiskFull(path=path, detail=error.strerror) from error
+        if error.errno in _FORBIDDEN:
+            raise errors.NotWritable(path=path, detail=error.strerror) from error
         raise
 
 

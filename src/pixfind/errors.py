@@ -51,6 +51,12 @@ class EmptyFile(ImageProblem):
     """empty file"""
 
 
+class NotAFile(ImageProblem):
+    """not a file: a pipe, a device or a folder lies in its place"""
+
+    transient = True
+
+
 class Truncated(ImageProblem):
     """truncated: {detail}"""
 
@@ -308,6 +314,15 @@ class NotEmbedded(LibraryError):
     """
 
     exit_code = 14
+
+
+class NotWritable(LibraryError):
+    """
+    {path} cannot be written: {detail}.
+    Give this user the right to write there, or use another library: pixfind --library DIR ...
+    """
+
+    exit_code = 15
 
 
 class BadValue(LibraryError):

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pixfind import coordinator, errors, hub, machine, models, plan, progress, tune, worker
+from pixfind import coordinator, errors, hub, machine, models, plan, progress, tune, worker, worker_files
 from pixfind.encoders import engines
 from pixfind.encoders.files import ModelFiles
 from pixfind.library import Adopted, Library, Merged, ModelIdentity
@@ -171,6 +171,8 @@ def embed_part(library: Library, worker_id: int, num_workers: int, options: Opti
     model = library.model()
     if model is None:
         raise errors.NotEmbedded(path=library.path)
+    if options.model is not None:
+        fetch_model(library, options)
     made = make_plan(options)
     setup = dataclasses.replace(_setup(library, model, made, options), worker=worker_id)
     worker.start_log(setup)
@@ -193,6 +195,7 @@ class _PartFeed:
         self._part, self._parts, self._after = part, parts, 0
         self._out = 0
         self._hashes: set[str] = set()
+        self._done = _own_rows(library, part)
 
     def hear(self, message: worker.Message) -> None:
         if "fatal" in message:
@@ -209,14 +212,17 @@ class _PartFeed:
             self._deal()
 
     def _deal(self) -> None:
-        images = self._library.catalogue.pending(
+        while images := self._library.catalogue.pending(
             part=self._part, parts=self._parts, after=self._after, limit=_PART_CHUNK
-        )
-        if images:
+        ):
             self._after = images[-1].image_id
-            self._out += len(images)
-            self.messages.put({"embed": [dataclasses.astuple(image) for image in images]})
-        elif not self._out:
+            # What this part has saved before waits for a merge, not for another embedding.
+            left = [image for image in images if (image.image_id, image.size, image.mtime_ns) not in self._done]
+            if left:
+                self._out += len(left)
+                self.messages.put({"embed": [dataclasses.astuple(image) for image in left]})
+                return
+        if not self._out:
             self.messages.put({"stop": True})
 
     def _is_new(self, content: str) -> bool:
@@ -224,6 +230,16 @@ class _PartFeed:
         known = known or content in self._hashes
         self._hashes.add(content)
         return not known
+
+
+def _own_rows(library: Library, worker_id: int) -> set[tuple[int, int, int]]:
+    """Return (image id, size, time) of the rows that a worker's files hold."""
+    if not all(path.exists() for path in worker_files.paths(library.data, worker_id)):
+        return set()
+    with library.worker_pair(worker_id) as pair:
+        table = pair.indices.read(0, pair.count)
+    prints = table["fingerprint"]
+    return set(zip(table["image_id"].tolist(), prints["size"].tolist(), prints["mtime_ns"].tolist(), strict=True))
 
 
 def _setup(library: Library, model: ModelIdentity, made: Plan, options: Options) -> worker.Setup:

@@ -21,7 +21,7 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from pixfind import disk, errors, worker_files
+from pixfind import control, disk, errors, worker_files
 from pixfind.catalogue import Catalogue
 from pixfind.types import Outcome, Progress, no_progress
 
@@ -96,11 +96,22 @@ class Library:
         """Open an existing library; raises NoLibrary, NewerLibrary, LibraryDamaged."""
         if not (path / "metadata.db").exists():
             raise errors.NoLibrary(path=path)
+        if write:
+            for folder in (path / "data", path / "logs"):
+                with disk.writing(folder):
+                    folder.mkdir(exist_ok=True)
         return cls(path, Catalogue(path / "metadata.db", write=write))
 
     @classmethod
     def create(cls, path: Path) -> Self:
-        """Open a library for writing, making what is missing of it."""
+        """
+        Open a library for writing, making what is missing of it.
+
+        Raises LibraryDamaged when there are embeddings and the database that names their images is lost: a new one would give their
+        ids to other images.
+        """
+        if not (path / "metadata.db").exists() and any((path / "data").glob("indices*.npy")):
+            raise errors.LibraryDamaged(path=path / "metadata.db", detail="it is missing, and data/ holds embeddings")
         for folder in (path, path / "data", path / "logs"):
             with disk.writing(folder):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -126,11 +137,14 @@ class Library:
             held.acquire(timeout=2)
         except filelock.Timeout as error:
             raise self._locked() from error
+        # What an earlier run was asked for is not meant for this one; what comes from now on is, in whatever step it is.
+        control.withdraw(self.path)
         try:
             run = Run(self.catalogue.start_run(verb, socket.gethostname()))
             yield run
             self.catalogue.end_run(run.id, json.dumps(run.report) if run.report else None)
         finally:
+            control.withdraw(self.path)
             held.release()
 
     def holder(self) -> dict[str, Any] | None:
@@ -200,7 +214,14 @@ class Library:
         """Return the merged embeddings as a read-only memory map [N, d] float16; row = embedding_index."""
         if not self.merged_rows:
             return np.empty((0, self.dimension), worker_files.EMBEDDING)
-        array: NDArray[np.float16] = np.load(self.embeddings_path, mmap_mode="r")
+        try:
+            array: NDArray[np.float16] = np.load(self.embeddings_path, mmap_mode="r")
+        except ValueError as error:
+            detail = "the file ends before the rows that its header promises"
+            raise errors.LibraryDamaged(path=self.embeddings_path, detail=detail) from error
+        if (array.dtype, array.shape[1:]) != (worker_files.EMBEDDING, (self.dimension,)):
+            detail = f"it holds {array.dtype} rows of {array.shape[1:]}, not float16 of {self.dimension}"
+            raise errors.LibraryDamaged(path=self.embeddings_path, detail=detail)
         return array
 
     def live_rows(self) -> NDArray[np.bool_]:
@@ -299,6 +320,7 @@ class Library:
                 "SELECT embedding_index, worker, first_row, rows FROM adopted ORDER BY embedding_index"
             )
         )
+        self._refuse_lost_rows(min((index for index, *_ in runs), default=None))
         with self.merged(write=True) as merged:
             before = merged.count
             end = max((index + rows for index, _, _, rows in runs), default=before)
@@ -308,6 +330,21 @@ class Library:
             total = merged.count
         self._forget_merged(total)
         return Merged(total - before, total)
+
+    def _refuse_lost_rows(self, first_adopted: int | None) -> None:
+        """Opening a pair for writing cuts what was never promised; rows that were must not be among it."""
+        promised = int(self.catalogue.setting("next_embedding_index") or 0) if first_adopted is None else first_adopted
+        for path in (self.embeddings_path, self.indices_path):
+            there = disk.npy_shape(path)[0]
+            if there < promised:
+                detail = f"it holds {there} rows, the database knows of {promised}"
+                raise errors.LibraryDamaged(path=path, detail=detail)
+        if self.merged_rows:
+            with self.merged() as merged:
+                for array in (merged.embeddings, merged.indices):
+                    if array.rows_present() < min(merged.count, promised):
+                        detail = f"its header promises {array.count} rows, {array.rows_present()} are there"
+                        raise errors.LibraryDamaged(path=array.path, detail=detail)
 
     def _pieces(self, runs: list[tuple[int, int, int, int]], next_index: int) -> Iterator[_Piece]:
         """Yield the adopted rows from `next_index` on in their order; raises MergeRefused at what does not fit."""

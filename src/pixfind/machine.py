@@ -107,16 +107,18 @@ class Pacer:
         self._used = time.process_time()
         self._credit = allowance
 
-    def pause(self) -> None:
-        """Wait until what was used is within the allowance."""
+    def pause(self, at_most: float) -> bool:
+        """Wait until what was used is within the allowance, `at_most` so many seconds; return whether it is."""
         if math.isinf(self.allowance):
-            return
+            return True
         self._account()
-        if self._credit < 0:
-            seconds = min(-self._credit / self.allowance, 2.0)
-            time.sleep(seconds)
-            self.waited += seconds
-            self._account()
+        if self._credit >= 0:
+            return True
+        seconds = min(-self._credit / self.allowance, at_most)
+        time.sleep(seconds)
+        self.waited += seconds
+        self._account()
+        return seconds < at_most
 
     def _account(self) -> None:
         wall, used = time.monotonic(), time.process_time()

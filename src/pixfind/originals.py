@@ -7,6 +7,7 @@ Must not know what the bytes mean: `decode` does.
 
 import hashlib
 import os
+import stat
 from dataclasses import dataclass
 
 from pixfind import errors
@@ -26,6 +27,11 @@ def content_hash(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=HASH_BYTES, usedforsecurity=False).digest()
 
 
+def mtime_ns(found: os.stat_result) -> int:
+    """Return the time of a file as 64 bits hold it: some file systems go beyond the year 2262."""
+    return min(max(found.st_mtime_ns, -(2**63)), 2**63 - 1)
+
+
 def read(path: str) -> Original:
     """
     Read a file and take its fingerprint.
@@ -37,7 +43,10 @@ def read(path: str) -> Original:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with os.fdopen(descriptor, "rb") as file:
             before = os.fstat(descriptor)
-            data = file.read()
+            if not stat.S_ISREG(before.st_mode):
+                raise errors.NotAFile
+            # Not to the end: a file may grow for ever.
+            data = file.read(before.st_size + 1)
             after = os.fstat(descriptor)
     except FileNotFoundError as error:
         raise errors.Vanished from error
@@ -47,4 +56,4 @@ def read(path: str) -> Original:
         raise errors.EmptyFile
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or after.st_size != len(data):
         raise errors.KeepsChanging
-    return Original(data, Fingerprint(after.st_size, after.st_mtime_ns, content_hash(data)))
+    return Original(data, Fingerprint(after.st_size, mtime_ns(after), content_hash(data)))

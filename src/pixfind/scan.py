@@ -124,7 +124,7 @@ def _is_the_file(path: str, size: int, mtime_ns: int) -> bool:
         found = os.stat(path)
     except OSError:
         return False
-    return (found.st_size, found.st_mtime_ns) == (size, mtime_ns)
+    return (found.st_size, originals.mtime_ns(found)) == (size, mtime_ns)
 
 
 def _check_folder(path: str) -> None:
@@ -323,7 +323,7 @@ class _Walk:
                 found = entry.stat()
                 # Links to folders are not followed (loops); links to files are; a pipe or a device is no picture.
                 if stat.S_ISREG(found.st_mode):
-                    yield _File(entry.path, found.st_size, found.st_mtime_ns)
+                    yield _File(entry.path, found.st_size, originals.mtime_ns(found))
         except OSError:
             self.problems.append(entry.path)
 

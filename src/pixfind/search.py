@@ -6,6 +6,7 @@ Must not know how rows are found (`index`) or how the answer is shown (`console`
 """
 
 import json
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -180,7 +181,8 @@ class Searcher:
         return (total / length).astype(float32), float(weights.sum() / length)
 
     def _vectors(self, terms: tuple[Term, ...], opened: index.Index) -> list[NDArray[float32]]:
-        texts = [term.value for term in terms if term.shows is Shows.TEXT]
+        # An argument that is not UTF-8 arrives as surrogates, which no tokenizer takes.
+        texts = [os.fsencode(term.value).decode(errors="replace") for term in terms if term.shows is Shows.TEXT]
         encoded = iter(self.towers.text().encode(texts) if texts else ())
         return [next(encoded) if term.shows is Shows.TEXT else self._image_vector(term, opened) for term in terms]
 

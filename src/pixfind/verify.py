@@ -7,7 +7,6 @@ cannot: an embedding that is lost is made again, a picture is never touched.
 
 import contextlib
 import shutil
-import sqlite3
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pixfind import catalogue, disk, errors, worker_files
+from pixfind import catalogue, disk, errors, index, worker_files
 from pixfind.library import Library
 from pixfind.types import Outcome, Progress, no_progress
 
@@ -46,9 +45,13 @@ def verify(library: Library, progress: Progress = no_progress) -> list[Finding]:
         return findings
     findings += _ledger(library)
     if library.model() is not None:
+        findings += _arrays(library)
+        if findings:
+            return findings
         findings += _lengths(library)
         findings += _merged_rows(library, progress)
         findings += _worker_rows(library)
+        findings += _index(library)
     return findings
 
 
@@ -66,14 +69,16 @@ def repair(library: Library, findings: list[Finding]) -> list[Finding]:
 
 
 def _database(library: Library) -> Iterator[Finding]:
-    try:
-        (answer,) = library.catalogue.connection.execute("PRAGMA quick_check(1)").fetchone()
-    except sqlite3.DatabaseError as error:
-        answer = str(error)
+    answer = next(_database_answers(library.catalogue))
     if answer != "ok":
         yield Finding(
             "database", str(library.catalogue.path), answer, "rebuilt from indices.npy: pixfind verify --repair"
         )
+
+
+def _database_answers(found: catalogue.Catalogue) -> Iterator[str]:
+    with found.telling():
+        yield found.connection.execute("PRAGMA quick_check(1)").fetchone()[0]
 
 
 def _ledger(library: Library) -> Iterator[Finding]:
@@ -87,6 +92,20 @@ def _ledger(library: Library) -> Iterator[Finding]:
         "SELECT id FROM images WHERE outcome = 'failed' AND coalesce(reason, '') = '' LIMIT 10"
     ):
         yield Finding("no-reason", f"image {image_id}", "failed without a reason", "none: this is a bug in pixfind")
+
+
+def _arrays(library: Library) -> Iterator[Finding]:
+    """Every array has our layout and this library's dimension."""
+    pairs = [(library.embeddings_path, library.indices_path)]
+    pairs += [worker_files.paths(library.data, worker) for worker in worker_files.workers(library.data)]
+    for embeddings, indices in pairs:
+        layouts = ((embeddings, worker_files.EMBEDDING, (library.dimension,)), (indices, worker_files.INDEX_ROW, ()))
+        for path, dtype, row_shape in layouts:
+            try:
+                if path.exists():
+                    disk.GrowingArray(path, dtype, row_shape).close()
+            except errors.LibraryDamaged as error:
+                yield Finding("no-array", str(path), error.fields["detail"], "put aside; its images become pending")
 
 
 def _lengths(library: Library) -> Iterator[Finding]:
@@ -160,15 +179,15 @@ def _rows_against_images(
 def _waiting_for_rows(
     library: Library, start: int, table: NDArray[Any], unnamed: NDArray[np.bool_]
 ) -> Iterator[Finding]:
-    """Rows that nobody points to are dead, which is no fault, unless their image does not exist or waits for just these bytes."""
+    """Rows that nobody points to are dead, which is no fault, unless the database has never heard of their image."""
     waiting = 0
     for place in np.flatnonzero(unnamed):
         row = worker_files.row_of(table[place])
         found = library.catalogue.connection.execute(
-            "SELECT outcome IS NULL AND size = ? AND mtime_ns = ? FROM images WHERE id = ?",
+            "SELECT outcome IS NULL AND gone AND size = ? AND mtime_ns = ? FROM images WHERE id = ?",
             (row.fingerprint.size, row.fingerprint.mtime_ns, row.image_id),
         ).fetchone()
-        waiting += found is None or found[0]
+        waiting += found is None or bool(found[0])
     if waiting:
         what = f"{waiting} of rows {start} to {start + len(table)} are good, and the database does not know it"
         yield Finding("rows-without-image", str(library.catalogue.path), what, "the images get their rows back")
@@ -179,8 +198,8 @@ def _worker_rows(library: Library) -> Iterator[Finding]:
     runs = library.catalogue.connection.execute(
         "SELECT embedding_index, worker, first_row, rows FROM adopted"
     ).fetchall()
-    for index, worker, first_row, rows in runs:
-        skip = max(0, merged - index)
+    for first_index, worker, first_row, rows in runs:
+        skip = max(0, merged - first_index)
         if skip >= rows:
             continue  # A merge was cut off after it had moved them; the next one forgets this run.
         path = worker_files.paths(library.data, worker)[0]
@@ -195,6 +214,18 @@ def _worker_rows(library: Library) -> Iterator[Finding]:
             yield Finding("adopted-crc", f"{path} row {first_row + skip + place}", what, "its image becomes pending")
 
 
+def _index(library: Library) -> Iterator[Finding]:
+    """The index against the embeddings; a library without one is whole."""
+    if not library.index_path.exists():
+        return
+    try:
+        problem = index.check(library.index_path, library.embeddings())
+    except errors.LibraryDamaged:
+        return  # Told with the embeddings.
+    if problem is not None:
+        yield Finding("index", str(library.index_path), problem, "removed; `pixfind build-index` makes it anew")
+
+
 # --- mending --------------------------------------------------------------------------------------
 
 
@@ -204,10 +235,14 @@ def _mend(library: Library, findings: list[Finding]) -> None:
         _forget_rows(
             library, [int(f.where.rpartition(" row ")[2]) for f in findings if f.code in ("row-crc", "row-image")]
         )
-    if codes & {"too-few-rows", "unequal-lengths", "adopted-crc", "adopted-missing", "gap"}:
+    if "no-array" in codes:
+        _put_aside([Path(finding.where) for finding in findings if finding.code == "no-array"])
+    if codes & {"no-array", "too-few-rows", "unequal-lengths", "adopted-crc", "adopted-missing", "gap"}:
         _begin_again_from(library, _sound_rows(library))
     if "rows-without-image" in codes:
         _adopt_merged(library)
+    if "index" in codes:
+        library.index_path.unlink(missing_ok=True)
     _cut_worker_files(library)
     library.adopt_left_behind()
     with contextlib.suppress(errors.MergeRefused):
@@ -222,6 +257,11 @@ def _sound_rows(library: Library) -> int:
         return 0
     with library.merged() as merged:
         return min(merged.count, merged.embeddings.rows_present(), merged.indices.rows_present())
+
+
+def _put_aside(paths: list[Path]) -> None:
+    for path in paths:
+        path.rename(path.with_name(f"{path.name}.damaged-{int(time.time())}"))
 
 
 def _forget_rows(library: Library, rows: list[int]) -> None:
@@ -261,20 +301,39 @@ def _cut_worker_files(library: Library) -> None:
 
 def _adopt_merged(library: Library) -> None:
     """Give the merged rows to images that wait for them, making those that the database has forgotten."""
-    root = _unknown_root(library)
+    _make_images_of_rows(library)
     with library.merged() as merged, library.catalogue.transaction():
         for start in range(0, merged.count, _ROWS):
             table, embeddings = merged.read(start, min(start + _ROWS, merged.count))
-            holds = worker_files.crc_holds(table, embeddings)
-            for place in np.flatnonzero(holds):
-                row = worker_files.row_of(table[place])
-                # Without a path it is gone; the next `add` finds its file by size, time and content.
-                library.catalogue.connection.execute(
-                    "INSERT OR IGNORE INTO images (id, root_id, path, size, mtime_ns, gone) VALUES (?, ?, ?, ?, ?, 1)",
-                    (row.image_id, root, f"?{row.image_id}", row.fingerprint.size, row.fingerprint.mtime_ns),
-                )
-                library.catalogue.adopt_row(row, start + int(place))
+            for place in np.flatnonzero(worker_files.crc_holds(table, embeddings)):
+                library.catalogue.adopt_row(worker_files.row_of(table[place]), start + int(place))
         library.catalogue.set_setting("next_embedding_index", str(merged.count))
+
+
+def _make_images_of_rows(library: Library) -> None:
+    """
+    Make the images that rows name and the database does not know.
+
+    Without a path they are gone; the next `add` finds their files by size, time and content. Their ids are taken from then on, so that
+    no other image is ever given one of them, and with it a row that is not its own.
+    """
+    root = _unknown_root(library)
+    pairs = [(library.embeddings_path, library.indices_path)]
+    pairs += [worker_files.paths(library.data, worker) for worker in worker_files.workers(library.data)]
+    for embeddings, indices in pairs:
+        if embeddings.exists() and indices.exists():
+            with worker_files.Pair(embeddings, indices, library.dimension) as pair, library.catalogue.transaction():
+                for start in range(0, pair.count, _ROWS):
+                    table, rows = pair.read(start, min(start + _ROWS, pair.count))
+                    for place in np.flatnonzero(worker_files.crc_holds(table, rows)):
+                        _make_image(library, root, worker_files.row_of(table[place]))
+
+
+def _make_image(library: Library, root: int, row: worker_files.Row) -> None:
+    library.catalogue.connection.execute(
+        "INSERT OR IGNORE INTO images (id, root_id, path, size, mtime_ns, gone) VALUES (?, ?, ?, ?, ?, 1)",
+        (row.image_id, root, f"?{row.image_id}", row.fingerprint.size, row.fingerprint.mtime_ns),
+    )
 
 
 def _unknown_root(library: Library) -> int:
@@ -306,12 +365,16 @@ def rebuild_if_needed(path: Path) -> Path | None:
         return None
     with catalogue.Catalogue(old, write=True) as new, contextlib.suppress(FileNotFoundError):
         new.set_setting("model", (path / "data" / "model.json").read_text(encoding="utf-8"))
+    with Library.open(path, write=True) as library:
+        if library.model() is not None:
+            _make_images_of_rows(library)
     return kept
 
 
 def _readable(path: Path) -> bool:
     try:
         with catalogue.Catalogue(path) as found:
-            return bool(found.connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
-    except (errors.LibraryDamaged, sqlite3.DatabaseError):
+            return next(_database_answers(found)) == "ok"
+    except errors.LibraryDamaged:
+        # Only bytes that are wrong; a database that is locked or cannot be opened is not damaged.
         return False

@@ -31,6 +31,7 @@ from pixfind.types import Outcome
 
 _SAVE_SECONDS = 0.5
 _SAVE_ROWS = 4096
+_TICK_SECONDS = 0.1
 _PATIENCE_FOR_FILES = 30.0
 
 RETIRED = 75
@@ -99,7 +100,9 @@ class Worker:
         while True:
             self._take_events()
             self._give_up_hanging()
-            if self._ready and (len(self._ready) >= self.setup.batch or self._stopping or not self._loading()):
+            full = len(self._ready) >= self.setup.batch or self._stopping or not self._loading()
+            # Paused in short pieces, so that a stop or another allowance is heard meanwhile.
+            if self._ready and full and (self.pacer.pause(_TICK_SECONDS) or self._stopping):
                 self._forward()
             if self._due():
                 self._save()
@@ -114,7 +117,7 @@ class Worker:
 
     def _take_events(self) -> None:
         """Handle what has arrived; wait only when there is nothing for the model."""
-        wait = 0.0 if len(self._ready) >= self.setup.batch else 0.1
+        wait = 0.0 if len(self._ready) >= self.setup.batch else _TICK_SECONDS
         began = time.perf_counter()
         try:
             event = self.events.get(timeout=wait) if wait else self.events.get_nowait()
@@ -221,7 +224,6 @@ class Worker:
     # --- model and files --------------------------------------------------------------------------
 
     def _forward(self) -> None:
-        self.pacer.pause()
         batch, self._ready = self._ready[: self.setup.batch], self._ready[self.setup.batch :]
         began = time.perf_counter()
         embeddings, without = embed.embed(self._encoder, [loaded.pixels for loaded in batch])

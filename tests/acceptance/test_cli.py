@@ -180,7 +180,7 @@ def slow(run: Run, tmp_path: Path, place: Path) -> Path:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("how", ["ctrl-c", "ctrl-c twice", "terminate", "stop"])
 def test_a_stopped_embed_loses_nothing_and_goes_on(run: Run, slow: Path, how: str) -> None:
-    with _started(slow, "embed", "--cpu", "10%") as process:
+    with _started(slow, "embed", "--cpu", "3%") as process:
         if how == "stop":
             assert "stopped" in run("stop").stderr
         else:
@@ -205,7 +205,7 @@ def test_a_stopped_embed_loses_nothing_and_goes_on(run: Run, slow: Path, how: st
 
 @pytest.mark.timeout(120)
 def test_a_running_embed_can_be_watched_and_slowed_down(run: Run, slow: Path) -> None:
-    with _started(slow, "embed", "--cpu", "10%") as process:
+    with _started(slow, "embed", "--cpu", "3%") as process:
         status = json.loads(run("status", "--json").stdout)
         while status["images_per_second"] is None and process.poll() is None:
             status = json.loads(run("status", "--json").stdout)

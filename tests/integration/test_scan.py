@@ -155,6 +155,16 @@ def test_excluded_files_are_left_out_and_told(embedded: Library, pictures: Path)
     assert 0 == scan.add(embedded, pictures).excluded
 
 
+def test_a_time_beyond_64_bits_is_registered_with_the_others(library: Library, pictures: Path) -> None:
+    path = make_image(pictures / "from_the_future.jpg", seed=77)
+    os.utime(path, (10_500_000_000, 10_500_000_000))
+
+    assert 1 == scan.add(library, pictures).new
+    assert 0 == scan.add(library, pictures).changed
+    embed(library)
+    assert 41 == library.catalogue.ledger()["embedded"]
+
+
 def test_names_of_every_kind_are_registered(library: Library, tmp_path: Path) -> None:
     folder = tmp_path / "odd"
     folder.mkdir()

@@ -58,8 +58,20 @@ def indices_lost(library: Library) -> None:
     library.indices_path.unlink()
 
 
-def database_that_forgot_rows(library: Library) -> None:
-    library.catalogue.connection.execute("UPDATE images SET outcome = NULL, embedding_index = NULL WHERE id > 30")
+def database_without_some_images(library: Library) -> None:
+    library.catalogue.connection.execute("DELETE FROM images WHERE id > 30")
+
+
+def embeddings_of_another_dimension(library: Library) -> None:
+    np.save(library.embeddings_path, np.zeros((40, 64), "f2"))
+
+
+def indices_of_another_kind(library: Library) -> None:
+    np.save(library.indices_path, np.arange(40))
+
+
+def index_of_garbage(library: Library) -> None:
+    library.index_path.write_bytes(os.urandom(3000))
 
 
 def database_that_points_beyond_the_end(library: Library) -> None:
@@ -79,9 +91,12 @@ def two_images_in_one_row(library: Library) -> None:
         half_of_the_embeddings,
         all_embeddings,
         indices_lost,
-        database_that_forgot_rows,
         database_that_points_beyond_the_end,
         two_images_in_one_row,
+        database_without_some_images,
+        embeddings_of_another_dimension,
+        indices_of_another_kind,
+        index_of_garbage,
     ],
     ids=lambda damage: damage.__name__,
 )
@@ -173,6 +188,58 @@ def test_a_worker_file_damaged_before_it_was_adopted_costs_only_the_rows_behind(
     ingest.merge(library)
 
     assert 40 == library.catalogue.ledger()["embedded"]
+
+
+def test_a_row_is_never_given_to_an_image_that_has_changed_since(library: Library, pictures: Path) -> None:
+    """Two parts embed two copies; one copy is another picture by the time that both are adopted."""
+    for copy in range(5):
+        shutil.copy(pictures / "picture_00000.jpg", pictures / f"copy_{copy}.jpg")
+    scan.add(library, pictures)
+    ingest.embed_part(library, 0, 2, QUIET)
+    ingest.embed_part(library, 1, 2, QUIET)
+    make_pictures(pictures, 1, first=900)
+    for copy in range(5):
+        shutil.copy(pictures / "picture_00900.jpg", pictures / f"copy_{copy}.jpg")
+    scan.add(library, pictures)
+    ingest.embed(library, QUIET, runner=Serial())
+    ingest.merge(library)
+    rows = dict(library.catalogue.connection.execute("SELECT path, embedding_index FROM images"))
+
+    assert {rows[str(pictures / "picture_00900.jpg")]} == {rows[str(pictures / f"copy_{n}.jpg")] for n in range(5)}
+    assert rows[str(pictures / "picture_00000.jpg")] != rows[str(pictures / "copy_0.jpg")]
+
+
+def test_a_part_that_is_started_again_goes_on_where_it_stood(library: Library) -> None:
+    assert 20 == ingest.embed_part(library, 0, 2, QUIET)
+    assert 0 == ingest.embed_part(library, 0, 2, QUIET)
+    assert 20 == ingest.merge(library).rows
+
+
+def test_a_locked_database_is_not_taken_for_a_damaged_one(embedded: Library) -> None:
+    with embedded.catalogue.transaction():
+        assert verify.rebuild_if_needed(embedded.path) is None
+    assert not list(embedded.path.glob("metadata.damaged*"))
+
+
+def test_a_new_database_is_not_begun_over_the_embeddings_of_a_lost_one(embedded: Library) -> None:
+    embedded.close()
+    for path in embedded.path.glob("metadata.db*"):
+        path.unlink()
+    with pytest.raises(errors.LibraryDamaged, match="missing"):
+        Library.create(embedded.path)
+    verify.rebuild_if_needed(embedded.path)
+    embedded.catalogue = Library.open(embedded.path, write=True).catalogue
+    verify.repair(embedded, verify.verify(embedded))
+
+
+def test_merge_refuses_to_cut_rows_that_were_promised(embedded: Library) -> None:
+    before = embedded.embeddings().copy()
+    embedded.indices_path.rename(embedded.path / "away.npy")
+    with pytest.raises(errors.LibraryDamaged, match=r"indices\.npy"):
+        embedded.merge()
+    (embedded.path / "away.npy").rename(embedded.indices_path)
+
+    assert (before == embedded.embeddings()).all()
 
 
 def test_a_dead_row_may_rot(embedded: Library, pictures: Path) -> None:

@@ -19,9 +19,9 @@ from pixfind.cli.program import Globals, Json, app
 from pixfind.library import Library
 from pixfind.terminal_pictures import Pictures
 
-Count = Annotated[int, typer.Option("-k", "--count", metavar="K", help="How many pictures.")]
+Count = Annotated[int, typer.Option("-k", "--count", max=1_000_000, metavar="K", help="How many pictures.")]
 AsPaths = Annotated[bool, typer.Option("--paths", help="One path a line, for pipes.")]
-Html = Annotated[Path | None, typer.Option(metavar="FILE", help="Write a contact sheet to look at.")]
+Html = Annotated[Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Write a contact sheet to look at.")]
 All = Annotated[bool, typer.Option("--all", help="Show hits below the cut-off too.")]
 Distinct = Annotated[bool, typer.Option("--distinct", help="Fold pictures that are nearly the same into one.")]
 AsPictures = Annotated[

@@ -63,5 +63,5 @@ Exclude = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Folders with pictures.")]
-Megapixels = Annotated[float, typer.Option("--max-megapixels", help="Skip larger pictures.")]
+Megapixels = Annotated[float, typer.Option("--max-megapixels", min=0.001, max=1_000_000, help="Skip larger pictures.")]
 Retry = Annotated[bool, typer.Option("--retry", help="Try again what failed or was skipped.")]

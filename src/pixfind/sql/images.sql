@@ -48,12 +48,13 @@ SET outcome = :outcome, reason = NULL, transient = 0, embedding_index = :embeddi
 WHERE id = :image_id AND outcome IS NULL AND size = :size AND mtime_ns = :mtime_ns;
 
 -- name: adopt_duplicate
+-- As `adopt`: only for the very bytes that were hashed.
 UPDATE images
 SET outcome = 'duplicate', reason = NULL, transient = 0, hash = :hash, embedding_index = twin.embedding_index,
     width = twin.width, height = twin.height, taken_at = twin.taken_at, camera = twin.camera,
     latitude = twin.latitude, longitude = twin.longitude
 FROM (SELECT * FROM images WHERE hash = :hash AND embedding_index IS NOT NULL LIMIT 1) AS twin
-WHERE images.id = :image_id AND images.outcome IS NULL;
+WHERE images.id = :image_id AND images.outcome IS NULL AND images.size = :size AND images.mtime_ns = :mtime_ns;
 
 -- name: settle
 UPDATE images SET outcome = :outcome, reason = :reason, transient = :transient WHERE id = :image_id AND outcome IS NULL;

@@ -29,13 +29,15 @@ SELECT path, size, mtime_ns FROM temp.arrivals WHERE NOT EXISTS (SELECT 1 FROM i
 
 -- name: movable
 -- Images that a new file of this size and time might be, under a new name.
-SELECT id, path, hash FROM images WHERE size = :size AND mtime_ns = :mtime_ns LIMIT 50;
+SELECT id, path, hash FROM images WHERE size = :size AND mtime_ns = :mtime_ns LIMIT 500;
 
 -- name: insert_image
 INSERT INTO images (root_id, path, size, mtime_ns) VALUES (:root_id, CAST(:path AS TEXT), :size, :mtime_ns);
 
 -- name: move_image
-UPDATE images SET path = CAST(:path AS TEXT), root_id = :root_id, gone = 0 WHERE id = :image_id;
+UPDATE images SET path = CAST(:path AS TEXT), root_id = :root_id, gone = 0,
+    outcome = CASE WHEN outcome = 'skipped' AND reason LIKE 'excluded%' THEN NULL ELSE outcome END
+WHERE id = :image_id;
 
 -- name: returned
 UPDATE images SET gone = 0, root_id = :root_id,
