@@ -24,7 +24,7 @@ from pixfind import errors
 NO_SYNC = os.environ.get("PIXFIND_UNSAFE_NO_SYNC") == "1"
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST}
 _MAGIC = b"\x93NUMPY\x01\x00"
 _numbers = itertools.count()
 _LONGEST_COUNT = 10**18
