@@ -6,6 +6,7 @@ shows up in review as a diff.
 """
 
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from pixfind import errors
+from pixfind.testing import make_library, make_pictures
 
 ROOT = Path(__file__).parents[2]
 
@@ -91,3 +93,21 @@ def test_the_help_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert "[]" == done.stderr.strip().splitlines()[-1]
+
+
+def test_the_python_of_the_readme_runs_as_it_stands(tmp_path: Path) -> None:
+    make_pictures(tmp_path / "pictures", 5)
+    make_library(tmp_path / "demo-library", tmp_path / "pictures").close()
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert (0, 3) == (done.returncode, len(done.stdout.splitlines())), done.stderr
+
+
+def test_every_verb_is_in_the_readme() -> None:
+    from pixfind.cli import app
+
+    verbs = {(command.name or command.callback.__name__).replace("_", "-") for command in app.registered_commands}
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+
+    assert set() == {verb for verb in verbs if f"`pixfind {verb}" not in readme and f"`{verb}`" not in readme}
