@@ -400,6 +400,8 @@ def test_a_wrong_index_is_told_and_answers_stay_the_same(searcher: Searcher, dam
 
     assert str(path) in (answer.problem or "")
     assert right == answer.hits
+    assert ["index"] * (damage != "missing") == [finding.code for finding in verify.verify(searcher.library)]
+    path.unlink(missing_ok=True)
 
 
 def test_without_a_text_tower_the_index_is_built_and_says_what_is_missing(embedded: Library) -> None:
