@@ -11,7 +11,7 @@ import pytest
 from numpy import float32
 from numpy.typing import NDArray
 
-from pixfind import background, errors, filters, index, ingest, search, sql
+from pixfind import background, errors, filters, index, ingest, search, sql, verify
 from pixfind import query as language
 from pixfind.filters import Filters
 from pixfind.library import Library
