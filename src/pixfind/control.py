@@ -1,5 +1,5 @@
 """
-Words to a running embed: stop, use less, pause.
+Words to a running embed: stop, use more or less.
 
 Owns `control.json` in the library: the other process writes it, the coordinator looks at it a few times a second. A file and not a
 signal, because it works for another user, on another system, and can say how much.
@@ -22,7 +22,6 @@ class Asked:
     stop: bool = False
     cpu: float | None = None
     """share of the machine, 0 to 1"""
-    pause: bool = False
 
 
 def read(library: Path) -> Asked:
@@ -35,7 +34,7 @@ def read(library: Path) -> Asked:
 def ask(library: Path, asked: Asked) -> None:
     """Ask the coordinator of `library`, beside what it is asked for already: a stop is never taken back."""
     before = read(library)
-    both = Asked(before.stop or asked.stop, before.cpu if asked.cpu is None else asked.cpu, asked.pause)
+    both = Asked(before.stop or asked.stop, before.cpu if asked.cpu is None else asked.cpu)
     disk.publish(library / _NAME, json.dumps(asdict(both)).encode())
 
 

@@ -100,7 +100,7 @@ class NoEmbedding(ImageProblem):
 
 
 class KillsTheDecoder(ImageProblem):
-    """kills the decoder: two workers died on it ({detail})"""
+    """kills the decoder: workers died on it again and again ({detail})"""
 
 
 class TakesTooLong(ImageProblem):
@@ -323,14 +323,6 @@ class NotWritable(LibraryError):
     """
 
     exit_code = 15
-
-
-class BadValue(LibraryError):
-    """
-    {name} cannot be {value!r}: {detail}.
-    """
-
-    exit_code = 2
 
 
 # --- search ---------------------------------------------------------------------------------------

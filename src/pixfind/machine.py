@@ -55,14 +55,6 @@ def processor_seconds(pids: Iterable[int]) -> float:
     return total
 
 
-def resident_bytes(pid: int) -> int | None:
-    """Return the resident memory of a process, None when it ended."""
-    try:
-        return int(psutil.Process(pid).memory_info().rss)
-    except psutil.Error:
-        return None
-
-
 def started_at(pid: int) -> float | None:
     """Return when a process began, in seconds since 1970; None when there is no such process."""
     try:

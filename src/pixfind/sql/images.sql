@@ -85,8 +85,5 @@ SELECT id, path, root_id, size, mtime_ns, outcome, reason, embedding_index, gone
        latitude, longitude
 FROM images WHERE id = :id;
 
--- name: image_by_path
-SELECT id, embedding_index FROM images WHERE path = CAST(:path AS TEXT);
-
 -- name: count_images
 SELECT count(*) FROM images;
