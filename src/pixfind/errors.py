@@ -4,6 +4,7 @@ Every error that a user can meet.
 The docstring of a class is its message: it says what, where, and the next command.
 An `ImageProblem` is about one file: it is recorded and counted and never stops a run.
 A `LibraryError` stops the command; its `exit_code` is listed in docs/errors.md.
+A `RequestError` refuses one request to `pixfind serve`, with its HTTP `status`.
 An `OSError` on a user's file becomes the first; on our own files it is never swallowed.
 """
 
@@ -389,3 +390,86 @@ class CountWrong(LibraryError):
     """
 
     exit_code = 36
+
+
+class AddressTaken(LibraryError):
+    """
+    {host}:{port} cannot be listened on: {detail}.
+    Give another port with --port, or --port 0 for any free one.
+    """
+
+    exit_code = 37
+
+
+# --- requests to `pixfind serve` ------------------------------------------------------------------
+
+
+class RequestError(PixfindError):
+    """The request cannot be answered: {detail}"""
+
+    status: ClassVar[int] = 400
+
+
+class Busy(RequestError):
+    """The server has more to do than it can. Ask again in a second."""
+
+    status = 503
+
+
+class PathRefused(RequestError):
+    """
+    The query names a file, and over HTTP no file is opened by its name.
+    Upload the picture, use id:NUMBER for one of the library, or write words in quotes: "{value}"
+    """
+
+
+class NoImage(RequestError):
+    """There is no image with id {image_id} in this library."""
+
+    status = 404
+
+
+class OutsideRoots(RequestError):
+    """The file of image {image_id} lies outside the folder it was registered in; it is not served."""
+
+    status = 403
+
+
+class NotThere(RequestError):
+    """The file of image {image_id} cannot be read now: {detail}."""
+
+    status = 404
+
+
+class NoThumbnail(RequestError):
+    """There is no thumbnail of image {image_id}: {detail}."""
+
+    status = 415
+
+
+class AlreadyRunning(RequestError):
+    """`pixfind {verb}` (process {pid}) is at work on this library. Wait for it, or stop it."""
+
+    status = 409
+
+
+class ControlForbidden(RequestError):
+    """{detail}"""
+
+    status = 403
+
+
+class TooMuch(RequestError):
+    """The body is over the limit of {limit:,} bytes."""
+
+    status = 413
+
+
+class TooSlow(RequestError):
+    """The body did not arrive within {seconds:.0f} s."""
+
+    status = 408
+
+
+class NoBody(RequestError):
+    """The body is empty: a picture should be in it."""

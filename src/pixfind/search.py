@@ -7,8 +7,9 @@ Must not know how rows are found (`index`) or how the answer is shown (`console`
 
 import json
 import os
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -103,24 +104,41 @@ class BuildReport:
 
 
 class Towers:
-    """The two encoders of a library's model, each loaded when it is first needed."""
+    """The two encoders of a library's model, each loaded when it is first needed, by whichever thread needs it."""
 
     def __init__(self, library: Library) -> None:
         self._library = library
         self._text: TextEncoder | None = None
         self._image: ImageEncoder | None = None
+        self._lock = threading.Lock()
 
     def text(self) -> TextEncoder:
-        if self._text is None:
-            self._text = open_text_encoder(hub.resolve(self._name(), text=True, image=False))
-        return self._text
+        with self._lock:
+            if self._text is None:
+                self._text = open_text_encoder(hub.resolve(self._name(), text=True, image=False))
+            return self._text
 
     def image(self) -> ImageEncoder:
-        if self._image is None:
-            model = self._library.model()
-            precision = model.precision if model else "auto"
-            self._image = open_image_encoder(hub.resolve(self._name()), precision=precision)
-        return self._image
+        with self._lock:
+            if self._image is None:
+                model = self._library.model()
+                precision = model.precision if model else "auto"
+                self._image = open_image_encoder(hub.resolve(self._name()), precision=precision)
+            return self._image
+
+    def encode(self, texts: Sequence[str]) -> NDArray[float32]:
+        """Unit rows [n, d] of some texts; raises what loading the model raises."""
+        return self.text().encode(texts)
+
+    def unknown(self, text: str) -> bool:
+        """Whether the model knows no word of the text."""
+        return self.text().unknown(text)
+
+    def picture(self, data: bytes) -> NDArray[float32]:
+        """The unit row [d] of one image file; raises ImageProblem, and what loading the model raises."""
+        encoder = self.image()
+        decoded = decode.decode(data, limits=_LIMITS, shortest_side=encoder.decode_side)
+        return _widened(encoder.finish(encoder.forward([encoder.prepare(decoded.image)]))[0])
 
     def _name(self) -> str:
         model = self._library.model()
@@ -129,15 +147,44 @@ class Towers:
         return model.name
 
 
-class Searcher:
-    """A library that is open for many searches: index, background and encoders stay loaded."""
+class Opened:
+    """Index and background as they are now. Several searchers of one library may share it; thread-safe."""
 
-    def __init__(self, library: Library, towers: Towers | None = None) -> None:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._seen: tuple[object, ...] = ()
+        self._now: tuple[index.Index, Background] | None = None
+
+    def now(self, library: Library) -> tuple[index.Index, Background]:
+        """Open them again where another process has merged or built since; raises NotEmbedded."""
+        with self._lock:
+            seen = (library.merged_rows, _identity(library.index_path), _identity(background_path(library)))
+            if seen != self._seen or self._now is None:
+                self._now = self._open(library)
+                self._seen = seen
+            return self._now
+
+    @property
+    def generation(self) -> str:
+        """A word that changes when the answers may; empty before the first search."""
+        return "" if self._now is None else f"{abs(hash(self._seen)):x}"
+
+    def _open(self, library: Library) -> tuple[index.Index, Background]:
+        model = library.model()
+        if model is None or not library.merged_rows:
+            raise errors.NotEmbedded(path=library.path)
+        embeddings = library.embeddings()
+        known = background.load(background_path(library), model.hash, model.dimension)
+        return index.open(library.index_path, embeddings), known or background.moments(embeddings)
+
+
+class Searcher:
+    """A library that is open for many searches: index, background and encoders stay loaded. One thread at a time."""
+
+    def __init__(self, library: Library, towers: Towers | None = None, opened: Opened | None = None) -> None:
         self.library = library
         self.towers = towers or Towers(library)
-        self._seen: tuple[object, ...] = ()
-        self._index: index.Index | None = None
-        self._background: Background | None = None
+        self.opened = opened or Opened()
         library.catalogue.connection.create_function("km", 4, kilometres, deterministic=True)
 
     def search(
@@ -148,12 +195,14 @@ class Searcher:
         *,
         distinct: bool = False,
         everything: bool = False,
+        pictures: Sequence[bytes] = (),
     ) -> Answer:
         """
         Return the k best hits, best first.
 
         `distinct` folds pictures that are nearly the same into the best of them; `everything` shows hits below the
-        cut-off too. Raises QueryWrong, QueryImageWrong, NoSuchImage, QueryCancels, CountWrong, NotEmbedded, and what
+        cut-off too. `pictures` are image files that hits should look like, beside what the query says; with them a
+        query may be without terms. Raises QueryWrong, QueryImageWrong, NoSuchImage, QueryCancels, CountWrong, NotEmbedded, and what
         loading a model raises.
         """
         began = time.perf_counter()
@@ -161,19 +210,22 @@ class Searcher:
             raise errors.CountWrong(k=k)
         query = parse(query) if isinstance(query, str) else query
         opened, known = self._open()
-        vector, texts = self._vector(query, opened, known)
+        vector, texts = self._vector(query, pictures, opened, known)
         ranked = self._ranked(vector, k, filters, distinct=distinct)
-        return self._answer(query, vector, ranked[:k], texts, everything=everything, began=began)
+        return self._answer(query, vector, ranked[:k], None if pictures else texts, everything=everything, began=began)
 
     # --- from terms to one embedding --------------------------------------------------------------
 
-    def _vector(self, query: Query, opened: index.Index, known: Background) -> tuple[NDArray[float32], float]:
+    def _vector(
+        self, query: Query, pictures: Sequence[bytes], opened: index.Index, known: Background
+    ) -> tuple[NDArray[float32], float]:
         """One unit row [d] for the whole query, and how many texts it amounts to."""
-        vectors = self._vectors(query.terms, opened)
+        vectors = self._vectors(query.terms, opened) + [self._picture_vector(data, opened) for data in pictures]
         if len(vectors) == 1:
             return vectors[0], 1.0
+        wanted = [term.weight for term in query.terms] + [1.0] * len(pictures)
         # Pictures score several times as far apart as texts do: weighted as they are, one picture would drown all words.
-        weights = np.array([term.weight for term in query.terms]) / [known.spread(vector) for vector in vectors]
+        weights = np.array(wanted) / [known.spread(vector) for vector in vectors]
         total = weights @ np.array(vectors)
         length = float(np.linalg.norm(total))
         if length < _CANCELLED * np.abs(weights).sum():
@@ -181,9 +233,8 @@ class Searcher:
         return (total / length).astype(float32), float(weights.sum() / length)
 
     def _vectors(self, terms: tuple[Term, ...], opened: index.Index) -> list[NDArray[float32]]:
-        # An argument that is not UTF-8 arrives as surrogates, which no tokenizer takes.
-        texts = [os.fsencode(term.value).decode(errors="replace") for term in terms if term.shows is Shows.TEXT]
-        encoded = iter(self.towers.text().encode(texts) if texts else ())
+        texts = texts_of(terms)
+        encoded = iter(self.towers.encode(texts) if texts else ())
         return [next(encoded) if term.shows is Shows.TEXT else self._image_vector(term, opened) for term in terms]
 
     def _image_vector(self, term: Term, opened: index.Index) -> NDArray[float32]:
@@ -195,20 +246,23 @@ class Searcher:
         return self._file_vector(term.value, opened)
 
     def _file_vector(self, name: str, opened: index.Index) -> NDArray[float32]:
-        path = str(Path(name).expanduser())
         try:
-            original = originals.read(path)
-            row = self.library.catalogue.value("embedding_of_hash", hash=original.fingerprint.hash)
-            if row is not None and row < len(opened.embeddings):
-                # The same bytes are in the library: no model is needed at all.
-                return _widened(opened.embeddings[row])
-            encoder = self.towers.image()
-            decoded = decode.decode(original.data, limits=_LIMITS, shortest_side=encoder.decode_side)
+            data = originals.read(str(Path(name).expanduser())).data
         except errors.Vanished as error:
             raise errors.QueryImageWrong(path=name, detail="there is no such file") from error
         except errors.ImageProblem as error:
             raise errors.QueryImageWrong(path=name, detail=str(error)) from error
-        return _widened(encoder.finish(encoder.forward([encoder.prepare(decoded.image)]))[0])
+        return self._picture_vector(data, opened, name)
+
+    def _picture_vector(self, data: bytes, opened: index.Index, name: str = "the picture") -> NDArray[float32]:
+        row = self.library.catalogue.value("embedding_of_hash", hash=originals.content_hash(data))
+        if row is not None and row < len(opened.embeddings):
+            # The same bytes are in the library: no model is needed at all.
+            return _widened(opened.embeddings[row])
+        try:
+            return self.towers.picture(data)
+        except errors.ImageProblem as error:
+            raise errors.QueryImageWrong(path=name, detail=str(error)) from error
 
     # --- from one embedding to images -------------------------------------------------------------
 
@@ -273,12 +327,19 @@ class Searcher:
     # --- what to make of it -----------------------------------------------------------------------
 
     def _answer(
-        self, query: Query, vector: NDArray[float32], hits: list[Hit], texts: float, *, everything: bool, began: float
+        self,
+        query: Query,
+        vector: NDArray[float32],
+        hits: list[Hit],
+        texts: float | None,
+        *,
+        everything: bool,
+        began: float,
     ) -> Answer:
         opened, known = self._open()
-        texts_only = all(term.shows is Shows.TEXT for term in query.terms)
-        unknown = self._unknown(query)
-        if texts_only and known.model and hits:
+        texts_only = texts is not None and all(term.shows is Shows.TEXT for term in query.terms)
+        unknown = () if texts is None else self._unknown(query)
+        if texts is not None and texts_only and known.model and hits:
             rows = opened.embeddings[[hit.embedding_index for hit in hits]]
             scores = np.array([hit.score for hit in hits], dtype=float32)
             unusual = known.unusual(vector, scores, rows, texts=texts).tolist()
@@ -303,23 +364,17 @@ class Searcher:
         wanted = [term for term in query.terms if term.weight > 0]
         if any(term.shows is not Shows.TEXT for term in wanted):
             return ()
-        unknown = tuple(term.value for term in wanted if self.towers.text().unknown(term.value))
+        unknown = tuple(term.value for term in wanted if self.towers.unknown(term.value))
         return unknown if len(unknown) == len(wanted) else ()
 
     def _open(self) -> tuple[index.Index, Background]:
-        """Index and background as they are now: another process may have merged or built since."""
-        library = self.library
-        now = (library.merged_rows, _identity(library.index_path), _identity(background_path(library)))
-        if now != self._seen or self._index is None or self._background is None:
-            model = library.model()
-            if model is None or not library.merged_rows:
-                raise errors.NotEmbedded(path=library.path)
-            embeddings = library.embeddings()
-            known = background.load(background_path(library), model.hash, model.dimension)
-            self._index = index.open(library.index_path, embeddings)
-            self._background = known or background.moments(embeddings)
-            self._seen = now
-        return self._index, self._background
+        return self.opened.now(self.library)
+
+
+def texts_of(terms: Sequence[Term]) -> list[str]:
+    """The texts among the terms, as the model gets them."""
+    # An argument that is not UTF-8 arrives as surrogates, which no tokenizer takes.
+    return [os.fsencode(term.value).decode(errors="replace") for term in terms if term.shows is Shows.TEXT]
 
 
 def search(

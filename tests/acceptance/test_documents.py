@@ -33,6 +33,9 @@ def _errors_page() -> str:
     lines = [HEAD, "## Errors that stop a command\n"]
     for kind in sorted(_kinds(errors.LibraryError), key=lambda kind: (kind.exit_code, kind.__name__)):
         lines += [f"### {kind.exit_code} {kind.__name__}\n", *_quoted(kind), ""]
+    lines.append("## What `pixfind serve` answers to a request that it refuses\n")
+    for kind in sorted(_kinds(errors.RequestError), key=lambda kind: (kind.status, kind.__name__)):
+        lines += [f"### {kind.status} {kind.__name__}\n", *_quoted(kind), ""]
     lines.append(
         "## Why an image is not embedded\n\nRecorded with the image and counted by `pixfind status`; they never stop a run.\n"
     )
@@ -87,7 +90,7 @@ def test_the_help_imports_nothing_heavy() -> None:
         "import pixfind.__main__\n"
         "try: pixfind.__main__.main()\n"
         "except SystemExit: pass\n"
-        "print(sorted({'onnxruntime', 'faiss', 'torch', 'ray', 'openvino', 'transformers', 'huggingface_hub', 'tokenizers'}"
+        "print(sorted({'onnxruntime', 'faiss', 'torch', 'ray', 'openvino', 'transformers', 'huggingface_hub', 'tokenizers', 'fastapi', 'mcp'}"
         " & set(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 from pixfind import disk, errors
-from pixfind.cli import filling, finding, looking
+from pixfind.cli import filling, finding, looking, serving
 from pixfind.cli.program import app
 from pixfind.console import Console
 
-__all__ = ["app", "filling", "finding", "looking", "main"]
+__all__ = ["app", "filling", "finding", "looking", "main", "serving"]
 
 
 @contextlib.contextmanager

@@ -94,6 +94,7 @@ def embed(
     ] = False,
     worker_id: Annotated[int | None, typer.Option(min=0, help="Embed one part alone: which.")] = None,
     num_workers: Annotated[int | None, typer.Option(min=1, help="Embed one part alone: of how many.")] = None,
+    then_index: Annotated[bool, typer.Option("--index", help="Build the index as well when all is embedded.")] = False,
     set_cpu: Annotated[str | None, typer.Option(metavar="SHARE", help="Change the share of a running embed.")] = None,
 ) -> None:
     """Embed what is pending (the guide's step 1), then merge."""
@@ -120,6 +121,8 @@ def embed(
         _choose_model(library, asked, _fetch_model(library, asked, console), console)
         stopped = _embed(library, asked, console, run.report)
         _merge(library, console)
+        if then_index and not stopped:
+            _build_index(library, console)
     _end(stopped)
 
 

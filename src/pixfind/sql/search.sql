@@ -52,3 +52,22 @@ SELECT path FROM images WHERE embedding_index = :row AND gone = 0 ORDER BY id LI
 -- name: members
 SELECT embedding_index, id, path, size FROM images
 WHERE gone = 0 AND embedding_index IN (SELECT value FROM json_each(:rows)) ORDER BY embedding_index, id;
+
+-- name: facts
+-- What is shown beside a hit.
+SELECT id, width, height, taken_at FROM images WHERE id IN (SELECT value FROM json_each(:ids));
+
+-- name: shown_image
+-- One image that is still there, with the folder it was registered in.
+SELECT images.path, roots.path, size, mtime_ns, hash, coalesce(outcome, 'pending'), reason, embedding_index,
+       width, height, taken_at, camera, latitude, longitude
+FROM images JOIN roots ON roots.id = root_id WHERE images.id = :image_id AND gone = 0;
+
+-- name: paths_of_row
+SELECT id, path FROM images WHERE embedding_index = :row AND gone = 0 ORDER BY id;
+
+-- name: failures_page
+SELECT id, path, reason FROM images
+WHERE outcome IN ('failed', 'skipped') AND gone = 0
+  AND (:reason IS NULL OR :reason = CASE WHEN instr(reason, ':') THEN substr(reason, 1, instr(reason, ':') - 1) ELSE reason END)
+ORDER BY id LIMIT :limit OFFSET :offset;

@@ -1,0 +1,151 @@
+"""
+The library's state for clients: one look, a stream of looks, and the buttons of an embed.
+
+Owns what `/api/status` says and who is told of a change. An embed that is started here is a process of its own, which lives on when the
+server ends. Must not know HTTP.
+"""
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from pixfind import control, errors, status
+from pixfind.library import Library
+from pixfind.serve import forms
+from pixfind.serve.threads import Threads
+
+_LOOK_SECONDS = 0.5
+_IDLE_LOOK_SECONDS = 2.0
+_VOLATILE = {"free_bytes", "bytes"}
+"""What changes all the time and tells nobody anything."""
+
+_EMBEDS = ("embed", "index", "demo")
+
+
+def look(library: Library, *, can_control: bool) -> forms.Status:
+    """Return the state of a library."""
+    now = status.status(library)
+    values = now.values()
+    asked = control.read(library.path)
+    values["failures"] = {reason or "": count for reason, count in now.failures.items()}
+    return forms.Status(
+        **values,
+        searchable_rows=now.merged_rows,
+        paused=now.running and bool(getattr(asked, "pause", False)),
+        can_control=can_control,
+        folders=[forms.shown(root.path) for root in library.catalogue.roots()],
+    )
+
+
+def failures(library: Library, reason: str | None, offset: int, k: int) -> forms.Failures:
+    """Return images that ended without an embedding, for one reason or all."""
+    found = library.catalogue.rows("failures_page", "search.sql", reason=reason, limit=k + 1, offset=offset)
+    made = [forms.Failure(image_id=image_id, path=forms.shown(path), reason=why) for image_id, path, why in found]
+    return forms.Failures(failures=made[:k], more=len(made) > k)
+
+
+def act(library: Library, action: str) -> None:
+    """
+    Start, pause, resume or stop the embed of a library.
+
+    Raises LibraryLocked for a start while another process writes, NothingRunning for the others while none embeds.
+    """
+    holder = library.holder()
+    if action == "start":
+        if holder is not None:
+            raise errors.AlreadyRunning(verb=holder["verb"], pid=holder["pid"])
+        _start(library)
+        return
+    if holder is None or holder["verb"] not in _EMBEDS:
+        raise errors.NothingRunning(path=library.path)
+    control.ask(library.path, control.Asked(stop=True))
+
+
+def _start(library: Library) -> None:
+    log = library.logs / "embed.log"
+    with log.open("a", encoding="utf-8") as file:
+        subprocess.Popen(
+            [sys.executable, "-m", "pixfind", "--library", str(library.path), "embed", "--index"],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+
+
+class Watcher:
+    """Looks at the library while somebody listens, once for all of them."""
+
+    def __init__(self, threads: Threads[Library], *, can_control: bool) -> None:
+        self._threads = threads
+        self._can_control = can_control
+        self._listeners: set[asyncio.Queue[forms.Status | None]] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._last: forms.Status | None = None
+        self._closed = False
+
+    @property
+    def listeners(self) -> int:
+        return len(self._listeners)
+
+    async def look(self) -> forms.Status:
+        """Return the state now."""
+        return await self._threads.run(lambda library: look(library, can_control=self._can_control))
+
+    async def changes(self, quiet_seconds: float) -> AsyncIterator[forms.Status | None]:
+        """Yield the state at once and whenever it has changed, None when nothing has for a while; end with the server."""
+        box: asyncio.Queue[forms.Status | None] = asyncio.Queue(1)
+        self._listeners.add(box)
+        try:
+            self._last = await self.look()
+            yield self._last
+            if self._task is None or self._task.done():
+                self._task = asyncio.create_task(self._watch())
+            while not self._closed:
+                state = None
+                with contextlib.suppress(TimeoutError):
+                    state = await asyncio.wait_for(box.get(), quiet_seconds)
+                    if state is None:
+                        return
+                yield state
+        finally:
+            self._listeners.discard(box)
+
+    async def close(self) -> None:
+        """End all streams."""
+        self._closed = True
+        if self._task is not None:
+            self._task.cancel()
+        for box in self._listeners:
+            _replace(box, None)
+
+    async def _watch(self) -> None:
+        while self._listeners:
+            with contextlib.suppress(errors.PixfindError, OSError):
+                now = await self.look()
+                if self._last is None or _seen(now) != _seen(self._last):
+                    self._last = now
+                    for box in self._listeners:
+                        _replace(box, now)
+            running = self._last is not None and self._last.running
+            await asyncio.sleep(_LOOK_SECONDS if running else _IDLE_LOOK_SECONDS)
+
+
+def _seen(state: forms.Status) -> dict[str, object]:
+    return state.model_dump(exclude=_VOLATILE)
+
+
+def _replace(box: asyncio.Queue[forms.Status | None], state: forms.Status | None) -> None:
+    """A slow listener gets the newest state, not all of them."""
+    with contextlib.suppress(asyncio.QueueEmpty):
+        box.get_nowait()
+    box.put_nowait(state)
+
+
+def can_control(path: Path) -> bool:
+    """Whether this user may write the library, and so embed."""
+    return os.access(path, os.W_OK)
