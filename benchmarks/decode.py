@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarks.photos import enlarged, photos_in
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -56,19 +57,9 @@ def _arguments() -> argparse.Namespace:
 
 
 def _sets(folder: Path, large: int) -> Iterator[tuple[str, list[bytes]]]:
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in {".jpg", ".jpeg"})
+    files = photos_in(folder)
     yield "as they are", [path.read_bytes() for path in files]
-    yield "12 megapixels", [_enlarged(path, seed) for seed, path in enumerate(files[:: max(1, len(files) // large)])]
-
-
-def _enlarged(path: Path, seed: int) -> bytes:
-    """A picture of 4000 x 3000 with the grain of a sensor, which is what makes camera files large."""
-    with Image.open(path) as image:
-        pixels = np.asarray(image.convert("RGB").resize((4000, 3000), Image.Resampling.LANCZOS)).astype(np.int16)
-    grain = np.random.default_rng(seed).normal(0, 4, (3000, 4000, 1)).astype(np.int16)
-    file = io.BytesIO()
-    Image.fromarray((pixels + grain).clip(0, 255).astype(np.uint8)).save(file, "JPEG", quality=90)
-    return file.getvalue()
+    yield "12 megapixels", [enlarged(path, seed) for seed, path in enumerate(files[:: max(1, len(files) // large)])]
 
 
 def _readers() -> Iterator[tuple[str, Reader]]:

@@ -22,7 +22,7 @@ from rich.table import Table
 
 from pixfind.near import Duplicates, Group
 from pixfind.plan import Plan
-from pixfind.progress import RunReport, Snapshot
+from pixfind.progress import RunReport, Snapshot, spoken
 from pixfind.scan import ScanReport
 from pixfind.search import Answer, BuildReport
 from pixfind.status import Status
@@ -125,7 +125,7 @@ class Console:
             task = shown.add_task("", total=None, rate="starting workers")
 
             def show(snapshot: Snapshot) -> None:
-                shown.update(task, completed=snapshot.done, total=snapshot.total, rate=_rate(snapshot))
+                shown.update(task, completed=snapshot.done, total=snapshot.total, rate=snapshot.line())
 
             yield show
 
@@ -178,14 +178,22 @@ class Console:
                 self.say(f"  {kind}: ... and {getattr(report, kind) - len(shown):,} more")
 
     def report(self, report: RunReport) -> None:
-        rate = f", {report.images / report.seconds:,.1f} images/s" if report.seconds >= 1 else ""
+        rate = f", {report.images_per_second:,.1f} images/s" if report.images_per_second else ""
         ended = "stopped after" if report.stopped else "embedded"
-        self.say(f"{ended} {report.images:,} images in {_seconds(report.seconds)}{rate}")
+        self.say(f"{ended} {report.images:,} images in {spoken(report.seconds)}{rate}")
+        for outcome in ("duplicate", "failed", "skipped"):
+            if report.outcomes.get(outcome):
+                self.say(f"  {report.outcomes[outcome]:,} {outcome}")
+        worst = sorted(report.failures.items(), key=lambda item: -item[1])
+        for reason, count in worst if self.verbose else worst[:3]:
+            self.say(f"    {count:,} {escape(reason)}")
         if report.deaths:
             self.say(f"  {report.deaths} worker(s) died and were replaced; see logs/")
         if self.verbose:
+            self.say(f"  until the first worker was ready: {report.start_seconds:.1f} s")
             for stage, seconds in report.stages.items():
                 self.say(f"  {stage}: {seconds:.1f} s")
+            self.say(f"  {report.bytes_read / 1e6:,.1f} MB read, {report.commits:,} commits")
 
     def status(self, status: Status) -> None:
         images = status.images
@@ -208,11 +216,15 @@ class Console:
             self.tell("nothing is running")
             return
         self.tell(f"[green]{escape(status.run['verb'])} is running[/green] (process {status.run['pid']})")
-        if status.images_per_second is not None:
-            left = _seconds(status.eta_seconds) if status.eta_seconds is not None else "unknown"
-            self.tell(
-                f"  {status.images_per_second:,.1f} images/s, {left} left, held back by: {status.bottleneck or '?'}"
-            )
+        if status.paused:
+            self.tell(f"  {escape(status.paused)}")
+        elif status.images_per_second is not None:
+            left = f", {spoken(status.eta_seconds)} left" if status.eta_seconds is not None else ""
+            cores = f", {status.cores:.2f} cores" if status.cores is not None else ""
+            read = f", {status.bytes_per_second / 1e6:,.1f} MB/s read" if status.bytes_per_second is not None else ""
+            self.tell(f"  {status.images_per_second:,.1f} images/s{left}{cores}{read}")
+            if status.bottleneck:
+                self.tell(f"  held back by the {status.bottleneck}: {status.because}")
         for worker in status.workers:
             rate = f"{worker['images_per_second']:,.1f}/s" if worker["images_per_second"] is not None else "-"
             ago = f"{time.time() - worker['last_commit']:.0f} s ago" if worker["last_commit"] else "-"
@@ -224,7 +236,7 @@ class Console:
     def index(self, report: BuildReport) -> None:
         """Tell which index was built, why, and what it reaches on this library."""
         facts, built = report.index.facts, report.index
-        self.say(f"index: {facts.kind}, {facts.rows:,} rows, {built.bytes / 1e6:,.1f} MB in {_seconds(built.seconds)}")
+        self.say(f"index: {facts.kind}, {facts.rows:,} rows, {built.bytes / 1e6:,.1f} MB in {spoken(built.seconds)}")
         self.say(f"  {escape(facts.reason)}")
         for name, recall in (("text-like", facts.recall_text), ("image", facts.recall_image)):
             if recall is not None:
@@ -313,24 +325,4 @@ class _PlainRun:
     def __call__(self, snapshot: Snapshot) -> None:
         if time.monotonic() - self._told_at >= _PLAIN_SECONDS:
             self._told_at = time.monotonic()
-            self._console.say(f"embedding: {snapshot.done:,} of {snapshot.total:,}, {_rate(snapshot)}")
-
-
-def _rate(snapshot: Snapshot) -> str:
-    if snapshot.images_per_second is None:
-        return "measuring"
-    left = f"{_seconds(snapshot.eta_seconds)} left" if snapshot.eta_seconds is not None else ""
-    held = f"held back by: {snapshot.bottleneck}" if snapshot.bottleneck else ""
-    return ", ".join(part for part in (f"{snapshot.images_per_second:,.1f} images/s", left, held) if part)
-
-
-def _seconds(seconds: float) -> str:
-    """Return a duration as a person would say it."""
-    if seconds < 90:  # noqa: PLR2004
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"  # noqa: PLR2004
-    minutes, _ = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days} d {hours} h"
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+            self._console.say(f"embedding: {snapshot.done:,} of {snapshot.total:,}, {snapshot.line()}")

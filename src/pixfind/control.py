@@ -1,5 +1,5 @@
 """
-Words to a running embed: stop, use more or less.
+Words to a running embed: stop, pause, use more or less.
 
 Owns `control.json` in the library: the other process writes it, the coordinator looks at it a few times a second. A file and not a
 signal, because it works for another user, on another system, and can say how much.
@@ -20,6 +20,8 @@ class Asked:
     """What the coordinator is asked for."""
 
     stop: bool = False
+    pause: bool | None = None
+    """rest, or go on; None: nothing was said"""
     cpu: float | None = None
     """share of the machine, 0 to 1"""
 
@@ -34,7 +36,11 @@ def read(library: Path) -> Asked:
 def ask(library: Path, asked: Asked) -> None:
     """Ask the coordinator of `library`, beside what it is asked for already: a stop is never taken back."""
     before = read(library)
-    both = Asked(before.stop or asked.stop, before.cpu if asked.cpu is None else asked.cpu)
+    both = Asked(
+        before.stop or asked.stop,
+        before.pause if asked.pause is None else asked.pause,
+        before.cpu if asked.cpu is None else asked.cpu,
+    )
     disk.publish(library / _NAME, json.dumps(asdict(both)).encode())
 
 

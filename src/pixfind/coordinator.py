@@ -7,21 +7,28 @@ Must not know how a worker is carried (`runners`) or how progress is shown (`con
 """
 
 import collections
+import contextlib
 import dataclasses
+import datetime
+import logging
+import math
+import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pixfind import control, errors, machine, progress
+from pixfind import budget, control, errors, progress
 from pixfind.catalogue import Pending, Settled
 from pixfind.library import Library
 from pixfind.plan import Plan
 from pixfind.runners import Ended, Runner
 from pixfind.types import Outcome
 from pixfind.worker import RETIRED, Message, Setup
+
+log = logging.getLogger("pixfind.coordinator")
 
 _CHUNK = 1024
 _TICK_SECONDS = 0.2
@@ -87,6 +94,7 @@ class Coordinator:
         plan: Plan,
         setup: Setup,
         watch: Callable[[progress.Snapshot], None] = lambda snapshot: None,
+        rest: budget.Rest | None = None,
     ) -> None:
         self._library = library
         self._runner = runner
@@ -104,8 +112,11 @@ class Coordinator:
         self._stops_asked = 0
         self._stopping_since: float | None = None
         self._paced_at = 0.0
-        self.tracker = progress.Tracker(library, plan)
-        self._budget = machine.Budget(plan.budget.value)
+        self.tracker = progress.Tracker(library)
+        self._budget = budget.Budget(plan.budget.value)
+        self._rest = rest or budget.Rest()
+        self._others = budget.Others()
+        self._resting: str | None = None
 
     def run(self) -> progress.RunReport:
         """Embed until nothing is pending or a stop is asked for; return the report. Raises LibraryError."""
@@ -221,7 +232,7 @@ class Coordinator:
             with self._library.catalogue.transaction():
                 for image, content in known:
                     self._library.catalogue.adopt_duplicate(image.image_id, content, image.size, image.mtime_ns)
-            self.tracker.ended(len(known))
+            self.tracker.embedded(0, len(known))
 
     def _saved(self, seat: _Seat, message: Message) -> None:
         if message["saved"]:
@@ -229,6 +240,9 @@ class Coordinator:
         self._settle(seat, message["outcomes"])
         seat.embedded &= seat.holds.keys()
         seat.counters.stages = message["stages"]
+        seat.counters.bytes_read = message["bytes"]
+        seat.counters.loaders = message["loaders"]
+        seat.counters.commits += bool(message["saved"])
         seat.counters.saved_at = time.time()
 
     def _adopt(self, seat: _Seat) -> None:
@@ -240,7 +254,7 @@ class Coordinator:
             seat.holds.pop(image_id, None)
             self._settle_duplicates(self._claims.release(image_id))
         seat.counters.images += len(adopted.embedded)
-        self.tracker.ended(len(adopted.embedded) + len(adopted.duplicates))
+        self.tracker.embedded(len(adopted.embedded), len(adopted.duplicates))
 
     def _settle(self, seat: _Seat, outcomes: list[Message]) -> None:
         settled = []
@@ -263,7 +277,7 @@ class Coordinator:
         if settled:
             with self._library.catalogue.transaction():
                 self._library.catalogue.settle(settled)
-            self.tracker.ended(len(settled))
+            self.tracker.settled(settled)
 
     def _settle_changed(self, image: Pending, size: int, mtime_ns: int) -> None:
         """The file is another one by now: embed what it is, unless it never comes to rest."""
@@ -331,9 +345,10 @@ class Coordinator:
         asked = control.read(self._library.path)
         self._stop_if_asked(asked.stop)
         if asked.cpu is not None:
-            self._budget.cores = asked.cpu * self._plan.cores.value
-        self._pace()
-        self._watch(self.tracker.snapshot(self._runner.pids(), {k: s.counters for k, s in self._seats.items()}))
+            self._budget.cores = math.inf if asked.cpu >= 1 else asked.cpu * self._plan.cores.value
+        self._pace(pause=bool(asked.pause))
+        counters = {worker: seat.counters for worker, seat in self._seats.items()}
+        self._watch(self.tracker.snapshot(self._runner.pids(), counters, paused=self._resting, cores=self._budget.used))
 
     def _stop_if_asked(self, by_command: bool) -> None:
         running = [worker for worker, seat in self._seats.items() if not seat.stopped]
@@ -349,17 +364,28 @@ class Coordinator:
     def _give_up_on(self, seat: _Seat) -> None:
         """A picture can hang its whole process, beyond the reach of the worker's own time limit."""
         patience = 2 * self._plan.seconds_per_image.value + 10
+        if self._resting is not None:
+            # A worker that rests has nothing to say.
+            seat.heard_at = time.monotonic()
         if seat.ready and seat.holds and time.monotonic() - seat.heard_at > patience:
             self._runner.kill(seat.setup.worker)
             seat.heard_at = time.monotonic()
 
-    def _pace(self) -> None:
+    def _pace(self, *, pause: bool) -> None:
+        """Once a second: divide the budget, or let everybody rest."""
         if time.monotonic() - self._paced_at < _PACE_SECONDS:
             return
         self._paced_at = time.monotonic()
+        pids = self._runner.pids()
+        others = self._others.share([os.getpid(), *pids.values()]) if self._rest.when_busy else 0.0
+        resting = self._rest.reason(asked=pause, others=others, now=datetime.datetime.now())  # noqa: DTZ005 - the owner's clock
+        if (resting is None) != (self._resting is None):
+            log.info("%s", resting or "going on")
+        self._resting = resting
         running = [worker for worker, seat in self._seats.items() if seat.ready and not seat.stopped]
-        for worker, allowance in self._budget.allowances(self._runner.pids(), running).items():
-            self._runner.send(worker, {"allowance": allowance})
+        allowances = self._budget.allowances(pids, running)
+        for worker, allowance in allowances.items():
+            self._runner.send(worker, {"allowance": 0.0 if resting else allowance})
 
 
 class _Claims:
@@ -393,6 +419,20 @@ def rebuilt(fatal: dict[str, Any]) -> errors.LibraryError:
     kind = getattr(errors, fatal["error"])
     error: errors.LibraryError = kind(**fatal["fields"])
     return error
+
+
+@contextlib.contextmanager
+def logging_to(path: Path) -> Iterator[None]:
+    """Write what the coordinator logs to a file: a line a minute, pauses, the report of the run."""
+    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.setLevel(logging.INFO)
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        handler.close()
 
 
 class _asked_to_stop:  # noqa: N801 - reads as a condition in its `with`

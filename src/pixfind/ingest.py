@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pixfind import coordinator, errors, hub, machine, models, plan, progress, tune, worker, worker_files
+from pixfind import budget, coordinator, errors, hub, machine, models, plan, progress, tune, worker, worker_files
 from pixfind.encoders import engines
 from pixfind.encoders.files import ModelFiles
 from pixfind.library import Adopted, Library, Merged, ModelIdentity
@@ -41,7 +41,11 @@ class Options:
     megapixels: float = 200.0
     seconds_per_image: float = 60.0
     memory: int | None = None
-    """bytes that each worker may take; None: 80 % of what is available, divided"""
+    """bytes that all workers together may take; None: 80 % of what is available"""
+    hours: budget.Hours | None = None
+    """local time to work in; None: any"""
+    pause_when_busy: bool = False
+    """rest while the owner's programs use the machine"""
     retry: bool = False
     """try again what failed or was skipped"""
 
@@ -108,6 +112,7 @@ def make_plan(options: Options) -> Plan:
     return plan.make(
         cores=machine.cores(),
         memory=machine.memory(),
+        memory_asked=options.memory,
         share=options.share,
         workers=options.workers,
         megapixels=options.megapixels,
@@ -134,7 +139,9 @@ def embed(
     made = make_plan(options)
     setup = _setup(library, model, made, options)
     # Nothing is held open here: a crash at any line below leaves only what the next start adopts.
-    return coordinator.Coordinator(library, runner or Local(), made, setup, watch).run()
+    rest = budget.Rest(hours=options.hours, when_busy=options.pause_when_busy)
+    with coordinator.logging_to(library.logs / "embed.log"):
+        return coordinator.Coordinator(library, runner or Local(), made, setup, watch, rest).run()
 
 
 def merge(library: Library, watch: Progress = no_progress) -> Merged:
@@ -253,11 +260,12 @@ def _setup(library: Library, model: ModelIdentity, made: Plan, options: Options)
         device=options.device,
         threads=made.threads.value,
         decoders=made.decoders.value,
+        read_ahead=made.read_ahead.value,
         batch=made.batch.value,
         max_pixels=made.limits.value.max_pixels,
         max_scaled_pixels=made.limits.value.max_scaled_pixels,
         seconds_per_image=made.seconds_per_image.value,
-        memory=made.memory.value if options.memory is None else options.memory,
+        memory=made.memory.value,
         allowance=made.budget.value / made.workers.value,
         nice=options.nice,
         plan=tuple(f"{name} = {value}: {reason}" for name, value, reason in made.lines()),

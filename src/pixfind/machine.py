@@ -1,25 +1,20 @@
 """
-The machine: cores, memory, processor time.
+The machine: cores, memory, processor time. `budget` divides what is found here.
 
 The only module that knows psutil. A number that cannot be found out is None, never a guess.
 """
 
-import math
 import os
 import sys
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
 
 from pixfind.types import Choice
 
-#: The budget is a ceiling: aim a little under it.
-_AIM = 0.98
-_CORRECTION = 0.1
-
 _CGROUP = Path("/sys/fs/cgroup")
+_PROC = Path("/proc")
 
 
 def cores() -> Choice[float]:
@@ -55,6 +50,18 @@ def processor_seconds(pids: Iterable[int]) -> float:
     return total
 
 
+def busy_seconds() -> float:
+    """Return the processor time that all programs of this machine have used, over all cores."""
+    times = psutil.cpu_times()._asdict()
+    # Linux counts guests under user too.
+    return float(sum(v for k, v in times.items() if k not in {"idle", "iowait", "steal", "guest", "guest_nice"}))
+
+
+def all_cores() -> int:
+    """Return how many cores the machine has, ours or not."""
+    return os.cpu_count() or 1
+
+
 def started_at(pid: int) -> float | None:
     """Return when a process began, in seconds since 1970; None when there is no such process."""
     try:
@@ -83,96 +90,49 @@ def limit_memory(size: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
 
 
-class Pacer:
-    """
-    Holds this process to an allowance of processor time by waiting between pieces of work.
-
-    A token bucket: time that was not used is kept for one second at most, so a share is not saved up and then spent at once.
-    """
-
-    def __init__(self, allowance: float) -> None:
-        self.allowance = allowance
-        """cores; inf: no limit"""
-        self.waited = 0.0
-        """seconds spent waiting"""
-        self._wall = time.monotonic()
-        self._used = time.process_time()
-        self._credit = allowance
-
-    def pause(self, at_most: float) -> bool:
-        """Wait until what was used is within the allowance, `at_most` so many seconds; return whether it is."""
-        if math.isinf(self.allowance):
-            return True
-        self._account()
-        if self._credit >= 0:
-            return True
-        seconds = min(-self._credit / self.allowance, at_most)
-        time.sleep(seconds)
-        self.waited += seconds
-        self._account()
-        return seconds < at_most
-
-    def _account(self) -> None:
-        wall, used = time.monotonic(), time.process_time()
-        earned = (wall - self._wall) * self.allowance
-        self._credit = min(self._credit + earned - (used - self._used), self.allowance)
-        self._wall, self._used = wall, used
-
-
-class Budget:
-    """
-    Divides a budget of processor time among the workers, so that all our processes together keep to it.
-
-    What this process itself uses is taken off first; what a worker leaves unused (it waits for its disk) goes to the others.
-    """
-
-    def __init__(self, cores: float) -> None:
-        self.cores = cores
-        """inf: no limit"""
-        self._seen: dict[int, tuple[float, float]] = {}
-        self._trim = 0.0
-
-    def allowances(self, pids: Mapping[int, int], running: Sequence[int]) -> dict[int, float]:
-        """Return cores per running worker; `pids` maps workers to their processes."""
-        if not running:
-            return {}
-        if math.isinf(self.cores):
-            return dict.fromkeys(running, math.inf)
-        own = self._rate(os.getpid())
-        used = {worker: self._rate(pids[worker]) if worker in pids else 0.0 for worker in running}
-        # A worker overshoots by what its threads do between two looks at the clock: take that off, up to a tenth.
-        over = own + sum(used.values()) - _AIM * self.cores
-        self._trim = min(max(self._trim + _CORRECTION * over, 0.0), self.cores / 10)
-        even = max(_AIM * self.cores - self._trim - own, 0.05) / len(running)
-        spare = {worker: max(0.0, even - 1.1 * rate) for worker, rate in used.items()}
-        hungry = [worker for worker in running if not spare[worker]]
-        extra = sum(spare.values()) / len(hungry) if hungry else 0.0
-        return {worker: even + (extra if worker in hungry else 0.0) for worker in running}
-
-    def _rate(self, pid: int) -> float:
-        """Return the cores that a process used since it was last looked at."""
-        now, used = time.monotonic(), processor_seconds([pid])
-        before, used_before = self._seen.get(pid, (now, used))
-        self._seen[pid] = (now, used)
-        return max(0.0, used - used_before) / (now - before) if now > before else 0.0
-
-
 def _cgroup_cores() -> float | None:
-    text = _read(_CGROUP / "cpu.max")
-    if text:
-        quota, _, period = text.partition(" ")
-        return None if quota == "max" else int(quota) / int(period)
-    quota, period = _read(_CGROUP / "cpu/cpu.cfs_quota_us"), _read(_CGROUP / "cpu/cpu.cfs_period_us")
-    return int(quota) / int(period) if quota and period and int(quota) > 0 else None
+    """The tightest quota of this process's group and those around it; None without one."""
+    quotas = []
+    for folder in _cgroups("cpu"):
+        quota, _, period = _read(folder / "cpu.max").partition(" ")
+        if not quota:
+            quota, period = _read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")
+        if quota.isdecimal() and period.isdecimal() and int(quota) > 0:
+            quotas.append(int(quota) / int(period))
+    return min(quotas, default=None)
 
 
 def _cgroup_memory() -> int | None:
-    limit, used = _read(_CGROUP / "memory.max"), _read(_CGROUP / "memory.current")
-    return int(limit) - int(used) if limit.isdecimal() and used.isdecimal() else None
+    """What the tightest limit around this process leaves, bytes; None without one."""
+    left = []
+    for folder in _cgroups("memory"):
+        for limit, used in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
+            most, now = _read(folder / limit), _read(folder / used)
+            if most.isdecimal() and now.isdecimal():
+                left.append(max(0, int(most) - int(now)))
+    return min(left, default=None)
+
+
+def _cgroups(controller: str) -> list[Path]:
+    """
+    The folders of this process's control groups that may limit `controller`, innermost first.
+
+    /proc/self/cgroup has "0::/path" for version 2 and "4:memory:/path" for version 1 (cgroups(7)). Inside a container
+    the path may be that of the host: folders that are not there are left out by reading nothing from them.
+    """
+    folders = []
+    for line in _read(_PROC / "self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers and controller not in controllers.split(","):
+            continue
+        root = _CGROUP / controller if controllers else _CGROUP
+        within = Path(path.lstrip("/"))
+        folders += [root / part for part in (within, *within.parents)]
+    return list(dict.fromkeys([*folders, _CGROUP, _CGROUP / controller]))
 
 
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="ascii").strip()
-    except OSError:
+    except (OSError, ValueError):
         return ""

@@ -18,6 +18,7 @@ _WORKER_BYTES = 600 * 2**20
 _LEAST_WORKER_BYTES = 3 * 2**29
 _BATCH = 32
 _SECONDS_PER_IMAGE = 60.0
+_READ_AHEAD = 128 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,13 @@ class Plan:
     threads: Choice[int]
     """inference threads of each worker"""
     decoders: Choice[int]
-    """threads of each worker that read and decode"""
+    """pictures that each worker decodes at a time"""
     batch: Choice[int]
     """images that go through the model together"""
     look_ahead: Choice[int]
     """images that a worker holds beyond the one batch in the model"""
+    read_ahead: Choice[int]
+    """bytes of files that each worker reads ahead"""
     memory: Choice[int]
     """bytes that each worker may take for its data; beyond them a picture fails, not the machine"""
     limits: Choice[decode.Limits]
@@ -52,6 +55,7 @@ def make(
     *,
     cores: Choice[float],
     memory: Choice[int],
+    memory_asked: int | None = None,
     share: float = SHARE,
     workers: int | None = None,
     megapixels: float = 200,
@@ -61,8 +65,10 @@ def make(
     Decide how to embed on a machine with these cores and bytes of memory.
 
     The guide's rule: workers = max(1, floor(0.8 x cores)), or as many as asked for. The budget is on processor time, so that a
-    small machine is not left half idle by the rounding.
+    small machine is not left half idle by the rounding. `memory_asked` bytes, for all workers together, go before what is available.
     """
+    if memory_asked is not None:
+        memory = Choice(memory_asked, f"{memory_asked / 2**30:.1f} GiB were asked for")
     budget = Choice(cores.value * share, f"{share:.0%} of {cores.value:g} cores; the rest is yours")
     if share >= 1:
         budget = Choice(math.inf, "all of the machine, as asked for")
@@ -79,7 +85,10 @@ def make(
         decoders=Choice(decoders, "one more than the inference threads, so that a slow file does not stop the model"),
         batch=Choice(_BATCH, "large enough that the model runs at full speed, small enough for the processor's cache"),
         look_ahead=Choice(3 * _BATCH, "three batches: one in the model, one decoded, one being decoded"),
-        memory=_memory(memory, decided.value),
+        read_ahead=Choice(
+            _READ_AHEAD, "a disk's next answers lie ready, and twenty camera files fit; more would only take memory"
+        ),
+        memory=_memory(memory, decided.value, asked=memory_asked is not None),
         limits=decode.limits_for(memory.value // (decided.value * decoders), megapixels),
         seconds_per_image=Choice(seconds_per_image, "longer than any sound picture takes on a slow disk"),
     )
@@ -95,7 +104,9 @@ def _workers(cores: float, share: float, memory: Choice[int], asked: int | None)
     return Choice(wanted, f"max(1, floor({share:g} x {cores:g} cores))")
 
 
-def _memory(memory: Choice[int], workers: int) -> Choice[int]:
+def _memory(memory: Choice[int], workers: int, *, asked: bool) -> Choice[int]:
+    if asked:
+        return Choice(memory.value // workers, f"{memory.reason}, for {workers} worker(s)")
     share = int(memory.value * SHARE) // workers
     if share < _LEAST_WORKER_BYTES:
         return Choice(_LEAST_WORKER_BYTES, "a worker with a large model needs as much")

@@ -36,6 +36,16 @@ class Status:
     images_per_second: float | None
     eta_seconds: float | None
     bottleneck: str | None
+    """disk, decode, model or budget"""
+    because: str | None
+    """the figures behind it"""
+    paused: str | None
+    """why a running embed rests"""
+    stages: dict[str, float]
+    """stage -> seconds a second over the last minute, all workers together"""
+    bytes_per_second: float | None
+    cores: float | None
+    """cores that the running embed uses"""
     failures: dict[str, int]
     """reason -> images"""
     offline: dict[str, str]
@@ -51,9 +61,9 @@ class Status:
 def status(library: Library) -> Status:
     """Return the state of a library; raises LibraryDamaged where the catalogue cannot be read."""
     holder = library.holder()
-    live = progress.read(library.path) if holder else None
+    live = (progress.read(library.path) if holder else None) or {}
     if live and time.time() - live["written_at"] > _FRESH_SECONDS:
-        live = None
+        live = {}
     try:
         images = library.catalogue.ledger()
     except sqlite3.DatabaseError as error:
@@ -70,10 +80,15 @@ def status(library: Library) -> Status:
         precision=model.precision if model else None,
         running=holder is not None,
         run=holder,
-        workers=live["workers"] if live else [],
-        images_per_second=live["images_per_second"] if live else None,
-        eta_seconds=live["eta_seconds"] if live else None,
-        bottleneck=live["bottleneck"] if live else None,
+        workers=live.get("workers", []),
+        images_per_second=live.get("images_per_second"),
+        eta_seconds=live.get("eta_seconds"),
+        bottleneck=live.get("bottleneck"),
+        because=live.get("because"),
+        paused=live.get("paused"),
+        stages=live.get("stages", {}),
+        bytes_per_second=live.get("bytes_per_second"),
+        cores=live.get("cores"),
         failures=dict(library.catalogue.rows("failures_by_reason")),
         offline={root.path: root.offline for root in library.catalogue.roots() if root.offline},
         bytes=_bytes(library),

@@ -1,8 +1,8 @@
 """
 One worker: a process that embeds what it is told to and saves it in its own pair of files.
 
-Owns the pipeline of one process: files are read and decoded in threads, the model runs in this one, rows are saved about twice a
-second. Never sees SQLite: it gets paths and ids, and reports how many rows are durable. `ingest` deals, adopts and replaces it.
+Owns the pipeline of one process: files are read and decoded by `loading`, the model runs in this thread, rows are saved about twice
+a second. Never sees SQLite: it gets paths and ids, and reports how many rows are durable. `ingest` deals, adopts and replaces it.
 
 The protocol is one JSON object a line, in both directions; see docs/architecture.md. A closed standard input means that the
 coordinator is gone: the worker ends at once, which is safe at any instant.
@@ -17,7 +17,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -25,14 +24,18 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from pixfind import decode, embed, errors, hub, machine, worker_files
+from pixfind import budget, decode, embed, errors, hub, machine, worker_files
 from pixfind.encoders import ImageEncoder, open_image_encoder
+from pixfind.loading import MOST, Loaders
 from pixfind.types import Outcome
 
 _SAVE_SECONDS = 0.5
 _SAVE_ROWS = 4096
 _TICK_SECONDS = 0.1
 _PATIENCE_FOR_FILES = 30.0
+_REPLAN_SECONDS = 5.0
+_WAITS = 0.1
+"""share of the time that the model may wait for the disk before more is read at a time"""
 
 RETIRED = 75
 """exit code of a worker whose threads hang in pictures: replace it, blame nothing on what it still held"""
@@ -55,6 +58,9 @@ class Setup:
     device: str
     threads: int
     decoders: int
+    """pictures decoded at a time"""
+    read_ahead: int
+    """bytes of files held in memory at most"""
     batch: int
     max_pixels: int
     max_scaled_pixels: int
@@ -68,6 +74,22 @@ class Setup:
     """lines for the top of the log"""
 
 
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """The seconds per stage at one moment."""
+
+    at: float
+    stages: dict[str, float]
+
+    @classmethod
+    def now(cls, stages: dict[str, float]) -> "_Moment":
+        return cls(time.monotonic(), dict(stages))
+
+    def share(self, before: "_Moment", stage: str) -> float:
+        """Seconds a second that went into a stage since `before`."""
+        return (self.stages[stage] - before.stages[stage]) / (self.at - before.at)
+
+
 class Worker:
     """The pipeline of one process."""
 
@@ -77,13 +99,12 @@ class Worker:
         self.setup = setup
         self.events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         """("message", from the coordinator) and ("read" | "loaded" | "problem", from our threads)"""
-        self.pacer = machine.Pacer(setup.allowance)
+        self.pacer = budget.Pacer(setup.allowance)
         self._encoder = encoder
         self._pair = pair
         self._send = send
-        self._limits = decode.Limits(setup.max_pixels, setup.max_scaled_pixels)
-        self._pool = ThreadPoolExecutor(setup.decoders, thread_name_prefix="decode")
-        self._began: dict[int, float] = {}
+        limits = decode.Limits(setup.max_pixels, setup.max_scaled_pixels)
+        self._loaders = Loaders(encoder, limits, self.events, decoders=setup.decoders, room=setup.read_ahead)
         self._in_hand: dict[int, embed.Task] = {}
         self._asked: dict[int, embed.Read] = {}
         self._ready: list[embed.Loaded] = []
@@ -92,7 +113,9 @@ class Worker:
         self._outcomes: list[Message] = []
         self._saved_at = time.monotonic()
         self._stages = dict.fromkeys(("read", "decode", "model", "save", "wait"), 0.0)
+        self._bytes = 0
         self._stuck = 0
+        self._planned = _Moment.now(self._stages)
         self._stopping = False
 
     def run(self) -> int:
@@ -109,6 +132,7 @@ class Worker:
             if self._stopping and not self._ready:
                 self._save()
                 return 0
+            self._replan()
             if self._stuck >= self.setup.decoders:
                 self._save()
                 return RETIRED
@@ -144,9 +168,9 @@ class Worker:
                 self._asked[content.task.image_id] = content
                 claims.append([content.task.image_id, content.original.fingerprint.hash.hex()])
             case "loaded" if content.image_id in self._in_hand:
-                self._began.pop(content.image_id, None)
                 self._stages["read"] += content.seconds[0]
                 self._stages["decode"] += content.seconds[1]
+                self._bytes += content.fingerprint.size
                 self._ready.append(content)
             case "problem" if content[0].image_id in self._in_hand:
                 self._fail(*content)
@@ -155,10 +179,9 @@ class Worker:
         for entry in message.get("embed", ()):
             task = embed.Task(*entry)
             self._in_hand[task.image_id] = task
-            self._submit(task, self._read_only if task.twins else self._read_and_load, task)
+            self._loaders.take(task)
         for image_id in message.get("granted", ()):
-            file = self._asked.pop(image_id)
-            self._submit(file.task, self._load, file)
+            self._loaders.load(self._asked.pop(image_id))
         for image_id in message.get("refused", ()):
             self._asked.pop(image_id)
             self._forget(image_id)
@@ -166,28 +189,7 @@ class Worker:
             self.pacer.allowance = message["allowance"]
         self._stopping = self._stopping or bool(message.get("stop"))
 
-    # --- threads ----------------------------------------------------------------------------------
-
-    def _submit(self, task: embed.Task, work: Callable[[Any], None], argument: Any) -> None:
-        def guarded() -> None:
-            self._began[task.image_id] = time.monotonic()
-            work(argument)
-
-        def ended(future: "Future[None]") -> None:
-            problem = future.exception() if not future.cancelled() else None
-            if problem is not None:
-                self.events.put(("problem", (task, problem)))
-
-        self._pool.submit(guarded).add_done_callback(ended)
-
-    def _read_only(self, task: embed.Task) -> None:
-        self.events.put(("read", embed.read(task)))
-
-    def _read_and_load(self, task: embed.Task) -> None:
-        self._load(embed.read(task))
-
-    def _load(self, file: embed.Read) -> None:
-        self.events.put(("loaded", embed.load(file, self._encoder, self._limits)))
+    # --- outcomes and limits ----------------------------------------------------------------------
 
     def _fail(self, task: embed.Task, problem: BaseException) -> None:
         self._forget(task.image_id)
@@ -208,15 +210,25 @@ class Worker:
 
     def _forget(self, image_id: int) -> None:
         self._in_hand.pop(image_id, None)
-        self._began.pop(image_id, None)
+        self._loaders.forget(image_id)
 
     def _give_up_hanging(self) -> None:
         """Fail pictures that take too long. Their thread cannot be stopped; a worker with none left retires."""
         limit = self.setup.seconds_per_image
-        for image_id, began in list(self._began.items()):
+        for image_id, began in list(self._loaders.began.items()):
             if time.monotonic() - began > limit and image_id in self._in_hand:
                 self._stuck += 1
                 self._fail(self._in_hand[image_id], errors.TakesTooLong(seconds=limit))
+
+    def _replan(self) -> None:
+        """More reads at a time when the model waits for the disk: nothing else here can be had for nothing."""
+        if time.monotonic() - self._planned.at < _REPLAN_SECONDS:
+            return
+        before, self._planned = self._planned, _Moment.now(self._stages)
+        waits, reads, decodes = (self._planned.share(before, stage) for stage in ("wait", "read", "decode"))
+        if waits > _WAITS and reads > decodes and self._loaders.width < MOST:
+            self._loaders.grow(max(1, self._loaders.width // 2))
+            log.info("%d loaders: the model waits for the disk %.0f%% of the time", self._loaders.width, 100 * waits)
 
     def _loading(self) -> bool:
         return len(self._in_hand) > len(self._ready) + len(self._asked)
@@ -254,7 +266,15 @@ class Worker:
         self._stages["save"] += time.perf_counter() - began
         self._saved_at = time.monotonic()
         stages = {**self._stages, "pace": self.pacer.waited}
-        self._send({"saved": rows, "outcomes": self._outcomes, "stages": stages})
+        self._send(
+            {
+                "saved": rows,
+                "outcomes": self._outcomes,
+                "stages": stages,
+                "bytes": self._bytes,
+                "loaders": self._loaders.width,
+            }
+        )
         if rows:
             log.info("saved %d rows, %d in all", rows, self._pair.count)
         self._rows, self._embeddings, self._outcomes = [], [], []

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -220,6 +221,65 @@ def test_a_running_embed_can_be_watched_and_slowed_down(run: Run, slow: Path) ->
     assert status["images_per_second"] > 0
     assert status["eta_seconds"] > 0
     assert status["bottleneck"] in ("disk", "decode", "model", "budget")
+    assert "of the time" in status["because"]
+    assert status["stages"]["model"] > 0
+    assert status["bytes_per_second"] > 0
+
+
+def _until(run: Run, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    deadline = time.monotonic() + 40
+    while time.monotonic() < deadline:
+        status: dict[str, Any] = json.loads(run("status", "--json").stdout)
+        if holds(status):
+            return status
+    raise AssertionError(status)
+
+
+@pytest.mark.timeout(120)
+def test_a_running_embed_rests_when_asked_and_goes_on(run: Run, slow: Path) -> None:
+    with _started(slow, "embed", "--cpu", "3%") as process:
+        _until(run, lambda status: bool(status["workers"]) and status["workers"][0]["images"] > 0)
+        assert "--resume" in run("embed", "--pause").stderr
+        _until(run, lambda status: status["paused"] is not None)
+        time.sleep(1.5)
+        done = [_until(run, lambda status: status["running"])["images"]["embedded"] for _ in range(3)]
+        run("embed", "--resume", "--set-cpu", "100%")
+        _, told = process.communicate(timeout=60)
+
+    assert 0 == process.returncode, told
+    assert done[0] == done[2] < 300
+    log = (slow / "logs" / "embed.log").read_text(encoding="utf-8")
+    assert log.index("paused: as asked for") < log.index("going on") < log.index('"images": 300')
+
+
+def test_an_embed_waits_for_its_hours(run: Run, slow: Path) -> None:
+    hour = time.localtime().tm_hour
+    with _started(slow, "embed", "--between", f"{(hour + 3) % 24}-{(hour + 5) % 24}") as process:
+        status = _until(run, lambda status: status["paused"] is not None)
+        assert "stopped" in run("stop").stderr
+        process.communicate(timeout=40)
+
+    assert "works between" in status["paused"]
+    assert 130 == process.returncode
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "named"),
+    [("--memory", "lots", "4GiB"), ("--memory", "5MiB", "512MiB"), ("--between", "night", "22:00-07:00")],
+)
+def test_wrong_limits_say_what_is_right(run: Run, option: str, value: str, named: str) -> None:
+    assert named in run("embed", option, value, code=2).stderr
+
+
+@pytest.mark.timeout(120)
+def test_a_run_ends_with_a_report(run: Run, slow: Path) -> None:
+    (slow.parent / "many" / "000.jpg").write_bytes(b"no picture at all")
+    run("add", slow.parent / "many")
+    said = run("-v", "embed", "--cpu", "100%", "--memory", "2GiB", "--nice", "0").stderr
+
+    assert "1 failed" in said
+    assert "not an image" in said
+    assert "MB read" in said
 
 
 def test_an_embed_in_the_background_outlives_its_terminal(run: Run, place: Path, pictures: Path) -> None:

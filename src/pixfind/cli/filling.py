@@ -13,12 +13,16 @@ import typer
 from pixfind import errors
 from pixfind.cli import finding
 from pixfind.cli.program import (
+    Between,
     Cpu,
     Device,
     Exclude,
     Megapixels,
+    Memory,
     Model,
+    Nice,
     Paths,
+    PauseWhenBusy,
     Precision,
     Retry,
     Workers,
@@ -46,12 +50,28 @@ def index(
     device: Device = "auto",
     max_megapixels: Megapixels = 200,
     retry: Retry = False,
+    nice: Nice = 5,
+    memory: Memory = None,
+    pause_when_busy: PauseWhenBusy = False,
+    between: Between = None,
 ) -> None:
     """Do everything: register, embed, merge, build the index. Goes on where an earlier run stopped."""
     from pixfind import ingest
 
     console = context.obj.console
-    asked = ingest.Options(workers, share(cpu), model, precision, device, megapixels=max_megapixels, retry=retry)
+    asked = ingest.Options(
+        workers,
+        share(cpu),
+        model,
+        precision,
+        device,
+        nice,
+        max_megapixels,
+        memory=memory,
+        retry=retry,
+        hours=between,
+        pause_when_busy=pause_when_busy,
+    )
     with Library.create(context.obj.path) as library, library.lock("index") as run:
         console.say(f"library: {library.path}")
         files = _fetch_model(library, asked, console)
@@ -89,6 +109,10 @@ def embed(
     device: Device = "auto",
     max_megapixels: Megapixels = 200,
     retry: Retry = False,
+    nice: Nice = 5,
+    memory: Memory = None,
+    pause_when_busy: PauseWhenBusy = False,
+    between: Between = None,
     background: Annotated[
         bool, typer.Option("--background", help="Return at once; watch with `pixfind status --watch`.")
     ] = False,
@@ -96,17 +120,33 @@ def embed(
     num_workers: Annotated[int | None, typer.Option(min=1, help="Embed one part alone: of how many.")] = None,
     then_index: Annotated[bool, typer.Option("--index", help="Build the index as well when all is embedded.")] = False,
     set_cpu: Annotated[str | None, typer.Option(metavar="SHARE", help="Change the share of a running embed.")] = None,
+    pause: Annotated[
+        bool | None, typer.Option("--pause/--resume", help="Let a running embed rest, or go on.", show_default=False)
+    ] = None,
 ) -> None:
     """Embed what is pending (the guide's step 1), then merge."""
     from pixfind import control, ingest
 
     console = context.obj.console
-    if set_cpu is not None:
+    if set_cpu is not None or pause is not None:
+        asked_cpu = None if set_cpu is None else share(set_cpu)
         _running(context.obj.path)
-        control.ask(context.obj.path, control.Asked(cpu=share(set_cpu)))
-        console.say(f"asked for {set_cpu} of the machine")
+        control.ask(context.obj.path, control.Asked(cpu=asked_cpu, pause=pause))
+        console.say("; ".join(_told(set_cpu, pause)))
         return
-    asked = ingest.Options(workers, share(cpu), model, precision, device, megapixels=max_megapixels, retry=retry)
+    asked = ingest.Options(
+        workers,
+        share(cpu),
+        model,
+        precision,
+        device,
+        nice,
+        max_megapixels,
+        memory=memory,
+        retry=retry,
+        hours=between,
+        pause_when_busy=pause_when_busy,
+    )
     if (worker_id is None) != (num_workers is None) or (worker_id or 0) >= (num_workers or 1):
         raise typer.BadParameter("--worker-id K and --num-workers N go together, with K < N")
     if worker_id is not None and num_workers is not None:
@@ -244,10 +284,6 @@ def _embed(library: Library, asked: "ingest.Options", console: Console, report: 
         done = ingest.embed(library, asked, watch=show)
     report.update({slot: getattr(done, slot) for slot in done.__slots__})
     console.report(done)
-    counts = library.catalogue.ledger()
-    for outcome in ("duplicate", "failed", "skipped"):
-        if counts[outcome]:
-            console.say(f"  {counts[outcome]:,} {outcome}; see `pixfind status`")
     return done.stopped
 
 
@@ -265,6 +301,13 @@ def _build_index(library: Library, console: Console) -> None:
     with console.bar("building the index", "rows") as show:
         report = search.build_index(library, show)
     console.index(report)
+
+
+def _told(set_cpu: str | None, pause: bool | None) -> list[str]:
+    told = [] if set_cpu is None else [f"asked for {set_cpu} of the machine"]
+    if pause is not None:
+        told.append("asked to rest; `pixfind embed --resume` goes on" if pause else "asked to go on")
+    return told
 
 
 def _running(path: Path) -> int:

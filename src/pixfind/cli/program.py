@@ -2,14 +2,18 @@
 What all commands share: the program, its global options, and options that several commands have.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pixfind.budget import Hours
 from pixfind.console import Console
 from pixfind.library import locate
+
+_LEAST_MEMORY = 512 * 2**20
 
 app = typer.Typer(
     name="pixfind",
@@ -49,6 +53,25 @@ def share(text: str) -> float:
     return share
 
 
+def size(text: str) -> int:
+    """Read "4GiB", "4G" or "500MB" as bytes; powers of two, as memory is counted."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([MGT])i?B?", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is not an amount of memory; write 4GiB or 800MiB")
+    amount = int(float(match[1]) * 2 ** {"M": 20, "G": 30, "T": 40}[match[2].upper()])
+    if amount < _LEAST_MEMORY:
+        raise typer.BadParameter(f"{text!r} is too little for a model and a picture; give at least 512MiB")
+    return amount
+
+
+def hours(text: str) -> Hours:
+    """Read "22:00-07:00" as a daily span."""
+    try:
+        return Hours.parse(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a span of hours; write 22:00-07:00") from None
+
+
 Workers = Annotated[
     int | None, typer.Argument(min=1, metavar="[WORKERS]", help="Processes; default: 80 % of the cores.")
 ]
@@ -65,3 +88,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Folders with pictures.")]
 Megapixels = Annotated[float, typer.Option("--max-megapixels", min=0.001, max=1_000_000, help="Skip larger pictures.")]
 Retry = Annotated[bool, typer.Option("--retry", help="Try again what failed or was skipped.")]
+Nice = Annotated[int, typer.Option(min=0, max=19, help="Priority of the workers: the higher, the later they come.")]
+Memory = Annotated[
+    int | None, typer.Option(parser=size, metavar="SIZE", help="Memory for all workers; default: 80 % of what is free.")
+]
+PauseWhenBusy = Annotated[bool, typer.Option("--pause-when-busy", help="Rest while other programs need the machine.")]
+Between = Annotated[
+    Hours | None, typer.Option(parser=hours, metavar="HOURS", help="Work at this time of the day: 22:00-07:00.")
+]

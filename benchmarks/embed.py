@@ -1,0 +1,276 @@
+"""
+Embedding: images per second of pixfind, of the two obvious ways to do it, and of what decoding and model allow.
+
+    python -m benchmarks.embed --images DIR --model DIR [--rounds 3] [--json FILE]
+
+DIR of the model is one of `tools.make_model`, which keeps the weights for transformers too (in reference/). All contenders embed the
+same files with the same weights, in turns, each in a process of its own; the median of the rounds is told.
+
+- naive: the single worker of the guide. Pillow decodes in full, transformers runs in torch float32, batches of 32, all threads.
+- plain ONNX: Pillow decodes in full, ONNX Runtime runs float32, batches of 8, as rclip and Immich do.
+- pixfind: the whole program in each precision, `--cpu 100%`, everything saved and registered; counted from the moment when a
+  worker is ready, as the others are.
+- ceilings: decode alone and model alone on all cores; together no pipeline can be faster than 1 / (1 / decode + 1 / model).
+"""
+
+import argparse
+import itertools
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from benchmarks.photos import different, enlarged, photos_in
+from numpy.typing import NDArray
+from PIL import Image
+
+from pixfind import decode, hub
+from pixfind.encoders import open_image_encoder
+
+LIMITS = decode.Limits(400_000_000)
+CORES = len(os.sched_getaffinity(0))
+_SLOW = {"naive": 32, "plain ONNX": 32}
+"""images beyond the warm-up, for those that would take minutes"""
+_SECONDS = 6.0
+"""of each ceiling"""
+_BATCH = 16
+
+
+def main() -> None:
+    options = _options()
+    if options.child:
+        name, files = options.child, [Path(line) for line in sys.stdin.read().splitlines()]
+        print(json.dumps(_CHILDREN[name](files, options)))
+        return
+    report: dict[str, Any] = {"cores": CORES, "sets": {}}
+    with tempfile.TemporaryDirectory() as scratch:
+        place = options.place or Path(scratch)
+        for name, files in _sets(options, place):
+            rounds = [_round(files, options) for _ in range(options.rounds)]
+            report["sets"][name] = _medians(rounds) | {"files": len(files)}
+            print(_table(name, report["sets"][name]), flush=True)
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=1), encoding="utf-8")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=Path, required=True, help="a folder of JPEGs")
+    parser.add_argument("--model", type=Path, required=True, help="a folder of tools.make_model")
+    parser.add_argument("--count", type=int, default=420, help="files of the first set")
+    parser.add_argument("--large", type=int, default=160, help="files of 12 megapixels; 0: without that set")
+    parser.add_argument("--precisions", default="fp32,bf16,int8")
+    parser.add_argument("--workers", type=int, help="of pixfind; default: its own plan")
+    parser.add_argument("--only", help="contenders, with commas; default: all")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--place", type=Path, help="keeps the files for the next call")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    parser.add_argument("--precision", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def _sets(options: argparse.Namespace, place: Path) -> Iterator[tuple[str, list[Path]]]:
+    photos = photos_in(options.images)
+    if options.count:
+        yield "as they are", different([path.read_bytes() for path in photos], options.count, place / "photos")
+    if options.large:
+        folder = place / "large"
+        few = photos[:: max(1, len(photos) // 24)]
+        made = [folder / f"made-{number}" for number in range(len(few))]
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, (path, to) in enumerate(zip(few, made, strict=True)):
+            if not to.exists():
+                to.write_bytes(enlarged(path, number))
+        yield "12 megapixels", different([path.read_bytes() for path in made], options.large, folder)
+
+
+def _round(files: list[Path], options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    return {
+        _label(name, precision): _in_a_process(name, precision, files, options)
+        for name, precision in _contenders(options)
+    }
+
+
+def _contenders(options: argparse.Namespace) -> list[tuple[str, str]]:
+    precisions = options.precisions.split(",")
+    found = [("naive", "fp32"), ("plain ONNX", "fp32"), ("decode alone", "-")]
+    for precision in precisions:
+        found += [("model alone", precision), ("pixfind", precision)]
+    only = options.only.split(",") if options.only else None
+    return [one for one in found if only is None or one[0] in only]
+
+
+def _label(name: str, precision: str) -> str:
+    return f"{name} {precision}" if name in {"pixfind", "model alone"} else name
+
+
+def _in_a_process(name: str, precision: str, files: list[Path], options: argparse.Namespace) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.embed", "--child", name, "--precision", precision]
+    command += ["--images", str(options.images), "--model", str(options.model)]
+    if options.workers:
+        command += ["--workers", str(options.workers)]
+    done = subprocess.run(command, input="\n".join(map(str, files)), check=True, stdout=subprocess.PIPE, text=True)
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+# --- contenders, each in its own process ----------------------------------------------------------
+
+
+def _naive(files: list[Path], options: argparse.Namespace) -> dict[str, Any]:
+    import torch
+    from transformers import AutoImageProcessor, AutoModel
+
+    reference = options.model / "reference"
+    model = AutoModel.from_pretrained(reference).eval()
+    processor = AutoImageProcessor.from_pretrained(reference)
+    torch.set_num_threads(CORES)
+
+    def embed(batch: list[Path]) -> None:
+        pictures = [Image.open(path).convert("RGB") for path in batch]
+        with torch.inference_mode():
+            model.get_image_features(**processor(images=pictures, return_tensors="pt"))
+
+    return _timed(embed, files, 32, _SLOW["naive"])
+
+
+def _plain(files: list[Path], options: argparse.Namespace) -> dict[str, Any]:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(options.model / "visual/model.onnx"), providers=["CPUExecutionProvider"])
+    (port,) = session.get_inputs()
+    side = json.loads((options.model / "visual/preprocess_cfg.json").read_text(encoding="utf-8"))["size"]
+    side = side if isinstance(side, int) else side[0]
+
+    def embed(batch: list[Path]) -> None:
+        rows = np.stack([_square(Image.open(path).convert("RGB"), side) for path in batch])
+        session.run(None, {port.name: rows})
+
+    return _timed(embed, files, 8, _SLOW["plain ONNX"])
+
+
+def _square(image: Image.Image, side: int) -> NDArray[np.float32]:
+    scale = side / min(image.size)
+    image = image.resize((max(side, round(image.width * scale)), max(side, round(image.height * scale))), 3)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    pixels = np.asarray(image.crop((left, top, left + side, top + side)), dtype=np.float32)
+    return ((pixels / 255 - 0.5) / 0.25).transpose(2, 0, 1)
+
+
+def _timed(embed: Callable[[list[Path]], None], files: list[Path], batch: int, count: int) -> dict[str, Any]:
+    embed(files[:batch])
+    files = files[batch : batch + max(count, batch)]
+    began = time.perf_counter()
+    for first in range(0, len(files), batch):
+        embed(files[first : first + batch])
+    return {"images_per_second": len(files) / (time.perf_counter() - began)}
+
+
+def _pixfind(files: list[Path], options: argparse.Namespace) -> dict[str, Any]:
+    """The command line, as a user runs it; the report of the run is in the library."""
+    import sqlite3
+
+    with tempfile.TemporaryDirectory() as folder:
+        library = Path(folder) / "library"
+        ours = [sys.executable, "-m", "pixfind", "-q", "--library", str(library)]
+        pictures = files[0].parent
+        model = ["--model", str(options.model), "--precision", options.precision]
+        subprocess.run([*ours, "add", str(pictures), "--exclude", "made-*", *model], check=True)
+        workers = [str(options.workers)] if options.workers else []
+        subprocess.run([*ours, "embed", *workers, "--cpu", "100%", "--nice", "0"], check=True)
+        with sqlite3.connect(library / "metadata.db") as database:
+            ((report,),) = database.execute("SELECT report FROM runs WHERE report IS NOT NULL ORDER BY id DESC LIMIT 1")
+        done = json.loads(report)
+    assert done["images"] == len(files), done
+    done["images_per_second"] = done["images"] / (done["seconds"] - done["start_seconds"])
+    return dict(done)
+
+
+def _decode_alone(files: list[Path], options: argparse.Namespace) -> dict[str, Any]:
+    decode.use_one_thread_per_picture()
+    encoder = open_image_encoder(hub.resolve(str(options.model)), threads=1, precision="int8")
+    todo = itertools.cycle([path.read_bytes() for path in files[:140]])
+
+    def one() -> int:
+        encoder.prepare(decode.decode(next(todo), limits=LIMITS, shortest_side=encoder.decode_side).image)
+        return 1
+
+    return {"images_per_second": _on_all_cores([one] * CORES)}
+
+
+def _model_alone(files: list[Path], options: argparse.Namespace) -> dict[str, Any]:
+    """One session of one thread a core: what a core can do when it shares nothing but memory."""
+    model = hub.resolve(str(options.model))
+    encoders = [open_image_encoder(model, threads=1, precision=options.precision) for _ in range(CORES)]
+    picture = decode.decode(files[0].read_bytes(), limits=LIMITS, shortest_side=encoders[0].decode_side).image
+    batch = [encoders[0].prepare(picture)] * _BATCH
+
+    def forward(encoder: Any) -> Callable[[], int]:
+        return lambda: len(encoder.forward(batch))
+
+    return {"images_per_second": _on_all_cores([forward(encoder) for encoder in encoders])}
+
+
+def _on_all_cores(works: list[Callable[[], int]]) -> float:
+    """Run each in a thread for a while; return the units of work a second, all together."""
+    counts = [0] * len(works)
+    for work in works:
+        work()
+    end = time.perf_counter() + _SECONDS
+
+    def run(place: int) -> None:
+        while time.perf_counter() < end:
+            counts[place] += works[place]()
+
+    threads = [threading.Thread(target=run, args=(place,)) for place in range(len(works))]
+    began = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(counts) / (time.perf_counter() - began)
+
+
+_CHILDREN: dict[str, Callable[[list[Path], argparse.Namespace], dict[str, Any]]] = {
+    "naive": _naive,
+    "plain ONNX": _plain,
+    "pixfind": _pixfind,
+    "decode alone": _decode_alone,
+    "model alone": _model_alone,
+}
+
+
+# --- telling --------------------------------------------------------------------------------------
+
+
+def _medians(rounds: list[dict[str, dict[str, Any]]]) -> dict[str, Any]:
+    rates = {name: [one[name]["images_per_second"] for one in rounds] for name in rounds[0]}
+    stages = {name: rounds[-1][name].get("stages") for name in rounds[0] if name.startswith("pixfind")}
+    return {"images_per_second": {n: statistics.median(r) for n, r in rates.items()}, "rounds": rates, "stages": stages}
+
+
+def _table(name: str, found: dict[str, Any]) -> str:
+    rates = found["images_per_second"]
+    naive, decoding = rates.get("naive"), rates.get("decode alone")
+    lines = [f"\n{name}, {found['files']} files, {CORES} cores", "", "| | images/s | times naive | ceiling | of it |", "|---|--:|--:|--:|--:|"]  # fmt: skip
+    for label, rate in rates.items():
+        times = f"{rate / naive:.2f}" if naive else "-"
+        modelling = rates.get(f"model alone {label.removeprefix('pixfind ')}") if label.startswith("pixfind") else None
+        if decoding and modelling:
+            ceiling = 1 / (1 / decoding + 1 / modelling)
+            lines.append(f"| {label} | {rate:.1f} | {times} | {ceiling:.1f} | {rate / ceiling:.0%} |")
+        else:
+            lines.append(f"| {label} | {rate:.1f} | {times} | | |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

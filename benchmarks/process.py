@@ -1,0 +1,123 @@
+"""
+Whole commands on a library of many images: what somebody waits for who types `pixfind search`.
+
+    python -m benchmarks.process --model DIR [--n 624000] [--rounds 9] [--cold] [--json FILE]
+
+The library is real but for its pictures: rows in SQLite, embeddings with the geometry of real ones (benchmarks/geometry.py), an
+index built by pixfind, a model of `tools.make_model`. Each command is a new process; with --cold nothing of the library's and the
+model's files is in the page cache when it starts.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.geometry import geometry, save
+
+from pixfind import hub, ingest, search
+from pixfind.library import Library
+
+
+def main() -> None:
+    options = _options()
+    with tempfile.TemporaryDirectory(dir=options.place) as folder:
+        place = Path(folder) / "library"
+        began = time.perf_counter()
+        _make(place, options.model, options.n)
+        print(f"library of {options.n:,} images made in {time.perf_counter() - began:.0f} s", flush=True)
+        report = {" ".join(words): _measured(place, words, options) for words in _commands()}
+        if options.cold:
+            report["cold: search a red car"] = _measured(place, ("search", "a red car"), options, cold=True)
+    for command, found in report.items():
+        print(
+            f"{command:32} wall {found['wall_s']:.2f} s (best {found['best_s']:.2f}), "
+            f"processor {found['cpu_s']:.2f} s, peak {found['peak_mb']:.0f} MB"
+        )
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=1), encoding="utf-8")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--n", type=int, default=624_000)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--cold", action="store_true")
+    parser.add_argument("--place", type=Path, help="where the library lies while this runs")
+    parser.add_argument("--json", type=Path)
+    return parser.parse_args()
+
+
+def _commands() -> list[tuple[str, ...]]:
+    return [
+        ("search", "a red car"),
+        ("search-text", "sky"),
+        ("search", "dog +grass -people", "--distinct"),
+        ("status",),
+    ]
+
+
+def _make(path: Path, model: Path, count: int) -> None:
+    files = hub.resolve(str(model))
+    with Library.create(path) as library, library.lock("benchmark"):
+        ingest.choose_model(library, ingest.Options(model=str(model), precision="fp32"), files)
+        library.catalogue.connection.execute("INSERT INTO roots VALUES (1, '/pictures', 0, '[]', NULL, 0)")
+        with library.catalogue.transaction():
+            library.catalogue.connection.executemany(
+                "INSERT INTO images (id, root_id, path, size, mtime_ns, hash, outcome, embedding_index, width, height, taken_at)"
+                " VALUES (?, 1, ?, ?, ?, ?, 'embedded', ?, 4000, 3000, ?)",
+                (
+                    (row + 1, f"/pictures/{row // 1000:04}/image_{row:07}.jpg", row, row, row.to_bytes(16), row, row)
+                    for row in range(count)
+                ),
+            )
+        save(geometry(files.dimension), count, library.embeddings_path)
+        search.build_index(library)
+
+
+def _measured(
+    place: Path, words: tuple[str, ...], options: argparse.Namespace, *, cold: bool = False
+) -> dict[str, Any]:
+    walls, processors = [], []
+    for _ in range(options.rounds):
+        if cold:
+            _forget([*place.rglob("*"), *options.model.rglob("*")])
+        before, began = _used(), time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-m", "pixfind", "--library", str(place), *words], check=True, capture_output=True
+        )
+        walls.append(time.perf_counter() - began)
+        processors.append(_used() - before)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3
+    return {
+        "wall_s": statistics.median(walls),
+        "best_s": min(walls),
+        "cpu_s": statistics.median(processors),
+        "peak_mb": peak,
+    }
+
+
+def _used() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _forget(paths: list[Path]) -> None:
+    """Empty the page cache of these files."""
+    for path in paths:
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+if __name__ == "__main__":
+    main()
