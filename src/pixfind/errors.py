@@ -454,7 +454,7 @@ class AlreadyRunning(RequestError):
 
 
 class ControlForbidden(RequestError):
-    """{detail}"""
+    """The user who runs this server cannot write the library, so nothing can be embedded from here."""
 
     status = 403
 
@@ -473,3 +473,43 @@ class TooSlow(RequestError):
 
 class NoBody(RequestError):
     """The body is empty: a picture should be in it."""
+
+
+class HostRefused(RequestError):
+    """
+    This server is not {host}. Open it by the address that the terminal shows.
+    If it is reached by another name, start it with: pixfind serve --allow-host NAME
+    """
+
+    status = 403
+
+
+class OriginRefused(RequestError):
+    """A page of another site ({origin}) asked; only this server's own page may."""
+
+    status = 403
+
+
+class TokenMissing(RequestError):
+    """
+    The token is missing or wrong.
+    Open the address that the terminal showed when the server started, or send the header Authorization: Bearer TOKEN.
+    """
+
+    status = 401
+
+
+class TooMany(RequestError):
+    """Too many requests from this client. Ask again in a second."""
+
+    status = 429
+
+
+class InputWrong(RequestError):
+    """The request cannot be read: {detail}."""
+
+
+class OtherModelAsked(RequestError):
+    """This library has the model {known}, not {model}. Ask for {known}, or for "pixfind"."""
+
+    status = 404

@@ -4,6 +4,7 @@ Which question goes where: the routes of the API and of the page.
 Owns paths, parameters and headers; each route is a few lines that call the module that answers. Must not decide anything.
 """
 
+import asyncio
 import contextlib
 import os
 import urllib.parse
@@ -12,15 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi import APIRouter, FastAPI, Header, Query, Request
 from fastapi import Path as InPath
+from pydantic import ValidationError
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
 import pixfind
 from pixfind import errors
 from pixfind.library import Library
-from pixfind.serve import bodies, forms, pictures, problems, running
+from pixfind.serve import bodies, embeddings, forms, pictures, problems, running
+from pixfind.serve.bodies import Bodies
 from pixfind.serve.finding import Finder
+from pixfind.serve.metrics import CONTENT_TYPE, Metrics
 from pixfind.serve.threads import Threads
 
 PAGE = Path(__file__).parent / "page"
@@ -32,9 +36,19 @@ _QUIET_SECONDS = 15.0
 _CHUNK = 256 * 1024
 _ERRORS: dict[int | str, dict[str, Any]] = {"4XX": {"model": forms.Refusal}, 503: {"model": forms.Refusal}}
 
+_BYTES = {"type": "string", "format": "binary"}
 _PICTURE = {
-    "requestBody": {"required": True, "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}
+    "requestBody": {
+        "required": True,
+        "content": {"image/*": {"schema": _BYTES}, "application/octet-stream": {"schema": _BYTES}},
+    }
 }
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    """How a body is described that is read here, as it comes, and not by FastAPI, which would read it without a limit."""
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
 
 Id = Annotated[int, InPath(ge=1, le=forms.LARGEST_ID)]
 
@@ -48,6 +62,8 @@ class Services:
     watcher: running.Watcher
     thumbnails: pictures.Thumbnails
     can_control: bool
+    bodies: Bodies
+    metrics: Metrics
 
     @classmethod
     def open(cls, path: Path) -> "Services":
@@ -57,7 +73,30 @@ class Services:
         finder = Finder(path)
         finder.warm()
         watcher = running.Watcher(looks, can_control=can_control)
-        return cls(finder, looks, watcher, pictures.Thumbnails(path / "thumbnails"), can_control)
+        thumbnails = pictures.Thumbnails(path / "thumbnails")
+        services = cls(finder, looks, watcher, thumbnails, can_control, Bodies(), Metrics())
+        services._measure()
+        return services
+
+    def _measure(self) -> None:
+        towers, searches, looks = self.finder.towers, self.finder.threads, self.looks
+        self.metrics.watch(
+            "pixfind_waiting",
+            "Calls that run or wait, by queue",
+            lambda: {"encode": towers.waiting, "search": searches.waiting, "look": looks.waiting},
+        )
+        self.metrics.watch(
+            "pixfind_done",
+            "What each stage has done",
+            lambda: {
+                "encoded texts": towers.encoded,
+                "encoder batches": towers.batches,
+                "searches": searches.done,
+                "looks": looks.done,
+            },
+            counter=True,
+        )
+        self.metrics.watch("pixfind_listeners", "Streams of events", lambda: {"events": self.watcher.listeners})
 
     def close(self) -> None:
         self.finder.close()
@@ -86,6 +125,7 @@ def make(services: Services) -> FastAPI:
     app.include_router(_searching(services), prefix="/api", responses=_ERRORS)
     app.include_router(_images(services), prefix="/api/images", responses=_ERRORS)
     app.include_router(_state(services), prefix="/api", responses=_ERRORS)
+    app.include_router(_programs(services), responses=_ERRORS)
     app.include_router(_page())
     return app
 
@@ -101,7 +141,8 @@ def _searching(services: Services) -> APIRouter:
     @router.post("/search", openapi_extra=_PICTURE)
     async def search_by_picture(request: Request, asked: Annotated[forms.Search, Query()]) -> forms.Found:
         """Search by an uploaded picture, the body of the request; `q` is added to it."""
-        return await services.finder.search(asked, await bodies.read(request, bodies.MOST_BYTES))
+        async with services.bodies.read(request, bodies.MOST_PICTURE_BYTES) as picture:
+            return await services.finder.search(asked, picture)
 
     return router
 
@@ -200,17 +241,48 @@ def _state(services: Services) -> APIRouter:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(stream(), headers=headers, media_type="text/event-stream")
 
-    @router.post("/embed", status_code=202)
-    async def embed(request: Request, asked: forms.Control) -> forms.Status:
-        """Start, pause, resume or stop the embedding. Needs the header `X-Pixfind: 1`."""
-        if request.headers.get("x-pixfind") != "1":
-            raise errors.ControlForbidden(
-                detail="The header X-Pixfind: 1 is missing: it shows that no other site asks."
-            )
+    @router.post("/embed", status_code=202, openapi_extra=_json(forms.Control.model_json_schema()))
+    async def embed(request: Request, x_pixfind: Annotated[str, Header(pattern="^1$")]) -> forms.Status:  # noqa: ARG001  checked by its type
+        """Start, pause, resume or stop the embedding. The header `X-Pixfind: 1` shows that no other site asks."""
         if not services.can_control:
-            raise errors.ControlForbidden(detail="This user cannot write the library.")
+            raise errors.ControlForbidden
+        async with services.bodies.read(request, bodies.MOST_JSON_BYTES) as body:
+            asked = _control(body)
         await services.looks.run(lambda library: running.act(library, asked.action))
         return await services.watcher.look()
+
+    return router
+
+
+def _control(body: bytes) -> forms.Control:
+    try:
+        return forms.Control.model_validate_json(body)
+    except ValidationError as error:
+        raise errors.InputWrong(detail="the body is not {action: start, pause, resume or stop}") from error
+
+
+def _programs(services: Services) -> APIRouter:
+    router = APIRouter(tags=["programs"])
+
+    @router.post("/v1/embeddings", openapi_extra=_json(embeddings.REQUEST_SCHEMA))
+    async def embed(request: Request) -> Response:
+        """Embeddings of texts and pictures, as clients of OpenAI's API ask for them."""
+        async with services.bodies.read(request, embeddings.MOST_BYTES) as body:
+            asked = await asyncio.to_thread(embeddings.read, body)
+        model = await services.looks.run(lambda library: library.model())
+        if model is None:
+            raise errors.NotEmbedded(path="this library")
+        return JSONResponse(await embeddings.embed(services.finder.towers, asked, model.name))
+
+    @router.get("/healthz")
+    async def healthz() -> dict[str, bool]:
+        """Whether the server answers: the model and the index are loaded."""
+        return {"ok": True}
+
+    @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    async def metrics() -> Response:
+        """Figures for Prometheus."""
+        return Response(services.metrics.text(await services.watcher.look()), media_type=CONTENT_TYPE)
 
     return router
 
@@ -228,9 +300,5 @@ def _page() -> APIRouter:
         if name not in files:
             return problems.refusal(404, "there is no such file", "NotFound")
         return FileResponse(files[name], headers={"Cache-Control": "no-cache"})
-
-    @router.get("/healthz")
-    async def healthz() -> Response:
-        return JSONResponse({"ok": True})
 
     return router

@@ -12,12 +12,13 @@ from pathlib import Path
 
 from pixfind import errors
 from pixfind import query as language
+from pixfind.filters import Filters
 from pixfind.library import Library
 from pixfind.query import Query, Shows
 from pixfind.search import Answer, Hit, Opened, Searcher, texts_of
 from pixfind.serve import forms
-from pixfind.serve.texts import SharedTowers
 from pixfind.serve.threads import Threads
+from pixfind.serve.towers import SharedTowers
 
 _SEARCHERS = 2
 """More would wait for each other: most of a search holds Python's lock."""
@@ -63,6 +64,8 @@ class Finder:
         filters = page.filters()
         try:
             await self.towers.ready(texts_of(query.terms))
+            for picture in pictures:
+                await self.towers.seen(picture)
             return await self.threads.run(lambda searcher: _found(searcher, query, page, filters, pictures, without))
         except errors.NotEmbedded:
             return _nothing(query, page)
@@ -87,13 +90,10 @@ def _found(
     searcher: Searcher,
     query: Query,
     page: forms.Page,
-    filters: object,
+    filters: Filters,
     pictures: Sequence[bytes],
     without: int | None,
 ) -> forms.Found:
-    from pixfind.filters import Filters
-
-    assert isinstance(filters, Filters)
     last = page.offset + page.k
     # Hits below the cut-off lie between those above it: look further than the page is long.
     answer = searcher.search(

@@ -133,6 +133,7 @@ class Status(BaseModel):
     free_bytes: int
     searchable_rows: int
     paused: bool
+    pause_reason: str | None
     can_control: bool
     folders: list[str]
 

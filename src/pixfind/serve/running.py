@@ -30,12 +30,12 @@ def look(library: Library, *, can_control: bool) -> forms.Status:
     """Return the state of a library."""
     now = status.status(library)
     values = now.values()
-    asked = control.read(library.path)
     values["failures"] = {reason or "": count for reason, count in now.failures.items()}
+    values["pause_reason"] = values.pop("paused", None)
     return forms.Status(
         **values,
         searchable_rows=now.merged_rows,
-        paused=now.running and bool(getattr(asked, "pause", False)),
+        paused=values["pause_reason"] is not None,
         can_control=can_control,
         folders=[forms.shown(root.path) for root in library.catalogue.roots()],
     )

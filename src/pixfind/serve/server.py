@@ -6,37 +6,56 @@ Owns uvicorn: its limits, its log and its end. Nothing listens before the librar
 
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
 
 from pixfind import errors
-from pixfind.serve import app
+from pixfind.serve import app, guard, protocol
 
 
-def run(path: Path, host: str, port: int, ready: Callable[[str], None]) -> None:
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to listen."""
+
+    host: str = "127.0.0.1"
+    port: int = 8765
+    """0: any free one"""
+    hosts: tuple[str, ...] = ()
+    """further names that a request may call this server"""
+    rate: float = 1_000.0
+    """requests a second for each client"""
+
+
+Ready = Callable[[str, str | None], None]
+"""Called with the address of the page, and with the token where one is needed."""
+
+
+def run(path: Path, options: Options, ready: Ready) -> None:
     """
-    Serve the library at `path` until the process is interrupted; `ready` is told the address of the page.
+    Serve the library at `path` until the process is interrupted.
 
-    Port 0 takes a free one. Raises NoLibrary, AddressTaken, and what loading a model raises.
+    Raises NoLibrary, AddressTaken, and what loading a model raises.
     """
+    listening = _listen(options.host, options.port)
     services = app.Services.open(path)
     try:
-        listening = _listen(host, port)
-        config = uvicorn.Config(
-            app.make(services),
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            ws="none",
-            timeout_graceful_shutdown=2,
-        )
-        name = f"[{host}]" if ":" in host else host
-        ready(f"http://{name}:{listening.getsockname()[1]}/")
-        uvicorn.Server(config).run([listening])
+        rules, token = guard.rules_for(options.host, options.hosts, options.rate)
+        guarded = guard.Guard(app.make(services), rules, services.metrics.finished)
+        ready(_address(options.host, listening.getsockname()[1]), token)
+        uvicorn.Server(uvicorn.Config(guarded, **protocol.settings())).run([listening])
+    except KeyboardInterrupt:
+        # uvicorn raises it again when everything has ended.
+        return
     finally:
         services.close()
+        listening.close()
+
+
+def _address(host: str, port: int) -> str:
+    host = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(host, host)  # noqa: S104  shown, not listened on
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
 def _listen(host: str, port: int) -> socket.socket:

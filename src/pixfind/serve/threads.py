@@ -23,6 +23,7 @@ class Threads(Generic[T]):
         self.things = things
         self.waiting = 0
         """calls that run or wait"""
+        self.done = 0
         self._most = most_waiting
         self._free: queue.SimpleQueue[T] = queue.SimpleQueue()
         for thing in things:
@@ -38,6 +39,7 @@ class Threads(Generic[T]):
             return await asyncio.get_running_loop().run_in_executor(self._executor, self._do, work)
         finally:
             self.waiting -= 1
+            self.done += 1
 
     def close(self) -> None:
         """Wait for what runs; what waits is dropped."""

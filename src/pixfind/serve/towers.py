@@ -1,8 +1,8 @@
 """
-Text queries to embeddings, for many requests at a time.
+Queries to embeddings, for many requests at a time.
 
-Owns the batch and the memory: texts that arrive while the model is at work go through it together, and a text that was asked for
-before costs nothing.
+Owns the batch and the memory: texts that arrive while the model is at work go through it together, and what was asked for before
+costs nothing.
 """
 
 import asyncio
@@ -15,10 +15,14 @@ import numpy as np
 from numpy import float32
 from numpy.typing import NDArray
 
+from pixfind import originals
 from pixfind.library import Library
 from pixfind.search import Towers
 
 _MOST_REMEMBERED = 4_096
+_MOST_PICTURES = 64
+"""Remembered: somebody scrolls through the hits of one that was uploaded."""
+
 _MOST_AT_ONCE = 32
 """Texts in a batch: a large model on a small machine should not keep anybody waiting for seconds."""
 
@@ -33,7 +37,9 @@ class SharedTowers(Towers):
         """texts that went through the model"""
         self._remembered: collections.OrderedDict[str, NDArray[float32]] = collections.OrderedDict()
         self._memory_lock = threading.Lock()
+        self._pictures: collections.OrderedDict[bytes, NDArray[float32]] = collections.OrderedDict()
         self._picture_lock = threading.Lock()
+        self._picture_thread = ThreadPoolExecutor(1, thread_name_prefix="pictures")
         self._waiting: dict[str, asyncio.Future[None]] = {}
         self._worker: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="texts")
@@ -71,13 +77,24 @@ class SharedTowers(Towers):
                 self._remembered.popitem(last=False)
         return np.array([known[text] for text in texts], dtype=float32)
 
+    async def seen(self, data: bytes) -> NDArray[float32]:
+        """The unit row [d] of one image file, remembered for `picture`; raises ImageProblem."""
+        return await asyncio.get_running_loop().run_in_executor(self._picture_thread, self.picture, data)
+
     def picture(self, data: bytes) -> NDArray[float32]:
+        content = originals.content_hash(data)
         # One at a time: an encoder takes no two, and two large pictures would take twice the memory.
         with self._picture_lock:
-            return super().picture(data)
+            vector = self._pictures.get(content)
+            if vector is None:
+                vector = self._pictures[content] = super().picture(data)
+                while len(self._pictures) > _MOST_PICTURES:
+                    self._pictures.popitem(last=False)
+            return vector
 
     def close(self) -> None:
         self._thread.shutdown(cancel_futures=True)
+        self._picture_thread.shutdown(cancel_futures=True)
 
     async def _work(self) -> None:
         """Encode what waits, until nothing does."""
