@@ -74,7 +74,7 @@ class Answer:
     cutoff: float | None
     """how unusual a hit must be to be shown, unless it fits its picture; None when everything was shown"""
     unknown: tuple[str, ...]
-    """wanted texts of which the model knows no word"""
+    """texts of which the model knows no word; they took no part, unless nothing else was wanted"""
     rows: int
     """embeddings that were searched"""
     kind: index.Kind
@@ -83,11 +83,15 @@ class Answer:
     seconds: float
 
     def remark(self) -> str | None:
-        """A sentence for an answer without hits, and None for one with hits."""
+        """A sentence for an answer without hits, or one that left texts out; None when the hits say it all."""
+        if self.unknown:
+            names = ", ".join(map(repr, self.unknown))
+            wanted = [term for term in self.query.terms if term.weight > 0]
+            alone = bool(wanted) and all(term.shows is Shows.TEXT and term.value in self.unknown for term in wanted)
+            left_out = "" if alone else "; the search went on without it"
+            return f"no word of {names} is known to the model of this library{left_out}"
         if self.hits:
             return None
-        if self.unknown:
-            return f"no word of {', '.join(map(repr, self.unknown))} is known to the model of this library"
         if self.hidden:
             return "nothing in this library looks like that; the nearest pictures are shown with --all"
         return "no image passes the filters" if self.rows else "nothing is embedded yet"
@@ -210,9 +214,25 @@ class Searcher:
             raise errors.CountWrong(k=k)
         query = parse(query) if isinstance(query, str) else query
         opened, known = self._open()
-        vector, texts = self._vector(query, pictures, opened, known)
+        asked, unknown = self._understood(query, pictures)
+        vector, texts = self._vector(asked, pictures, opened, known)
         ranked = self._ranked(vector, k, filters, distinct=distinct)
-        return self._answer(query, vector, ranked[:k], None if pictures else texts, everything=everything, began=began)
+        answer = self._answer(
+            asked, unknown, vector, ranked[:k], None if pictures else texts, everything=everything, began=began
+        )
+        return replace(answer, query=query)
+
+    def _understood(self, query: Query, pictures: Sequence[bytes]) -> tuple[Query, tuple[str, ...]]:
+        """
+        The query without the texts of which the model knows no word, and those texts.
+
+        Such a text has an embedding, which would be noise. The query stays whole when nothing wanted would remain of it.
+        """
+        unknown = {term for term in query.terms if term.shows is Shows.TEXT and self.towers.unknown(term.value)}
+        left = tuple(term for term in query.terms if term not in unknown)
+        if not pictures and not any(term.weight > 0 for term in left):
+            left = query.terms
+        return replace(query, terms=left), tuple(term.value for term in query.terms if term in unknown)
 
     # --- from terms to one embedding --------------------------------------------------------------
 
@@ -329,6 +349,7 @@ class Searcher:
     def _answer(
         self,
         query: Query,
+        unknown: tuple[str, ...],
         vector: NDArray[float32],
         hits: list[Hit],
         texts: float | None,
@@ -338,7 +359,7 @@ class Searcher:
     ) -> Answer:
         opened, known = self._open()
         texts_only = texts is not None and all(term.shows is Shows.TEXT for term in query.terms)
-        unknown = () if texts is None else self._unknown(query)
+        noise = any(term.shows is Shows.TEXT and term.value in unknown for term in query.terms)
         if texts is not None and texts_only and known.model and hits:
             rows = opened.embeddings[[hit.embedding_index for hit in hits]]
             scores = np.array([hit.score for hit in hits], dtype=float32)
@@ -346,7 +367,7 @@ class Searcher:
             fitting = known.fitting(scores, rows, texts=texts).tolist()
             judged = zip(hits, unusual, fitting, strict=True)
             hits = [replace(hit, unusual=one, fitting=other) for hit, one, other in judged]
-        shown = hits if everything else [hit for hit in hits if not unknown and _worth_showing(hit, known)]
+        shown = hits if everything else [hit for hit in hits if not noise and _worth_showing(hit, known)]
         return Answer(
             query=query,
             hits=tuple(replace(hit, rank=rank) for rank, hit in enumerate(shown, 1)),
@@ -358,14 +379,6 @@ class Searcher:
             problem=opened.problem,
             seconds=time.perf_counter() - began,
         )
-
-    def _unknown(self, query: Query) -> tuple[str, ...]:
-        """The wanted texts, when every wanted term is a text without a known word."""
-        wanted = [term for term in query.terms if term.weight > 0]
-        if any(term.shows is not Shows.TEXT for term in wanted):
-            return ()
-        unknown = tuple(term.value for term in wanted if self.towers.unknown(term.value))
-        return unknown if len(unknown) == len(wanted) else ()
 
     def _open(self) -> tuple[index.Index, Background]:
         return self.opened.now(self.library)

@@ -363,7 +363,26 @@ def test_words_that_the_model_does_not_know_are_named(searcher: Searcher) -> Non
     assert () == answer.hits
     assert "'gibberish'" in (answer.remark() or "")
     assert 5 == len(searcher.search("gibberish", 5, everything=True).hits)
-    assert 5 == len(searcher.search("gibberish +beach", 5).hits)
+
+
+def test_words_that_the_model_does_not_know_are_left_out_and_named(searcher: Searcher) -> None:
+    alone = searcher.search("beach", 40)
+
+    assert alone.remark() is None
+    for query in ("beach -gibberish", "beach +gibberish", "gibberish +2:beach -3:gibberish"):
+        answer = searcher.search(query, 40)
+        assert [hit.image_id for hit in alone.hits] == [hit.image_id for hit in answer.hits]
+        assert [hit.score for hit in alone.hits] == pytest.approx([hit.score for hit in answer.hits])
+        assert query == answer.query.source
+        assert "went on without" in (answer.remark() or "")
+        assert "'gibberish'" in (answer.remark() or "")
+
+
+def test_a_query_of_which_only_the_unwanted_part_is_known_is_not_answered(searcher: Searcher) -> None:
+    answer = searcher.search("gibberish -beach", 5)
+
+    assert () == answer.hits
+    assert "went on" not in (answer.remark() or "")
 
 
 def test_the_calibration_of_another_model_is_not_used(calibrated: Searcher) -> None:
