@@ -1,0 +1,73 @@
+/**
+ * Chips: one for each finished term of the query.
+ *
+ * Owns how a term looks and its three controls: the sign, the words (to change them), and the cross. Must not know the
+ * field they stand in.
+ *
+ * @typedef {import("./query.js").Term} Term
+ */
+
+import { thumbnail } from "./api.js";
+import { el, icon } from "./dom.js";
+
+/**
+ * @param {Term} term
+ * @param {{flip: () => void, edit: () => void, remove: () => void}} does
+ */
+export function termChip(term, does) {
+  const wanted = term.weight > 0;
+  const name = term.shows === "id" ? `pictures like number ${term.value}` : term.value;
+  const sign = el(
+    "button",
+    {
+      type: "button",
+      class: "chip-sign",
+      "aria-label": wanted ? `Wanted: ${name}. Press for unwanted` : `Unwanted: ${name}. Press for wanted`,
+      title: wanted ? "Wanted; press for unwanted" : "Unwanted; press for wanted",
+      onclick: does.flip,
+    },
+    icon(wanted ? "plus" : "minus"),
+  );
+  return el("li", { class: wanted ? "chip" : "chip chip--minus" }, sign, label(term, name, does.edit), cross(name, does.remove));
+}
+
+/**
+ * A picture of the user's own.
+ *
+ * @param {Blob} picture
+ * @param {() => void} remove
+ */
+export function pictureChip(picture, remove) {
+  const name = picture instanceof File && picture.name ? picture.name : "your picture";
+  const address = URL.createObjectURL(picture);
+  const shown = el("img", { class: "chip-image", alt: "", src: address });
+  shown.addEventListener("load", () => URL.revokeObjectURL(address));
+  // A format that browsers cannot show, such as HEIC: the server can read it all the same.
+  shown.addEventListener("error", () => shown.replaceWith(icon("picture")));
+  return el("li", { class: "chip chip--picture" }, shown, el("span", { class: "chip-words" }, name), cross(name, remove));
+}
+
+/**
+ * A filter that holds.
+ *
+ * @param {string} words
+ * @param {() => void} remove
+ */
+export function filterChip(words, remove) {
+  return el("li", { class: "chip chip--filter" }, el("span", { class: "chip-words" }, words), cross(words, remove));
+}
+
+/** @param {Term} term @param {string} name @param {() => void} edit */
+function label(term, name, edit) {
+  const weight = Math.abs(term.weight);
+  const heavy = weight === 1 ? null : el("span", { class: "chip-weight" }, `×${weight}`);
+  if (term.shows === "id") {
+    return el("span", { class: "chip-words" }, el("img", { class: "chip-image", alt: name, src: thumbnail(Number(term.value), 40) }), heavy);
+  }
+  return el("button", { type: "button", class: "chip-words", "aria-label": `Change: ${name}`, title: "Change", onclick: edit }, name, heavy);
+}
+
+/** @param {string} name @param {() => void} remove */
+function cross(name, remove) {
+  return el("button", { type: "button", class: "chip-cross", "aria-label": `Remove: ${name}`, title: "Remove", onclick: remove }, icon("close"));
+}

@@ -1,0 +1,278 @@
+/**
+ * The grid: thousands of pictures, of which only those near the screen are in the document.
+ *
+ * Owns where tiles lie, which exist, which one the keyboard is on, and that nothing moves when images arrive.
+ * Must not know where hits come from.
+ *
+ * @typedef {import("./api.js").Hit & {member?: boolean, unfolded?: boolean}} Hit
+ * @typedef {"open" | "similar" | "plus" | "minus" | "unfold"} Action
+ */
+
+import { firstBelow, rows, shape } from "./layout.js";
+import { imageOf, load, makeTile, unload } from "./tile.js";
+
+/** Pixels above and below the screen that are kept ready. */
+const MARGIN = 700;
+/** Nearer than this to the end, the next page is asked for: in heights of the screen. */
+const AHEAD = 2;
+/** Pixels a millisecond; faster, nobody sees the pictures that pass. */
+const FAST = 4;
+const CALM_MS = 90;
+
+const KEYS = /** @type {Record<string, Action>} */ ({ Enter: "open", s: "similar", "+": "plus", "-": "minus", u: "unfold" });
+
+export class Grid {
+  /** @type {Hit[]} */ #hits = [];
+  /** @type {number[]} */ #shapes = [];
+  /** @type {import("./layout.js").Row[]} */ #rows = [];
+  /** @type {Map<number, HTMLLIElement[]>} tiles by the number of their row */ #mounted = new Map();
+  /** @type {Map<number, HTMLImageElement>} images of tiles that are being laid out anew, by id */ #spare = new Map();
+  /** @type {Map<HTMLElement, number>} tiles that wait for calm, and their sides */ #waiting = new Map();
+  #more = false;
+  #active = 0;
+  #width = 0;
+  #calm = 0;
+  #last = { y: 0, at: 0 };
+
+  /**
+   * @param {HTMLElement} root
+   * @param {{act: (action: Action, place: number) => void, near: () => void}} handlers `near`: the end comes near
+   */
+  constructor(root, handlers) {
+    this.root = root;
+    this.handlers = handlers;
+    addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    new ResizeObserver(() => this.#resized()).observe(root);
+    root.addEventListener("click", (event) => this.#clicked(event));
+    root.addEventListener("keydown", (event) => this.#pressed(event));
+    root.addEventListener("focusin", (event) => this.#focused(event));
+    root.addEventListener("dragstart", (event) => this.#dragged(event));
+  }
+
+  get hits() {
+    return this.#hits;
+  }
+
+  /** Show other hits. @param {Hit[]} hits @param {boolean} more whether further ones will follow */
+  replace(hits, more) {
+    this.#hits = [...hits];
+    this.#active = 0;
+    this.#more = more;
+    this.#layOut(0);
+  }
+
+  /** @param {Hit[]} hits @param {boolean} more */
+  append(hits, more) {
+    this.#hits.push(...hits);
+    this.#more = more;
+    this.#layOut(Math.max(0, this.#rows.length - 1));
+  }
+
+  /** Put hits behind one, take `away` of those that follow it, and change it. @param {number} place @param {Hit} hit @param {Hit[]} hits @param {number} away */
+  splice(place, hit, hits, away) {
+    this.#hits.splice(place, away + 1, hit, ...hits);
+    this.#layOut(this.#rowOf(place));
+  }
+
+  /** Lay out again, after the grid was hidden. */
+  refresh() {
+    this.#resized();
+  }
+
+  /** @param {number} id @returns {number} -1 if it is not here */
+  placeOf(id) {
+    return this.#hits.findIndex((hit) => hit.image_id === id);
+  }
+
+  /** Bring a picture onto the screen and give it the focus. @param {number} place */
+  focus(place) {
+    if (!this.#hits.length) return;
+    this.#active = Math.min(this.#hits.length - 1, Math.max(0, place));
+    const row = this.#rows[this.#rowOf(this.#active)];
+    const top = this.root.getBoundingClientRect().top + row.top;
+    const header = parseFloat(getComputedStyle(document.documentElement).scrollPaddingTop) || 0;
+    if (top < header) scrollBy(0, top - header);
+    else if (top + row.height > innerHeight) scrollBy(0, top + row.height - innerHeight + 12);
+    this.#render();
+    this.#tileAt(this.#active)?.querySelector("a")?.focus({ preventScroll: true });
+  }
+
+  // --- geometry -----------------------------------------------------------------------------------
+
+  /** Lay out from a row on; what stands above it stays. @param {number} from */
+  #layOut(from) {
+    for (const row of [...this.#mounted.keys()]) if (row >= from) this.#unmount(row, true);
+    this.#width = this.root.clientWidth;
+    this.#rows.length = Math.min(from, this.#rows.length);
+    const above = this.#rows.at(-1);
+    const { target, gap } = sizes();
+    const start = above ? above.boxes[above.boxes.length - 1].place + 1 : 0;
+    this.#shapes.length = start;
+    this.#shapes.push(...this.#hits.slice(start).map(shape));
+    if (this.#width) {
+      const top = above ? above.top + above.height + gap : 0;
+      this.#rows.push(...rows(this.#shapes, { start, top, width: this.#width, target, gap }));
+    }
+    const end = this.#rows.at(-1);
+    this.root.style.height = `${end ? end.top + end.height : 0}px`;
+    this.#render();
+    this.#spare.clear();
+  }
+
+  #resized() {
+    if (!this.root.clientWidth || this.root.clientWidth === this.#width) return this.#render();
+    const seen = this.#rows[firstBelow(this.#rows, -this.root.getBoundingClientRect().top)];
+    const place = seen?.boxes[0].place ?? 0;
+    const offset = seen ? seen.top + this.root.getBoundingClientRect().top : 0;
+    this.#layOut(0);
+    // What was at the top stays there, if anything was scrolled away.
+    if (place) scrollTo(0, scrollY + this.root.getBoundingClientRect().top + this.#rows[this.#rowOf(place)].top - offset);
+  }
+
+  /** @param {number} place */
+  #rowOf(place) {
+    let low = 0;
+    let high = this.#rows.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.#rows[middle].boxes[0].place <= place) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  // --- tiles --------------------------------------------------------------------------------------
+
+  #scrolled() {
+    const now = performance.now();
+    const fast = Math.abs(scrollY - this.#last.y) / Math.max(1, now - this.#last.at) > FAST;
+    this.#last = { y: scrollY, at: now };
+    if (fast) {
+      clearTimeout(this.#calm);
+      this.#calm = setTimeout(() => {
+        this.#calm = 0;
+        for (const [tile, side] of this.#waiting) load(tile, side);
+        this.#waiting.clear();
+      }, CALM_MS);
+    }
+    this.#render();
+  }
+
+  #render() {
+    if (!this.#width) return;
+    const top = -this.root.getBoundingClientRect().top;
+    const from = firstBelow(this.#rows, top - MARGIN);
+    const to = Math.min(this.#rows.length - 1, firstBelow(this.#rows, top + innerHeight + MARGIN));
+    const focused = this.root.contains(document.activeElement) ? this.#rowOf(this.#active) : -1;
+    // The row with the focus stays: removing it would throw the keyboard back to the start of the page.
+    for (const row of [...this.#mounted.keys()]) if ((row < from || row > to) && row !== focused) this.#unmount(row, false);
+    for (let row = from; row <= to; row++) if (!this.#mounted.has(row)) this.#mount(row);
+    this.#rove();
+    const end = this.#rows.at(-1);
+    if (this.#more && end && end.top + end.height - top - innerHeight < AHEAD * innerHeight) this.handlers.near();
+  }
+
+  /** @param {number} row */
+  #mount(row) {
+    const { top, height, boxes } = this.#rows[row];
+    const tiles = boxes.map(({ place, left, width }) => {
+      const hit = this.#hits[place];
+      const tile = makeTile(hit, this.#spare.get(hit.image_id));
+      Object.assign(tile.style, { transform: `translate(${left}px, ${top}px)`, width: `${width}px`, height: `${height}px` });
+      tile.dataset.place = String(place);
+      tile.setAttribute("aria-posinset", String(place + 1));
+      tile.setAttribute("aria-setsize", String(this.#more ? -1 : this.#hits.length));
+      if (this.#calm) this.#waiting.set(tile, Math.max(width, height));
+      else load(tile, Math.max(width, height));
+      return tile;
+    });
+    // In the order of the hits, for those who do not see the boxes.
+    const after = [...this.#mounted.keys()].filter((other) => other > row).sort((one, other) => one - other)[0];
+    const next = after === undefined ? null : this.#mounted.get(after)?.[0] ?? null;
+    for (const tile of tiles) this.root.insertBefore(tile, next);
+    this.#mounted.set(row, tiles);
+  }
+
+  /** @param {number} row @param {boolean} keep its images, for new tiles of the same pictures */
+  #unmount(row, keep) {
+    for (const tile of this.#mounted.get(row) ?? []) {
+      this.#waiting.delete(tile);
+      if (keep) this.#spare.set(Number(tile.dataset.id), imageOf(tile));
+      else unload(tile);
+      tile.remove();
+    }
+    this.#mounted.delete(row);
+  }
+
+  /** @param {number} place @returns {HTMLElement | null} */
+  #tileAt(place) {
+    return this.root.querySelector(`[data-place="${place}"]`);
+  }
+
+  /** Exactly one tile is in the order of Tab: the one the keyboard was on, or else the first there is. */
+  #rove() {
+    this.root.querySelector('a[tabindex="0"]')?.setAttribute("tabindex", "-1");
+    const tile = this.#tileAt(this.#active) ?? this.root.firstElementChild;
+    tile?.querySelector("a")?.setAttribute("tabindex", "0");
+  }
+
+  // --- what people do -----------------------------------------------------------------------------
+
+  /** @param {MouseEvent} event */
+  #clicked(event) {
+    const control = /** @type {Element} */ (event.target).closest("[data-do]");
+    const tile = control?.closest("li");
+    if (!control || !tile) return;
+    const action = /** @type {Action} */ (control.getAttribute("data-do"));
+    // A new tab, a download: the link does that itself.
+    if (action === "open" && (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey)) return;
+    event.preventDefault();
+    this.#active = Number(tile.dataset.place);
+    this.handlers.act(action, this.#active);
+  }
+
+  /** @param {KeyboardEvent} event */
+  #pressed(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const step = this.#step(event.key);
+    const onLink = /** @type {Element} */ (event.target).matches("a");
+    if (step === null && !(onLink && event.key in KEYS)) return;
+    event.preventDefault();
+    if (step !== null) this.focus(step);
+    else this.handlers.act(KEYS[event.key], this.#active);
+  }
+
+  /** Where an arrow leads, null for other keys. @param {string} key */
+  #step(key) {
+    if (key === "ArrowRight") return this.#active + 1;
+    if (key === "ArrowLeft") return this.#active - 1;
+    if (key === "Home") return 0;
+    if (key === "End") return this.#hits.length - 1;
+    if (key !== "ArrowDown" && key !== "ArrowUp") return null;
+    const row = this.#rowOf(this.#active);
+    const here = this.#rows[row].boxes.find((box) => box.place === this.#active);
+    const other = this.#rows[row + (key === "ArrowDown" ? 1 : -1)];
+    if (!here || !other) return this.#active;
+    const middle = here.left + here.width / 2;
+    return (other.boxes.find((box) => box.left + box.width >= middle) ?? other.boxes[other.boxes.length - 1]).place;
+  }
+
+  /** @param {FocusEvent} event */
+  #focused(event) {
+    const tile = /** @type {Element} */ (event.target).closest("li");
+    if (!tile) return;
+    this.#active = Number(tile.dataset.place);
+    this.#rove();
+  }
+
+  /** @param {DragEvent} event */
+  #dragged(event) {
+    const tile = /** @type {Element} */ (event.target).closest("li");
+    if (tile) event.dataTransfer?.setData("application/x-pixfind-id", tile.dataset.id ?? "");
+  }
+}
+
+function sizes() {
+  if (innerWidth < 600) return { target: 132, gap: 3 };
+  return innerWidth < 1100 ? { target: 190, gap: 5 } : { target: 232, gap: 6 };
+}

@@ -1,0 +1,87 @@
+/**
+ * Justified rows: pictures of equal height that fill the width, in their order.
+ *
+ * Owns the geometry. Pure: widths and heights in, boxes out; knows no element.
+ *
+ * @typedef {{place: number, left: number, width: number}} Box `place`: of the picture among all
+ * @typedef {{top: number, height: number, boxes: Box[]}} Row
+ */
+
+/** Pictures narrower or wider than this are cut to it, so that one panorama does not take a row. */
+const SHAPES = [0.45, 2.8];
+const UNKNOWN = 4 / 3;
+
+/** @param {{width: number | null, height: number | null}} hit */
+export function shape({ width, height }) {
+  if (!width || !height) return UNKNOWN;
+  return Math.min(SHAPES[1], Math.max(SHAPES[0], width / height));
+}
+
+/**
+ * Rows for the pictures from `start` on, below `top`.
+ *
+ * @param {number[]} shapes width / height of each picture
+ * @param {{start?: number, top?: number, width: number, target: number, gap: number}} how
+ *   `target`: the height wanted
+ * @returns {Row[]}
+ */
+export function rows(shapes, { start = 0, top = 0, width, target, gap }) {
+  /** @type {Row[]} */
+  const made = [];
+  let begin = start;
+  let sum = 0;
+  for (let place = start; place < shapes.length; place++) {
+    sum += shapes[place];
+    const free = width - gap * (place - begin);
+    if (sum * target < free) continue;
+    // With this picture the row is lower than wanted, without it higher: whichever is nearer.
+    const lower = free / sum;
+    const without = sum - shapes[place];
+    const higher = without ? (free + gap) / without : Infinity;
+    const end = place > begin && higher / target < target / lower ? place : place + 1;
+    top = push(made, shapes, begin, end, top, gap, end === place ? higher : lower);
+    place = end - 1;
+    begin = end;
+    sum = 0;
+  }
+  if (begin < shapes.length) {
+    const free = width - gap * (shapes.length - begin - 1);
+    // The last row is not stretched: two pictures would fill the screen.
+    push(made, shapes, begin, shapes.length, top, gap, Math.min(target, free / sum));
+  }
+  return made;
+}
+
+/**
+ * @param {Row[]} made @param {number[]} shapes @param {number} begin @param {number} end
+ * @param {number} top @param {number} gap @param {number} height
+ * @returns {number} where the next row begins
+ */
+function push(made, shapes, begin, end, top, gap, height) {
+  /** @type {Box[]} */
+  const boxes = [];
+  let left = 0;
+  for (let place = begin; place < end; place++) {
+    const width = shapes[place] * height;
+    boxes.push({ place, left, width });
+    left += width + gap;
+  }
+  made.push({ top, height, boxes });
+  return top + height + gap;
+}
+
+/**
+ * The first row whose end lies below `y`; rows are in order, so that thousands cost a few steps.
+ *
+ * @param {Row[]} all @param {number} y
+ */
+export function firstBelow(all, y) {
+  let low = 0;
+  let high = all.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (all[middle].top + all[middle].height < y) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

@@ -1,0 +1,230 @@
+/**
+ * The library view: the ledger, the running embed, what failed and why.
+ *
+ * Owns its elements: made once, then only their text changes, twice a second while an embed runs, so that focus and
+ * opened lists stay. Must not know how the status arrives.
+ */
+
+import { embed, Gone, Refused, failures as failed } from "./api.js";
+import { button, byId, el, fill } from "./dom.js";
+import { ago, bottleneck, count, duration, number, rate, size } from "./words.js";
+
+/** The ledger: seen = embedded + duplicate + failed + skipped + pending. */
+const OUTCOMES = [
+  ["embedded", "embedded", "can be searched"],
+  ["duplicate", "copies", "the same bytes as another, found with it"],
+  ["pending", "pending", "wait to be embedded"],
+  ["failed", "failed", "cannot be read; see below"],
+  ["skipped", "skipped", "left out on purpose"],
+];
+
+export class StatusView {
+  /** @type {any} */ #status = null;
+  /** @type {Map<string, HTMLDetailsElement>} */ #reasons = new Map();
+  #sent = "";
+
+  constructor() {
+    this.root = byId("library-view");
+    this.title = el("h1", { id: "library-title" }, "Library");
+    this.lead = el("p", { class: "library-lead" });
+    this.bar = el("div", { class: "ledger", role: "img" }, ...OUTCOMES.map(([name]) => el("span", { class: `ledger-part ledger-part--${name}` })));
+    this.legend = el("ul", { class: "legend" });
+    this.run = el("section", { class: "card run", "aria-labelledby": "run-title" });
+    this.reasons = el("section", { class: "card", "aria-labelledby": "failures-title", hidden: true }, el("h2", { id: "failures-title" }, "What failed, and why"));
+    this.facts = el("dl", { class: "facts" });
+    this.#buildRun();
+    const facts = el("section", { class: "card", "aria-labelledby": "facts-title" }, el("h2", { id: "facts-title" }, "Where and how"), this.facts);
+    fill(this.root, this.title, this.lead, this.bar, this.legend, this.run, this.reasons, facts);
+  }
+
+  get status() {
+    return this.#status;
+  }
+
+  /** @param {any} status as /api/status tells */
+  update(status) {
+    this.#status = status;
+    this.#ledger(status.images, status.searchable_rows);
+    this.#runs(status);
+    this.#failures(status.failures);
+    this.#places(status);
+  }
+
+  /** @param {"start" | "pause" | "resume" | "stop"} action */
+  async act(action) {
+    this.#sent = action;
+    this.#said(action === "stop" ? "Stopping: what is in hand is finished and saved." : "");
+    this.#buttons();
+    try {
+      this.update(await embed(action));
+    } catch (error) {
+      if (!(error instanceof Refused || error instanceof Gone)) throw error;
+      this.#said(error.message);
+    } finally {
+      this.#sent = "";
+      this.#buttons();
+    }
+  }
+
+  // --- the ledger ---------------------------------------------------------------------------------
+
+  /** @param {Record<string, number>} images @param {number} searchable */
+  #ledger(images, searchable) {
+    const seen = images.seen ?? 0;
+    this.lead.textContent = seen
+      ? `${count(seen, "picture")} known, ${number(searchable)} ${searchable === 1 ? "embedding" : "embeddings"} to search.`
+      : "No pictures yet. Tell pixfind where they are, in a terminal: pixfind index ~/Pictures";
+    OUTCOMES.forEach(([name], place) => {
+      const part = /** @type {HTMLElement} */ (this.bar.children[place]);
+      part.style.flexGrow = String(images[name] ?? 0);
+      part.hidden = !images[name];
+    });
+    const told = OUTCOMES.filter(([name]) => images[name]).map(([name, words]) => `${number(images[name])} ${words}`);
+    this.bar.setAttribute("aria-label", told.join(", ") || "nothing yet");
+    const lines = OUTCOMES.filter(([name]) => images[name] || name === "embedded").map(([name, words, meaning]) =>
+      el("li", { title: meaning }, el("span", { class: `dot ledger-part--${name}` }), el("strong", {}, number(images[name] ?? 0)), ` ${words}`),
+    );
+    for (const [name, words] of [["offline", "on drives that are away"], ["gone", "gone"]]) {
+      if (images[name]) lines.push(el("li", {}, el("strong", {}, number(images[name])), ` ${words}`));
+    }
+    fill(this.legend, ...lines);
+  }
+
+  // --- the run ------------------------------------------------------------------------------------
+
+  #buildRun() {
+    const make = (/** @type {string} */ name, /** @type {string} */ words, /** @type {"start" | "pause" | "resume" | "stop"} */ action, main = "") =>
+      button({ icon: name, label: words, words, class: main, click: () => this.act(action) });
+    this.start = make("play", "Start embedding", "start", "button--main");
+    this.pause = make("pause", "Pause", "pause");
+    this.resume = make("play", "Resume", "resume", "button--main");
+    this.stop = make("stop", "Stop", "stop");
+    this.runTitle = el("h2", { id: "run-title" });
+    this.figures = el("dl", { class: "figures" });
+    this.holds = el("p", { class: "run-holds" });
+    this.said = el("p", { class: "run-said", role: "status", hidden: true });
+    this.workers = el("tbody");
+    const heads = ["Worker", "Pictures", "Rate", "Held back by", "Saved"].map((head) => el("th", { scope: "col" }, head));
+    this.table = el("div", { class: "table-box" }, el("table", {}, el("caption", { class: "unseen" }, "Workers"), el("thead", {}, el("tr", {}, ...heads)), this.workers));
+    const buttons = el("p", { class: "run-ways" }, this.start, this.resume, this.pause, this.stop);
+    fill(this.run, this.runTitle, this.figures, this.holds, buttons, this.said, this.table);
+  }
+
+  /** @param {any} status */
+  #runs(status) {
+    const { running, paused, images } = status;
+    const foreign = running && status.run && !["embed", "index"].includes(status.run.verb);
+    const idle = images.pending ? `${count(images.pending, "picture")} to embed` : "Everything is embedded";
+    this.runTitle.textContent = !running ? idle : foreign ? `Busy: ${status.run.verb}` : paused ? "Paused" : "Embedding";
+    const figures = running
+      ? [
+          ["Rate", status.images_per_second === null ? "being measured" : rate(status.images_per_second)],
+          ["Time left", paused ? "paused" : status.eta_seconds === null ? "being measured" : duration(status.eta_seconds)],
+          ["Pending", number(images.pending)],
+        ]
+      : [];
+    fill(this.figures, ...figures.map(([term, value]) => el("div", {}, el("dt", {}, term), el("dd", {}, value))));
+    this.holds.hidden = !running || paused || !status.bottleneck;
+    this.holds.textContent = status.bottleneck ? `Held back by: ${bottleneck(status.bottleneck)}` : "";
+    this.table.hidden = !running || !status.workers.length;
+    fill(this.workers, ...status.workers.map(workerRow));
+    this.#buttons();
+  }
+
+  #buttons() {
+    const status = this.#status;
+    const { running = false, paused = false, can_control: may = false, images = {} } = status ?? {};
+    const shown = new Map([[this.start, !running && images.pending > 0], [this.pause, running && !paused], [this.resume, running && paused], [this.stop, running]]);
+    const focused = [...shown.keys()].includes(document.activeElement);
+    for (const [each, on] of shown) {
+      each.hidden = !may || !on;
+      each.setAttribute("aria-disabled", String(Boolean(this.#sent)));
+    }
+    // The button with the focus may have become another one: pause, resume.
+    if (focused && document.activeElement instanceof HTMLElement && document.activeElement.hidden) {
+      [...shown.keys()].find((each) => !each.hidden)?.focus();
+    }
+  }
+
+  /** @param {string} words */
+  #said(words) {
+    this.said.textContent = words;
+    this.said.hidden = !words;
+  }
+
+  // --- failures -----------------------------------------------------------------------------------
+
+  /** @param {Record<string, number>} reasons */
+  #failures(reasons) {
+    for (const [reason, many] of Object.entries(reasons)) {
+      let details = this.#reasons.get(reason);
+      if (!details) {
+        details = reasonList(reason);
+        this.#reasons.set(reason, details);
+        this.reasons.append(details);
+      }
+      const told = details.querySelector(".reason-count");
+      if (told) told.textContent = number(many);
+    }
+    for (const [reason, details] of this.#reasons) {
+      if (reason in reasons) continue;
+      details.remove();
+      this.#reasons.delete(reason);
+    }
+    this.reasons.hidden = !this.#reasons.size;
+  }
+
+  /** @param {any} status */
+  #places(status) {
+    const folders = status.folders.map((/** @type {string} */ folder) =>
+      el("span", { class: "path" }, folder, folder in status.offline && el("em", {}, ` away: ${status.offline[folder]}`)),
+    );
+    const facts = [
+      ["Folders", folders.length ? el("span", { class: "stacked" }, ...folders) : "none"],
+      ["Model", status.model && `${status.model}${status.precision ? `, ${status.precision}` : ""}`],
+      ["Index", status.index_rows ? `${count(status.index_rows, "row")}${status.recall === null ? "" : `, recall@10 ${status.recall.toFixed(3)}`}` : "none; searches look at every row"],
+      ["Library", el("span", { class: "path" }, status.library)],
+      ["On disk", `${size(status.bytes)}, ${size(status.free_bytes)} free`],
+    ];
+    const key = JSON.stringify(facts.map(([term, value]) => [term, value instanceof Node ? value.textContent : value]));
+    if (this.facts.dataset.key === key) return;
+    this.facts.dataset.key = key;
+    fill(this.facts, ...facts.filter(([, value]) => value).flatMap(([term, value]) => [el("dt", {}, term), el("dd", {}, value)]));
+  }
+}
+
+/** @param {any} worker */
+function workerRow(worker) {
+  return el(
+    "tr",
+    {},
+    el("th", { scope: "row" }, worker.worker),
+    el("td", {}, number(worker.images)),
+    el("td", {}, worker.images_per_second === null ? "…" : rate(worker.images_per_second)),
+    el("td", {}, worker.bottleneck ?? "…"),
+    el("td", {}, worker.last_commit ? ago(worker.last_commit) : "…", worker.deaths > 0 && ` (restarted ${count(worker.deaths, "time")})`),
+  );
+}
+
+/** The paths that failed for a reason, fetched when they are asked for. @param {string} reason @returns {HTMLDetailsElement} */
+function reasonList(reason) {
+  const paths = el("ul", { class: "paths" });
+  const more = el("p", {});
+  const next = async () => {
+    try {
+      const found = await failed(reason, paths.children.length);
+      paths.append(...found.failures.map((/** @type {{path: string}} */ { path }) => el("li", { class: "path" }, path)));
+      fill(more, found.more ? button({ label: "Show more", words: "Show more", click: next }) : "");
+    } catch (error) {
+      if (!(error instanceof Refused || error instanceof Gone)) throw error;
+      fill(more, error.message);
+    }
+  };
+  const made = el("details", { class: "reason" }, el("summary", {}, el("strong", { class: "reason-count" }), el("span", {}, ` ${reason}`)), paths, more);
+  made.addEventListener("toggle", () => {
+    if (!made.open) return;
+    fill(paths);
+    next();
+  });
+  return made;
+}
