@@ -62,12 +62,13 @@ function push(made, shapes, begin, end, top, gap, height) {
   const boxes = [];
   let left = 0;
   for (let place = begin; place < end; place++) {
-    const width = shapes[place] * height;
-    boxes.push({ place, left, width });
-    left += width + gap;
+    const right = left + shapes[place] * height;
+    // Whole pixels: gaps of 5.4 would look like 5 here and 6 there.
+    boxes.push({ place, left: Math.round(left), width: Math.round(right) - Math.round(left) });
+    left = right + gap;
   }
-  made.push({ top, height, boxes });
-  return top + height + gap;
+  made.push({ top, height: Math.round(height), boxes });
+  return top + Math.round(height) + gap;
 }
 
 /**

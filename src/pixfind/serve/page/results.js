@@ -200,8 +200,10 @@ export class Results {
 /** The line above the grid, which screen readers hear. @param {Seen} seen @param {boolean} home */
 function told({ found, hits, more }, home) {
   if (!hits.length) return "";
-  const many = more ? `The best ${number(hits.length)} and more` : count(hits.length, "picture");
   if (home) return count(found.rows, "picture");
+  const many = `${number(hits.length)}${more ? "+" : ""} of ${count(found.rows, "picture")}`;
+  // Nothing was compared where only filters were asked for.
+  if (!found.seconds) return many;
   const time = found.seconds < 1 ? `${Math.max(1, Math.round(found.seconds * 1000))} ms` : `${found.seconds.toFixed(1)} s`;
-  return `${many}, of ${number(found.rows)} in ${time}`;
+  return `${many} · ${time}`;
 }

@@ -124,8 +124,10 @@ export class StatusView {
         ]
       : [];
     fill(this.figures, ...figures.map(([term, value]) => el("div", {}, el("dt", {}, term), el("dd", {}, value))));
-    this.holds.hidden = !running || paused || !status.bottleneck;
-    this.holds.textContent = status.bottleneck ? `Held back by: ${bottleneck(status.bottleneck)}` : "";
+    const held = status.bottleneck && `${bottleneck(status.bottleneck)}${status.because ? ` (${status.because}.)` : ""}`;
+    const idling = images.seen ? "New pictures are added in a terminal: pixfind index FOLDER" : "";
+    fill(this.holds, running ? (paused ? status.pause_reason ?? "" : held || "") : idling);
+    this.holds.hidden = !this.holds.textContent;
     this.table.hidden = !running || !status.workers.length;
     fill(this.workers, ...status.workers.map(workerRow));
     this.#buttons();

@@ -54,10 +54,10 @@ export const score = (score) => score.toFixed(2);
 export const rate = (perSecond) => `${perSecond < 10 ? perSecond.toFixed(1) : number(Math.round(perSecond))} a second`;
 
 const BOTTLENECKS = {
-  disk: "The disk: pictures arrive more slowly than they could be decoded.",
-  decode: "Decoding: the model waits for pictures to be unpacked.",
-  model: "The model: pictures wait for it. A smaller model or a GPU would help.",
-  budget: "The budget: it holds back on purpose, to leave this computer to you.",
+  disk: "The disk sets the pace: pictures are read more slowly than they could be decoded.",
+  decode: "Decoding sets the pace: the model waits for pictures to be unpacked.",
+  model: "The model sets the pace: everything else waits for it.",
+  budget: "The budget sets the pace: it rests on purpose, to leave this computer to you.",
 };
 
 /** What holds a run back, as a sentence. @param {string} name */
