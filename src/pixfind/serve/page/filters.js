@@ -54,7 +54,14 @@ export class FilterPanel {
   toggle(open = this.panel.hidden) {
     this.panel.hidden = !open;
     this.opener.setAttribute("aria-expanded", String(open));
-    if (open) this.panel.querySelector("input")?.focus();
+    if (!open) return;
+    this.#fit();
+    this.panel.querySelector("input")?.focus();
+  }
+
+  /** The panel ends with the screen, however many rows the header has. */
+  #fit() {
+    this.panel.style.maxHeight = `${innerHeight - byId("top").getBoundingClientRect().bottom - 8}px`;
   }
 
   /** Show filters that came from elsewhere. @param {Filters} filters */
@@ -70,6 +77,7 @@ export class FilterPanel {
     const active = FILTERS.filter((name) => filters[name]);
     fill(byId("active-filters"), ...active.map((name) => filterChip(WORDS[name](String(filters[name])), () => this.#remove(name))));
     byId("active-filters").hidden = !active.length;
+    if (!this.panel.hidden) this.#fit();
     this.opener.classList.toggle("is-on", active.length > 0);
     this.opener.setAttribute("aria-label", active.length ? `Filters, ${active.length} active` : "Filters");
   }

@@ -18,10 +18,18 @@ const OUTCOMES = [
   ["skipped", "skipped", "left out on purpose"],
 ];
 
+const ON_THE_WAY = {
+  start: "Starting: workers load the model.",
+  pause: "Pausing: what is in hand is finished first.",
+  resume: "Resuming.",
+  stop: "Stopping: what is in hand is finished and saved.",
+};
+const LONGEST_WAIT_MS = 20_000;
+
 export class StatusView {
   /** @type {any} */ #status = null;
   /** @type {Map<string, HTMLDetailsElement>} */ #reasons = new Map();
-  #sent = "";
+  /** @type {"" | keyof typeof ON_THE_WAY} */ #sent = "";
 
   constructor() {
     this.root = byId("library-view");
@@ -44,6 +52,9 @@ export class StatusView {
   /** @param {any} status as /api/status tells */
   update(status) {
     this.#status = status;
+    const { running, paused } = status;
+    const happened = { start: running || !status.images.pending, pause: paused || !running, resume: !paused || !running, stop: !running };
+    if (this.#sent && happened[this.#sent]) this.#arrived(this.#sent);
     this.#ledger(status.images, status.searchable_rows);
     this.#runs(status);
     this.#failures(status.failures);
@@ -52,18 +63,27 @@ export class StatusView {
 
   /** @param {"start" | "pause" | "resume" | "stop"} action */
   async act(action) {
+    if (this.#sent) return;
     this.#sent = action;
-    this.#said(action === "stop" ? "Stopping: what is in hand is finished and saved." : "");
+    this.#said(ON_THE_WAY[action]);
     this.#buttons();
     try {
       this.update(await embed(action));
+      // A process that was started shows itself a little later, one that was stopped first saves; then words end.
+      setTimeout(() => this.#arrived(action), LONGEST_WAIT_MS);
     } catch (error) {
       if (!(error instanceof Refused || error instanceof Gone)) throw error;
+      this.#arrived(action);
       this.#said(error.message);
-    } finally {
-      this.#sent = "";
-      this.#buttons();
     }
+  }
+
+  /** What was asked for has happened, or is no longer waited for. @param {string} action */
+  #arrived(action) {
+    if (this.#sent !== action) return;
+    this.#sent = "";
+    this.#said("");
+    this.#buttons();
   }
 
   // --- the ledger ---------------------------------------------------------------------------------
