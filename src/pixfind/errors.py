@@ -418,7 +418,7 @@ class Busy(RequestError):
 
 class PathRefused(RequestError):
     """
-    The query names a file, and over HTTP no file is opened by its name.
+    The query names a file, and a server opens no file by its name.
     Upload the picture, use id:NUMBER for one of the library, or write words in quotes: "{value}"
     """
 

@@ -85,11 +85,11 @@ class Query:
         return " ".join(map(str, self.terms))
 
 
-def parse(query: str | Sequence[str]) -> Query:
+def parse(query: str | Sequence[str], *, alone: bool = True) -> Query:
     """
     Read a query, or the arguments of a command line as one query (the shell has taken their quotes away).
 
-    Raises QueryWrong, which points at the character.
+    One that does not stand alone, because a picture is wanted too, may name only what is unwanted. Raises QueryWrong, which points at the character.
     """
     source = query if isinstance(query, str) else " ".join(query)
     if not source.strip():
@@ -99,7 +99,7 @@ def parse(query: str | Sequence[str]) -> Query:
     terms = tuple(_terms(source))
     if len(terms) > MOST_TERMS:
         raise _wrong(f"it has {len(terms)} terms, over the limit of {MOST_TERMS}", source, terms[MOST_TERMS].at)
-    if all(term.weight < 0 for term in terms):
+    if alone and all(term.weight < 0 for term in terms):
         raise _wrong("nothing is wanted, only unwanted; name what to look for as well", source, terms[0].at)
     return Query(terms, source)
 

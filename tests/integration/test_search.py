@@ -278,11 +278,12 @@ def test_a_filter_leaves_exactly_the_images_it_names(
 
 
 def test_both_statements_filter_alike() -> None:
-    """The filters stand in the SQL twice, word for word."""
-    hits, allowed = (sql.queries("search.sql")[name] for name in ("hits", "allowed_rows"))
+    """The filters stand in the SQL three times, word for word."""
+    hits, allowed, browsed = (sql.queries("search.sql")[name] for name in ("hits", "allowed_rows", "browsed"))
     conditions = hits[hits.index("  AND (:inside") : hits.index("\nORDER BY")]
 
     assert conditions == allowed[allowed.index("  AND (:inside") :].rstrip(";")
+    assert conditions == browsed[browsed.index("  AND (:inside") : browsed.index("\nGROUP BY")]
 
 
 def test_every_filter_is_a_parameter_of_the_statements() -> None:

@@ -34,3 +34,11 @@ def serve(
         console.say("Ctrl-C ends it")
 
     server.run(context.obj.path, server.Options(host, port, tuple(allow_host or ()), max_rate), ready)
+
+
+@app.command()
+def mcp(context: typer.Context) -> None:
+    """Serve agents over standard input and output (Model Context Protocol): search_images, get_image, get_status."""
+    from pixfind.serve import agents
+
+    agents.run(context.obj.path)

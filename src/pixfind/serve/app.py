@@ -9,7 +9,6 @@ import contextlib
 import os
 import urllib.parse
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,15 +21,11 @@ import pixfind
 from pixfind import errors
 from pixfind.library import Library
 from pixfind.serve import bodies, embeddings, forms, pictures, problems, running
-from pixfind.serve.bodies import Bodies
-from pixfind.serve.finding import Finder
-from pixfind.serve.metrics import CONTENT_TYPE, Metrics
-from pixfind.serve.threads import Threads
+from pixfind.serve.metrics import CONTENT_TYPE
+from pixfind.serve.services import Services
 
 PAGE = Path(__file__).parent / "page"
 
-_LOOKERS = 4
-_MOST_LOOKS_WAITING = 400
 _DAY = "private, max-age=86400"
 _QUIET_SECONDS = 15.0
 _CHUNK = 256 * 1024
@@ -51,58 +46,6 @@ def _json(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 Id = Annotated[int, InPath(ge=1, le=forms.LARGEST_ID)]
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What answers."""
-
-    finder: Finder
-    looks: Threads[Library]
-    watcher: running.Watcher
-    thumbnails: pictures.Thumbnails
-    can_control: bool
-    bodies: Bodies
-    metrics: Metrics
-
-    @classmethod
-    def open(cls, path: Path) -> "Services":
-        """Open a library and warm the searches; raises NoLibrary, and what loading a model raises."""
-        can_control = running.can_control(path)
-        looks = Threads("look", [Library.open(path) for _ in range(_LOOKERS)], most_waiting=_MOST_LOOKS_WAITING)
-        finder = Finder(path)
-        finder.warm()
-        watcher = running.Watcher(looks, can_control=can_control)
-        thumbnails = pictures.Thumbnails(path / "thumbnails")
-        services = cls(finder, looks, watcher, thumbnails, can_control, Bodies(), Metrics())
-        services._measure()
-        return services
-
-    def _measure(self) -> None:
-        towers, searches, looks = self.finder.towers, self.finder.threads, self.looks
-        self.metrics.watch(
-            "pixfind_waiting",
-            "Calls that run or wait, by queue",
-            lambda: {"encode": towers.waiting, "search": searches.waiting, "look": looks.waiting},
-        )
-        self.metrics.watch(
-            "pixfind_done",
-            "What each stage has done",
-            lambda: {
-                "encoded texts": towers.encoded,
-                "encoder batches": towers.batches,
-                "searches": searches.done,
-                "looks": looks.done,
-            },
-            counter=True,
-        )
-        self.metrics.watch("pixfind_listeners", "Streams of events", lambda: {"events": self.watcher.listeners})
-
-    def close(self) -> None:
-        self.finder.close()
-        self.looks.close()
-        for library in self.looks.things:
-            library.close()
 
 
 def make(services: Services) -> FastAPI:

@@ -6,6 +6,7 @@ Must not know HTTP. The work is done in `search`.
 """
 
 import json
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,6 +38,9 @@ class Finder:
 
     async def search(self, asked: forms.Search, picture: bytes | None = None) -> forms.Found:
         """Answer; raises QueryWrong, PathRefused, Busy, and what `Searcher.search` raises."""
+        filters = asked.filters()
+        if picture is None and not asked.q.strip() and filters:
+            return await self.threads.run(lambda searcher: _browsed(searcher, asked, filters))
         query = parse(asked.q, alone=picture is None)
         return await self._search(query, asked, () if picture is None else (picture,))
 
@@ -79,7 +83,7 @@ def parse(q: str, *, alone: bool) -> Query:
     """
     if not alone and not q.strip():
         return Query((), q)
-    query = language.parse(q)
+    query = language.parse(q, alone=alone)
     for term in query.terms:
         if term.shows is Shows.FILE:
             raise errors.PathRefused(value=term.value, at=term.at)
@@ -144,6 +148,26 @@ def _hits(library: Library, hits: Sequence[Hit], offset: int) -> list[forms.Hit]
             )
         )
     return made
+
+
+def _browsed(searcher: Searcher, page: forms.Page, filters: Filters) -> forms.Found:
+    """The newest images that pass the filters."""
+    merged = searcher.library.merged_rows
+    rows = list(
+        searcher.library.catalogue.rows(
+            "browsed", "search.sql", limit=page.k + 1, offset=page.offset, **filters.parameters()
+        )
+    )
+    shown = [Hit(0, path, math.nan, image_id, row) for row, image_id, path in rows[: page.k]]
+    return _nothing(Query(()), page).model_copy(
+        update={
+            "hits": [hit.model_copy(update={"score": None}) for hit in _hits(searcher.library, shown, page.offset)],
+            "more": len(rows) > page.k,
+            "remark": None if rows else "no image passes the filters" if merged else "nothing is embedded yet",
+            "rows": merged,
+            "generation": searcher.opened.generation,
+        }
+    )
 
 
 def _nothing(query: Query, page: forms.Page) -> forms.Found:

@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import ipaddress
 import secrets
+import socket
 import time
 import urllib.parse
 from collections import OrderedDict
@@ -74,7 +75,8 @@ def is_local(host: str) -> bool:
 def rules_for(host: str, allowed: tuple[str, ...], rate: float) -> tuple[Rules, str | None]:
     """Return the rules for a server that listens on `host`, and the token where one is needed, to be shown once."""
     wildcard = host in ("0.0.0.0", "::")  # noqa: S104  compared, not listened on
-    names = _LOCAL | {name.lower() for name in allowed} | (set() if wildcard else {host.lower()})
+    own = socket.gethostname() if wildcard else host
+    names = _LOCAL | {name.lower() for name in (own, *allowed)}
     token = None if is_local(host) else secrets.token_urlsafe(32)
     token_hash = None if token is None else _hash(token)
     return Rules(frozenset(names), wildcard, token_hash, rate), token

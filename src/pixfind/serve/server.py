@@ -13,6 +13,10 @@ import uvicorn
 
 from pixfind import errors
 from pixfind.serve import app, guard, protocol
+from pixfind.serve.services import Services
+
+
+_BACKLOG = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +43,12 @@ def run(path: Path, options: Options, ready: Ready) -> None:
     Raises NoLibrary, AddressTaken, and what loading a model raises.
     """
     listening = _listen(options.host, options.port)
-    services = app.Services.open(path)
+    services = Services.open(path)
     try:
         rules, token = guard.rules_for(options.host, options.hosts, options.rate)
         guarded = guard.Guard(app.make(services), rules, services.metrics.finished)
+        # From here on connections are taken; uvicorn answers them as soon as it runs.
+        listening.listen(_BACKLOG)
         ready(_address(options.host, listening.getsockname()[1]), token)
         uvicorn.Server(uvicorn.Config(guarded, **protocol.settings())).run([listening])
     except KeyboardInterrupt:

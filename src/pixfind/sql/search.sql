@@ -53,6 +53,25 @@ SELECT path FROM images WHERE embedding_index = :row AND gone = 0 ORDER BY id LI
 SELECT embedding_index, id, path, size FROM images
 WHERE gone = 0 AND embedding_index IN (SELECT value FROM json_each(:rows)) ORDER BY embedding_index, id;
 
+-- name: browsed
+-- The newest images that pass the filters, for a search without a query; of files with the same bytes the first.
+SELECT embedding_index, min(id), path
+FROM images
+WHERE gone = 0 AND embedding_index IS NOT NULL
+  AND (:inside IS NULL OR path GLOB CAST(:inside AS TEXT) OR path GLOB CAST(:inside_folder AS TEXT))
+  AND (:after IS NULL OR coalesce(taken_at, mtime_ns / 1000000000) >= :after)
+  AND (:before IS NULL OR coalesce(taken_at, mtime_ns / 1000000000) < :before)
+  AND (:min_size IS NULL OR min(width, height) >= :min_size)
+  AND (:max_size IS NULL OR (width > 0 AND max(width, height) <= :max_size))
+  AND (:shape IS NULL OR (width > 0 AND :shape = CASE
+        WHEN 20 * min(width, height) >= 19 * max(width, height) THEN 'square'
+        WHEN width > height THEN 'landscape' ELSE 'portrait' END))
+  AND (:camera IS NULL OR camera LIKE :camera ESCAPE '\')
+  AND (:km IS NULL OR (latitude IS NOT NULL AND longitude IS NOT NULL
+        AND km(latitude, longitude, :latitude, :longitude) <= :km))
+GROUP BY embedding_index
+ORDER BY max(coalesce(taken_at, mtime_ns / 1000000000)) DESC, min(id) LIMIT :limit OFFSET :offset;
+
 -- name: facts
 -- What is shown beside a hit.
 SELECT id, width, height, taken_at FROM images WHERE id IN (SELECT value FROM json_each(:ids));

@@ -1,0 +1,70 @@
+"""
+What answers: the searches, the looks at images and at the library's state, each with its own threads and connections.
+
+Owns what is opened once for a server and closed with it. Must not know HTTP.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pixfind.library import Library
+from pixfind.serve import pictures, running
+from pixfind.serve.bodies import Bodies
+from pixfind.serve.finding import Finder
+from pixfind.serve.metrics import Metrics
+from pixfind.serve.threads import Threads
+
+_LOOKERS = 4
+_MOST_LOOKS_WAITING = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What answers."""
+
+    finder: Finder
+    looks: Threads[Library]
+    watcher: running.Watcher
+    thumbnails: pictures.Thumbnails
+    can_control: bool
+    bodies: Bodies
+    metrics: Metrics
+
+    @classmethod
+    def open(cls, path: Path) -> "Services":
+        """Open a library and warm the searches; raises NoLibrary, and what loading a model raises."""
+        can_control = running.can_control(path)
+        looks = Threads("look", [Library.open(path) for _ in range(_LOOKERS)], most_waiting=_MOST_LOOKS_WAITING)
+        finder = Finder(path)
+        finder.warm()
+        watcher = running.Watcher(looks, can_control=can_control)
+        thumbnails = pictures.Thumbnails(path / "thumbnails")
+        services = cls(finder, looks, watcher, thumbnails, can_control, Bodies(), Metrics())
+        services._measure()
+        return services
+
+    def _measure(self) -> None:
+        towers, searches, looks = self.finder.towers, self.finder.threads, self.looks
+        self.metrics.watch(
+            "pixfind_waiting",
+            "Calls that run or wait, by queue",
+            lambda: {"encode": towers.waiting, "search": searches.waiting, "look": looks.waiting},
+        )
+        self.metrics.watch(
+            "pixfind_done",
+            "What each stage has done",
+            lambda: {
+                "encoded texts": towers.encoded,
+                "encoder batches": towers.batches,
+                "searches": searches.done,
+                "looks": looks.done,
+            },
+            counter=True,
+        )
+        self.metrics.watch("pixfind_listeners", "Streams of events", lambda: {"events": self.watcher.listeners})
+
+    def close(self) -> None:
+        self.finder.close()
+        self.looks.close()
+        for library in self.looks.things:
+            library.close()

@@ -1,0 +1,83 @@
+"""One real server for the tests that only read, and the means to start others."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from pixfind import search, verify
+from pixfind.demo import draw_collection
+from pixfind.library import Library
+from pixfind.testing import make_library
+from pixfind.testing.servers import Server, serving
+
+
+class Client:
+    """A real HTTP client of one server, with a connection that is kept."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.session = requests.Session()
+
+    def get(self, path: str, status: int = 200, **options: Any) -> requests.Response:
+        return self.send("GET", path, status, **options)
+
+    def post(self, path: str, status: int = 200, **options: Any) -> requests.Response:
+        return self.send("POST", path, status, **options)
+
+    def send(self, method: str, path: str, status: int = 200, **options: Any) -> requests.Response:
+        answer = self.session.request(method, self.server.address + path, timeout=30, **options)
+        assert status == answer.status_code, answer.text[:500]
+        return answer
+
+    def hits(self, path: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.get(path).json()["hits"]
+        return found
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A library with 120 drawn pictures, embedded and indexed. Ends with `verify`."""
+    place = tmp_path_factory.mktemp("drawn")
+    draw_collection(place / "pictures", 120)
+    with make_library(place / "library", place / "pictures") as library:
+        search.build_index(library)
+    yield place / "library"
+    with Library.open(place / "library") as library:
+        assert [] == verify.verify(library)
+
+
+@contextlib.contextmanager
+def connected(library: Path, log: Path, *options: str) -> Iterator[Client]:
+    """A client of a new server; nothing it does may be a bug."""
+    with serving(library, log, *options) as server:
+        yield Client(server)
+    assert "Traceback" not in log.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def connect() -> Callable[..., contextlib.AbstractContextManager[Client]]:
+    """Start a server of a library; see `connected`."""
+    return connected
+
+
+@pytest.fixture(scope="session")
+def client(drawn: Path) -> Iterator[Client]:
+    """A client of a server of the drawn pictures."""
+    with connected(drawn, drawn.parent / "serve.log") as made:
+        yield made
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Client]]:
+    """Start servers that end with the test."""
+    with contextlib.ExitStack() as running:
+
+        def start(library: Path, *options: str) -> Client:
+            log = tmp_path / f"serve-{len(list(tmp_path.glob('serve-*')))}.log"
+            return running.enter_context(connected(library, log, *options))
+
+        yield start

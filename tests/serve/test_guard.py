@@ -1,0 +1,382 @@
+"""Attacks, and what each gets."""
+
+import contextlib
+import http.client
+import re
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from pixfind import errors
+from pixfind.serve import guard
+from pixfind.testing import make_image, make_library
+from pixfind.testing.images import png_bomb
+
+EVERYWHERE = "0.0.0.0"  # noqa: S104  this is what needs a token
+HEADERS = ("content-security-policy", "x-content-type-options", "referrer-policy", "x-frame-options")
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library of one picture."""
+    place = tmp_path_factory.mktemp("one")
+    make_image(place / "pictures/a.jpg")
+    make_library(place / "library", place / "pictures").close()
+    return place / "library"
+
+
+@pytest.fixture(scope="module")
+def open_to_all(one: Path, connect: Callable[..., Any]) -> Iterator[Any]:
+    """A client, without the token, of a server that listens on all addresses."""
+    with connect(one, one.parent / "open.log", "--host", EVERYWHERE, "--allow-host", "Pictures.example") as client:
+        client.address = f"http://127.0.0.1:{client.server.port}"
+        yield client
+
+
+def _raw(client: Any, head: bytes, *, seconds: float = 20) -> bytes:
+    """Send bytes as they are and return all that comes back."""
+    with socket.create_connection(("127.0.0.1", client.server.port), timeout=seconds) as connection:
+        connection.sendall(head)
+        connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
+# --- hosts and origins -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "evil.example:80", "169.254.169.254", "[::2]", "2130706433",
+     "user@127.0.0.1", "127.0.0.1@evil.example", "", "[", "a" * 300],
+)  # fmt: skip
+def test_a_name_that_is_not_ours_is_refused(client: Any, host: str) -> None:
+    """DNS rebinding: the browser believes that evil.example is here, and says so."""
+    for path in ("/", "/api/status", "/api/search?q=sky", "/healthz", "/static/app.js"):
+        assert "HostRefused" == client.get(path, 403, headers={"Host": host}).json()["error"]["kind"]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST:{port}", "[::1]:{port}", "127.0.0.1:1"])
+def test_our_own_names_pass(client: Any, host: str) -> None:
+    client.get("/healthz", headers={"Host": host.format(port=client.server.port)})
+
+
+def test_two_hosts_or_none_are_no_request(client: Any) -> None:
+    assert _raw(client, b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example\r\n\r\n").startswith(b"HTTP/1.1 400")
+    assert _raw(client, b"GET / HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 400")
+    assert b" 403 " in _raw(client, b"GET / HTTP/1.0\r\n\r\n")[:20]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "file://"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "http://localhost"},
+        {"Origin": "chrome-extension://abc"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"},
+    ],
+)
+def test_another_site_may_not_ask(client: Any, headers: dict[str, str]) -> None:
+    for method, path in (("GET", "/api/search?q=sky"), ("GET", "/api/images/1/thumbnail"), ("POST", "/api/embed"), ("POST", "/v1/embeddings")):  # fmt: skip
+        answer = client.send(method, path, 403, headers=headers)
+        assert "OriginRefused" == answer.json()["error"]["kind"]
+        assert "access-control-allow-origin" not in answer.headers
+
+
+def test_the_page_itself_may_ask_and_a_link_may_open_it(client: Any) -> None:
+    own = {"Origin": client.server.address, "Sec-Fetch-Site": "same-origin"}
+    client.get("/api/status", headers=own)
+    client.post("/api/embed", 409, headers={**own, "X-Pixfind": "1"}, json={"action": "stop"})
+    client.get("/", headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"})
+
+
+def test_no_other_site_is_given_leave(client: Any) -> None:
+    """A preflight is answered without any leave, and a simple request cannot carry the header that control needs."""
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-pixfind"}
+    answer = client.session.options(f"{client.server.address}/api/embed", headers=asked, timeout=30)
+
+    assert answer.status_code >= 400
+    assert [] == [name for name in answer.headers if name.lower().startswith("access-control")]
+    client.post("/api/embed", 422, json={"action": "stop"})
+    client.post("/api/embed", 422, json={"action": "stop"}, headers={"X-Pixfind": "0"})
+
+
+# --- tokens ----------------------------------------------------------------------------------------
+
+
+def test_this_machine_alone_needs_no_token(client: Any) -> None:
+    assert client.server.token is None
+
+
+@pytest.mark.parametrize("path", ["/", "/static/app.js", "/api/status", "/api/images/1/file", "/api/events", "/metrics", "/openapi.json", "/v1/embeddings", "/no/such"])  # fmt: skip
+def test_nothing_is_told_without_the_token(open_to_all: Any, path: str) -> None:
+    for headers in (
+        {},
+        {"Authorization": "Bearer wrong"},
+        {"Authorization": "Basic YTpi"},
+        {"Cookie": "pixfind_token=wrong"},
+    ):
+        answer = requests.get(open_to_all.address + path, headers=headers, timeout=30)
+        assert answer.status_code in (401, 429)
+        assert answer.json()["error"]["kind"] in ("TokenMissing", "TooMany")
+
+
+def test_the_token_opens_the_page_and_becomes_a_cookie(open_to_all: Any) -> None:
+    token = open_to_all.server.token
+    assert len(token) >= 40
+    session = requests.Session()
+    opened = session.get(f"{open_to_all.address}/?token={token}", timeout=30)
+
+    assert (200, [303], f"{open_to_all.address}/") == (
+        opened.status_code,
+        [h.status_code for h in opened.history],
+        opened.url,
+    )
+    cookie = opened.history[0].headers["set-cookie"]
+    assert all(part in cookie for part in ("HttpOnly", "SameSite=strict", "Path=/"))
+    assert 200 == session.get(f"{open_to_all.address}/api/status", timeout=30).status_code
+
+
+def test_the_token_is_taken_as_a_header(open_to_all: Any) -> None:
+    bearer = {"Authorization": f"Bearer {open_to_all.server.token}"}
+    assert 200 == requests.get(f"{open_to_all.address}/api/status", headers=bearer, timeout=30).status_code
+    for host in ("10.1.2.3", "pictures.example:80"):
+        named = {**bearer, "Host": host}
+        assert 200 == requests.get(f"{open_to_all.address}/api/status", headers=named, timeout=30).status_code
+    assert (
+        403
+        == requests.get(
+            f"{open_to_all.address}/api/status", headers={**bearer, "Host": "evil.example"}, timeout=30
+        ).status_code
+    )
+    assert 200 == requests.get(f"{open_to_all.address}/healthz", timeout=30).status_code
+
+
+def test_the_token_is_in_no_log(open_to_all: Any) -> None:
+    assert open_to_all.server.token not in open_to_all.server.log.read_text(encoding="utf-8")
+
+
+def test_guessing_is_slowed_down(one: Path, serve: Callable[..., Any]) -> None:
+    client = serve(one, "--host", EVERYWHERE)
+    address = f"http://127.0.0.1:{client.server.port}/api/status"
+    got = [requests.get(address, headers={"Authorization": f"Bearer {n}"}, timeout=30).status_code for n in range(15)]
+
+    assert ([401] * 10, {429}) == (got[:10], set(got[11:]))
+    bearer = {"Authorization": f"Bearer {client.server.token}"}
+    assert 200 == requests.get(address, headers=bearer, timeout=30).status_code
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True), (EVERYWHERE, False), ("::", False),
+     ("192.168.1.5", False), ("pictures.example", False)],
+)  # fmt: skip
+def test_any_address_that_others_can_reach_needs_a_token(host: str, local: bool) -> None:
+    rules, token = guard.rules_for(host, (), 10)
+
+    assert local == (token is None) == (rules.token_hash is None)
+    assert host in rules.hosts or rules.any_address
+
+
+# --- paths ------------------------------------------------------------------------------------------
+
+_SECRETS = ("/etc/passwd", "../../../../etc/passwd", "..%2f..%2f..%2fetc%2fpasswd", "%2e%2e/%2e%2e/etc/passwd", "....//....//etc/passwd",
+            "..%5c..%5cetc%5cpasswd", "%252e%252e%252fetc%252fpasswd", "/proc/self/environ", "file:///etc/passwd")  # fmt: skip
+
+
+@pytest.mark.parametrize("secret", _SECRETS)
+@pytest.mark.parametrize(
+    "target",
+    ["/static/{}", "/static//{}", "/api/images/{}", "/api/images/{}/file", "/api/images/1/{}", "/{}", "/api/{}",
+     "/api/search?q={}", "/api/search?q=file:{}", "/api/search?q=sky&in={}", "/api/search?q=sky&camera={}", "/api/search?q=id:{}",
+     "/api/images/1/thumbnail?size={}", "/api/images/1/similar?in={}", "/api/failures?reason={}", "/?token={}"],
+)  # fmt: skip
+def test_no_parameter_reaches_a_file(client: Any, target: str, secret: str) -> None:
+    """Sent as it is: a client library would tidy the path up."""
+    connection = http.client.HTTPConnection("127.0.0.1", client.server.port, timeout=30)
+    connection.request("GET", target.format(secret))
+    answer = connection.getresponse()
+    body = answer.read()
+
+    assert answer.status < 500
+    assert not re.search(rb"root:.*:0:0|PATH=", body)
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "term",
+    ["/etc/passwd", "~/.ssh/id_rsa", "photo.jpg", "file:secret", "../x", "C:\\\\x", "sky +/etc/passwd", "sky -a.png"],
+)
+def test_a_query_cannot_name_a_file(client: Any, drawn: Path, term: str) -> None:
+    """The same answer whether the file is there or not."""
+    there = str(sorted((drawn.parent / "pictures").iterdir())[0])
+    for asked in (term, there, there + "x.jpg"):
+        error = client.get("/api/search", 400, params={"q": asked}).json()["error"]
+        assert ("PathRefused", True) == (error["kind"], isinstance(error["position"], int))
+
+
+# --- bodies -----------------------------------------------------------------------------------------
+
+
+def test_a_body_that_announces_too_much_is_not_read(client: Any) -> None:
+    head = b"POST /api/search HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99999999999\r\n\r\n"
+    assert _raw(client, head + b"x" * 1000).startswith(b"HTTP/1.1 413")
+
+
+def test_a_body_without_a_length_is_cut_off_at_the_limit(client: Any) -> None:
+    def endless() -> Iterator[bytes]:
+        for _ in range(70):
+            yield bytes(1024 * 1024)
+
+    try:
+        answer = client.post("/api/search", 413, data=endless())
+        assert "TooMuch" == answer.json()["error"]["kind"]
+    except requests.ConnectionError:
+        # The answer came while the client still sent; what counts is that the server did not take it all.
+        client.session.close()
+    client.get("/healthz")
+
+
+def test_small_bodies_have_a_small_limit(client: Any) -> None:
+    client.post("/api/embed", 413, data=b" " * 100_000, headers={"X-Pixfind": "1"})
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "status"),
+    [
+        ("empty", b"", 400),
+        ("text", b"not a picture" * 50, 415),
+        ("svg", b"<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'/></svg>", 415),
+        ("bomb", png_bomb(), 413),
+        ("truncated", (b"\xff\xd8\xff\xe0" + bytes(5000)), 415),
+        ("huge jpeg header", b"\xff\xd8\xff\xc0\x00\x11\x08\xff\xff\xff\xff\x03\x01\x11\x00\x02\x11\x01\x03\x11\x01" + bytes(50), 415),
+        ("webp of nothing", b"RIFF" + struct.pack("<I", 2**32 - 1) + b"WEBPVP8 " + bytes(40), 415),
+        ("multipart", b"--x\r\nContent-Disposition: form-data; name=a; filename=/etc/passwd\r\n\r\nx\r\n--x--", 415),
+    ],
+)  # fmt: skip
+def test_a_malformed_upload_is_told_and_harms_nothing(client: Any, name: str, body: bytes, status: int) -> None:
+    answer = client.session.post(f"{client.server.address}/api/search?k=1", data=body, timeout=30)
+
+    assert answer.status_code in (status, 413, 415), (name, answer.text)
+    assert answer.json()["error"]["message"]
+    client.get("/healthz")
+
+
+# --- slow and many ----------------------------------------------------------------------------------
+
+
+def test_clients_that_are_slow_are_sent_away_while_others_are_answered(client: Any) -> None:
+    """Slowloris: heads that come a byte at a time and never end, and connections that say nothing at all."""
+    with contextlib.ExitStack() as held:
+        slow = [
+            held.enter_context(socket.create_connection(("127.0.0.1", client.server.port), timeout=0.01))
+            for _ in range(60)
+        ]
+        for connection in slow[1:]:
+            connection.sendall(b"GET /api/status HTTP/1.1\r\nHost: 127.0.0.1\r\n")
+        ended: set[int] = set()
+        began = time.monotonic()
+        while len(ended) < len(slow) and time.monotonic() - began < 40:
+            assert client.hits("/api/search?q=sky&k=1")
+            ended |= {n for n, connection in enumerate(slow) if n not in ended and _has_ended(connection, drip=n > 0)}
+            time.sleep(0.5)
+
+    assert set(range(60)) == ended
+
+
+def _has_ended(connection: socket.socket, *, drip: bool) -> bool:
+    try:
+        if drip:
+            connection.sendall(b"X")
+        return connection.recv(1) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+
+
+def test_one_client_may_not_hold_all_connections(client: Any) -> None:
+    held = [socket.create_connection(("127.0.0.1", client.server.port), timeout=5) for _ in range(300)]
+    last = held[-1]
+    try:
+        last.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        refused = last.recv(1) == b""
+    except OSError:
+        refused = True
+    for connection in held:
+        connection.close()
+
+    assert refused
+    client.session.close()
+    client.get("/healthz")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"\0\1\2\3\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET /\r\n\r\n", b"G" * 100_000, b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+     b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n" + b"A: b\r\n" * 20_000 + b"\r\n", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nA: \xff\0\r\n\r\n",
+     b"POST /api/search HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: -5\r\n\r\n",
+     b"POST /api/search HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(200)],
+    ids=["noise", "version", "no version", "long line", "long path", "many headers", "NUL", "negative length", "smuggling", "TLS"],
+)  # fmt: skip
+def test_what_is_no_request_gets_an_error_and_nothing_more(client: Any, sent: bytes) -> None:
+    try:
+        answer = _raw(client, sent)
+    except ConnectionResetError:
+        answer = b""
+
+    assert answer == b"" or answer.split(b" ", 2)[1] in (b"400", b"403", b"404", b"415", b"431")
+    assert 1 >= answer.count(b"HTTP/1.1 2")
+    client.get("/healthz")
+
+
+def test_too_many_requests_are_put_off(one: Path, serve: Callable[..., Any]) -> None:
+    client = serve(one, "--max-rate", "5")
+    answers = [client.session.get(f"{client.server.address}/healthz", timeout=30) for _ in range(40)]
+    refused = [answer for answer in answers if answer.status_code == 429]
+
+    assert 10 <= len(answers) - len(refused) < 40
+    assert {"1"} == {answer.headers["retry-after"] for answer in refused}
+    assert {"TooMany"} == {answer.json()["error"]["kind"] for answer in refused}
+
+
+# --- what every answer carries ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/"), ("GET", "/nothing"), ("GET", "/static/nothing"), ("GET", "/api/search"), ("GET", "/api/search?q=sky"), ("PUT", "/api/status"),
+     ("GET", "/api/images/1/file"), ("GET", "/api/images/1/thumbnail"), ("GET", "/metrics"), ("GET", "/openapi.json"), ("POST", "/api/embed")],
+)  # fmt: skip
+def test_every_answer_carries_the_headers_that_bind_a_browser(client: Any, method: str, path: str) -> None:
+    answer = client.session.request(method, client.server.address + path, timeout=30)
+
+    assert [] == [name for name in HEADERS if name not in answer.headers]
+    assert "server" not in answer.headers
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    if answer.status_code >= 400:
+        assert {"message", "kind", "position"} == set(answer.json()["error"])
+
+
+def test_no_error_shows_our_insides(client: Any) -> None:
+    for path in ("/nothing", "/api/search?k=x", "/api/images/0", "/api/search?q=%22"):
+        text = client.session.get(client.server.address + path, timeout=30).text
+        assert not re.search(r"Traceback|site-packages|\.py\b|0x[0-9a-f]{6}", text)
+
+
+def test_all_refusals_have_a_status_of_a_client_or_of_a_busy_server() -> None:
+    kinds = errors.RequestError.__subclasses__()
+
+    assert kinds
+    assert all(400 <= kind.status < 500 or kind.status == 503 for kind in kinds)

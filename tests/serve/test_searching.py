@@ -1,0 +1,153 @@
+"""The search API gives what the command line gives."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from pixfind.library import Library
+
+
+def _cli(library: Path, *words: str) -> list[dict[str, Any]]:
+    command = [sys.executable, "-m", "pixfind", "--library", str(library), "search", *words, "--json", "-k", "20"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("words", "parameters"),
+    [
+        (["sunset"], "q=sunset"),
+        (["beach +sunset -2:snow"], "q=beach+%2Bsunset+-2:snow"),
+        (["id:3", "+forest", "--distinct", "--all"], "q=id:3+%2Bforest&distinct=true&all=true"),
+        (
+            ["sky", "--after", "2021", "--before", "2024-06", "--landscape"],
+            "q=sky&after=2021&before=2024-06&shape=landscape",
+        ),
+        (["sky", "--in", "*sea*", "--min-size", "300"], "q=sky&in=*sea*&min_size=300"),
+    ],
+    ids=["words", "terms", "image", "dates", "places"],
+)
+def test_the_api_finds_what_the_command_line_finds(client: Any, drawn: Path, words: list[str], parameters: str) -> None:
+    expected = [(hit["image_id"], pytest.approx(hit["score"], abs=1e-5), hit["folded"]) for hit in _cli(drawn, *words)]
+
+    hits = client.hits(f"/api/search?{parameters}&k=20")
+
+    assert expected == [(hit["image_id"], hit["score"], hit["folded"]) for hit in hits][: len(expected)]
+    assert expected
+
+
+def test_pages_add_up_to_one_long_page(client: Any) -> None:
+    whole = client.get("/api/search?q=sky&all=true&k=90").json()
+    pages = [client.get(f"/api/search?q=sky&all=true&k=30&offset={offset}").json() for offset in (0, 30, 60)]
+
+    ids = [hit["image_id"] for hit in whole["hits"]]
+    assert ids == [hit["image_id"] for page in pages for hit in page["hits"]]
+    assert list(range(1, 91)) == [hit["rank"] for hit in whole["hits"]]
+    assert [True, True, True] == [page["more"] for page in pages]
+    assert not client.get("/api/search?q=sky&all=true&k=30&offset=90").json()["more"]
+    assert [] == client.hits("/api/search?q=sky&all=true&offset=5000")
+
+
+def test_an_uploaded_picture_finds_itself_first(client: Any, drawn: Path) -> None:
+    picture = sorted((drawn.parent / "pictures").iterdir())[7]
+    found = client.post("/api/search?k=5", data=picture.read_bytes(), headers={"Content-Type": "image/jpeg"}).json()
+
+    assert str(picture) == found["hits"][0]["path"]
+    assert found["hits"][0]["score"] > 0.999
+    assert found["cutoff"] is None
+
+
+def test_an_uploaded_picture_that_the_library_does_not_have_goes_through_the_model(client: Any, drawn: Path) -> None:
+    """One byte after the end of a JPEG changes its hash and not what it shows."""
+    picture = sorted((drawn.parent / "pictures").iterdir())[7]
+    found = client.post("/api/search?k=5", data=picture.read_bytes() + b"\0").json()
+
+    assert str(picture) == found["hits"][0]["path"]
+    assert found["hits"][0]["score"] > 0.99
+
+
+def test_words_are_added_to_an_uploaded_picture(client: Any, drawn: Path) -> None:
+    picture = sorted((drawn.parent / "pictures").iterdir())[7]
+    with Library.open(drawn) as library:
+        (image_id,) = library.catalogue.connection.execute(
+            "SELECT id FROM images WHERE path = ?", (str(picture),)
+        ).fetchone()
+    by_upload = client.post("/api/search?q=-snow&k=10", data=picture.read_bytes()).json()
+    by_id = client.get(f"/api/search?q=id:{image_id}+-snow&k=10").json()
+
+    assert [hit["image_id"] for hit in by_id["hits"]] == [hit["image_id"] for hit in by_upload["hits"]]
+
+
+def test_similar_pictures_leave_out_the_picture_itself(client: Any) -> None:
+    found = client.hits("/api/images/5/similar?k=10")
+    by_term = client.hits("/api/search?q=id:5&k=11")
+
+    assert 5 == by_term[0]["image_id"]
+    assert [hit["image_id"] for hit in by_term[1:]] == [hit["image_id"] for hit in found]
+
+
+def test_filters_alone_show_the_newest_first(client: Any) -> None:
+    found = client.get("/api/search?after=2023&k=200").json()
+    taken = [hit["taken"] for hit in found["hits"]]
+
+    assert sorted(taken, reverse=True) == taken
+    assert min(taken) >= "2023"
+    assert all(hit["score"] is None for hit in found["hits"])
+    pages = [client.hits(f"/api/search?after=2023&k=10&offset={offset}") for offset in (0, 10)]
+    assert found["hits"][:20] == pages[0] + pages[1]
+
+
+def test_an_answer_without_hits_says_why(client: Any) -> None:
+    unknown = client.get("/api/search?q=xyzzyx").json()
+    filtered = client.get("/api/search?q=sky&in=*/no/such/folder/*").json()
+
+    assert ([], ["xyzzyx"]) == (unknown["hits"], unknown["unknown"])
+    assert "known to the model" in unknown["remark"]
+    assert "no image passes the filters" == filtered["remark"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "status", "kind", "position"),
+    [
+        ("", 400, "QueryWrong", 0),
+        ("q=%20", 400, "QueryWrong", 0),
+        ("q=sky+%22open", 400, "QueryWrong", 4),
+        ("q=-people", 400, "QueryWrong", 0),
+        (f"q={'a' * 5000}", 400, "QueryWrong", 4000),
+        ("q=sky+-sky", 400, "QueryCancels", None),
+        ("q=id:99999", 404, "NoSuchImage", None),
+        ("q=sky&after=yesterday", 400, "FilterWrong", None),
+        ("q=sky&near=1,2", 400, "FilterWrong", None),
+        ("q=sky&min_size=-4", 400, "FilterWrong", None),
+        ("q=sky&min_size=99999999999999999999999", 400, "FilterWrong", None),
+        ("q=sky&k=0", 422, "RequestWrong", None),
+        ("q=sky&k=501", 422, "RequestWrong", None),
+        ("q=sky&offset=5001", 422, "RequestWrong", None),
+        ("q=sky&shape=round", 422, "RequestWrong", None),
+    ],
+)
+def test_what_cannot_be_read_is_told(
+    client: Any, parameters: str, status: int, kind: str, position: int | None
+) -> None:
+    error = client.get(f"/api/search?{parameters}", status).json()["error"]
+
+    assert (kind, position) == (error["kind"], error["position"])
+    assert error["message"]
+
+
+@pytest.mark.parametrize(
+    "text", ["snow ❄ \U0001f3d4", "\0", "\x7f\x1b[31m", "ä" * 900, "%s %n {0} {path}", "' OR 1=1 --"]
+)
+def test_any_words_are_searched_for(client: Any, text: str) -> None:
+    client.get(f"/api/search?q={quote(chr(34) + text.replace(chr(34), '') + chr(34))}&k=3")
+    client.get(f"/api/search?q=sky&in={quote(text)}&camera={quote(text[:200])}&k=3")
+
+
+def test_bytes_that_are_not_utf_8_are_words_too(client: Any) -> None:
+    client.get("/api/search?q=%ff%fe&k=3")

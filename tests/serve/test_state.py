@@ -1,0 +1,205 @@
+"""The state of a library, told live; an embed started, paused and stopped from outside."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from pixfind import ingest, search
+from pixfind.library import Library
+from pixfind.testing import make_broken, make_library, make_pictures
+from pixfind.testing.libraries import QUIET
+
+_CONTROL = {"X-Pixfind": "1"}
+
+
+def _events(client: Any, seconds: float = 60) -> Iterator[dict[str, Any]]:
+    with requests.get(f"{client.server.address}/api/events", stream=True, timeout=seconds) as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        for line in stream.iter_lines(decode_unicode=True):
+            if line.startswith("data: "):
+                yield json.loads(line.removeprefix("data: "))
+
+
+def _until(client: Any, wanted: Callable[[dict[str, Any]], bool], seconds: float = 50) -> dict[str, Any]:
+    """The first state that is as wanted, from the stream of events."""
+    ends = time.monotonic() + seconds
+    for state in _events(client, seconds):
+        if wanted(state):
+            return state
+        assert time.monotonic() < ends, state
+    raise AssertionError("the stream ended")
+
+
+def _act(client: Any, action: str, status: int = 202) -> dict[str, Any]:
+    answer: dict[str, Any] = client.post("/api/embed", status, json={"action": action}, headers=_CONTROL).json()
+    return answer
+
+
+def test_the_status_is_that_of_the_command_line(client: Any, drawn: Path) -> None:
+    command = [sys.executable, "-m", "pixfind", "--library", str(drawn), "status", "--json"]
+    expected = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    found = client.get("/api/status").json()
+
+    same = ("library", "images", "merged_rows", "index_rows", "recall", "model", "precision", "running", "failures")
+    assert [expected[name] for name in same] == [found[name] for name in same]
+    assert (120, True, False) == (found["searchable_rows"], found["can_control"], found["paused"])
+    assert [str(drawn.parent / "pictures")] == found["folders"]
+
+
+def test_failures_are_told_by_reason(tmp_path: Path, serve: Callable[..., Any]) -> None:
+    make_pictures(tmp_path / "pictures", 2)
+    for n in range(5):
+        make_broken(tmp_path / f"pictures/truncated-{n}.jpg", "truncated", seed=n)
+    make_broken(tmp_path / "pictures/text.jpg", "text")
+    make_library(tmp_path / "library", tmp_path / "pictures").close()
+    client = serve(tmp_path / "library")
+    reasons = client.get("/api/status").json()["failures"]
+
+    assert {"truncated": 5, "not an image": 1} == reasons
+    assert 6 == len(client.get("/api/failures").json()["failures"])
+    first = client.get("/api/failures?reason=truncated&k=3").json()
+    rest = client.get("/api/failures?reason=truncated&k=3&offset=3").json()
+    assert [(3, True), (2, False)] == [(len(page["failures"]), page["more"]) for page in (first, rest)]
+    assert {f"truncated-{n}.jpg" for n in range(5)} == {
+        Path(failure["path"]).name for page in (first, rest) for failure in page["failures"]
+    }
+    assert [] == client.get("/api/failures?reason=nothing").json()["failures"]
+
+
+def test_a_library_without_embeddings_is_served_and_says_what_to_do(tmp_path: Path, serve: Callable[..., Any]) -> None:
+    Library.create(tmp_path / "library").close()
+    client = serve(tmp_path / "library")
+
+    assert 0 == client.get("/api/status").json()["searchable_rows"]
+    for found in (
+        client.get("/api/search?q=sky"),
+        client.get("/api/search?after=2020"),
+        client.get("/api/images/1/similar"),
+    ):
+        assert ([], "nothing is embedded yet") == (found.json()["hits"], found.json()["remark"])
+    assert "pixfind" in client.post("/v1/embeddings", 409, json={"input": "sky"}).json()["error"]["message"]
+    client.get("/metrics")
+
+
+def test_an_embed_is_started_watched_and_searched_without_a_restart(tmp_path: Path, serve: Callable[..., Any]) -> None:
+    """From an empty library to an answer, by the page's own means; searching all the while."""
+    make_pictures(tmp_path / "pictures", 400)
+    make_library(tmp_path / "library", tmp_path / "pictures", embed=False).close()
+    client = serve(tmp_path / "library")
+    empty = client.get("/api/search?q=red&all=true").json()
+    assert (400, 0, []) == (client.get("/api/status").json()["images"]["pending"], empty["rows"], empty["hits"])
+
+    _act(client, "start")
+    running = _until(client, lambda state: state["running"])
+    assert "embed" == running["run"]["verb"]
+    assert "AlreadyRunning" == _act(client, "start", 409)["error"]["kind"]
+    while client.get("/api/status").json()["running"]:
+        client.get("/api/search?q=red&all=true")
+    done = _until(client, lambda state: not state["running"])
+
+    assert (400, 400, 400) == (done["images"]["embedded"], done["searchable_rows"], done["index_rows"])
+    found = client.get("/api/search?q=red&all=true").json()
+    assert (400, 60) == (found["rows"], len(found["hits"]))
+    assert found["generation"]
+    assert "NothingRunning" == _act(client, "stop", 409)["error"]["kind"]
+
+
+def test_pictures_merged_by_others_are_found_without_a_restart(tmp_path: Path, serve: Callable[..., Any]) -> None:
+    make_pictures(tmp_path / "pictures", 20)
+    with make_library(tmp_path / "library", tmp_path / "pictures") as library:
+        search.build_index(library)
+        client = serve(library.path)
+        before = client.get("/api/search?q=red&all=true&k=100").json()
+
+        make_pictures(tmp_path / "more", 15, first=100)
+        make_library(tmp_path / "library", tmp_path / "more").close()
+        merged = client.get("/api/search?q=red&all=true&k=100").json()
+        search.build_index(library)
+        indexed = client.get("/api/search?q=red&all=true&k=100").json()
+
+    assert [20, 35, 35] == [found["rows"] for found in (before, merged, indexed)]
+    assert [20, 35, 35] == [len(found["hits"]) for found in (before, merged, indexed)]
+    assert 3 == len({found["generation"] for found in (before, merged, indexed)})
+
+
+def test_an_embed_that_was_started_here_is_stopped_and_goes_on(tmp_path: Path, serve: Callable[..., Any]) -> None:
+    make_pictures(tmp_path / "pictures", 1500)
+    with make_library(tmp_path / "library", tmp_path / "pictures", embed=False) as library:
+        client = serve(library.path)
+        _act(client, "start")
+        _until(client, lambda state: state["running"] and bool(state["workers"]))
+        _act(client, "stop")
+        stopped = _until(client, lambda state: not state["running"])
+        assert 1500 == stopped["images"]["embedded"] + stopped["images"]["pending"]
+        with library.lock("embed"):
+            ingest.embed(library, QUIET)
+
+
+def test_only_known_actions_are_taken(client: Any) -> None:
+    for body in (
+        b"",
+        b"{}",
+        b"[]",
+        b'{"action": "delete"}',
+        b'{"action": 1}',
+        b"\xff",
+        b'{"action": "stop"',
+        b"[" * 60_000,
+    ):
+        error = client.post("/api/embed", 400, data=body, headers=_CONTROL).json()["error"]
+        assert error["kind"] in ("InputWrong", "NoBody")
+
+
+# --- events and the end ----------------------------------------------------------------------------
+
+
+def test_many_listeners_are_told_the_same(client: Any) -> None:
+    states: list[dict[str, Any]] = []
+    threads = [threading.Thread(target=lambda: states.append(next(_events(client)))) for _ in range(30)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert [120] * 30 == [state["images"]["seen"] for state in states]
+
+
+def test_ctrl_c_ends_the_server_at_once_whoever_listens(tmp_path: Path, serve: Callable[..., Any]) -> None:
+    Library.create(tmp_path / "library").close()
+    client = serve(tmp_path / "library")
+    ended = threading.Event()
+
+    def listen() -> None:
+        for _ in _events(client):
+            pass
+        ended.set()
+
+    threading.Thread(target=listen, daemon=True).start()
+    client.get("/api/status")
+    time.sleep(0.5)
+
+    assert 0 == client.server.interrupt()
+    assert ended.wait(10)
+    assert "Traceback" not in client.server.log.read_text(encoding="utf-8")
+
+
+def _start(*options: str) -> tuple[int, str]:
+    command = [sys.executable, "-m", "pixfind", *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
+    return done.returncode, done.stderr
+
+
+def test_a_server_that_cannot_start_says_why(tmp_path: Path, client: Any, drawn: Path) -> None:
+    code, said = _start("--library", str(drawn), "serve", "--port", str(client.server.port))
+    assert (37, True) == (code, "--port 0" in said)
+    code, said = _start("--library", str(tmp_path / "none"), "serve", "--port", "0")
+    assert (3, True) == (code, "There is no library" in said)
+    code, said = _start("--library", str(drawn), "serve", "--host", "no.such.name.invalid", "--port", "0")
+    assert (37, True) == (code, "no.such.name.invalid" in said)
