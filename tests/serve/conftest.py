@@ -40,9 +40,9 @@ class Client:
 
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A library with 120 drawn pictures, embedded and indexed. Ends with `verify`."""
+    """A library with 60 drawn pictures, embedded and indexed. Ends with `verify`."""
     place = tmp_path_factory.mktemp("drawn")
-    draw_collection(place / "pictures", 120)
+    draw_collection(place / "pictures", 60)
     with make_library(place / "library", place / "pictures") as library:
         search.build_index(library)
     yield place / "library"

@@ -49,7 +49,7 @@ def test_the_status_is_that_of_the_command_line(client: Any, drawn: Path) -> Non
 
     same = ("library", "images", "merged_rows", "index_rows", "recall", "model", "precision", "running", "failures")
     assert [expected[name] for name in same] == [found[name] for name in same]
-    assert (120, True, False) == (found["searchable_rows"], found["can_control"], found["paused"])
+    assert (60, True, False) == (found["searchable_rows"], found["can_control"], found["paused"])
     assert [str(drawn.parent / "pictures")] == found["folders"]
 
 
@@ -90,11 +90,11 @@ def test_a_library_without_embeddings_is_served_and_says_what_to_do(tmp_path: Pa
 
 def test_an_embed_is_started_watched_and_searched_without_a_restart(tmp_path: Path, serve: Callable[..., Any]) -> None:
     """From an empty library to an answer, by the page's own means; searching all the while."""
-    make_pictures(tmp_path / "pictures", 400)
+    make_pictures(tmp_path / "pictures", 1000)
     make_library(tmp_path / "library", tmp_path / "pictures", embed=False).close()
     client = serve(tmp_path / "library")
     empty = client.get("/api/search?q=red&all=true").json()
-    assert (400, 0, []) == (client.get("/api/status").json()["images"]["pending"], empty["rows"], empty["hits"])
+    assert (1000, 0, []) == (client.get("/api/status").json()["images"]["pending"], empty["rows"], empty["hits"])
 
     _act(client, "start")
     running = _until(client, lambda state: state["running"])
@@ -104,9 +104,9 @@ def test_an_embed_is_started_watched_and_searched_without_a_restart(tmp_path: Pa
         client.get("/api/search?q=red&all=true")
     done = _until(client, lambda state: not state["running"])
 
-    assert (400, 400, 400) == (done["images"]["embedded"], done["searchable_rows"], done["index_rows"])
+    assert (1000, 1000, 1000) == (done["images"]["embedded"], done["searchable_rows"], done["index_rows"])
     found = client.get("/api/search?q=red&all=true").json()
-    assert (400, 60) == (found["rows"], len(found["hits"]))
+    assert (1000, 60) == (found["rows"], len(found["hits"]))
     assert found["generation"]
     assert "NothingRunning" == _act(client, "stop", 409)["error"]["kind"]
 
@@ -129,12 +129,19 @@ def test_pictures_merged_by_others_are_found_without_a_restart(tmp_path: Path, s
     assert 3 == len({found["generation"] for found in (before, merged, indexed)})
 
 
-def test_an_embed_that_was_started_here_is_stopped_and_goes_on(tmp_path: Path, serve: Callable[..., Any]) -> None:
+def test_an_embed_is_paused_resumed_and_stopped(tmp_path: Path, serve: Callable[..., Any]) -> None:
     make_pictures(tmp_path / "pictures", 1500)
     with make_library(tmp_path / "library", tmp_path / "pictures", embed=False) as library:
         client = serve(library.path)
         _act(client, "start")
         _until(client, lambda state: state["running"] and bool(state["workers"]))
+        _act(client, "pause")
+        paused = _until(client, lambda state: state["paused"])
+        assert "paused" in paused["pause_reason"]
+        assert paused["images"]["pending"] > 0
+        client.get("/api/search?q=red&all=true")
+        _act(client, "resume")
+        _until(client, lambda state: not state["paused"])
         _act(client, "stop")
         stopped = _until(client, lambda state: not state["running"])
         assert 1500 == stopped["images"]["embedded"] + stopped["images"]["pending"]
@@ -168,7 +175,7 @@ def test_many_listeners_are_told_the_same(client: Any) -> None:
     for thread in threads:
         thread.join(30)
 
-    assert [120] * 30 == [state["images"]["seen"] for state in states]
+    assert [60] * 30 == [state["images"]["seen"] for state in states]
 
 
 def test_ctrl_c_ends_the_server_at_once_whoever_listens(tmp_path: Path, serve: Callable[..., Any]) -> None:

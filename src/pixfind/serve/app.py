@@ -5,7 +5,6 @@ Owns paths, parameters and headers; each route is a few lines that call the modu
 """
 
 import asyncio
-import contextlib
 import os
 import urllib.parse
 from collections.abc import AsyncIterator
@@ -50,19 +49,12 @@ Id = Annotated[int, InPath(ge=1, le=forms.LARGEST_ID)]
 
 def make(services: Services) -> FastAPI:
     """Return the application."""
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
-        await services.watcher.close()
-
     app = FastAPI(
         title="pixfind",
         version=pixfind.__version__,
         description="Search your own pictures by what they show.",
         docs_url=None,  # they load scripts from elsewhere
         redoc_url=None,
-        lifespan=lifespan,
     )
     problems.install(app)
     app.include_router(_searching(services), prefix="/api", responses=_ERRORS)
@@ -192,6 +184,7 @@ def _state(services: Services) -> APIRouter:
         async with services.bodies.read(request, bodies.MOST_JSON_BYTES) as body:
             asked = _control(body)
         await services.looks.run(lambda library: running.act(library, asked.action))
+        services.watcher.hurry()
         return await services.watcher.look()
 
     return router

@@ -8,7 +8,7 @@ Must not know HTTP. The work is done in `search`.
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pixfind import errors
@@ -30,7 +30,8 @@ _MOST_WAITING = 200
 class Finder:
     """All searches of one server."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, took: Callable[[float], None] = lambda seconds: None) -> None:
+        self._took = took
         self.opened = Opened()
         self.towers = SharedTowers(Library.open(path))
         searchers = [Searcher(Library.open(path), self.towers, self.opened) for _ in range(_SEARCHERS)]
@@ -70,9 +71,11 @@ class Finder:
             await self.towers.ready(texts_of(query.terms))
             for picture in pictures:
                 await self.towers.seen(picture)
-            return await self.threads.run(lambda searcher: _found(searcher, query, page, filters, pictures, without))
+            found = await self.threads.run(lambda searcher: _found(searcher, query, page, filters, pictures, without))
         except errors.NotEmbedded:
             return _nothing(query, page)
+        self._took(found.seconds)
+        return found
 
 
 def parse(q: str, *, alone: bool) -> Query:

@@ -10,6 +10,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from pixfind.serve.threads import Threads
 
 _LOOK_SECONDS = 0.5
 _IDLE_LOOK_SECONDS = 2.0
+_HURRY_SECONDS = 20.0
 _VOLATILE = {"free_bytes", "bytes"}
 """What changes all the time and tells nobody anything."""
 
@@ -62,7 +64,8 @@ def act(library: Library, action: str) -> None:
         return
     if holder is None or holder["verb"] not in _EMBEDS:
         raise errors.NothingRunning(path=library.path)
-    control.ask(library.path, control.Asked(stop=True))
+    asked = {"stop": control.Asked(stop=True), "pause": control.Asked(pause=True), "resume": control.Asked(pause=False)}
+    control.ask(library.path, asked[action])
 
 
 def _start(library: Library) -> None:
@@ -85,7 +88,7 @@ class Watcher:
         self._can_control = can_control
         self._listeners: set[asyncio.Queue[forms.Status | None]] = set()
         self._task: asyncio.Task[None] | None = None
-        self._last: forms.Status | None = None
+        self._hurried_at = -_HURRY_SECONDS
         self._closed = False
 
     @property
@@ -96,22 +99,30 @@ class Watcher:
         """Return the state now."""
         return await self._threads.run(lambda library: look(library, can_control=self._can_control))
 
+    def hurry(self) -> None:
+        """Look often for a while: somebody has pressed a button."""
+        self._hurried_at = time.monotonic()
+
     async def changes(self, quiet_seconds: float) -> AsyncIterator[forms.Status | None]:
         """Yield the state at once and whenever it has changed, None when nothing has for a while; end with the server."""
         box: asyncio.Queue[forms.Status | None] = asyncio.Queue(1)
         self._listeners.add(box)
         try:
-            self._last = await self.look()
-            yield self._last
+            told = await self.look()
+            yield told
             if self._task is None or self._task.done():
                 self._task = asyncio.create_task(self._watch())
             while not self._closed:
-                state = None
-                with contextlib.suppress(TimeoutError):
+                try:
                     state = await asyncio.wait_for(box.get(), quiet_seconds)
-                    if state is None:
-                        return
-                yield state
+                except TimeoutError:
+                    yield None
+                    continue
+                if state is None:
+                    return
+                if _seen(state) != _seen(told):
+                    told = state
+                    yield told
         finally:
             self._listeners.discard(box)
 
@@ -124,15 +135,18 @@ class Watcher:
             _replace(box, None)
 
     async def _watch(self) -> None:
+        """Look, and put each new state before all listeners."""
+        before: forms.Status | None = None
         while self._listeners:
             with contextlib.suppress(errors.PixfindError, OSError):
                 now = await self.look()
-                if self._last is None or _seen(now) != _seen(self._last):
-                    self._last = now
+                if before is None or _seen(now) != _seen(before):
+                    before = now
                     for box in self._listeners:
                         _replace(box, now)
-            running = self._last is not None and self._last.running
-            await asyncio.sleep(_LOOK_SECONDS if running else _IDLE_LOOK_SECONDS)
+            busy = before is not None and before.running
+            hurried = time.monotonic() - self._hurried_at < _HURRY_SECONDS
+            await asyncio.sleep(_LOOK_SECONDS if busy or hurried else _IDLE_LOOK_SECONDS)
 
 
 def _seen(state: forms.Status) -> dict[str, object]:

@@ -15,7 +15,6 @@ from pixfind import errors
 from pixfind.serve import app, guard, protocol
 from pixfind.serve.services import Services
 
-
 _BACKLOG = 1024
 
 
@@ -50,13 +49,25 @@ def run(path: Path, options: Options, ready: Ready) -> None:
         # From here on connections are taken; uvicorn answers them as soon as it runs.
         listening.listen(_BACKLOG)
         ready(_address(options.host, listening.getsockname()[1]), token)
-        uvicorn.Server(uvicorn.Config(guarded, **protocol.settings())).run([listening])
+        _Server(uvicorn.Config(guarded, **protocol.settings()), services).run([listening])
     except KeyboardInterrupt:
         # uvicorn raises it again when everything has ended.
         return
     finally:
         services.close()
         listening.close()
+
+
+class _Server(uvicorn.Server):
+    """Ends the streams of events before it waits for what is still running."""
+
+    def __init__(self, config: uvicorn.Config, services: Services) -> None:
+        super().__init__(config)
+        self._services = services
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._services.watcher.close()
+        await super().shutdown(sockets)
 
 
 def _address(host: str, port: int) -> str:

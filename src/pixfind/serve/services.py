@@ -35,11 +35,12 @@ class Services:
         """Open a library and warm the searches; raises NoLibrary, and what loading a model raises."""
         can_control = running.can_control(path)
         looks = Threads("look", [Library.open(path) for _ in range(_LOOKERS)], most_waiting=_MOST_LOOKS_WAITING)
-        finder = Finder(path)
+        metrics = Metrics()
+        finder = Finder(path, metrics.search_seconds.observe)
         finder.warm()
         watcher = running.Watcher(looks, can_control=can_control)
         thumbnails = pictures.Thumbnails(path / "thumbnails")
-        services = cls(finder, looks, watcher, thumbnails, can_control, Bodies(), Metrics())
+        services = cls(finder, looks, watcher, thumbnails, can_control, Bodies(), metrics)
         services._measure()
         return services
 
