@@ -20,9 +20,8 @@ T = TypeVar("T")
 
 def _ask(library: Path, talk: Callable[[ClientSession], Awaitable[T]]) -> T:
     async def run() -> T:
-        command = StdioServerParameters(
-            command=sys.executable, args=["-m", "pixfind", "--library", str(library), "mcp"]
-        )
+        arguments = ["-m", "pixfind", "--library", str(library), "mcp"]
+        command = StdioServerParameters(command=sys.executable, args=arguments, env={**os.environ})
         async with stdio_client(command) as (incoming, outgoing), ClientSession(incoming, outgoing) as session:
             await session.initialize()
             return await talk(session)

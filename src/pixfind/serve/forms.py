@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pixfind.filters import Filters, Shape
 from pixfind.filters import parse as parse_filters
+from pixfind.query import LONGEST
 
 MOST_HITS = 500
 MOST_OFFSET = 5_000
@@ -55,7 +56,9 @@ class Page(BaseModel):
 class Search(Page):
     """A whole search."""
 
-    q: str = Field("", max_length=8_000, description='terms with signs and weights: `beach +"sunset" -people +2:id:17`')
+    q: str = Field(
+        "", max_length=LONGEST, description='terms with signs and weights: `beach +"sunset" -people +2:id:17`'
+    )
 
 
 class Hit(BaseModel):

@@ -74,7 +74,8 @@ def settings() -> dict[str, Any]:
     """What uvicorn is told besides: small heads, few connections, a short end."""
     return {
         "http": TimedProtocol,
-        "h11_max_incomplete_event_size": 16 * 1024,
+        # A whole query, each of its characters as twelve: %F0%9F%8F%94.
+        "h11_max_incomplete_event_size": 80 * 1024,
         "limit_concurrency": 1_000,
         "timeout_keep_alive": 30,
         "timeout_graceful_shutdown": 1,

@@ -1,0 +1,59 @@
+"""The OpenAPI description, and thousands of requests that it allows and that it does not."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pixfind.library import Library
+
+_CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+_FEWEST = 500
+
+
+@pytest.mark.timeout(180)
+def test_no_request_that_schemathesis_makes_up_is_a_server_error(drawn: Path, serve: Callable[..., Any]) -> None:
+    """The stream of events has no end and is left out. The library is held, so that no `start` starts anything."""
+    client = serve(drawn)
+    command = [sys.executable, "-m", "schemathesis.cli", "run", f"{client.server.address}/openapi.json", "--no-color"]
+    options = [
+        "--checks",
+        _CHECKS,
+        "--phases",
+        "coverage,fuzzing",
+        "--max-examples",
+        "30",
+        "--exclude-path",
+        "/api/events",
+    ]
+    with Library.open(drawn, write=True) as library, library.lock("add"):
+        done = subprocess.run([*command, *options], capture_output=True, text=True, check=False, cwd=drawn.parent)
+
+    counted = re.search(r"(\d+) generated, (\d+) passed", done.stdout)
+    assert counted, done.stdout[-3000:]
+    assert (0, counted[1]) == (done.returncode, counted[2]), done.stdout[-3000:]
+    assert int(counted[1]) > _FEWEST
+
+
+def test_the_description_names_every_route_and_its_errors(client: Any) -> None:
+    described = client.get("/openapi.json").json()
+
+    assert {
+        "/api/search", "/api/images/{image_id}", "/api/images/{image_id}/thumbnail", "/api/images/{image_id}/file",
+        "/api/images/{image_id}/similar", "/api/status", "/api/failures", "/api/events", "/api/embed", "/healthz", "/metrics",
+        "/v1/embeddings",
+    } == set(described["paths"])  # fmt: skip
+    assert {"get", "post"} == set(described["paths"]["/api/search"])
+    for path, methods in described["paths"].items():
+        for method in methods.values():
+            assert method["description"], path
+            assert "Refusal" in str(method["responses"]["4XX"])
+
+
+def test_the_description_loads_nothing_from_elsewhere(client: Any) -> None:
+    for path in ("/docs", "/redoc"):
+        client.get(path, 404)
