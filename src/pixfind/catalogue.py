@@ -28,6 +28,21 @@ _PRAGMAS = {
     "temp_store": "FILE",  # a scan of millions of paths must not live in memory
 }
 
+#: The steps of `follow`, in follow.sql. Names are unique, so all that differ are put aside before one is given anew.
+_FOLLOW = (
+    "put_roots_aside",
+    "follow_roots",
+    "begin_differing",
+    "forget_differing",
+    "note_differing",
+    "put_paths_aside",
+    "follow_bytes",
+    "follow_names",
+    "follow_excluded",
+    "follow_included",
+    "follow_new",
+)
+
 _FOR_WRITERS = frozenset({"journal_mode", "synchronous"})
 
 
@@ -228,6 +243,32 @@ class Catalogue:
             ),
         )
 
+    # --- beside another catalogue -----------------------------------------------------------------
+
+    def follow(self, leader: "Catalogue") -> None:
+        """
+        Take over what `leader` knows of roots and files, in one transaction; embeddings and outcomes stay, where the bytes did.
+
+        Afterwards every image of `leader` is here under its id. Both must be catalogues of one library: one gives the ids, the other
+        never does.
+        """
+        with self._beside(leader), self.transaction():
+            for step in _FOLLOW:
+                self.run(step, "follow.sql")
+
+    def lost(self, leader: "Catalogue") -> dict[str, int]:
+        """Count, by why, the images that are found with `leader` and would not be found with this catalogue."""
+        with self._beside(leader):
+            return dict(self.rows("lost", "follow.sql"))
+
+    @contextlib.contextmanager
+    def _beside(self, leader: "Catalogue") -> Iterator[None]:
+        self.run("attach", "follow.sql", path=path_parameter(leader.path))
+        try:
+            yield
+        finally:
+            self.run("detach", "follow.sql")
+
     # --- the file ---------------------------------------------------------------------------------
 
     def _connect(self) -> sqlite3.Connection:
@@ -275,7 +316,8 @@ class Catalogue:
                 raise errors.NotWritable(path=self.path, detail=str(error)) from error
             raise
         except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            # Python's own complaints, such as a closed connection, have no code.
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
                 raise errors.LibraryDamaged(path=self.path, detail=str(error)) from error
             raise
 

@@ -277,10 +277,45 @@ class NewerLibrary(LibraryError):
 class OtherModel(LibraryError):
     """
     This library was embedded with {library_model}; {asked_model} makes other embeddings, and the two never mix.
-    Leave out --model, or make another library: pixfind --library DIR index --model {asked_model} FOLDER
+    Leave out --model, or change the model without losing search: pixfind index --model {asked_name}
     """
 
     exit_code = 10
+
+
+class ChangeUnderWay(LibraryError):
+    """
+    This library is changing from {current} to {coming}; {asked} is a third model.
+    Go on with `pixfind index`, or abandon the change first: pixfind index --rollback
+    """
+
+    exit_code = 16
+
+
+class ChangeIncomplete(LibraryError):
+    """
+    {count} pictures that are found now would not be found with {coming}: {why}. Search goes on with {current}.
+    Bring them back and run `pixfind index` again, or switch without them: pixfind index --switch-anyway
+    """
+
+    exit_code = 17
+
+
+class ChangeRefused(LibraryError):
+    """
+    The embeddings of {model} are not whole, so search goes on with {current}: {where}: {what}.
+    Mend them with `pixfind verify --repair`, then run the same command again.
+    """
+
+    exit_code = 18
+
+
+class NothingToRollBack(LibraryError):
+    """
+    {path} has no model to go back to: it has answered with {model} since it was made, or what was kept of the one before was dropped.
+    """
+
+    exit_code = 19
 
 
 class NoSuchFolder(LibraryError):

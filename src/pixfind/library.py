@@ -21,7 +21,7 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from pixfind import control, disk, errors, worker_files
+from pixfind import control, disk, errors, homes, worker_files
 from pixfind.catalogue import Catalogue
 from pixfind.types import Outcome, Progress, no_progress
 
@@ -79,43 +79,59 @@ def locate(option: Path | None = None) -> Path:
     if named := os.environ.get("PIXFIND_LIBRARY"):
         return Path(named).expanduser().absolute()
     here = Path.cwd()
-    return here if (here / "metadata.db").exists() else Path(platformdirs.user_data_dir("pixfind", appauthor=False))
+    return here if homes.here(here) else Path(platformdirs.user_data_dir("pixfind", appauthor=False))
 
 
 class Library:
     """A directory with all our state. Open it for writing inside `with library.lock(verb)`."""
 
-    def __init__(self, path: Path, catalogue: Catalogue) -> None:
+    def __init__(self, path: Path, catalogue: Catalogue, home: str = homes.FIRST) -> None:
         self.path = path
-        self.data = path / "data"
+        self.home = home
+        """where this model's catalogue and embeddings lie; it stays the same while the library is open"""
+        self.data = homes.folder(path, home) / "data"
         self.logs = path / "logs"
         self.catalogue = catalogue
 
     @classmethod
-    def open(cls, path: Path, *, write: bool = False) -> Self:
-        """Open an existing library; raises NoLibrary, NewerLibrary, LibraryDamaged."""
-        if not (path / "metadata.db").exists():
-            raise errors.NoLibrary(path=path)
-        if write:
-            for folder in (path / "data", path / "logs"):
-                with disk.writing(folder):
-                    folder.mkdir(exist_ok=True)
-        return cls(path, Catalogue(path / "metadata.db", write=write))
+    def open(cls, path: Path, *, write: bool = False, home: str | None = None) -> Self:
+        """
+        Open an existing library: the home that answers now, or the one that is named.
+
+        Raises NoLibrary, NewerLibrary, LibraryDamaged.
+        """
+        chosen = homes.read(path).current if home is None else home
+        try:
+            return cls._opened(path, chosen, write=write)
+        except (errors.NoLibrary, errors.NotWritable):
+            if home is None and homes.read(path).current != chosen:
+                # Another home answers since we looked, and this one was deleted meanwhile.
+                return cls.open(path, write=write)
+            raise
 
     @classmethod
-    def create(cls, path: Path) -> Self:
+    def _opened(cls, path: Path, home: str, *, write: bool) -> Self:
+        folder = homes.folder(path, home)
+        if not (folder / "metadata.db").exists():
+            raise errors.NoLibrary(path=path)
+        if write:
+            _make_folders(folder / "data", path / "logs")
+        return cls(path, Catalogue(folder / "metadata.db", write=write), home)
+
+    @classmethod
+    def create(cls, path: Path, *, home: str | None = None) -> Self:
         """
-        Open a library for writing, making what is missing of it.
+        Open a library for writing, making what is missing of it; `home` as in `open`.
 
         Raises LibraryDamaged when there are embeddings and the database that names their images is lost: a new one would give their
         ids to other images.
         """
-        if not (path / "metadata.db").exists() and any((path / "data").glob("indices*.npy")):
-            raise errors.LibraryDamaged(path=path / "metadata.db", detail="it is missing, and data/ holds embeddings")
-        for folder in (path, path / "data", path / "logs"):
-            with disk.writing(folder):
-                folder.mkdir(parents=True, exist_ok=True)
-        return cls(path, Catalogue(path / "metadata.db", write=True))
+        chosen = homes.read(path).current if home is None else home
+        folder = homes.folder(path, chosen)
+        if not (folder / "metadata.db").exists() and any((folder / "data").glob("indices*.npy")):
+            raise errors.LibraryDamaged(path=folder / "metadata.db", detail="it is missing, and data/ holds embeddings")
+        _make_folders(folder, folder / "data", path / "logs")
+        return cls(path, Catalogue(folder / "metadata.db", write=True), chosen)
 
     def __enter__(self) -> Self:
         return self
@@ -125,6 +141,10 @@ class Library:
 
     def close(self) -> None:
         self.catalogue.close()
+
+    def superseded(self) -> bool:
+        """Whether another home answers by now; a library that is open stays with its own."""
+        return homes.read(self.path).current != self.home
 
     # --- who uses it ------------------------------------------------------------------------------
 
@@ -182,7 +202,7 @@ class Library:
             self.catalogue.set_setting("model", stored)
         elif (known.hash, known.dimension) != (model.hash, model.dimension):
             ours, theirs = (f"{m.name} (files {m.hash[:12]})" for m in (known, model))
-            raise errors.OtherModel(library_model=ours, asked_model=theirs)
+            raise errors.OtherModel(library_model=ours, asked_model=theirs, asked_name=model.name)
 
     @property
     def dimension(self) -> int:
@@ -396,6 +416,12 @@ class Library:
                 pair.shorten(0)
         finally:
             lock.release()
+
+
+def _make_folders(*folders: Path) -> None:
+    for folder in folders:
+        with disk.writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
 
 
 def _joined(pieces: Iterable[_Piece]) -> Iterator[_Piece]:

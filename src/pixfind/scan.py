@@ -92,6 +92,12 @@ def add(library: Library, folder: Path, exclude: tuple[str, ...] = (), progress:
     return report
 
 
+def outer_roots(library: Library) -> list[Path]:
+    """Return the folders that a library knows, without those inside others: these are walked with them."""
+    paths = [root.path for root in library.catalogue.roots() if os.path.isabs(root.path)]
+    return [Path(path) for path in paths if not any(path.startswith(os.path.join(other, "")) for other in paths)]
+
+
 def refresh_roots(library: Library) -> None:
     """Find out which roots are offline: missing, empty, or another device than before."""
     for root in library.catalogue.roots():

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from pixfind import background, decode, errors, hub, index, near, originals
 from pixfind.background import Background
 from pixfind.encoders import ImageEncoder, TextEncoder, open_image_encoder, open_text_encoder
+from pixfind.encoders.files import ModelFiles
 from pixfind.filters import NO_FILTERS, Filters, kilometres
-from pixfind.library import Library
+from pixfind.library import Library, ModelIdentity
 from pixfind.query import Query, Shows, Term, parse
 
 _MORE = 100
@@ -119,7 +120,7 @@ class Towers:
     def text(self) -> TextEncoder:
         with self._lock:
             if self._text is None:
-                self._text = open_text_encoder(hub.resolve(self._name(), text=True, image=False))
+                self._text = open_text_encoder(self._files(text=True, image=False))
             return self._text
 
     def image(self) -> ImageEncoder:
@@ -127,7 +128,7 @@ class Towers:
             if self._image is None:
                 model = self._library.model()
                 precision = model.precision if model else "auto"
-                self._image = open_image_encoder(hub.resolve(self._name()), precision=precision)
+                self._image = open_image_encoder(self._files(), precision=precision)
             return self._image
 
     def encode(self, texts: Sequence[str]) -> NDArray[float32]:
@@ -144,11 +145,15 @@ class Towers:
         decoded = decode.decode(data, limits=_LIMITS, shortest_side=encoder.decode_side)
         return _widened(encoder.finish(encoder.forward([encoder.prepare(decoded.image)]))[0])
 
-    def _name(self) -> str:
+    def _files(self, *, text: bool = False, image: bool = True) -> ModelFiles:
         model = self._library.model()
         if model is None:
             raise errors.NotEmbedded(path=self._library.path)
-        return model.name
+        files = hub.resolve(model.name, text=text, image=image)
+        if files.hash and files.hash != model.hash:
+            # A folder whose files were replaced: its texts would be asked of another model's pictures.
+            self._library.remember_model(ModelIdentity(files.name, files.hash, files.dimension, model.precision))
+        return files
 
 
 class Opened:
@@ -183,13 +188,32 @@ class Opened:
 
 
 class Searcher:
-    """A library that is open for many searches: index, background and encoders stay loaded. One thread at a time."""
+    """
+    A library that is open for many searches: index, background and encoders stay loaded. One thread at a time.
+
+    When the library's model is changed meanwhile, it answers with the new one from its next search on, whole: `library`, `towers` and
+    `opened` are other objects then. One that was given towers or an `opened` to share stays with its library: whoever shares them replaces
+    all at once (`superseded`).
+    """
 
     def __init__(self, library: Library, towers: Towers | None = None, opened: Opened | None = None) -> None:
-        self.library = library
-        self.towers = towers or Towers(library)
-        self.opened = opened or Opened()
+        # A home that was opened by its name does not answer: whoever asks it means it.
+        self._follows = towers is None and opened is None and not library.superseded()
+        self._given = library
+        self._use(library, towers or Towers(library), opened or Opened())
+
+    def _use(self, library: Library, towers: Towers, opened: Opened) -> None:
+        self.library, self.towers, self.opened = library, towers, opened
         library.catalogue.connection.create_function("km", 4, kilometres, deterministic=True)
+
+    def _follow(self) -> None:
+        """Move to the model that answers now."""
+        if not self._follows or not self.library.superseded():
+            return
+        before, library = self.library, Library.open(self.library.path)
+        self._use(library, Towers(library), Opened())
+        if before is not self._given:
+            before.close()
 
     def search(
         self,
@@ -213,6 +237,7 @@ class Searcher:
         if k < 1:
             raise errors.CountWrong(k=k)
         query = parse(query) if isinstance(query, str) else query
+        self._follow()
         opened, known = self._open()
         asked, unknown = self._understood(query, pictures)
         vector, texts = self._vector(asked, pictures, opened, known)

@@ -4,13 +4,15 @@ What there is and how it stands: the ledger, the running embed, the index, the d
 Only reads, and cheaply: `pixfind status` answers at once for millions of images.
 """
 
+import contextlib
+import itertools
 import shutil
 import sqlite3
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from pixfind import errors, index, progress
+from pixfind import change, errors, index, progress
 from pixfind.library import Library
 
 _FRESH_SECONDS = 15.0
@@ -29,6 +31,10 @@ class Status:
     """recall@10 that the index reached on text-like queries when it was built"""
     model: str | None
     precision: str | None
+    change: dict[str, Any] | None
+    """model, precision, images (its ledger), merged_rows and index_rows of the model that is to answer next; None when none is"""
+    kept: list[dict[str, Any]]
+    """the same of models that answered before ("previous") or were abandoned ("aside")"""
     running: bool
     run: dict[str, Any] | None
     """verb, pid, host and start of the process that holds the library"""
@@ -69,6 +75,7 @@ def status(library: Library) -> Status:
     except sqlite3.DatabaseError as error:
         raise errors.LibraryDamaged(path=library.catalogue.path, detail=str(error)) from error
     model = library.model()
+    beside = change.standing(library)
     facts, _ = index.read_facts(library.index_path)
     return Status(
         library=str(library.path),
@@ -78,6 +85,8 @@ def status(library: Library) -> Status:
         recall=facts.recall_text if facts else None,
         model=model.name if model else None,
         precision=model.precision if model else None,
+        change=next((asdict(home) for home in beside if home.part == "next"), None),
+        kept=[asdict(home) for home in beside if home.part != "next"],
         running=holder is not None,
         run=holder,
         workers=live.get("workers", []),
@@ -97,5 +106,12 @@ def status(library: Library) -> Status:
 
 
 def _bytes(library: Library) -> int:
-    own = [*library.path.glob("metadata.db*"), *library.data.glob("*"), *library.logs.glob("*")]
-    return sum(path.stat().st_size for path in own if path.is_file())
+    # Of all homes: what is kept for a rollback takes room too.
+    own = [library.path.glob("metadata.db*")]
+    own += [(library.path / folder).rglob("*") for folder in ("data", "logs", "models")]
+    total = 0
+    for path in itertools.chain(*own):
+        # What is deleted meanwhile takes none.
+        with contextlib.suppress(FileNotFoundError):
+            total += path.stat().st_size if path.is_file() else 0
+    return total

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pixfind import catalogue, disk, errors, index, worker_files
+from pixfind import catalogue, disk, errors, homes, index, worker_files
 from pixfind.library import Library
 from pixfind.types import Outcome, Progress, no_progress
 
@@ -345,27 +345,29 @@ def _unknown_root(library: Library) -> int:
     return int(root)
 
 
-def rebuild_if_needed(path: Path) -> Path | None:
+def rebuild_if_needed(path: Path, home: str | None = None) -> Path | None:
     """
     Put a metadata.db that cannot be read aside and begin a new one; return where the old one lies now.
 
-    The new one gets its images back from indices.npy by `repair`, and their paths by the next `add`.
+    The new one gets its images back from indices.npy by `repair`, and their paths by the next `add`; `home` as in `Library.open`.
     Returns None when the database can be read, or was lost altogether (a new one is begun then too).
     """
-    old = path / "metadata.db"
+    home = homes.read(path).current if home is None else home
+    folder = homes.folder(path, home)
+    old = folder / "metadata.db"
     if old.exists() and _readable(old):
         return None
     kept = None
     if old.exists():
-        kept = path / f"metadata.damaged-{int(time.time())}.db"
+        kept = folder / f"metadata.damaged-{int(time.time())}.db"
         shutil.copyfile(old, kept)
         for name in ("metadata.db", "metadata.db-wal", "metadata.db-shm"):
-            (path / name).unlink(missing_ok=True)
-    elif not (path / "data" / "indices.npy").exists():
+            (folder / name).unlink(missing_ok=True)
+    elif not (folder / "data" / "indices.npy").exists():
         return None
     with catalogue.Catalogue(old, write=True) as new, contextlib.suppress(FileNotFoundError):
-        new.set_setting("model", (path / "data" / "model.json").read_text(encoding="utf-8"))
-    with Library.open(path, write=True) as library:
+        new.set_setting("model", (folder / "data" / "model.json").read_text(encoding="utf-8"))
+    with Library.open(path, write=True, home=home) as library:
         if library.model() is not None:
             _make_images_of_rows(library)
     return kept

@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pixfind import errors
-from pixfind.cli import finding
+from pixfind import errors, homes
+from pixfind.cli import changing, finding
 from pixfind.cli.program import (
     Between,
     Cpu,
     Device,
     Exclude,
+    KnownPaths,
     Megapixels,
     Memory,
     Model,
+    NewModel,
+    NewPrecision,
     Nice,
     Paths,
     PauseWhenBusy,
@@ -41,12 +44,12 @@ if TYPE_CHECKING:
 @app.command()
 def index(
     context: typer.Context,
-    paths: Paths,
+    paths: KnownPaths = None,
     exclude: Exclude = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: 80 % of the cores.")] = None,
     cpu: Cpu = "80%",
-    model: Model = None,
-    precision: Precision = "auto",
+    model: NewModel = None,
+    precision: NewPrecision = "auto",
     device: Device = "auto",
     max_megapixels: Megapixels = 200,
     retry: Retry = False,
@@ -54,11 +57,32 @@ def index(
     memory: Memory = None,
     pause_when_busy: PauseWhenBusy = False,
     between: Between = None,
+    rollback: Annotated[
+        bool, typer.Option("--rollback", help="Abandon a change of the model, or after it go back to the one before.")
+    ] = False,
+    drop_previous: Annotated[
+        bool, typer.Option("--drop-previous", help="Delete what is kept for --rollback, to free its room.")
+    ] = False,
+    switch_anyway: Annotated[
+        bool,
+        typer.Option("--switch-anyway", help="Change the model although pictures that are found now would not be."),
+    ] = False,
 ) -> None:
-    """Do everything: register, embed, merge, build the index. Goes on where an earlier run stopped."""
+    """
+    Do everything: register, embed, merge, build the index. Goes on where an earlier run stopped.
+
+    With another --model search answers with the old one until the new one is complete; --rollback goes back.
+    """
     from pixfind import ingest
 
-    console = context.obj.console
+    path, console = context.obj.path, context.obj.console
+    if rollback or drop_previous:
+        if paths or model or rollback == drop_previous:
+            raise typer.BadParameter("--rollback and --drop-previous stand alone")
+        (changing.roll_back if rollback else changing.drop_previous)(path, console)
+        return
+    if not paths and not homes.here(path):
+        raise typer.BadParameter("name a folder with pictures: pixfind index FOLDER")
     asked = ingest.Options(
         workers,
         share(cpu),
@@ -72,15 +96,14 @@ def index(
         hours=between,
         pause_when_busy=pause_when_busy,
     )
-    with Library.create(context.obj.path) as library, library.lock("index") as run:
+    with Library.create(path) as library, library.lock("index") as run:
         console.say(f"library: {library.path}")
-        files = _fetch_model(library, asked, console)
-        _add(library, paths, exclude, console)
-        _choose_model(library, asked, files, console)
-        stopped = _embed(library, asked, console, run.report)
-        _merge(library, console)
-        if not stopped:
-            _build_index(library, console)
+        with changing.filling(library, asked, lambda: _add(library, paths, exclude, console), console) as filled:
+            stopped = _embed(filled, asked, console, run.report)
+            _merge(filled, console)
+            if not stopped:
+                _build_index(filled, console)
+                changing.switch(library, filled, console, anyway=switch_anyway)
     _end(stopped)
 
 
@@ -125,7 +148,7 @@ def embed(
     ] = None,
 ) -> None:
     """Embed what is pending (the guide's step 1), then merge."""
-    from pixfind import control, ingest
+    from pixfind import change, control, ingest
 
     console = context.obj.console
     if set_cpu is not None or pause is not None:
@@ -150,27 +173,38 @@ def embed(
     if (worker_id is None) != (num_workers is None) or (worker_id or 0) >= (num_workers or 1):
         raise typer.BadParameter("--worker-id K and --num-workers N go together, with K < N")
     if worker_id is not None and num_workers is not None:
-        with Library.open(context.obj.path) as library:
-            count = ingest.embed_part(library, worker_id, num_workers, asked)
+        with Library.open(context.obj.path) as library, change.going_on(library, write=False) as filled:
+            count = ingest.embed_part(filled, worker_id, num_workers, asked)
         console.say(f"part {worker_id} of {num_workers}: {count:,} images embedded; adopt them with `pixfind merge`")
         return
     if background:
         _background(context.obj.path, console)
         return
-    with Library.open(context.obj.path, write=True) as library, library.lock("embed") as run:
-        _choose_model(library, asked, _fetch_model(library, asked, console), console)
-        stopped = _embed(library, asked, console, run.report)
-        _merge(library, console)
+    with (
+        Library.open(context.obj.path, write=True) as library,
+        library.lock("embed") as run,
+        change.going_on(library) as filled,
+    ):
+        _choose_model(filled, asked, _fetch_model(filled, asked, console), console)
+        stopped = _embed(filled, asked, console, run.report)
+        _merge(filled, console)
         if then_index and not stopped:
-            _build_index(library, console)
+            _build_index(filled, console)
+        changing.tell_unfinished(library, filled, console)
     _end(stopped)
 
 
 @app.command()
 def merge(context: typer.Context) -> None:
     """Move what workers saved into data/embeddings.npy."""
-    with Library.open(context.obj.path, write=True) as library, library.lock("merge"):
-        _merge(library, context.obj.console)
+    from pixfind import change
+
+    with (
+        Library.open(context.obj.path, write=True) as library,
+        library.lock("merge"),
+        change.going_on(library) as filled,
+    ):
+        _merge(filled, context.obj.console)
 
 
 @app.command()
@@ -248,10 +282,10 @@ def _guide(console: Console, number: str, what: str, command: str) -> None:
 # --- steps ----------------------------------------------------------------------------------------
 
 
-def _add(library: Library, paths: list[Path], exclude: list[str] | None, console: Console) -> None:
+def _add(library: Library, paths: list[Path] | None, exclude: list[str] | None, console: Console) -> None:
     from pixfind import scan
 
-    for folder in paths:
+    for folder in paths or scan.outer_roots(library):
         console.step(f"looking through {folder}")
         with console.bar("looking", "files") as show:
             console.scan(scan.add(library, folder, tuple(exclude or ()), show))

@@ -4,6 +4,7 @@ Commands that ask about a library and about this machine: status, verify, plan, 
 
 import contextlib
 import dataclasses
+import itertools
 import time
 from typing import Annotated
 
@@ -47,21 +48,28 @@ def verify(
     json: Json = False,
 ) -> None:
     """Prove that the library is whole: the ledger, every checksum, every row both ways, the index."""
+    from pixfind import change
     from pixfind import verify as proof
 
     path, console = context.obj.path, context.obj.console
+    if repair and (model := change.restore_if_needed(path)) is not None:
+        console.say(f"models.json was lost and has been written anew: search answers with {model}")
     if repair and (kept := proof.rebuild_if_needed(path)) is not None:
         console.say(
             f"metadata.db could not be read; it lies in {kept} now. Run `pixfind add` on your folders afterwards."
         )
+    findings: list[proof.Finding] = []
     with Library.open(path, write=repair) as library, contextlib.ExitStack() as held:
         if repair:
             held.enter_context(library.lock("verify"))
-        with console.bar("checking rows", "rows") as show:
-            findings = proof.verify(library, show)
-            if repair and findings:
-                console.findings(findings)
-                findings = proof.repair(library, findings)
+        # Also the model that is to answer next, and what is kept of the one before.
+        for one in itertools.chain([library], change.others(library, write=repair)):
+            with console.bar("checking rows", "rows") as show:
+                found = proof.verify(one, show)
+            if repair and found:
+                console.findings(found)
+                found = proof.repair(one, found)
+            findings += found
     if json:
         console.json([{slot: getattr(finding, slot) for slot in finding.__slots__} for finding in findings])
     else:
@@ -82,7 +90,9 @@ def plan(context: typer.Context, workers: Workers = None, cpu: Cpu = "80%") -> N
 @app.command()
 def models(
     context: typer.Context,
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show one model whole.")] = None,
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[show] NAME", help="Show one model whole, with its card.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Show the models, what they are good for, and which are on this machine."""
@@ -90,6 +100,7 @@ def models(
     from pixfind import models as table
 
     console = context.obj.console
+    name = _model_named(words or [])
     shown = table.TABLE if name is None else tuple(model for model in table.TABLE if model.name == name)
     if not shown:
         raise errors.UnknownModel(name=name, known=table.names())
@@ -103,6 +114,16 @@ def models(
         folder = hub.here(name)
         card = None if folder is None or not (folder / "card.json").exists() else (folder / "card.json")
         console.model(values[0], None if card is None else card.read_text(encoding="utf-8"))
+
+
+def _model_named(words: list[str]) -> str | None:
+    """Both `models NAME` and `models show NAME` name a model; without words all are shown."""
+    match words:
+        case []:
+            return None
+        case [name] | ["show", name]:
+            return name
+    raise typer.BadParameter("name one model: pixfind models show NAME")
 
 
 @app.command()

@@ -79,12 +79,24 @@ Cpu = Annotated[str, typer.Option(metavar="SHARE", help="Share of the processors
 Model = Annotated[
     str | None, typer.Option(metavar="NAME", help="Model of the library, chosen the first time; see `pixfind models`.")
 ]
+NewModel = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Model of the library; see `pixfind models`. Another one than now is embedded beside it, and answers once it is complete.",
+    ),
+]
+NewPrecision = Annotated[str, typer.Option(help="auto, fp32, int8 or bf16; another one than now as another model.")]
 Precision = Annotated[str, typer.Option(help="auto, fp32, int8 or bf16; chosen the first time.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
 Exclude = Annotated[
     list[str] | None, typer.Option(metavar="GLOB", help="Leave out files and folders with this name or path.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+KnownPaths = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="PATH", help="Folders with pictures; default: all that the library knows."),
+]
 Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Folders with pictures.")]
 Megapixels = Annotated[float, typer.Option("--max-megapixels", min=0.001, max=1_000_000, help="Skip larger pictures.")]
 Retry = Annotated[bool, typer.Option("--retry", help="Try again what failed or was skipped.")]

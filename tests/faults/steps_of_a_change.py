@@ -1,0 +1,136 @@
+"""
+Runs commands of a change of the model, each in a fork of its own, and ends it by SIGKILL at a step.
+
+Reads a line "LIBRARY COMMAND MODEL STEP" for each run, tab between; answers with a line: how it ended (a wait status), and how many steps
+it took, -1 when it was killed. A step is whatever can be left half done: an array opened for writing, a rename, a deletion, a
+commit. STEP counts from 1; 0 is never reached. Forks, so that Python and its libraries start once.
+"""
+
+import dataclasses
+import os
+import signal
+import sqlite3
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import onnxruntime  # noqa: F401 - loaded once, before the forks
+
+from pixfind import change, ingest, scan, search
+from pixfind.catalogue import Catalogue
+from pixfind.library import Library
+from pixfind.runners.serial import Serial
+from pixfind.testing.libraries import QUIET
+
+_WRITES = os.O_WRONLY | os.O_RDWR
+
+#: Deletions are tried on files that are not there too, as of control.json: such a step is as good as any.
+_CHANGES = {"os.rename", "os.remove", "os.rmdir"}
+
+
+def index(path: Path, model: str) -> None:
+    """What `pixfind index --model MODEL` does."""
+    with Library.create(path) as library, library.lock("index"):
+        change.settle(library)
+        options = dataclasses.replace(QUIET, model=model)
+        goal = change.goal(library, options)
+        for folder in scan.outer_roots(library):
+            scan.add(library, folder)
+        filled, _ = change.target(library, options, goal)
+        ingest.embed(filled, options, runner=Serial())
+        ingest.merge(filled)
+        search.build_index(filled)
+        if filled is not library:
+            change.switch(library, filled)
+            filled.close()
+
+
+def rollback(path: Path, _model: str) -> None:
+    with Library.open(path, write=True) as library, library.lock("rollback"):
+        change.rollback(library)
+        change.settle(library)
+
+
+def drop_previous(path: Path, _model: str) -> None:
+    with Library.open(path, write=True) as library, library.lock("drop-previous"):
+        change.settle(library)
+        change.drop_previous(library)
+
+
+def begin(path: Path, model: str) -> None:
+    """What an index does that is stopped before its first picture."""
+    with Library.open(path, write=True) as library, library.lock("index"):
+        options = dataclasses.replace(QUIET, model=model)
+        filled, _ = change.target(library, options, change.goal(library, options))
+        filled.close()
+
+
+COMMANDS = {"begin": begin, "index": index, "rollback": rollback, "drop-previous": drop_previous}
+
+
+class Steps:
+    """Notes the steps of this process, and ends it at one of them."""
+
+    def __init__(self, library: Path, end_at: int) -> None:
+        self.taken = 0
+        self._library = str(library)
+        self._end_at = end_at
+        sys.addaudithook(self._hear)
+        connect = Catalogue._connect
+
+        def traced(catalogue: Catalogue) -> sqlite3.Connection:
+            connection = connect(catalogue)
+            connection.set_trace_callback(self._statement)
+            return connection
+
+        Catalogue._connect = traced  # type: ignore[method-assign]
+
+    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+        path = str(arguments[0]) if arguments else ""
+        writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITES and path.endswith(".npy")
+        if (writes or event in _CHANGES) and path.startswith(self._library):
+            self._step()
+
+    def _statement(self, statement: str) -> None:
+        if statement.startswith(("COMMIT", "INSERT INTO runs", "UPDATE runs", "INSERT INTO library")):
+            self._step()
+
+    def _step(self) -> None:
+        self.taken += 1
+        if self.taken == self._end_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def forked(path: Path, command: str, model: str, step: int) -> tuple[int, int]:
+    """Run in a process of its own; return its wait status and the steps that it took."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            steps = Steps(path, step)
+            COMMANDS[command](path, model)
+            os.write(writing, str(steps.taken).encode())
+            code = 0
+        except BaseException:  # noqa: BLE001 - border: the process
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    os.close(writing)
+    status = os.waitpid(child, 0)[1]
+    taken = int(os.read(reading, 20) or -1)
+    os.close(reading)
+    return status, taken
+
+
+def main() -> None:
+    for line in sys.stdin:
+        path, command, model, step = line.rstrip("\n").split("\t")
+        status, taken = forked(Path(path), command, model, int(step))
+        sys.stdout.write(f"{status} {taken}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
