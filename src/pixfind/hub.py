@@ -11,6 +11,7 @@ A revision is asked for once. Later calls need no network and never change the m
 """
 
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -104,7 +105,9 @@ def _fetched(name: str, *, text: bool, image: bool, offline: bool, progress: Pro
         commit, remote = _ask(repo, directory.name if directory is not None else revision)
     directory = _base(repo) / commit
     with _locked(_base(repo)):
-        for file in _choose(repo, remote, text=text, image=image):
+        chosen = _choose(repo, remote, text=text, image=image)
+        # What a graph keeps elsewhere is known once the graph is here; under its own name it came before.
+        for file in itertools.chain(chosen, _external(repo, directory, chosen, remote)):
             with _reporting(name, repo):
                 _fetch(repo, commit, file, directory, progress)
     _remember(repo, revision, commit)
@@ -116,9 +119,7 @@ def _complete(directory: Path, *, text: bool, image: bool) -> bool:
     if not directory.is_dir() or any(directory.rglob("*.partial")):
         return False
     layout = files.layout_of(files.listed(directory))
-    return layout is not None and all(
-        (directory / file).is_file() for file in files.needed(layout, text=text, image=image)
-    )
+    return layout is not None and files.missing(directory, layout, text=text, image=image) is None
 
 
 def _choose(repo: str, remote: list[_Remote], *, text: bool, image: bool) -> list[_Remote]:
@@ -130,6 +131,17 @@ def _choose(repo: str, remote: list[_Remote], *, text: bool, image: bool) -> lis
     if missing:
         raise errors.ModelFileMissing(directory=repo, file=missing[0])
     return sorted((available[name] for name in names), key=lambda file: (file.name.endswith(_GRAPHS), file.name))
+
+
+def _external(repo: str, directory: Path, chosen: list[_Remote], remote: list[_Remote]) -> Iterator[_Remote]:
+    """Yield the external data that the chosen graphs name; raises ModelFileWrong, and ModelFileMissing where the hub lacks it."""
+    available = {file.name: file for file in remote}
+    for graph in chosen:
+        for location in files.external_data(directory / graph.name):
+            name = (Path(graph.name).parent / location).as_posix()
+            if name not in available:
+                raise errors.ModelFileMissing(directory=repo, file=name)
+            yield available[name]
 
 
 def _layout(repo: str, available: dict[str, _Remote]) -> Layout:

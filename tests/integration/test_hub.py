@@ -10,11 +10,13 @@ import socket
 import subprocess
 import sys
 import threading
+import urllib.parse
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 
 from pixfind import encoders, errors, hub
@@ -56,10 +58,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self._info(path.removeprefix("/api/models/"))
         elif path.startswith("/content/"):
             _, _, owner, name, file = path.split("/", 4)
-            self._content(f"{owner}/{name}", file)
+            self._content(f"{owner}/{name}", urllib.parse.unquote(file))
         else:
             _, owner, name, _, commit, file = path.split("/", 5)
-            self._resolve(f"{owner}/{name}", commit, file)
+            self._resolve(f"{owner}/{name}", commit, urllib.parse.unquote(file))
 
     def _info(self, path: str) -> None:
         self.hub.api_calls += 1
@@ -75,7 +77,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def _resolve(self, repo: str, commit: str, file: str) -> None:
         assert commit == self.hub.commit, "the download must be pinned to the commit"
         if (self.hub.repos[repo] / file).stat().st_size >= LARGE:
-            self._answer(302, b"", {"Location": f"/content/{repo}/{file}"})
+            self._answer(302, b"", {"Location": f"/content/{repo}/{urllib.parse.quote(file)}"})
         else:
             self._content(repo, file)
 
@@ -357,6 +359,92 @@ def test_a_repo_of_pickles_is_refused(server: Hub, tmp_path: Path) -> None:
         hub.resolve("someone/pickle")
 
     assert [] == server.asked
+
+
+def split(folder: Path, tower: str, location: str) -> None:
+    """Move the weights of a tower into a file of this name, beside or below its graph."""
+    path = folder / tower / "model.onnx"
+    model = onnx.load(path)
+    (path.parent / location).parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, path, save_as_external_data=True, location=location, size_threshold=0)
+
+
+def rename_data(path: Path, location: str) -> None:
+    """Let a graph name other external data than it has."""
+    model = onnx.load(path, load_external_data=False)
+    for tensor in model.graph.initializer:
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                entry.value = location
+    path.write_bytes(model.SerializeToString())
+
+
+@pytest.fixture
+def repo(server: Hub, tmp_path: Path) -> Path:
+    """A copy of a repository, to be changed."""
+    folder = Path(shutil.copytree(GOLDEN / "clip-tiny", tmp_path / "repo"))
+    server.repos["someone/clip"] = folder
+    return folder
+
+
+@pytest.mark.parametrize("location", ["weights.bin", "parts/of the image/0001.data", "model.onnx_data"])
+def test_external_data_is_fetched_under_whatever_name_the_graph_gives_it(
+    location: str, server: Hub, repo: Path
+) -> None:
+    split(repo, "visual", location)
+    split(repo, "textual", "never asked for.bin")
+
+    files = hub.resolve("someone/clip")
+
+    expected = ["config.json", f"visual/{location}", "visual/model.onnx", "visual/preprocess_cfg.json"]
+    assert sorted(expected) == server.fetched()
+    assert 24 == encoders.open_image_encoder(files, threads=1).dimension
+    assert hub.resolve(str(repo)).hash == files.hash
+    before = files.hash
+    (repo / "visual" / location).write_bytes(bytes((repo / "visual" / location).stat().st_size))
+    assert hub.resolve(str(repo)).hash != before, "the weights are what makes the model"
+
+
+def test_a_download_cut_between_a_graph_and_its_data_is_not_whole(server: Hub, repo: Path) -> None:
+    split(repo, "visual", "weights.bin")
+    server.flip.add("visual/weights.bin")
+    with pytest.raises(errors.DownloadDamaged):
+        hub.resolve("someone/clip")
+    server.flip.clear()
+    assert hub.here("someone/clip") is None
+
+    files = hub.resolve("someone/clip")
+
+    assert hub.here("someone/clip") == files.directory
+    assert 1 == [name for name, _ in server.asked].count("visual/model.onnx")
+
+
+def test_external_data_that_the_hub_lacks_is_named(repo: Path) -> None:
+    split(repo, "visual", "weights.bin")
+    (repo / "visual/weights.bin").unlink()
+
+    with pytest.raises(errors.ModelFileMissing, match=r"visual/weights\.bin"):
+        hub.resolve("someone/clip")
+    with pytest.raises(errors.ModelFileMissing, match=r"visual/weights\.bin"):
+        hub.resolve(str(repo))
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["../textual/model.onnx", "a/../../config.json", "/etc/passwd", "C:\\weights", "..\\weights", "\\weights", ""],
+)
+def test_external_data_that_leads_out_of_the_folder_is_refused_and_not_fetched(
+    location: str, server: Hub, repo: Path
+) -> None:
+    split(repo, "visual", "weights.bin")
+    rename_data(repo / "visual/model.onnx", location)
+
+    with pytest.raises(errors.ModelFileWrong, match=r"visual/model\.onnx .*outside"):
+        hub.resolve("someone/clip")
+
+    assert {"config.json", "visual/model.onnx", "visual/preprocess_cfg.json"} == set(server.fetched())
+    with pytest.raises(errors.ModelFileWrong, match="outside"):
+        hub.resolve(str(repo))
 
 
 def test_a_folder_is_remembered_by_its_full_path(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pixfind import errors
-from pixfind.encoders import cache
+from pixfind.encoders import cache, external
 
 
 class Layout(StrEnum):
@@ -153,9 +153,9 @@ def inspect(directory: Path, name: str, *, text: bool = False, image: bool = Tru
     Raises ModelFileMissing, UnsafeModelFile or ModelFileWrong, each naming the file.
     """
     layout = _layout_in(directory)
-    for relative in needed(layout, text=text, image=image):
-        if not (directory / relative).is_file():
-            raise errors.ModelFileMissing(directory=directory, file=relative)
+    lacking = missing(directory, layout, text=text, image=image)
+    if lacking is not None:
+        raise errors.ModelFileMissing(directory=directory, file=lacking)
     config = read_json(directory / NAMES[layout].config)
     return ModelFiles(
         name=name,
@@ -229,16 +229,38 @@ def _dimension(layout: Layout, config: dict[str, Any], path: Path) -> int:
 def _identity(directory: Path, names: Names) -> str:
     if not (directory / names.vision).is_file():
         return ""
+    parts = weights(directory / names.vision)
+    if not all(path.is_file() for path in parts):
+        return ""  # A download that was cut: half a tower is none.
     digest = hashlib.sha256()
-    for path in [*weights(directory / names.vision), directory / names.preprocessing]:
+    for path in [*parts, directory / names.preprocessing]:
         if path.is_file():
             digest.update(_sha256(path))
     return digest.hexdigest()[:32]
 
 
 def weights(model: Path) -> list[Path]:
-    """Return an ONNX file and its external data, which may only lie beside it."""
-    return [model, *sorted(p for p in model.parent.glob(f"{model.name}*") if p != model and p.is_file())]
+    """Return an ONNX file and its external data: what it names, and what lies beside it under its name."""
+    beside = {path for path in model.parent.glob(f"{model.name}*") if path.is_file()}
+    named = {model.parent / name for name in external_data(model)}
+    return [model, *sorted((beside | named) - {model})]
+
+
+def external_data(model: Path) -> tuple[str, ...]:
+    """Return the names of a graph's external data, relative to its folder; raises ModelFileWrong."""
+    return external.locations(model) if model.suffix == ".onnx" else ()
+
+
+def missing(directory: Path, layout: Layout, *, text: bool, image: bool) -> str | None:
+    """Return the first file that these towers need and the folder lacks, None when it lacks none; raises ModelFileWrong."""
+    for relative in needed(layout, text=text, image=image):
+        path = directory / relative
+        if not path.is_file():
+            return relative
+        for name in external_data(path):
+            if not (path.parent / name).is_file():
+                return (path.parent / name).relative_to(directory).as_posix()
+    return None
 
 
 def _sha256(path: Path) -> bytes:
