@@ -87,7 +87,7 @@ def test_killed_at_any_step_nothing_is_lost_and_the_same_command_ends_it(
     steps = run(Path(shutil.copytree(begun, tmp_path / "whole")), command, model)[1]
     last = range(max(1, steps - 5), steps + 1)
     # What comes before the last steps of a change is what every embed does, and has tests of its own.
-    chosen = sorted({*range(1, steps, 2), *last} if way in ("change", "drop") else {*last})
+    chosen = sorted({*range(1, steps, 3), *last} if way in ("change", "drop") else {*last})
     assert len(chosen) >= 4
     for step in chosen:
         library = Path(shutil.copytree(begun, tmp_path / f"step-{step}"))
