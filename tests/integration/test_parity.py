@@ -140,3 +140,23 @@ def test_the_torch_engine_equals_transformers(name: str, tmp_path: Path) -> None
     assert ("torch", "fp32") == (images.engine.value, images.precision)
     assert cosines(rows, reference.images(pictures())).min() >= 0.9999
     assert cosines(words.encode(texts), reference.texts(texts)).min() >= 0.9999
+
+
+@pytest.mark.torch
+@pytest.mark.timeout(300)
+@pytest.mark.filterwarnings("ignore")
+def test_a_compiled_image_tower_gives_the_same_embeddings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the processor, where it is off: what is compiled for a GPU is the same program. Batches of two sizes, as at a run's end."""
+    pytest.importorskip("torch")
+    from pixfind.encoders import torch as engine
+    from tools import make_model
+
+    make_model.make("clip-tiny", tmp_path, layout="transformers")
+    files = hub.resolve(str(tmp_path / "reference"))
+    plain = encoders.open_image_encoder(files, threads=1)
+    monkeypatch.setattr(engine, "_compiles", lambda device: True)
+    compiled = encoders.open_image_encoder(files, threads=1)
+    batch = [plain.prepare(picture) for picture in pictures()[:4]]
+
+    for part in (batch, batch[:1]):
+        assert cosines(compiled.finish(compiled.forward(part)), plain.finish(plain.forward(part))).min() >= 0.9999

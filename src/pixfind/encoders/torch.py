@@ -41,6 +41,9 @@ class ImageTower:
         self._factor = torch.from_numpy(factor).to(self.device)[:, None, None]
         self._offset = torch.from_numpy(offset).to(self.device)[:, None, None]
         self._copies = torch.cuda.Stream() if self.device == "cuda" else None
+        if _compiles(self.device):
+            # The number of pictures is free: the last batch of a run is a short one, and must not compile the model anew.
+            self._model = torch.compile(self._model, dynamic=True)
 
     def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         import torch
@@ -155,6 +158,17 @@ def _torch(threads: int) -> Any:
     if threads:
         torch.set_num_threads(threads)
     return torch
+
+
+def _compiles(device: str) -> bool:
+    """
+    Whether the image tower is compiled: on CUDA, where some seconds at the start are paid back by fused kernels.
+
+    Not on the processor, where it would need a C++ compiler and the workers are many; not where Triton, which writes the kernels, is missing.
+    """
+    import importlib.util
+
+    return device == "cuda" and importlib.util.find_spec("triton") is not None
 
 
 def _device(wanted: str) -> str:
