@@ -146,6 +146,14 @@ class Library:
         """Whether another home answers by now; a library that is open stays with its own."""
         return homes.read(self.path).current != self.home
 
+    def renewed(self) -> Self:
+        """Return this library while its home answers; else close it and return the one that does."""
+        if not self.superseded():
+            return self
+        after = type(self).open(self.path)
+        self.close()
+        return after
+
     # --- who uses it ------------------------------------------------------------------------------
 
     @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Changing the model: search answers with the old one until the new one is complete and whole, then with the new one alone."""
 
+import asyncio
 import contextlib
 import dataclasses
 import itertools
@@ -20,6 +21,8 @@ from pixfind import change, encoders, errors, homes, hub, ingest, scan, search, 
 from pixfind.library import Library, locate
 from pixfind.runners.serial import Serial
 from pixfind.search import Searcher
+from pixfind.serve import forms
+from pixfind.serve.finding import Finder
 from pixfind.testing import make_image, make_library, make_pictures
 from pixfind.testing.libraries import QUIET
 
@@ -440,6 +443,29 @@ def test_a_searcher_that_lives_on_never_mixes_two_models(library: Library) -> No
 def answers_of(searcher: Searcher) -> list[tuple[int, int, float]]:
     hits = searcher.search("sky", 12, everything=True).hits
     return [(hit.image_id, hit.embedding_index, round(hit.score, 4)) for hit in hits]
+
+
+def test_a_server_moves_to_the_other_model_with_all_its_searchers(library: Library) -> None:
+    asked = forms.Search(q="sky", k=12, all=True)
+    finder = Finder(library.path)
+
+    async def ask() -> list[list[tuple[int, float]]]:
+        found = await asyncio.gather(*(finder.search(asked) for _ in range(6)))
+        return [[(hit.image_id, round(hit.score, 4)) for hit in one.hits] for one in found]
+
+    seen = [asyncio.run(ask())]
+    changed(library, to(CLIP))
+    seen.append(asyncio.run(ask()))
+    with now(library) as current:
+        right = [(image_id, score) for image_id, _, score in answers_of(Searcher(current))]
+        change.rollback(current)
+        change.settle(current)
+    seen.append(asyncio.run(ask()))
+    finder.close()
+
+    assert all(one == answers[0] for answers in seen for one in answers), "all searchers answer alike"
+    assert right == seen[1][0]
+    assert seen[0] == seen[2] != seen[1]
 
 
 def test_a_library_opened_by_its_home_stays_with_it(library: Library) -> None:

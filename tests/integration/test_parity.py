@@ -148,8 +148,9 @@ def test_the_torch_engine_equals_transformers(name: str, tmp_path: Path) -> None
 def test_a_compiled_image_tower_gives_the_same_embeddings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On the processor, where it is off: what is compiled for a GPU is the same program. Batches of two sizes, as at a run's end."""
     pytest.importorskip("torch")
-    from pixfind.encoders import torch as engine
     from tools import make_model
+
+    from pixfind.encoders import torch as engine
 
     make_model.make("clip-tiny", tmp_path, layout="transformers")
     files = hub.resolve(str(tmp_path / "reference"))

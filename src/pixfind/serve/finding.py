@@ -8,6 +8,7 @@ Must not know HTTP. The work is done in `search`.
 import json
 import math
 import os
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -32,10 +33,10 @@ class Finder:
 
     def __init__(self, path: Path, took: Callable[[float], None] = lambda seconds: None) -> None:
         self._took = took
-        self.opened = Opened()
-        self.towers = SharedTowers(Library.open(path))
-        searchers = [Searcher(Library.open(path), self.towers, self.opened) for _ in range(_SEARCHERS)]
-        self.threads = Threads("search", searchers, most_waiting=_MOST_WAITING)
+        self._renewing = threading.Lock()
+        self._share(Library.open(path))
+        searchers = [self._searcher() for _ in range(_SEARCHERS)]
+        self.threads = Threads("search", searchers, most_waiting=_MOST_WAITING, renewed=self._renewed)
 
     async def search(self, asked: forms.Search, picture: bytes | None = None) -> forms.Found:
         """Answer; raises QueryWrong, PathRefused, Busy, and what `Searcher.search` raises."""
@@ -62,6 +63,27 @@ class Finder:
         self.towers.close()
         for searcher in self.threads.things:
             searcher.library.close()
+
+    def _share(self, library: Library) -> None:
+        """What all searchers share: the towers and the index of the model in one home."""
+        self._library = library
+        self.towers, self.opened = SharedTowers(library), Opened()
+
+    def _searcher(self) -> Searcher:
+        # The home by its name: another one may answer since the towers were opened.
+        return Searcher(Library.open(self._library.path, home=self._library.home), self.towers, self.opened)
+
+    def _renewed(self, searcher: Searcher) -> Searcher:
+        """Return a searcher of the model that answers now; the one that is given while it does."""
+        if not searcher.library.superseded():
+            return searcher
+        with self._renewing:
+            if self._library.superseded():
+                # The old towers are not closed: texts of requests that began before may be in them.
+                self._share(Library.open(self._library.path))
+            after = self._searcher()
+        searcher.library.close()
+        return after
 
     async def _search(
         self, query: Query, page: forms.Page, pictures: Sequence[bytes], without: int | None = None

@@ -34,7 +34,12 @@ class Services:
     def open(cls, path: Path) -> "Services":
         """Open a library and warm the searches; raises NoLibrary, and what loading a model raises."""
         can_control = running.can_control(path)
-        looks = Threads("look", [Library.open(path) for _ in range(_LOOKERS)], most_waiting=_MOST_LOOKS_WAITING)
+        looks = Threads(
+            "look",
+            [Library.open(path) for _ in range(_LOOKERS)],
+            most_waiting=_MOST_LOOKS_WAITING,
+            renewed=Library.renewed,
+        )
         metrics = Metrics()
         finder = Finder(path, metrics.search_seconds.observe)
         finder.warm()
@@ -45,18 +50,19 @@ class Services:
         return services
 
     def _measure(self) -> None:
-        towers, searches, looks = self.finder.towers, self.finder.threads, self.looks
+        # The towers are asked for each time: they are others once the library's model was changed.
+        finder, searches, looks = self.finder, self.finder.threads, self.looks
         self.metrics.watch(
             "pixfind_waiting",
             "Calls that run or wait, by queue",
-            lambda: {"encode": towers.waiting, "search": searches.waiting, "look": looks.waiting},
+            lambda: {"encode": finder.towers.waiting, "search": searches.waiting, "look": looks.waiting},
         )
         self.metrics.watch(
             "pixfind_done",
             "What each stage has done",
             lambda: {
-                "encoded texts": towers.encoded,
-                "encoder batches": towers.batches,
+                "encoded texts": finder.towers.encoded,
+                "encoder batches": finder.towers.batches,
                 "searches": searches.done,
                 "looks": looks.done,
             },

@@ -19,8 +19,11 @@ R = TypeVar("R")
 class Threads(Generic[T]):
     """Runs functions of a T, as many at a time as there are Ts."""
 
-    def __init__(self, name: str, things: list[T], *, most_waiting: int) -> None:
+    def __init__(
+        self, name: str, things: list[T], *, most_waiting: int, renewed: Callable[[T], T] = lambda thing: thing
+    ) -> None:
         self.things = things
+        self._renewed = renewed
         self.waiting = 0
         """calls that run or wait"""
         self.done = 0
@@ -48,6 +51,9 @@ class Threads(Generic[T]):
     def _do(self, work: Callable[[T], R]) -> R:
         thing = self._free.get()
         try:
+            # The model of the library may have been changed since this thing was used last.
+            after = self._renewed(thing)
+            self.things[self.things.index(thing)] = thing = after
             return work(thing)
         finally:
             self._free.put(thing)
