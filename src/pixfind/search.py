@@ -167,11 +167,16 @@ class Opened:
     def now(self, library: Library) -> tuple[index.Index, Background]:
         """Open them again where another process has merged or built since; raises NotEmbedded."""
         with self._lock:
-            seen = (library.merged_rows, _identity(library.index_path), _identity(background_path(library)))
+            seen = self.state(library)
             if seen != self._seen or self._now is None:
                 self._now = self._open(library)
                 self._seen = seen
             return self._now
+
+    @staticmethod
+    def state(library: Library) -> tuple[object, ...]:
+        """What is other as soon as another process has merged or built."""
+        return (_head(library.embeddings_path), _identity(library.index_path), _identity(background_path(library)))
 
     @property
     def generation(self) -> str:
@@ -200,6 +205,7 @@ class Searcher:
         # A home that was opened by its name does not answer: whoever asks it means it.
         self._follows = towers is None and opened is None and not library.superseded()
         self._given = library
+        self._now: tuple[index.Index, Background] | None = None
         self._use(library, towers or Towers(library), opened or Opened())
 
     def _use(self, library: Library, towers: Towers, opened: Opened) -> None:
@@ -238,7 +244,7 @@ class Searcher:
             raise errors.CountWrong(k=k)
         query = parse(query) if isinstance(query, str) else query
         self._follow()
-        opened, known = self._open()
+        self._now = opened, known = self.opened.now(self.library)
         asked, unknown = self._understood(query, pictures)
         vector, texts = self._vector(asked, pictures, opened, known)
         ranked = self._ranked(vector, k, filters, distinct=distinct)
@@ -314,7 +320,7 @@ class Searcher:
     def _ranked(self, vector: NDArray[float32], k: int, filters: Filters, *, distinct: bool) -> list[Hit]:
         if not distinct:
             return self._images(vector, k, filters)
-        opened, known = self._open()
+        opened, known = self._current()
         cosine = near.threshold(known.mean)
         want = 3 * k
         while True:
@@ -326,7 +332,7 @@ class Searcher:
 
     def _images(self, vector: NDArray[float32], k: int, filters: Filters) -> list[Hit]:
         """The k best images that are there and pass the filters; fewer only when there are no more."""
-        opened, _ = self._open()
+        opened, _ = self._current()
         depths = [max(k, depth) for depth in _LOOKS_PAST_FILTERS] if filters else [k, 4 * k + _MORE]
         for depth in depths:
             hits = self._look(opened, vector, depth, filters, None)
@@ -382,20 +388,29 @@ class Searcher:
         everything: bool,
         began: float,
     ) -> Answer:
-        opened, known = self._open()
+        opened, known = self._current()
         texts_only = texts is not None and all(term.shows is Shows.TEXT for term in query.terms)
         noise = any(term.shows is Shows.TEXT and term.value in unknown for term in query.terms)
+        judged: list[tuple[float | None, float | None]] = [(None, None)] * len(hits)
         if texts is not None and texts_only and known.model and hits:
             rows = opened.embeddings[[hit.embedding_index for hit in hits]]
             scores = np.array([hit.score for hit in hits], dtype=float32)
-            unusual = known.unusual(vector, scores, rows, texts=texts).tolist()
-            fitting = known.fitting(scores, rows, texts=texts).tolist()
-            judged = zip(hits, unusual, fitting, strict=True)
-            hits = [replace(hit, unusual=one, fitting=other) for hit, one, other in judged]
-        shown = hits if everything else [hit for hit in hits if not noise and _worth_showing(hit, known)]
+            unusuals = known.unusual(vector, scores, rows, texts=texts).tolist()
+            judged = list(zip(unusuals, known.fitting(scores, rows, texts=texts).tolist(), strict=True))
+        shown = [
+            (hit, *how)
+            for hit, how in zip(hits, judged, strict=True)
+            if everything or (not noise and _worth_showing(*how, known))
+        ]
         return Answer(
             query=query,
-            hits=tuple(replace(hit, rank=rank) for rank, hit in enumerate(shown, 1)),
+            hits=tuple(
+                # Not `replace`, which takes as long as all else that is done for a hit.
+                Hit(
+                    rank, hit.path, hit.score, hit.image_id, hit.embedding_index, unusual, fitting, hit.also, hit.folded
+                )
+                for rank, (hit, unusual, fitting) in enumerate(shown, 1)
+            ),
             hidden=len(hits) - len(shown),
             cutoff=None if everything or not texts_only else known.cutoff,
             unknown=unknown,
@@ -405,8 +420,10 @@ class Searcher:
             seconds=time.perf_counter() - began,
         )
 
-    def _open(self) -> tuple[index.Index, Background]:
-        return self.opened.now(self.library)
+    def _current(self) -> tuple[index.Index, Background]:
+        """What the search that runs has opened: the same from its first line to its last."""
+        assert self._now is not None
+        return self._now
 
 
 def texts_of(terms: Sequence[Term]) -> list[str]:
@@ -487,8 +504,17 @@ def _widened(row: NDArray[float16]) -> NDArray[float32]:
     return unit
 
 
-def _worth_showing(hit: Hit, known: Background) -> bool:
-    return hit.unusual is None or hit.fitting is None or known.shows(hit.unusual, hit.fitting)
+def _worth_showing(unusual: float | None, fitting: float | None, known: Background) -> bool:
+    return unusual is None or fitting is None or known.shows(unusual, fitting)
+
+
+def _head(path: Path) -> bytes:
+    """The header of an .npy file, which says how many rows it has."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            return file.read(128)
+    except FileNotFoundError:
+        return b""
 
 
 def _identity(path: Path) -> tuple[int, int, int] | None:

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from pixfind import scan
 from pixfind.library import Library
 from pixfind.search import Towers
+from pixfind.testing import make_library, make_pictures
 
 
 def _data_url(picture: Path) -> str:
@@ -161,3 +163,19 @@ def test_texts_of_many_clients_go_through_the_model_together(serve: Callable[...
 
     assert found["pixfind_done_total", "encoded texts"] >= 200
     assert found["pixfind_done_total", "encoder batches"] < 0.8 * found["pixfind_done_total", "encoded texts"]
+
+
+def test_an_answer_is_given_again_until_the_library_changes(tmp_path: Path, serve: Callable[..., Any]) -> None:
+    make_pictures(tmp_path / "pictures", 3)
+    with make_library(tmp_path / "library", tmp_path / "pictures") as library:
+        client = serve(library.path)
+        asked = [client.get("/api/search?q=red&all=true").json() for _ in range(3)]
+        assert 2 == _metrics(client)["pixfind_done_total", "answers given again"]
+        assert asked[0] == asked[1] == asked[2]
+
+        (tmp_path / "pictures/picture_00001.jpg").rename(tmp_path / "away.jpg")
+        with library.lock("add"):
+            scan.add(library, tmp_path / "pictures")
+        found = client.hits("/api/search?q=red&all=true")
+
+    assert {"picture_00000.jpg", "picture_00002.jpg"} == {hit["name"] for hit in found}

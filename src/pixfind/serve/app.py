@@ -5,6 +5,7 @@ Owns paths, parameters and headers; each route is a few lines that call the modu
 """
 
 import asyncio
+import hashlib
 import os
 import urllib.parse
 from collections.abc import AsyncIterator
@@ -14,7 +15,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, FastAPI, Header, Query, Request
 from fastapi import Path as InPath
 from pydantic import ValidationError
-from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 import pixfind
 from pixfind import errors
@@ -27,6 +28,7 @@ PAGE = Path(__file__).parent / "page"
 
 _DAY = "private, max-age=86400"
 _QUIET_SECONDS = 15.0
+_PAGE_TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 _CHUNK = 256 * 1024
 _ERRORS: dict[int | str, dict[str, Any]] = {"4XX": {"model": forms.Refusal}, 503: {"model": forms.Refusal}}
 
@@ -68,10 +70,10 @@ def make(services: Services) -> FastAPI:
 def _searching(services: Services) -> APIRouter:
     router = APIRouter(tags=["search"])
 
-    @router.get("/search")
-    async def search(asked: Annotated[forms.Search, Query()]) -> forms.Found:
+    @router.get("/search", response_model=forms.Found)
+    async def search(asked: Annotated[forms.Search, Query()]) -> Response:
         """Search by words and pictures of the library."""
-        return await services.finder.search(asked)
+        return Response(await services.finder.answer(asked), media_type="application/json")
 
     @router.post("/search", openapi_extra=_PICTURE)
     async def search_by_picture(request: Request, asked: Annotated[forms.Search, Query()]) -> forms.Found:
@@ -100,7 +102,7 @@ def _images(services: Services) -> APIRouter:
         """A JPEG whose longer side is `size`, rounded up to 128, 256, 512 or 1024."""
         side = pictures.side_for(size)
         made = await services.looks.run(lambda library: services.thumbnails.get(library, image_id, side))
-        return _cached(request, made, "image/jpeg")
+        return _cached(request, made, "image/jpeg", _DAY)
 
     @router.get("/{image_id}/file", response_class=Response, responses={200: {"content": {"image/*": {}}}})
     async def file(image_id: Id) -> Response:
@@ -116,11 +118,9 @@ def _opened(library: Library, image_id: int) -> tuple[pictures.Shown, int]:
     return known, pictures.open_file(known)
 
 
-def _cached(request: Request, body: bytes, kind: str) -> Response:
-    import hashlib
-
+def _cached(request: Request, body: bytes, kind: str, how: str) -> Response:
     tag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
-    headers = {"ETag": tag, "Cache-Control": _DAY}
+    headers = {"ETag": tag, "Cache-Control": how}
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type=kind)
@@ -225,16 +225,20 @@ def _programs(services: Services) -> APIRouter:
 
 def _page() -> APIRouter:
     router = APIRouter(include_in_schema=False)
-    files = {path.name: path for path in PAGE.iterdir() if path.is_file()}
+    files = {
+        path.name: (path.read_bytes(), _PAGE_TYPES[path.suffix])
+        for path in PAGE.iterdir()
+        if path.suffix in _PAGE_TYPES
+    }
 
     @router.get("/")
-    async def page() -> Response:
-        return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
+    async def page(request: Request) -> Response:
+        return _cached(request, *files["index.html"], "no-cache")
 
     @router.get("/static/{name}")
-    async def static(name: str) -> Response:
+    async def static(request: Request, name: str) -> Response:
         if name not in files:
             return problems.refusal(404, "there is no such file", "NotFound")
-        return FileResponse(files[name], headers={"Cache-Control": "no-cache"})
+        return _cached(request, *files[name], "no-cache")
 
     return router

@@ -5,6 +5,7 @@ Owns the searchers (one a thread, all of one index and one model) and what a que
 Must not know HTTP. The work is done in `search`.
 """
 
+import collections
 import json
 import math
 import os
@@ -27,9 +28,15 @@ _SEARCHERS = 2
 
 _MOST_WAITING = 200
 
+_MOST_ANSWERS = 512
+"""Remembered, of some 20 kB each."""
+
+_DEEPEST = 3
+"""How many times as far as the page is long is looked for hits above the cut-off."""
+
 
 class Finder:
-    """All searches of one server."""
+    """All searches of one server. Its methods belong to the event loop."""
 
     def __init__(self, path: Path, took: Callable[[float], None] = lambda seconds: None) -> None:
         self._took = took
@@ -37,6 +44,33 @@ class Finder:
         self._share(Library.open(path))
         searchers = [self._searcher() for _ in range(_SEARCHERS)]
         self.threads = Threads("search", searchers, most_waiting=_MOST_WAITING, renewed=self._renewed)
+        self._answers: collections.OrderedDict[object, bytes] = collections.OrderedDict()
+        self._answered_at: object = None
+        self.remembered = 0
+        """answers that were given a second time"""
+
+    async def answer(self, asked: forms.Search) -> bytes:
+        """
+        Return the answer as JSON, again as it was where nothing has changed since.
+
+        A page asks for the same again and again: a letter typed and deleted, a view closed. Raises what `search` raises.
+        """
+        now = self._state()
+        if now != self._answered_at:
+            self._answers.clear()
+            self._answered_at = now
+        key = tuple(asked.__dict__.values())
+        known = self._answers.get(key)
+        if known is not None:
+            self._answers.move_to_end(key)
+            self.remembered += 1
+            return known
+        found = (await self.search(asked)).model_dump_json().encode()
+        if self._answered_at == now:
+            self._answers[key] = found
+            if len(self._answers) > _MOST_ANSWERS:
+                self._answers.popitem(last=False)
+        return found
 
     async def search(self, asked: forms.Search, picture: bytes | None = None) -> forms.Found:
         """Answer; raises QueryWrong, PathRefused, Busy, and what `Searcher.search` raises."""
@@ -52,9 +86,11 @@ class Finder:
 
     def warm(self) -> None:
         """Load the model and the index, so that the first search is as fast as the next; raises what loading raises."""
+        page = forms.Page.model_validate({})
         try:
             for searcher in self.threads.things:
-                searcher.search("a photo", 1)
+                for words in ("a photo", "a photo +snow"):
+                    _found(searcher, language.parse(words), page, page.filters(), (), None).model_dump_json()
         except errors.NotEmbedded:
             return
 
@@ -63,6 +99,13 @@ class Finder:
         self.towers.close()
         for searcher in self.threads.things:
             searcher.library.close()
+        self._library.close()
+
+    def _state(self) -> object:
+        """What changes with every change of the catalogue, the embeddings or the index."""
+        library = self._library
+        (version,) = library.catalogue.connection.execute("PRAGMA data_version").fetchone()
+        return library.home, library.superseded(), version, self.opened.state(library)
 
     def _share(self, library: Library) -> None:
         """What all searchers share: the towers and the index of the model in one home."""
@@ -124,10 +167,16 @@ def _found(
     without: int | None,
 ) -> forms.Found:
     last = page.offset + page.k
-    # Hits below the cut-off lie between those above it: look further than the page is long.
-    answer = searcher.search(
-        query, last + page.k + 1, filters, distinct=page.distinct, everything=page.everything, pictures=pictures
-    )
+    # One more tells whether there is another page, and one may be left out.
+    depth = last + 2
+    while True:
+        answer = searcher.search(
+            query, depth, filters, distinct=page.distinct, everything=page.everything, pictures=pictures
+        )
+        # Hits below the cut-off may lie between those above it: look further while that can fill the page.
+        if len(answer.hits) > last or not answer.hidden or not answer.hits or depth >= _DEEPEST * last:
+            break
+        depth = _DEEPEST * last + 2
     hits = [hit for hit in answer.hits if hit.image_id != without]
     shown = hits[page.offset : last]
     return forms.Found(

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import threadpoolctl
 import uvicorn
 
 from pixfind import errors
@@ -42,6 +43,9 @@ def run(path: Path, options: Options, ready: Ready) -> None:
     Raises NoLibrary, AddressTaken, and what loading a model raises.
     """
     listening = _listen(options.host, options.port)
+    # A search multiplies matrices of a hundred rows: waking a second thread for them takes longer, much longer where other searches
+    # run on it at the same time.
+    threadpoolctl.threadpool_limits(1, "blas")
     services = Services.open(path)
     try:
         rules, token = guard.rules_for(options.host, options.hosts, options.rate)

@@ -64,6 +64,7 @@ class Services:
                 "encoded texts": finder.towers.encoded,
                 "encoder batches": finder.towers.batches,
                 "searches": searches.done,
+                "answers given again": self.finder.remembered,
                 "looks": looks.done,
             },
             counter=True,
