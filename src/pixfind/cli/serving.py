@@ -19,7 +19,12 @@ def serve(
     allow_host: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A further name that browsers call this machine.")
     ] = None,
-    max_rate: Annotated[float, typer.Option(min=1, help="Requests a second for each client.")] = 1000,
+    max_rate: Annotated[
+        float | None,
+        typer.Option(
+            min=1, help="Requests a second for each client; default: 1,000, and 10,000 for this machine's own."
+        ),
+    ] = None,
 ) -> None:
     """Open the library to a browser and to programs, until Ctrl-C."""
     from pixfind.serve import server

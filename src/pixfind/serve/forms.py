@@ -130,6 +130,10 @@ class Status(BaseModel):
     images_per_second: float | None
     eta_seconds: float | None
     bottleneck: str | None
+    because: str | None = Field(description="the figures behind the bottleneck")
+    stages: dict[str, float] = Field(description="stage -> seconds a second, all workers together")
+    bytes_per_second: float | None
+    cores: float | None = Field(description="processors that the embed uses")
     failures: dict[str, int]
     offline: dict[str, str]
     bytes: int

@@ -29,6 +29,7 @@ COOKIE = "pixfind_token"
 
 _LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 _OPEN_PATHS = frozenset({"/healthz"})
+_RATE, _LOCAL_RATE = 1_000.0, 10_000.0
 _MOST_CLIENTS = 10_000
 _COOKIE_SECONDS = 30 * 86_400
 _HEADERS = {
@@ -50,13 +51,13 @@ _HEADERS = {
 class Rules:
     """What a guard lets pass."""
 
-    hosts: frozenset[str] = _LOCAL
+    hosts: frozenset[str]
     """names and addresses that a request may give as its host, without a port"""
-    any_address: bool = False
+    any_address: bool
     """any IP address will do: the server listens on all of this machine's"""
-    token_hash: bytes | None = None
+    token_hash: bytes | None
     """SHA-256 of the token; None: nobody needs one"""
-    rate: float = 1_000.0
+    rate: float
     """requests a second for each client, twice as many at once"""
     at_once: int = 128
     """requests of one client that run at the same time"""
@@ -72,13 +73,14 @@ def is_local(host: str) -> bool:
         return False
 
 
-def rules_for(host: str, allowed: tuple[str, ...], rate: float) -> tuple[Rules, str | None]:
+def rules_for(host: str, allowed: tuple[str, ...], rate: float | None) -> tuple[Rules, str | None]:
     """Return the rules for a server that listens on `host`, and the token where one is needed, to be shown once."""
     wildcard = host in ("0.0.0.0", "::")  # noqa: S104  compared, not listened on
     own = socket.gethostname() if wildcard else host
     names = _LOCAL | {name.lower() for name in (own, *allowed)}
     token = None if is_local(host) else secrets.token_urlsafe(32)
     token_hash = None if token is None else _hash(token)
+    rate = rate or (_RATE if token else _LOCAL_RATE)
     return Rules(frozenset(names), wildcard, token_hash, rate), token
 
 

@@ -105,6 +105,12 @@ class _Library(Collector):
             deaths.add_metric([str(worker["worker"])], worker["deaths"])
         yield rates
         yield deaths
+        stages = GaugeMetricFamily(
+            "pixfind_embed_stage_seconds", "Seconds a second in each stage, all workers together", labels=["stage"]
+        )
+        for stage, seconds in self._state.stages.items():
+            stages.add_metric([stage], seconds)
+        yield stages
         if self._state.eta_seconds is not None:
             yield _gauge("pixfind_embed_eta_seconds", "From the measured rate", self._state.eta_seconds)
         held = GaugeMetricFamily("pixfind_embed_bottleneck", "1 for what holds the embed back", labels=["stage"])

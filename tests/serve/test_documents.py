@@ -1,0 +1,43 @@
+"""The examples of docs/api.md, run as they stand."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pixfind.testing import make_image
+
+PAGE = (Path(__file__).parents[2] / "docs/api.md").read_text(encoding="utf-8")
+EXAMPLES = [line.removeprefix("$ ") for line in PAGE.splitlines() if line.startswith("$ curl")]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the examples are for curl")
+@pytest.mark.parametrize("example", [line for line in EXAMPLES if "start" not in line])
+def test_an_example_of_the_document_works(client: Any, tmp_path: Path, example: str) -> None:
+    make_image(tmp_path / "picture.jpg")
+    command = example.replace("http://127.0.0.1:8765", client.server.address).replace(
+        "curl -s", "curl --fail-with-body -s"
+    )
+    done = subprocess.run(["/bin/bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert (0, "") == (done.returncode, done.stderr), done.stdout[:500]
+    assert done.stdout or any(path.stat().st_size for path in tmp_path.iterdir() if path.name != "picture.jpg")
+
+
+def test_the_document_has_examples_of_every_route(client: Any) -> None:
+    described = client.get("/openapi.json").json()["paths"]
+    shown = " ".join(EXAMPLES)
+
+    missing = [path for path in described if not re.search(path.replace("{image_id}", r"\d+"), shown)]
+    assert [] == missing
+
+
+def test_the_document_names_the_limits_that_hold() -> None:
+    from pixfind.serve import bodies, embeddings, forms, pictures
+
+    for number in (forms.MOST_HITS, forms.MOST_OFFSET, embeddings.MOST_INPUTS, *pictures.SIDES):
+        assert f"{number:,}" in PAGE
+    assert f"{bodies.MOST_PICTURE_BYTES >> 20} MiB ({embeddings.MOST_BYTES >> 20} MiB" in PAGE
