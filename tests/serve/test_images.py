@@ -14,6 +14,7 @@ from PIL import Image
 
 from pixfind import scan
 from pixfind.testing import make_broken, make_image, make_library
+from pixfind.testing.images import exif_block
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>fetch("/api/status")</script></svg>'
 HTML = b"<!doctype html><script>fetch('/api/status')</script>"
@@ -92,6 +93,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
         make_image(pictures / name, seed=seed)
     shutil.copy(pictures / "ünïcode \u202egpj.jpg", os.fsencode(pictures) + b"/not utf-8 \xff\xfe.jpg")
     make_image(pictures / "phone.heic", seed=11)
+    make_image(pictures / "exif.jpg", seed=17, exif=exif_block(make="<script>alert(1)</script>", position=(52.5, 13.4)))
     make_image(pictures / "gone.jpg", seed=12)
     make_image(pictures / "changed.jpg", seed=13)
     make_broken(pictures / "broken.jpg", "truncated", seed=14)
@@ -122,6 +124,15 @@ def test_names_that_are_scripts_come_as_text(harmed: Any, hostile: Path) -> None
     page = harmed.get("/")
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert "unsafe" not in page.headers["content-security-policy"]
+
+
+def test_a_script_in_exif_comes_as_text_and_no_thumbnail_carries_it(harmed: Any, hostile: Path) -> None:
+    image_id = ids(hostile)["exif.jpg"]
+
+    assert "<script>" in harmed.get(f"/api/images/{image_id}").json()["camera"]
+    thumbnail = harmed.get(f"/api/images/{image_id}/thumbnail").content
+    assert b"script" not in thumbnail
+    assert b"Exif" not in thumbnail
 
 
 def test_names_cannot_add_headers(harmed: Any, hostile: Path) -> None:
