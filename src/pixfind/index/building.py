@@ -35,6 +35,8 @@ LISTS_ROWS = 10_000_000
 
 _FEWEST_ROWS = 1_024
 _RERANKS = (100, 200, 350, 500, 700, 1_000, 1_500, 2_500, 5_000)
+_DEPTHS = (1_000, 5_000)
+"""Candidates that are looked at to choose from _RERANKS: mostly the first is deep enough."""
 _PROBES = (16, 64, 256, 1_024)
 _TRAINING_ROWS = 50_000
 _TEXT_QUERIES = 200
@@ -179,34 +181,42 @@ class _Sample:
 
     def _reranked(self, facts: Facts, codes: Any) -> Facts:
         coding.probe(codes, facts.probes)
-        found = {
-            name: coding.search(codes, queries, min(_RERANKS[-1], facts.rows))
-            for name, queries in self.queries().items()
-        }
-        for rerank in _RERANKS:
-            recalls = {name: self._recall(name, rows[:, :rerank]) for name, rows in found.items()}
-            # Half as many again as the sample needed: the queries of tomorrow are others.
-            recall_text, recall_image = recalls.get("text"), recalls.get("image")
-            facts = replace(facts, rerank=rerank * 3 // 2, recall_text=recall_text, recall_image=recall_image)
-            if facts.recall >= TARGET:
-                break
+        for depth in _DEPTHS:
+            right = {
+                name: self._right(name, coding.search(codes, queries, min(depth, facts.rows)))
+                for name, queries in self.queries().items()
+            }
+            for rerank in (each for each in _RERANKS if each <= depth):
+                recalls = {name: self._recall(name, places[:, :rerank]) for name, places in right.items()}
+                # Half as many again as the sample needed: the queries of tomorrow are others.
+                recall_text, recall_image = recalls.get("text"), recalls.get("image")
+                facts = replace(facts, rerank=rerank * 3 // 2, recall_text=recall_text, recall_image=recall_image)
+                if facts.recall >= TARGET:
+                    return facts
         return facts
 
-    def _recall(self, name: str, candidates: NDArray[int64]) -> float:
+    def _right(self, name: str, candidates: NDArray[int64]) -> NDArray[bool_]:
         """
-        Share of the ten best that scoring the candidates again brings back.
+        Which of the candidates [q, n] are among the ten best of their query.
 
         By score, not by row: among equal rows any is right.
         """
         queries = self.queries()[name]
         if name not in self.truth:
             self.truth[name] = scan(self.embeddings, queries, 10)
-        _, best = self.truth[name]
-        hits = 0
-        for query, rows, scores in zip(queries, candidates, best, strict=True):
-            _, again = scan(self.embeddings, query[None], len(scores), np.sort(rows[rows >= 0]))
-            hits += int((again[0] >= scores[-1] - 1e-6).sum())
-        return hits / best.size
+        worst = self.truth[name][1][:, -1]
+        right = np.zeros(candidates.shape, bool_)
+        for place, (query, rows) in enumerate(zip(queries, candidates, strict=True)):
+            # In the order of the file: neighbours come from one page.
+            order = np.argsort(rows)
+            order = order[rows[order] >= 0]
+            right[place, order] = self.embeddings[rows[order]].astype(float32) @ query >= worst[place] - 1e-6
+        return right
+
+    def _recall(self, name: str, right: NDArray[bool_]) -> float:
+        """Share of the ten best that scoring these candidates again brings back."""
+        best = self.truth[name][1]
+        return float(np.minimum(right.sum(axis=1), best.shape[1]).sum() / best.size)
 
 
 def _spread(rows: NDArray[float32], count: int) -> NDArray[float32]:

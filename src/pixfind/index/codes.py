@@ -79,9 +79,12 @@ def add(codes: Any, embeddings: NDArray[float16], start: int, progress: Callable
     inner, a = _inner(codes), _shape_of(codes)
     if hasattr(inner, "nprobe"):
         inner.quantizer = _centres(inner, faiss.IndexFlatL2)
+    # The same memory for every block: the system clears each new page, which costs as much as the arithmetic.
+    wide, shaped = (np.empty((_BLOCK, embeddings.shape[1]), float32) for _ in range(2))
     for place in range(start, len(embeddings), _BLOCK):
-        block = embeddings[place : place + _BLOCK].astype(float32)
-        inner.add(block if a is None else block @ a.T)
+        block = wide[: min(_BLOCK, len(embeddings) - place)]
+        np.copyto(block, embeddings[place : place + len(block)])
+        inner.add(block if a is None else np.matmul(block, a.T, out=shaped[: len(block)]))
         if progress:
             progress(place + len(block), len(embeddings))
     if hasattr(inner, "nprobe"):

@@ -72,7 +72,8 @@ def _best_halves(block: NDArray[float16], queries: NDArray[float32], k: int) -> 
 
 
 def _without_nan(scores: NDArray[float32]) -> NDArray[float32]:
-    return np.where(np.isnan(scores), float32(-np.inf), scores)
+    # The sum of many is NaN when one of them is: a pass that writes nothing.
+    return np.where(np.isnan(scores), float32(-np.inf), scores) if np.isnan(scores.sum()) else scores
 
 
 def _top(rows: NDArray[int64], scores: NDArray[float32], k: int) -> Found:
