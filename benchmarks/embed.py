@@ -168,10 +168,13 @@ def _square(image: Image.Image, side: int) -> NDArray[np.float32]:
 def _timed(embed: Callable[[list[Path]], None], files: list[Path], batch: int, count: int) -> dict[str, Any]:
     embed(files[:batch])
     files = files[batch : batch + max(count, batch)]
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.process_time()
     for first in range(0, len(files), batch):
         embed(files[first : first + batch])
-    return {"images_per_second": len(files) / (time.perf_counter() - began)}
+    return {
+        "images_per_second": len(files) / (time.perf_counter() - began),
+        "per_core_second": len(files) / (time.process_time() - used),
+    }
 
 
 def _pixfind(files: list[Path], options: argparse.Namespace) -> dict[str, Any]:
@@ -191,6 +194,7 @@ def _pixfind(files: list[Path], options: argparse.Namespace) -> dict[str, Any]:
         done = json.loads(report)
     assert done["images"] == len(files), done
     done["images_per_second"] = done["images"] / (done["seconds"] - done["start_seconds"])
+    done["per_core_second"] = done["images"] / done["processor_seconds"]
     return dict(done)
 
 
@@ -203,7 +207,7 @@ def _decode_alone(files: list[Path], options: argparse.Namespace) -> dict[str, A
         encoder.prepare(decode.decode(next(todo), limits=LIMITS, shortest_side=encoder.decode_side).image)
         return 1
 
-    return {"images_per_second": _on_all_cores([one] * CORES)}
+    return _on_all_cores([one] * CORES)
 
 
 def _model_alone(files: list[Path], options: argparse.Namespace) -> dict[str, Any]:
@@ -216,11 +220,11 @@ def _model_alone(files: list[Path], options: argparse.Namespace) -> dict[str, An
     def forward(encoder: Any) -> Callable[[], int]:
         return lambda: len(encoder.forward(batch))
 
-    return {"images_per_second": _on_all_cores([forward(encoder) for encoder in encoders])}
+    return _on_all_cores([forward(encoder) for encoder in encoders])
 
 
-def _on_all_cores(works: list[Callable[[], int]]) -> float:
-    """Run each in a thread for a while; return the units of work a second, all together."""
+def _on_all_cores(works: list[Callable[[], int]]) -> dict[str, float]:
+    """Run each in a thread for a while; return the images a second, all together, and per second of processor time."""
     counts = [0] * len(works)
     for work in works:
         work()
@@ -231,12 +235,15 @@ def _on_all_cores(works: list[Callable[[], int]]) -> float:
             counts[place] += works[place]()
 
     threads = [threading.Thread(target=run, args=(place,)) for place in range(len(works))]
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.process_time()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return sum(counts) / (time.perf_counter() - began)
+    return {
+        "images_per_second": sum(counts) / (time.perf_counter() - began),
+        "per_core_second": sum(counts) / (time.process_time() - used),
+    }
 
 
 _CHILDREN: dict[str, Callable[[list[Path], argparse.Namespace], dict[str, Any]]] = {
@@ -251,25 +258,36 @@ _CHILDREN: dict[str, Callable[[list[Path], argparse.Namespace], dict[str, Any]]]
 # --- telling --------------------------------------------------------------------------------------
 
 
+_FIGURES = ("images_per_second", "per_core_second")
+
+
 def _medians(rounds: list[dict[str, dict[str, Any]]]) -> dict[str, Any]:
-    rates = {name: [one[name]["images_per_second"] for one in rounds] for name in rounds[0]}
-    stages = {name: rounds[-1][name].get("stages") for name in rounds[0] if name.startswith("pixfind")}
-    return {"images_per_second": {n: statistics.median(r) for n, r in rates.items()}, "rounds": rates, "stages": stages}
+    found: dict[str, Any] = {"rounds": rounds}
+    for figure in _FIGURES:
+        found[figure] = {name: statistics.median(one[name][figure] for one in rounds) for name in rounds[0]}
+    return found
 
 
 def _table(name: str, found: dict[str, Any]) -> str:
-    rates = found["images_per_second"]
-    naive, decoding = rates.get("naive"), rates.get("decode alone")
-    lines = [f"\n{name}, {found['files']} files, {CORES} cores", "", "| | images/s | times naive | ceiling | of it |", "|---|--:|--:|--:|--:|"]  # fmt: skip
+    rates, per_core = (found[figure] for figure in _FIGURES)
+    lines = [
+        f"\n{name}, {found['files']} files, {CORES} cores\n",
+        "| | images/s | times naive | of its ceiling | per second of processor | of its ceiling |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
     for label, rate in rates.items():
-        times = f"{rate / naive:.2f}" if naive else "-"
-        modelling = rates.get(f"model alone {label.removeprefix('pixfind ')}") if label.startswith("pixfind") else None
-        if decoding and modelling:
-            ceiling = 1 / (1 / decoding + 1 / modelling)
-            lines.append(f"| {label} | {rate:.1f} | {times} | {ceiling:.1f} | {rate / ceiling:.0%} |")
-        else:
-            lines.append(f"| {label} | {rate:.1f} | {times} | | |")
+        times = f"{rate / rates['naive']:.2f}" if "naive" in rates else "-"
+        shares = [_of_ceiling(label, figures) for figures in (rates, per_core)]
+        lines.append(f"| {label} | {rate:.1f} | {times} | {shares[0]} | {per_core[label]:.1f} | {shares[1]} |")
     return "\n".join(lines)
+
+
+def _of_ceiling(label: str, figures: dict[str, float]) -> str:
+    """A pipeline that decodes and models and does nothing else reaches 1 / (1 / decode + 1 / model)."""
+    decoding, modelling = figures.get("decode alone"), figures.get(f"model alone {label.removeprefix('pixfind ')}")
+    if not label.startswith("pixfind") or not decoding or not modelling:
+        return ""
+    return f"{figures[label] * (1 / decoding + 1 / modelling):.0%}"
 
 
 if __name__ == "__main__":

@@ -193,6 +193,7 @@ class Console:
             self.say(f"  until the first worker was ready: {report.start_seconds:.1f} s")
             for stage, seconds in report.stages.items():
                 self.say(f"  {stage}: {seconds:.1f} s")
+            self.say(f"  processor: {report.processor_seconds:.1f} s")
             self.say(f"  {report.bytes_read / 1e6:,.1f} MB read, {report.commits:,} commits")
 
     def status(self, status: Status) -> None:

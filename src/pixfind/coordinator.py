@@ -55,6 +55,8 @@ class _Seat:
     embedded: set[int] = field(default_factory=set)
     """those of them that came through the model and wait to be saved"""
     ready: bool = False
+    batch: int = 1
+    """images that it puts through the model together, once it is ready"""
     stopped: bool = False
     alone: int | None = None
     """the suspected image that it tries by itself"""
@@ -161,8 +163,8 @@ class Coordinator:
             return
         if seat.alone is not None:
             return
-        room = self._plan.look_ahead.value - (len(seat.holds) - len(seat.embedded))
-        if room >= self._plan.batch.value:
+        room = self._plan.look_ahead.value * seat.batch - (len(seat.holds) - len(seat.embedded))
+        if room >= seat.batch:
             self._give(seat, self._next_images(seat.setup.worker, room))
         if not seat.holds and not self._left():
             self._runner.send(seat.setup.worker, {"stop": True})
@@ -200,8 +202,8 @@ class Coordinator:
         if "ready" in message:
             seat.ready = True
             self._without_ready = 0
-            seat.counters.device = message["ready"]["device"]
-            self.tracker.began(message["ready"])
+            seat.batch = message["ready"]["batch"]
+            self.tracker.began(message["ready"]["device"], message["ready"]["precision"])
         if "embedded" in message:
             seat.embedded.update(seat.holds.keys() & message["embedded"])
         if "claim" in message:
@@ -242,6 +244,7 @@ class Coordinator:
         seat.counters.stages = message["stages"]
         seat.counters.bytes_read = message["bytes"]
         seat.counters.loaders = message["loaders"]
+        seat.counters.processor_seconds = message["processor"]
         seat.counters.commits += bool(message["saved"])
         seat.counters.saved_at = time.time()
 

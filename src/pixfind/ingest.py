@@ -262,6 +262,7 @@ def _setup(library: Library, model: ModelIdentity, made: Plan, options: Options)
         decoders=made.decoders.value,
         read_ahead=made.read_ahead.value,
         batch=made.batch.value,
+        gpu_batch=made.gpu_batch.value,
         max_pixels=made.limits.value.max_pixels,
         max_scaled_pixels=made.limits.value.max_scaled_pixels,
         seconds_per_image=made.seconds_per_image.value,

@@ -5,10 +5,11 @@ Owns reading and hashing; every `OSError` on a user's file becomes an `ImageProb
 Must not know what the bytes mean: `decode` does.
 """
 
-import hashlib
 import os
 import stat
 from dataclasses import dataclass
+
+from blake3 import blake3
 
 from pixfind import errors
 from pixfind.types import HASH_BYTES, Fingerprint
@@ -23,8 +24,8 @@ class Original:
 
 
 def content_hash(data: bytes) -> bytes:
-    """Return the BLAKE2b hash of the whole content: two files with the same one have the same bytes."""
-    return hashlib.blake2b(data, digest_size=HASH_BYTES, usedforsecurity=False).digest()
+    """Return the BLAKE3 hash of the whole content: two files with the same one have the same bytes."""
+    return blake3(data).digest(HASH_BYTES)
 
 
 def mtime_ns(found: os.stat_result) -> int:

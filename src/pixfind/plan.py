@@ -16,7 +16,9 @@ SHARE = 0.8
 
 _WORKER_BYTES = 600 * 2**20
 _LEAST_WORKER_BYTES = 3 * 2**29
-_BATCH = 32
+_BATCH = 16
+_GPU_BATCH = 256
+_LOOK_AHEAD = 6
 _SECONDS_PER_IMAGE = 60.0
 _READ_AHEAD = 128 * 2**20
 
@@ -35,9 +37,11 @@ class Plan:
     decoders: Choice[int]
     """pictures that each worker decodes at a time"""
     batch: Choice[int]
-    """images that go through the model together"""
+    """images that go through the model together on a processor"""
+    gpu_batch: Choice[int]
+    """... and on anything else"""
     look_ahead: Choice[int]
-    """images that a worker holds beyond the one batch in the model"""
+    """batches that a worker holds and has not put through the model"""
     read_ahead: Choice[int]
     """bytes of files that each worker reads ahead"""
     memory: Choice[int]
@@ -83,8 +87,9 @@ def make(
             each, f"{budget.value:g} cores for {decided.value} worker(s), rounded up; the budget paces them"
         ),
         decoders=Choice(decoders, "one more than the inference threads, so that a slow file does not stop the model"),
-        batch=Choice(_BATCH, "large enough that the model runs at full speed, small enough for the processor's cache"),
-        look_ahead=Choice(3 * _BATCH, "three batches: one in the model, one decoded, one being decoded"),
+        batch=Choice(_BATCH, "full speed on a processor; more leave its cache, and a kill costs more"),
+        gpu_batch=Choice(_GPU_BATCH, "a GPU is fed in larger pieces"),
+        look_ahead=Choice(_LOOK_AHEAD, "batches: one in the model, the others being read, decoded, saved"),
         read_ahead=Choice(
             _READ_AHEAD, "a disk's next answers lie ready, and twenty camera files fit; more would only take memory"
         ),

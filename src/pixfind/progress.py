@@ -38,7 +38,6 @@ class WorkerCounters:
 
     images: int = 0
     deaths: int = 0
-    device: str = ""
     saved_at: float | None = None
     """seconds since 1970"""
     stages: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
@@ -46,6 +45,8 @@ class WorkerCounters:
     bytes_read: int = 0
     commits: int = 0
     """saves of rows"""
+    processor_seconds: float = 0.0
+    """since the model was loaded"""
     loaders: int = 0
     """threads that read and decode at the moment"""
 
@@ -120,6 +121,8 @@ class RunReport:
     """reason -> images"""
     stages: dict[str, float]
     """seconds; those of several threads add up"""
+    processor_seconds: float
+    """of all our processes, once models were loaded"""
     bytes_read: int
     commits: int
     deaths: int
@@ -182,6 +185,7 @@ class Tracker:
         self._failures: collections.Counter[str] = collections.Counter()
         self._began = time.monotonic()
         self._ready_at: float | None = None
+        self._processor = time.process_time()
         self._window: _Window | None = None
         self._windows: dict[int, _WorkerWindows] = {}
         self._written_at = 0.0
@@ -189,11 +193,12 @@ class Tracker:
         self._ready: dict[str, str] = {"device": "", "precision": ""}
         self._last: Mapping[int, WorkerCounters] = {}
 
-    def began(self, ready: dict[str, str]) -> None:
+    def began(self, device: str, precision: str) -> None:
         """The first worker is ready: rates are counted from here, not from the start of Python."""
-        self._ready = ready
+        self._ready = {"device": device, "precision": precision}
         self._window = self._window or _Window()
-        self._ready_at = self._ready_at or time.monotonic()
+        if self._ready_at is None:
+            self._ready_at, self._processor = time.monotonic(), time.process_time()
 
     def embedded(self, images: int, duplicates: int = 0) -> None:
         """So many images have got their row, or the row of an equal one."""
@@ -254,6 +259,7 @@ class Tracker:
             outcomes=dict(self._outcomes),
             failures=dict(self._failures),
             stages={stage: sum(c.stages.get(stage, 0.0) for c in counters) for stage in STAGES},
+            processor_seconds=time.process_time() - self._processor + sum(c.processor_seconds for c in counters),
             bytes_read=sum(c.bytes_read for c in counters),
             commits=sum(c.commits for c in counters),
             deaths=sum(c.deaths for c in counters),

@@ -19,7 +19,7 @@ Embeddings = NDArray[float16] | NDArray[float32]
 """[n, d] unit-length rows."""
 
 HASH_BYTES = 16
-"""Length of a content hash: BLAKE2b with a 16-byte digest over the whole file."""
+"""Length of a content hash: BLAKE3 with a 16-byte digest over the whole file."""
 
 
 class Outcome(StrEnum):

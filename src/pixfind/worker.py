@@ -62,6 +62,7 @@ class Setup:
     read_ahead: int
     """bytes of files held in memory at most"""
     batch: int
+    gpu_batch: int
     max_pixels: int
     max_scaled_pixels: int
     seconds_per_image: float
@@ -97,6 +98,7 @@ class Worker:
         self, setup: Setup, encoder: ImageEncoder, pair: worker_files.Pair, send: Callable[[Message], None]
     ) -> None:
         self.setup = setup
+        self.batch = setup.batch if encoder.device == "cpu" else setup.gpu_batch
         self.events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         """("message", from the coordinator) and ("read" | "loaded" | "problem", from our threads)"""
         self.pacer = budget.Pacer(setup.allowance)
@@ -114,6 +116,7 @@ class Worker:
         self._saved_at = time.monotonic()
         self._stages = dict.fromkeys(("read", "decode", "model", "save", "wait"), 0.0)
         self._bytes = 0
+        self._processor = time.process_time()
         self._stuck = 0
         self._planned = _Moment.now(self._stages)
         self._stopping = False
@@ -123,7 +126,7 @@ class Worker:
         while True:
             self._take_events()
             self._give_up_hanging()
-            full = len(self._ready) >= self.setup.batch or self._stopping or not self._loading()
+            full = len(self._ready) >= self.batch or self._stopping or not self._loading()
             # Paused in short pieces, so that a stop or another allowance is heard meanwhile.
             if self._ready and full and (self.pacer.pause(_TICK_SECONDS) or self._stopping):
                 self._forward()
@@ -141,7 +144,7 @@ class Worker:
 
     def _take_events(self) -> None:
         """Handle what has arrived; wait only when there is nothing for the model."""
-        wait = 0.0 if len(self._ready) >= self.setup.batch else _TICK_SECONDS
+        wait = 0.0 if len(self._ready) >= self.batch else _TICK_SECONDS
         began = time.perf_counter()
         try:
             event = self.events.get(timeout=wait) if wait else self.events.get_nowait()
@@ -154,7 +157,7 @@ class Worker:
             self._handle(*event, claims)
             try:
                 # A full batch goes first; the events stay in their queue.
-                event = self.events.get_nowait() if len(self._ready) < self.setup.batch else None
+                event = self.events.get_nowait() if len(self._ready) < self.batch else None
             except queue.Empty:
                 event = None
         if claims:
@@ -236,7 +239,7 @@ class Worker:
     # --- model and files --------------------------------------------------------------------------
 
     def _forward(self) -> None:
-        batch, self._ready = self._ready[: self.setup.batch], self._ready[self.setup.batch :]
+        batch, self._ready = self._ready[: self.batch], self._ready[self.batch :]
         began = time.perf_counter()
         embeddings, without = embed.embed(self._encoder, [loaded.pixels for loaded in batch])
         self._stages["model"] += time.perf_counter() - began
@@ -273,6 +276,7 @@ class Worker:
                 "stages": stages,
                 "bytes": self._bytes,
                 "loaders": self._loaders.width,
+                "processor": time.process_time() - self._processor,
             }
         )
         if rows:
@@ -301,8 +305,9 @@ def serve(setup: Setup, messages: "queue.SimpleQueue[Message]", send: Callable[[
             paths = worker_files.paths(Path(setup.data), setup.worker)
             with worker_files.Pair(*paths, setup.dimension, write=True) as pair:
                 log.info("ready: %s on %s, %s", setup.model, encoder.device, encoder.precision)
-                send({"ready": {"device": encoder.device, "precision": encoder.precision}})
                 worker = Worker(setup, encoder, pair, send)
+                ready = {"device": encoder.device, "precision": encoder.precision, "batch": worker.batch}
+                send({"ready": ready})
                 threading.Thread(target=_forward_messages, args=(messages, worker), daemon=True).start()
                 return worker.run()
         finally:

@@ -21,7 +21,7 @@ CREATE TABLE images (
     path            TEXT NOT NULL UNIQUE, -- absolute; the file system's own bytes, not always UTF-8
     size            INTEGER NOT NULL,
     mtime_ns        INTEGER NOT NULL,
-    hash            BLOB,                 -- BLAKE2b-128 of the content, known once it was read
+    hash            BLOB,                 -- BLAKE3-128 of the content, known once it was read
     outcome         TEXT CHECK (outcome IN ('embedded', 'duplicate', 'failed', 'skipped')),
     reason          TEXT,
     transient       INTEGER NOT NULL DEFAULT 0, -- failed for a reason that may pass: tried again by the next run
