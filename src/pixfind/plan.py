@@ -16,9 +16,9 @@ SHARE = 0.8
 
 _WORKER_BYTES = 600 * 2**20
 _LEAST_WORKER_BYTES = 3 * 2**29
-_BATCH = 16
-_GPU_BATCH = 256
-_LOOK_AHEAD = 6
+_BATCHES = (8, 16, 32)
+_GPU_BATCHES = (64, 256)
+_LOOK_AHEAD = 3
 _SECONDS_PER_IMAGE = 60.0
 _READ_AHEAD = 128 * 2**20
 
@@ -36,9 +36,9 @@ class Plan:
     """inference threads of each worker"""
     decoders: Choice[int]
     """pictures that each worker decodes at a time"""
-    batch: Choice[int]
-    """images that go through the model together on a processor"""
-    gpu_batch: Choice[int]
+    batches: Choice[tuple[int, ...]]
+    """images that go through the model together on a processor: sizes to try"""
+    gpu_batches: Choice[tuple[int, ...]]
     """... and on anything else"""
     look_ahead: Choice[int]
     """batches that a worker holds and has not put through the model"""
@@ -87,9 +87,9 @@ def make(
             each, f"{budget.value:g} cores for {decided.value} worker(s), rounded up; the budget paces them"
         ),
         decoders=Choice(decoders, "one more than the inference threads, so that a slow file does not stop the model"),
-        batch=Choice(_BATCH, "full speed on a processor; more leave its cache, and a kill costs more"),
-        gpu_batch=Choice(_GPU_BATCH, "a GPU is fed in larger pieces"),
-        look_ahead=Choice(_LOOK_AHEAD, "batches: one in the model, the others being read, decoded, saved"),
+        batches=Choice(_BATCHES, "each is tried on the first pictures, and the fastest kept"),
+        gpu_batches=Choice(_GPU_BATCHES, "likewise; a GPU is fed in larger pieces"),
+        look_ahead=Choice(_LOOK_AHEAD, "of the largest: one in the model, one decoded, one being decoded"),
         read_ahead=Choice(
             _READ_AHEAD, "a disk's next answers lie ready, and twenty camera files fit; more would only take memory"
         ),
@@ -123,4 +123,6 @@ def _shown(value: object) -> str:
         return f"{value / 2**30:.1f} GiB"
     if isinstance(value, decode.Limits):
         return f"{value.max_pixels / 1e6:.0f} MP"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixfind import budget, decode, embed, errors, hub, machine, worker_files
+from pixfind.batches import Batches
 from pixfind.encoders import ImageEncoder, open_image_encoder
 from pixfind.loading import MOST, Loaders
 from pixfind.types import Outcome
@@ -61,8 +62,10 @@ class Setup:
     """pictures decoded at a time"""
     read_ahead: int
     """bytes of files held in memory at most"""
-    batch: int
-    gpu_batch: int
+    batches: tuple[int, ...]
+    """sizes of a batch to try on a processor; the fastest is kept"""
+    gpu_batches: tuple[int, ...]
+    """... and on anything else"""
     max_pixels: int
     max_scaled_pixels: int
     seconds_per_image: float
@@ -98,7 +101,7 @@ class Worker:
         self, setup: Setup, encoder: ImageEncoder, pair: worker_files.Pair, send: Callable[[Message], None]
     ) -> None:
         self.setup = setup
-        self.batch = setup.batch if encoder.device == "cpu" else setup.gpu_batch
+        self.batches = Batches(setup.batches if encoder.device == "cpu" else setup.gpu_batches)
         self.events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         """("message", from the coordinator) and ("read" | "loaded" | "problem", from our threads)"""
         self.pacer = budget.Pacer(setup.allowance)
@@ -126,7 +129,7 @@ class Worker:
         while True:
             self._take_events()
             self._give_up_hanging()
-            full = len(self._ready) >= self.batch or self._stopping or not self._loading()
+            full = len(self._ready) >= self.batches.size or self._stopping or not self._loading()
             # Paused in short pieces, so that a stop or another allowance is heard meanwhile.
             if self._ready and full and (self.pacer.pause(_TICK_SECONDS) or self._stopping):
                 self._forward()
@@ -144,7 +147,7 @@ class Worker:
 
     def _take_events(self) -> None:
         """Handle what has arrived; wait only when there is nothing for the model."""
-        wait = 0.0 if len(self._ready) >= self.batch else _TICK_SECONDS
+        wait = 0.0 if len(self._ready) >= self.batches.size else _TICK_SECONDS
         began = time.perf_counter()
         try:
             event = self.events.get(timeout=wait) if wait else self.events.get_nowait()
@@ -157,7 +160,7 @@ class Worker:
             self._handle(*event, claims)
             try:
                 # A full batch goes first; the events stay in their queue.
-                event = self.events.get_nowait() if len(self._ready) < self.batch else None
+                event = self.events.get_nowait() if len(self._ready) < self.batches.size else None
             except queue.Empty:
                 event = None
         if claims:
@@ -239,10 +242,13 @@ class Worker:
     # --- model and files --------------------------------------------------------------------------
 
     def _forward(self) -> None:
-        batch, self._ready = self._ready[: self.batch], self._ready[self.batch :]
+        size = self.batches.size
+        batch, self._ready = self._ready[:size], self._ready[size:]
         began = time.perf_counter()
         embeddings, without = embed.embed(self._encoder, [loaded.pixels for loaded in batch])
-        self._stages["model"] += time.perf_counter() - began
+        seconds = time.perf_counter() - began
+        self._stages["model"] += seconds
+        self.batches.ran(len(batch), seconds)
         for place in without:
             self._fail(self._in_hand[batch[place].image_id], errors.NoEmbedding())
         batch = [one for place, one in enumerate(batch) if place not in without]
@@ -306,7 +312,7 @@ def serve(setup: Setup, messages: "queue.SimpleQueue[Message]", send: Callable[[
             with worker_files.Pair(*paths, setup.dimension, write=True) as pair:
                 log.info("ready: %s on %s, %s", setup.model, encoder.device, encoder.precision)
                 worker = Worker(setup, encoder, pair, send)
-                ready = {"device": encoder.device, "precision": encoder.precision, "batch": worker.batch}
+                ready = {"device": encoder.device, "precision": encoder.precision, "batch": worker.batches.largest}
                 send({"ready": ready})
                 threading.Thread(target=_forward_messages, args=(messages, worker), daemon=True).start()
                 return worker.run()

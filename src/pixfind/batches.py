@@ -1,0 +1,48 @@
+"""
+The batch: how many pictures go through the model together, found out while working.
+
+Owns the trial and its outcome. What is fastest depends on the model, its precision, the processor's cache and what else runs, so it is
+measured on the first real batches; nothing is computed for the measurement alone.
+"""
+
+import logging
+import statistics
+
+_ROUNDS = 4
+"""batches of each size that count; the first of a size lays out memory and does not"""
+
+_WORTH = 1.02
+"""a larger batch must be this much faster: it costs more in a kill, and paces less evenly"""
+
+log = logging.getLogger("pixfind.worker")
+
+
+class Batches:
+    """Tries each size a few times, in turns, and then stays with the fastest."""
+
+    def __init__(self, sizes: tuple[int, ...]) -> None:
+        self.size = sizes[0]
+        """of the next batch"""
+        self._sizes = sorted(sizes)
+        self._seconds: dict[int, list[float]] = {size: [] for size in self._sizes}
+
+    @property
+    def largest(self) -> int:
+        return self._sizes[-1]
+
+    def ran(self, count: int, seconds: float) -> None:
+        """A batch of `count` pictures took so long. Batches that were not full say nothing."""
+        if count == self.size and len(self._sizes) > 1:
+            self._seconds[count].append(seconds / count)
+            self._choose()
+
+    def _choose(self) -> None:
+        least = min(self._sizes, key=lambda size: len(self._seconds[size]))
+        if len(self._seconds[least]) <= _ROUNDS:
+            self.size = least
+            return
+        each = {size: statistics.median(self._seconds[size][1:]) for size in self._sizes}
+        best = min(each.values())
+        self.size = next(size for size in self._sizes if each[size] <= best * _WORTH)
+        log.info("batch = %d: %s", self.size, ", ".join(f"{1 / each[size]:.0f} images/s with {size}" for size in each))
+        self._sizes = [self.size]
