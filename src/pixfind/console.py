@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rich.progress
 from rich.console import Console as Rich
@@ -20,14 +20,17 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from pixfind.near import Duplicates, Group
-from pixfind.plan import Plan
-from pixfind.progress import RunReport, Snapshot, spoken
-from pixfind.scan import ScanReport
-from pixfind.search import Answer, BuildReport
-from pixfind.status import Status
-from pixfind.types import Progress
-from pixfind.verify import Finding
+from pixfind.types import Progress, spoken
+
+if TYPE_CHECKING:
+    # Types alone: what a command does not need it does not wait for.
+    from pixfind.near import Duplicates, Group
+    from pixfind.plan import Plan
+    from pixfind.progress import RunReport, Snapshot
+    from pixfind.scan import ScanReport
+    from pixfind.search import Answer, BuildReport
+    from pixfind.status import Status
+    from pixfind.verify import Finding
 
 _PLAIN_SECONDS = 5.0
 
@@ -109,7 +112,7 @@ class Console:
             yield show
 
     @contextlib.contextmanager
-    def run(self) -> Iterator[Callable[[Snapshot], None]]:
+    def run(self) -> "Iterator[Callable[[Snapshot], None]]":
         """Yield a function that shows a running embed."""
         if self.quiet or not self._rich.is_terminal:
             yield _PlainRun(self)
@@ -124,14 +127,14 @@ class Console:
         with rich.progress.Progress(*columns, console=self._rich, transient=True) as shown:
             task = shown.add_task("", total=None, rate="starting workers")
 
-            def show(snapshot: Snapshot) -> None:
+            def show(snapshot: "Snapshot") -> None:
                 shown.update(task, completed=snapshot.done, total=snapshot.total, rate=snapshot.line())
 
             yield show
 
     # --- tables -----------------------------------------------------------------------------------
 
-    def plan(self, plan: Plan) -> None:
+    def plan(self, plan: "Plan") -> None:
         table = Table("what", "value", "why", box=None, pad_edge=False, header_style="bold")
         for name, value, reason in plan.lines():
             table.add_row(name.replace("_", " "), f"[cyan]{value}[/cyan]", escape(reason))
@@ -165,7 +168,7 @@ class Console:
         if card:
             self.data(card)
 
-    def scan(self, report: ScanReport) -> None:
+    def scan(self, report: "ScanReport") -> None:
         kinds = ("new", "changed", "moved", "returned", "gone", "excluded", "offline", "problems")
         told = [f"{getattr(report, kind):,} {kind}" for kind in kinds if getattr(report, kind)]
         self.say(f"{report.seen:,} files seen: {', '.join(told) or 'nothing new'}")
@@ -177,7 +180,7 @@ class Console:
             if len(names) > len(shown):
                 self.say(f"  {kind}: ... and {getattr(report, kind) - len(shown):,} more")
 
-    def report(self, report: RunReport) -> None:
+    def report(self, report: "RunReport") -> None:
         rate = f", {report.images_per_second:,.1f} images/s" if report.images_per_second else ""
         ended = "stopped after" if report.stopped else "embedded"
         self.say(f"{ended} {report.images:,} images in {spoken(report.seconds)}{rate}")
@@ -196,7 +199,7 @@ class Console:
             self.say(f"  processor: {report.processor_seconds:.1f} s")
             self.say(f"  {report.bytes_read / 1e6:,.1f} MB read, {report.commits:,} commits")
 
-    def status(self, status: Status) -> None:
+    def status(self, status: "Status") -> None:
         images = status.images
         self.tell(f"[bold]{escape(status.library)}[/bold]  model {status.model or '-'}")
         ledger = " + ".join(f"{images[name]:,} {name}" for name in _OUTCOMES)
@@ -213,7 +216,7 @@ class Console:
         self.tell(f"{status.bytes / 1e6:,.1f} MB used, {status.free_bytes / 1e9:,.0f} GB free")
         self._running(status)
 
-    def _homes(self, status: Status) -> None:
+    def _homes(self, status: "Status") -> None:
         """The models beside the one that answers."""
         if (coming := status.change) is not None:
             images = coming["images"]
@@ -227,7 +230,7 @@ class Console:
             told = "for `pixfind index --rollback`" if kept["part"] == "previous" else "until the next change"
             self.tell(f"{escape(kept['model'])} {kept['precision']} is kept {told}: {kept['merged_rows']:,} rows")
 
-    def _running(self, status: Status) -> None:
+    def _running(self, status: "Status") -> None:
         if status.run is None:
             self.tell("nothing is running")
             return
@@ -249,7 +252,7 @@ class Console:
                 f"{worker['bottleneck'] or '?'}, last commit {ago}"
             )
 
-    def index(self, report: BuildReport) -> None:
+    def index(self, report: "BuildReport") -> None:
         """Tell which index was built, why, and what it reaches on this library."""
         facts, built = report.index.facts, report.index
         self.say(f"index: {facts.kind}, {facts.rows:,} rows, {built.bytes / 1e6:,.1f} MB in {spoken(built.seconds)}")
@@ -262,7 +265,7 @@ class Console:
         if report.text_problem:
             self.say(f"  not measured with texts: {escape(report.text_problem)}")
 
-    def hits(self, answer: Answer, picture: Callable[[str], str] | None = None) -> None:
+    def hits(self, answer: "Answer", picture: Callable[[str], str] | None = None) -> None:
         """Write the hits to standard output, one a line; `picture` makes what shows the one at a path below its line."""
         for hit in answer.hits:
             unusual = f"  {hit.unusual:+.1f}" if hit.unusual is not None else ""
@@ -281,13 +284,13 @@ class Console:
                 f"[yellow]without the index:[/yellow] {escape(answer.problem)}; build it with `pixfind build-index`"
             )
 
-    def groups(self, groups: Sequence[Group]) -> None:
+    def groups(self, groups: "Sequence[Group]") -> None:
         """Write groups to standard output, one file a line: group, kind, cosine, bytes, path."""
         for number, group in enumerate(groups, 1):
             for member in group.members:
                 self.data(f"{number:>3}  {group.sameness:<5}  {group.cosine:.3f}  {member.size:>12,}  {member.path}")
 
-    def duplicates(self, found: Duplicates) -> None:
+    def duplicates(self, found: "Duplicates") -> None:
         """Tell how many groups there are, and what could not be looked at."""
         files = {member.path for group in found.groups for member in group.members}
         groups = f"{len(found.groups):,} group(s), {len(files):,} files" if files else "no duplicates"
@@ -295,7 +298,7 @@ class Console:
         if found.unchecked:
             self.say(f"{found.unchecked:,} pair(s) not compared, because a picture cannot be read now")
 
-    def findings(self, findings: Sequence[Finding]) -> None:
+    def findings(self, findings: "Sequence[Finding]") -> None:
         for finding in findings:
             self.tell(f"[red]{escape(finding.where)}[/red]: {escape(finding.what)}")
             self.tell(f"  --repair: {escape(finding.repair)}")
@@ -338,7 +341,7 @@ class _PlainRun:
         self._console = console
         self._told_at = time.monotonic()
 
-    def __call__(self, snapshot: Snapshot) -> None:
+    def __call__(self, snapshot: "Snapshot") -> None:
         if time.monotonic() - self._told_at >= _PLAIN_SECONDS:
             self._told_at = time.monotonic()
             self._console.say(f"embedding: {snapshot.done:,} of {snapshot.total:,}, {snapshot.line()}")

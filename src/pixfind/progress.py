@@ -18,7 +18,7 @@ from typing import Any
 from pixfind import disk
 from pixfind.catalogue import Settled
 from pixfind.library import Library
-from pixfind.types import Outcome
+from pixfind.types import Outcome, spoken
 
 log = logging.getLogger("pixfind.coordinator")
 
@@ -302,18 +302,6 @@ def _because(held: str, stages: Mapping[str, float], workers: int) -> str:
             f"{stages['read']:.1f} threads read, {stages['decode']:.1f} decode"
         )
     return f"the model works {share['model']} of the time, waits {share['wait']}, rests {share['pace']}"
-
-
-def spoken(seconds: float) -> str:
-    """Return a duration as a person would say it."""
-    if seconds < 90:  # noqa: PLR2004
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"  # noqa: PLR2004
-    minutes, _ = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days} d {hours} h"
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 def read(library: Path) -> dict[str, Any] | None:

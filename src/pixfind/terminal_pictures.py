@@ -16,7 +16,6 @@ import select
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from enum import StrEnum
 from itertools import groupby
 from typing import Final
 
@@ -26,18 +25,7 @@ from numpy.typing import NDArray
 
 from pixfind import thumbnails
 from pixfind.decode import Limits, decode
-
-
-class Pictures(StrEnum):
-    """How pictures are shown."""
-
-    AUTO = "auto"
-    """as the terminal can"""
-    KITTY = "kitty"
-    ITERM = "iterm"
-    SIXEL = "sixel"
-    NONE = "none"
-
+from pixfind.types import Pictures
 
 SIDES: Final = {Pictures.KITTY: 320, Pictures.ITERM: 320, Pictures.SIXEL: 160}
 """Pixels of the longer side of a thumbnail; sixel shows them one to one, the others scale to lines of text."""

@@ -80,3 +80,26 @@ class Choice(NamedTuple, Generic[T]):
 
     value: T
     reason: str
+
+
+class Pictures(StrEnum):
+    """How pictures are shown."""
+
+    AUTO = "auto"
+    """as the terminal can"""
+    KITTY = "kitty"
+    ITERM = "iterm"
+    SIXEL = "sixel"
+    NONE = "none"
+
+
+def spoken(seconds: float) -> str:
+    """Return a duration as a person would say it."""
+    if seconds < 90:  # noqa: PLR2004
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"  # noqa: PLR2004
+    minutes, _ = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

@@ -9,15 +9,17 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import typer.core
 
-from pixfind import near
 from pixfind.cli.program import Globals, Json, app
 from pixfind.library import Library
-from pixfind.terminal_pictures import Pictures
+from pixfind.types import Pictures
+
+if TYPE_CHECKING:
+    from pixfind import near
 
 Count = Annotated[int, typer.Option("-k", "--count", max=1_000_000, metavar="K", help="How many pictures.")]
 AsPaths = Annotated[bool, typer.Option("--paths", help="One path a line, for pipes.")]
@@ -134,6 +136,8 @@ def duplicates(
     html: Html = None,
 ) -> None:
     """List pictures that are the same, or nearly, in groups, the largest file first. Deletes nothing."""
+    from pixfind import near
+
     given: Globals = context.obj
     with Library.open(given.path) as library, given.console.bar("comparing", "pictures") as progress:
         found = near.find(library, near=not exact, progress=progress)
@@ -146,7 +150,7 @@ def duplicates(
     given.console.duplicates(found)
 
 
-def _write_groups(given: Globals, path: Path, found: near.Duplicates) -> None:
+def _write_groups(given: Globals, path: Path, found: "near.Duplicates") -> None:
     from pixfind import contact_sheet, disk
 
     groups = found.groups[:_MOST_ON_A_SHEET]
