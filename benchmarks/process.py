@@ -11,7 +11,6 @@ model's files is in the page cache when it starts.
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -86,28 +85,25 @@ def _make(path: Path, model: Path, count: int) -> None:
 def _measured(
     place: Path, words: tuple[str, ...], options: argparse.Namespace, *, cold: bool = False
 ) -> dict[str, Any]:
-    walls, processors = [], []
+    command = [sys.executable, "-m", "pixfind", "--library", str(place), *words]
+    walls, processors, peaks = [], [], []
     for _ in range(options.rounds):
         if cold:
             _forget([*place.rglob("*"), *options.model.rglob("*")])
-        before, began = _used(), time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-m", "pixfind", "--library", str(place), *words], check=True, capture_output=True
-        )
+        began = time.perf_counter()
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
         walls.append(time.perf_counter() - began)
-        processors.append(_used() - before)
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3
+        processors.append(used.ru_utime + used.ru_stime)
+        peaks.append(used.ru_maxrss / 1e3)
+        assert process.returncode == 0, command
     return {
         "wall_s": statistics.median(walls),
         "best_s": min(walls),
         "cpu_s": statistics.median(processors),
-        "peak_mb": peak,
+        "peak_mb": max(peaks),
     }
-
-
-def _used() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def _forget(paths: list[Path]) -> None:
