@@ -198,8 +198,8 @@ function changed(status) {
     results.forget();
   }
   // An empty page fills by itself; a full one is not pulled away from under its reader.
-  const news = !before || before.searchable_rows !== status.searchable_rows || before.images.pending !== status.images.pending || before.running !== status.running;
-  if (news && results.isEmpty && place.view === "search" && isHome(place)) results.retry();
+  const news = !before || before.searchable_rows !== status.searchable_rows || before.running !== status.running || before.images.seen !== status.images.seen;
+  if (news && results.isEmpty && place.view === "search") results.retry();
 }
 
 // --- the browser ----------------------------------------------------------------------------------

@@ -54,7 +54,7 @@ function notEmbedded(status, ways) {
     const text = `${count(pending, "picture")} ${pending === 1 ? "is" : "are"} registered, and none can be searched yet.`;
     return state("Nearly there", [text], way(`Embed ${count(pending, "picture")}`, ways.start, true));
   }
-  return state("No pictures yet", ["Tell pixfind where your pictures are, in a terminal: ", code(`pixfind index ~/Pictures`), " This page notices by itself."]);
+  return state("No pictures yet", ["Tell pixfind where your pictures are, in a terminal:"], code("pixfind index ~/Pictures"), el("span", {}, "This page notices by itself."));
 }
 
 /** @param {string[]} words @param {Ways} ways */
@@ -87,6 +87,7 @@ export function refused(message, ways) {
  */
 export function welcome(status, ways) {
   const rows = status?.searchable_rows ?? 0;
+  if (status && !rows) return [el("h1", { class: "home-title" }, "Welcome to pixfind")];
   return [
     el("h1", { class: "home-title" }, rows ? `${count(rows, "picture")}. What are you looking for?` : "What are you looking for?"),
     el(

@@ -80,11 +80,12 @@ export class Results {
     if (this.#place) this.show(this.#place, this.#picture, { fresh: true });
   }
 
-  /** What was answered before may be out of date. */
+  /** What was answered before may be out of date; what is being looked at stays. */
   forget() {
     const now = this.#seen.get(this.#key);
     this.#seen.clear();
-    if (now) this.#seen.set(this.#key, now);
+    if (now && !this.isEmpty) this.#seen.set(this.#key, now);
+    else this.#key = "";
   }
 
   /** Whether there is nothing to see. */

@@ -156,7 +156,7 @@ export class SearchBox {
     const picture = this.#picture && pictureChip(this.#picture, () => this.handlers.picture(null));
     fill(byId("terms"), ...(picture ? [picture] : []), ...chips);
     byId("clear").hidden = this.#isEmpty();
-    this.input.placeholder = this.#terms.length || this.#picture ? "add more, or -without" : "Search your pictures";
+    this.input.placeholder = this.#terms.length || this.#picture ? "more, or -without" : "Search your pictures";
   }
 
   /** @param {number} place @param {Term | null} term null takes it away @param {string} control that had the focus */

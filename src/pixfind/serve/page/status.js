@@ -12,7 +12,7 @@ import { ago, bottleneck, count, duration, number, rate, size } from "./words.js
 /** The ledger: seen = embedded + duplicate + failed + skipped + pending. */
 const OUTCOMES = [
   ["embedded", "embedded", "can be searched"],
-  ["duplicate", "copies", "the same bytes as another, found with it"],
+  ["duplicate", "of the same bytes", "found with the file they equal"],
   ["pending", "pending", "wait to be embedded"],
   ["failed", "failed", "cannot be read; see below"],
   ["skipped", "skipped", "left out on purpose"],
@@ -92,7 +92,7 @@ export class StatusView {
   #ledger(images, searchable) {
     const seen = images.seen ?? 0;
     this.lead.textContent = seen
-      ? `${count(seen, "picture")} known, ${number(searchable)} ${searchable === 1 ? "embedding" : "embeddings"} to search.`
+      ? `${count(seen, "picture")} known; ${searchable ? number(searchable) : "none"} can be searched${searchable ? "" : " yet"}.`
       : "No pictures yet. Tell pixfind where they are, in a terminal: pixfind index ~/Pictures";
     OUTCOMES.forEach(([name], place) => {
       const part = /** @type {HTMLElement} */ (this.bar.children[place]);
@@ -136,17 +136,15 @@ export class StatusView {
     const foreign = running && status.run && !["embed", "index"].includes(status.run.verb);
     const idle = images.pending ? `${count(images.pending, "picture")} to embed` : "Everything is embedded";
     this.runTitle.textContent = !running ? idle : foreign ? `Busy: ${status.run.verb}` : paused ? "Paused" : "Embedding";
-    const figures = running
-      ? [
-          ["Rate", status.images_per_second === null ? "being measured" : rate(status.images_per_second)],
-          ["Time left", paused ? "paused" : status.eta_seconds === null ? "being measured" : duration(status.eta_seconds)],
-          ["Pending", number(images.pending)],
-        ]
-      : [];
-    fill(this.figures, ...figures.map(([term, value]) => el("div", {}, el("dt", {}, term), el("dd", {}, value))));
-    const held = status.bottleneck && `${bottleneck(status.bottleneck)}${status.because ? ` (${status.because}.)` : ""}`;
-    const idling = images.seen ? "New pictures are added in a terminal: pixfind index FOLDER" : "";
-    fill(this.holds, running ? (paused ? status.pause_reason ?? "" : held || "") : idling);
+    const figures = [
+      ["Rate", status.images_per_second === null ? "measuring" : rate(status.images_per_second)],
+      ["Time left", status.eta_seconds === null ? "measuring" : duration(status.eta_seconds)],
+      ["Pending", number(images.pending)],
+    ];
+    fill(this.figures, ...(running ? figures.slice(paused ? 2 : 0) : []).map(([term, value]) => el("div", {}, el("dt", {}, term), el("dd", {}, value))));
+    const held = status.bottleneck && `${bottleneck(status.bottleneck)}${status.because ? ` Measured: ${status.because}.` : ""}`;
+    if (running) this.holds.textContent = (paused ? status.pause_reason : held) ?? "";
+    else fill(this.holds, "More pictures are added in a terminal: ", el("code", {}, "pixfind index FOLDER"));
     this.holds.hidden = !this.holds.textContent;
     this.table.hidden = !running || !status.workers.length;
     fill(this.workers, ...status.workers.map(workerRow));

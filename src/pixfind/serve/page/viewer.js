@@ -123,7 +123,7 @@ export class Viewer {
       ["Camera", known.camera],
       ["Place", near && el("span", {}, `${near.replace(",", ", ")} `, this.#nearby(near))],
       ["Score", hit && hit.score !== null && score(hit.score)],
-      ["Changed", known.modified && instant(known.modified)],
+      ["Changed", !known.taken && instant(known.modified)],
       ["File", el("span", { class: "path" }, known.path)],
       ["Same file", known.also.length > 0 && el("span", { class: "path" }, known.also.join("\n"))],
       ["Id", `id:${known.image_id}`],

@@ -54,7 +54,7 @@ export const score = (score) => score.toFixed(2);
 export const rate = (perSecond) => `${perSecond < 10 ? perSecond.toFixed(1) : number(Math.round(perSecond))} a second`;
 
 const BOTTLENECKS = {
-  disk: "The disk sets the pace: pictures are read more slowly than they could be decoded.",
+  disk: "The disk sets the pace: reading takes longer than decoding.",
   decode: "Decoding sets the pace: the model waits for pictures to be unpacked.",
   model: "The model sets the pace: everything else waits for it.",
   budget: "The budget sets the pace: it rests on purpose, to leave this computer to you.",

@@ -1,0 +1,142 @@
+"""Real Chromium before the real server; every page is watched, and must end without an error or a foreign request."""
+
+import datetime as dt
+import shutil
+import urllib.parse
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pixfind import search, verify
+from pixfind.demo.collection import draw
+from pixfind.library import Library
+from pixfind.testing import make_broken, make_library, make_pictures
+from pixfind.testing.images import exif_block
+from pixfind.testing.servers import Server, serving
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (extra dev)")
+
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+HOSTILE = ("<img src=x onerror=alert(1)>.jpg", "\"'><svg onload=alert(2)>.jpg", "javascript:alert(3).jpg")
+WAITING = 2000
+"""pictures: a few seconds of work, so that there is something to pause"""
+
+KINDS = ("beach", "sunset-sea", "forest", "winter-mountains", "city-night", "flower", "blue-sky", "lake", "starry-night")
+SIZES = ((160, 120), (120, 160), (144, 144), (192, 108))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Where Chromium is."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if found := shutil.which(name):
+            return found
+    pytest.skip("no Chromium here: apt install chromium")
+
+
+# One for a module and not for all tests: Playwright's loop would stand in the way of tests that run their own.
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator["playwright.Browser"]:
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=chromium, args=list(FLAGS))
+        yield started
+        started.close()
+
+
+class Tab:
+    """A page of a server, and what went wrong on it."""
+
+    def __init__(self, page: "playwright.Page", server: Server) -> None:
+        self.page = page
+        self.server = server
+        self.problems: list[str] = []
+        page.set_default_timeout(10_000)
+        page.on("console", lambda message: message.type in {"error", "warning"} and self.problems.append(message.text))
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("dialog", lambda dialog: (self.problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("request", self._asked)
+
+    def _asked(self, request: "playwright.Request") -> None:
+        where = urllib.parse.urlsplit(request.url)
+        ours = urllib.parse.urlsplit(self.server.address)
+        if where.scheme not in {"blob", "data"} and where.netloc != ours.netloc:
+            self.problems.append(f"a request to {request.url}")
+
+    def close(self) -> None:
+        """Before the server ends: a browser reports a stream that breaks off as an error."""
+        self.page.context.close()
+
+    def open(self, path: str = "/") -> "playwright.Page":
+        self.page.goto(self.server.address + path)
+        return self.page
+
+
+@pytest.fixture
+def tab(browser: "playwright.Browser", server: Server) -> Iterator[Callable[..., Tab]]:
+    """Open tabs; options are those of Playwright's contexts, `server` another server."""
+    tabs: list[Tab] = []
+
+    def new(server: Server = server, **options: object) -> Tab:
+        context = browser.new_context(**{"viewport": {"width": 1100, "height": 760}, **options})
+        tabs.append(Tab(context.new_page(), server))
+        return tabs[-1]
+
+    yield new
+    for each in tabs:
+        each.close()
+    assert [] == [problem for each in tabs for problem in each.problems]
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """54 drawn pictures, three of them nearly the same, one twice, three with hostile names; two that are broken."""
+    folder = tmp_path_factory.mktemp("browser") / "pictures"
+    folder.mkdir()
+    for number in range(48):
+        kind = KINDS[number % len(KINDS)]
+        drawn = draw(kind, np.random.default_rng(number), SIZES[number % len(SIZES)])
+        taken = exif_block(taken_at=dt.datetime(2020 + number % 3, 5, 17, 12), make="Nikon" if number % 2 else "Canon")  # noqa: DTZ001
+        drawn.save(folder / f"{kind}-{number:02d}.jpg", "JPEG", quality=92, exif=taken)
+    for quality in (60, 75):
+        drawn = draw("beach", np.random.default_rng(0), SIZES[0])
+        drawn.save(folder / f"again-{quality}.jpg", "JPEG", quality=quality)
+    shutil.copy(folder / "forest-02.jpg", folder / "copy.jpg")
+    for number, name in enumerate(HOSTILE):
+        draw("flower", np.random.default_rng(100 + number), SIZES[0]).save(folder / name, "JPEG")
+    for how in ("text", "truncated"):
+        make_broken(folder / f"broken-{how}.jpg", how)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Iterator[Server]:
+    """A server of the drawn pictures, for tests that only look."""
+    place = tmp_path_factory.mktemp("served")
+    with make_library(place / "library", pictures) as library:
+        search.build_index(library)
+    with serving(place / "library", place / "serve.log") as running:
+        yield running
+    assert "Traceback" not in running.log.read_text(encoding="utf-8")
+    with Library.open(place / "library") as library:
+        assert [] == verify.verify(library)
+
+
+@pytest.fixture
+def pending(tmp_path: Path) -> Iterator[Server]:
+    """A server of a library in which everything is pending."""
+    make_pictures(tmp_path / "waiting", WAITING)
+    make_library(tmp_path / "library", tmp_path / "waiting", embed=False).close()
+    with serving(tmp_path / "library", tmp_path / "serve.log") as running:
+        yield running
+    with Library.open(tmp_path / "library") as library:
+        assert [] == verify.verify(library)

@@ -1,0 +1,274 @@
+"""Finding pictures in the page: typing, terms, filters, folding, pictures of one's own."""
+
+import json
+import random
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pixfind import errors, query
+
+expect = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (extra dev)").expect
+
+Page = Any
+Open = Callable[..., Any]
+
+DROP = """
+async ([url, name]) => {
+  const blob = await (await fetch(url)).blob();
+  const moved = new DataTransfer();
+  moved.items.add(new File([blob], name, { type: "image/jpeg" }));
+  const send = (kind) => document.body.dispatchEvent(new DragEvent(kind, { dataTransfer: moved, bubbles: true, cancelable: true }));
+  send("dragenter");
+  send("dragover");
+  const shown = !document.getElementById("drop").hidden;
+  send("drop");
+  return shown;
+}
+"""
+PASTE = """
+async ([url]) => {
+  const blob = await (await fetch(url)).blob();
+  const copied = new DataTransfer();
+  copied.items.add(new File([blob], "pasted.png", { type: "image/jpeg" }));
+  document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData: copied, bubbles: true, cancelable: true }));
+}
+"""
+
+
+def names(page: Page) -> list[str]:
+    """The names of the pictures on the screen, in order."""
+    return page.eval_on_selector_all(".tile img", "all => all.map((image) => image.alt)")
+
+
+def asked(page: Page) -> str:
+    return page.evaluate("new URLSearchParams(location.search).get('q') ?? ''")
+
+
+def first(page: Page, name: str | re.Pattern[str]) -> None:
+    """Wait until this picture is the first."""
+    expect(page.locator(".tile img").first).to_have_attribute("alt", name)
+
+
+def folded(page: Page) -> Any:
+    """The picture that others were folded into."""
+    return page.locator(".tile", has=page.locator(".tile-fold")).first
+
+
+def test_words_find_pictures_as_they_are_typed(tab: Open) -> None:
+    page = tab().open()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("pictures. What are you looking for?")
+    page.keyboard.type("winter mountains")  # the field has the focus from the start
+    first(page, re.compile("winter-mountains"))
+    expect(page.locator("#told")).to_contain_text("of 53 pictures")
+    assert "winter mountains" == asked(page)
+
+
+def test_only_the_latest_answer_is_shown(tab: Open) -> None:
+    page = tab().open()
+    # The first answer comes when the second is on the screen already.
+    held: list[Any] = []
+    page.route(re.compile(r"/api/search\?q=beach"), lambda route: held.append(route))
+    with page.expect_request(re.compile("q=beach")):
+        page.fill("#words", "beach")
+    page.fill("#words", "winter mountains")
+    first(page, re.compile("winter-mountains"))
+    shown = names(page)
+    for route in held:
+        route.fallback()
+    page.unroute(re.compile(r"/api/search\?q=beach"))
+    page.wait_for_timeout(200)
+    assert shown == names(page)
+
+
+def test_signs_make_chips_that_flip_and_go(tab: Open) -> None:
+    page = tab().open()
+    page.keyboard.type("beach -night")
+    expect(page.locator(".chip")).to_have_count(1)
+    page.keyboard.press("Enter")
+    expect(page.locator(".chip")).to_have_count(2)
+    assert "beach -night" == asked(page)
+    page.get_by_role("button", name="Unwanted: night").click()
+    page.wait_for_url(lambda url: "%2Bnight" in url)
+    page.get_by_role("button", name="Remove: night").click()
+    page.wait_for_url(lambda url: "night" not in url)
+    # Backspace takes the last chip back into the text.
+    page.focus("#words")
+    page.keyboard.press("Backspace")
+    expect(page.locator("#words")).to_have_value("beach")
+
+
+def test_what_is_wrong_with_a_query_is_said_below_the_field(tab: Open) -> None:
+    page = tab().open()
+    page.keyboard.type('sea +"sun')
+    expect(page.locator("#hint")).to_have_text("This quote is never closed.")
+    page.keyboard.type('set"')
+    expect(page.locator("#hint")).to_be_hidden()
+    page.keyboard.press("Escape")
+    page.keyboard.type("-night")
+    expect(page.locator("#hint")).to_contain_text("say what to look for as well")
+
+
+def test_the_address_holds_the_query(tab: Open) -> None:
+    page = tab().open()
+    page.fill("#words", "forest")
+    first(page, re.compile("forest|copy"))
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="pixfind, start page").click()
+    expect(page.locator("#words")).to_have_value("")
+    page.go_back()
+    expect(page.locator("#words")).to_have_value("forest")
+    first(page, re.compile("forest|copy"))
+    page.reload()
+    expect(page.locator("#words")).to_have_value("forest")
+    first(page, re.compile("forest|copy"))
+
+
+def test_a_dropped_picture_finds_itself(tab: Open) -> None:
+    page = tab().open("/?q=forest")
+    first(page, re.compile("forest|copy"))
+    url, name = page.eval_on_selector(".tile a", "link => [link.href, link.querySelector('img').alt]")
+    page.goto(page.url.split("?")[0])
+    assert page.evaluate(DROP, [url, "mine.jpg"]), "no drop target was shown"
+    expect(page.locator(".chip--picture")).to_contain_text("mine.jpg")
+    first(page, name)
+    # Words are added to it.
+    page.focus("#words")
+    page.keyboard.type("snow")
+    page.wait_for_url(lambda url: "q=snow" in url and "picture=" in url)
+    page.get_by_role("button", name="Remove: mine.jpg").click()
+    expect(page.locator(".chip--picture")).to_have_count(0)
+    page.wait_for_url(lambda url: "picture=" not in url)
+
+
+def test_a_pasted_picture_finds_itself(tab: Open) -> None:
+    page = tab().open("/?q=lake")
+    first(page, re.compile("."))
+    url, name = page.eval_on_selector(".tile:nth-child(3) a", "link => [link.href, link.querySelector('img').alt]")
+    page.evaluate(PASTE, [url])
+    expect(page.locator(".chip--picture")).to_be_visible()
+    first(page, name)
+
+
+def test_a_chosen_file_that_is_no_picture_is_refused_in_words(tab: Open, tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("Dear reader")
+    page = tab().open()
+    page.set_input_files("#file", tmp_path / "letter.txt")
+    expect(page.locator("#notice")).to_contain_text("letter.txt is not a picture")
+
+
+def test_filters_narrow_and_are_taken_away_one_by_one(tab: Open) -> None:
+    page = tab().open("/?q=sky&fold=0")
+    first(page, re.compile("."))
+    page.get_by_role("button", name="Filters").click()
+    page.get_by_label("Portrait").check()
+    expect(page.locator("#told")).to_contain_text("12 of 53")
+    page.get_by_label("Camera").fill("canon")
+    page.get_by_label("Taken from").fill("2021-01-01")
+    page.get_by_role("button", name="Done").click()
+    expect(page.locator(".chip--filter")).to_have_count(3)
+    expect(page.locator("#empty")).to_contain_text("No picture passes the filters")
+    page.get_by_role("button", name="Remove: camera: canon").click()
+    expect(page.locator("#empty")).to_be_hidden()
+    shapes = page.eval_on_selector_all(".tile", "all => all.map((tile) => tile.offsetWidth < tile.offsetHeight)")
+    assert shapes and all(shapes)
+    page.reload()
+    expect(page.locator(".chip--filter")).to_have_count(2)
+
+
+def test_near_duplicates_fold_and_unfold(tab: Open) -> None:
+    page = tab().open("/?q=beach")
+    tile = folded(page)
+    expect(tile).to_be_visible()
+    before = names(page)
+    many = int(tile.locator(".tile-fold").inner_text())
+    tile.locator(".tile-fold").click()
+    expect(page.locator(".tile--member")).to_have_count(many)
+    expect(folded(page).locator(".tile-fold")).to_have_attribute("aria-expanded", "true")
+    folded(page).locator(".tile-fold").click()
+    expect(page.locator(".tile--member")).to_have_count(0)
+    assert before == names(page)
+    page.get_by_label("Fold near-duplicates").uncheck()
+    expect(page.locator(".tile-fold")).to_have_count(0)
+    expect(page.locator("#told")).to_contain_text("53 of 53")
+
+
+def test_more_and_less_like_this_change_the_query(tab: Open) -> None:
+    page = tab().open("/?q=night")
+    first(page, re.compile("night"))
+    tile = page.locator(".tile").first
+    number = tile.get_attribute("data-id")
+    tile.hover()
+    tile.get_by_role("button", name="Less like this").click()
+    page.wait_for_url(lambda url: f"-id%3A{number}" in url)
+    expect(page.locator(".chip--minus")).to_have_count(1)
+    page.locator(".tile").first.hover()
+    page.locator(".tile").first.get_by_role("button", name="More like this").click()
+    page.wait_for_url(lambda url: re.search(r"q=id%3A\d+$", url) is not None)
+    expect(page.locator(".chip")).to_have_count(1)
+
+
+def test_words_that_the_model_does_not_know_are_named(tab: Open) -> None:
+    page = tab().open()
+    page.fill("#words", "qwxyzzy")
+    expect(page.locator("#empty")).to_contain_text("“qwxyzzy”")
+    page.locator("#empty").get_by_role("button", name="snow").click()
+    first(page, re.compile("."))
+
+
+def test_names_of_files_are_only_text(tab: Open, pictures: Path) -> None:
+    """A name that is markup is shown as it is, everywhere, and nothing of it runs."""
+    hostile = [path.name for path in pictures.iterdir() if "(" in path.name]
+    page = tab().open("/?q=flower&fold=0")
+    first(page, re.compile("."))
+    for name in hostile:
+        page.locator(".tile", has=page.get_by_alt_text(name, exact=True)).locator("a").click()
+        expect(page.locator(".viewer-name")).to_have_text(name)
+        page.keyboard.press("i")
+        expect(page.locator(".viewer-facts")).to_contain_text(name)
+        page.keyboard.press("i")
+        page.keyboard.press("Escape")
+        expect(page.locator("#viewer")).to_be_hidden()
+        page.fill("#words", f'"{name.replace(chr(34), "")}"')
+        page.wait_for_timeout(150)
+        page.goto(page.url.split("?")[0] + "?q=flower&fold=0")
+    assert 3 == len(hostile)
+    assert 0 == page.locator("main img:not(.tile-image)").count()
+
+
+def lines() -> list[str]:
+    """Queries of every kind, and some that only chance writes."""
+    written = [
+        "", " ", "black dog on grass", "beach +sunset", "beach -people", "a t-shirt", "beach +2:sunset -0.5:people",
+        "3:10 to yuma", "16:9", '"-40 degrees"', '"sunset.jpg"', r'"a \"quote\" and \\ more"', "holiday.jpg", "./scan",
+        "/photos/a b.png", "file:scan", 'file:"my +1 scan"', "id:123", "id:x", "text:sunset.jpg", "-only", "0:zero",
+        "101:heavy", 'open "quote', '"a"b', "+ spaced", "beach + sunset", "ID:5 -Id:6", "~/x y", "c:\\x", ".5:half",
+    ]  # fmt: skip
+    chance = random.Random(7)
+    parts = ["beach", " ", " +", " -", "-", '"', "2:", ":", "id:", "17", "text:", "file:", ".jpg", "\\", "a b", "/", "ü"]
+    return [*written, *("".join(chance.choices(parts, k=chance.randint(1, 8))) for _ in range(400))]
+
+
+def test_the_page_reads_the_query_language_as_the_server_does(tab: Open) -> None:
+    page = tab().open()
+    read = page.evaluate(
+        """async (lines) => {
+             const { parse, write } = await import("/static/query.js");
+             return lines.map((line) => {
+               const { terms, problem } = parse(line);
+               return { terms, problem, again: problem ? null : parse(write(terms)).terms };
+             });
+           }""",
+        lines(),
+    )
+    for line, found in zip(lines(), read, strict=True):
+        try:
+            terms = [{"shows": str(t.shows), "value": t.value, "weight": t.weight} for t in query.parse(line).terms]
+        except errors.QueryWrong:
+            assert found["problem"], line
+        else:
+            assert (terms, None) == (found["terms"], found["problem"]), line
+            assert terms == found["again"], f"written and read again: {json.dumps(line)}"

@@ -1,0 +1,82 @@
+"""The library view: a real embed started, paused, resumed and stopped from its buttons, seen live."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pixfind.testing import make_library
+from pixfind.testing.servers import Server, serving
+
+expect = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (extra dev)").expect
+
+Open = Callable[..., Any]
+LONG_MS = 30_000
+"""An embed starts workers, which load a model."""
+
+
+def test_an_embed_is_started_paused_resumed_and_stopped_from_the_page(pending: Server, tab: Open) -> None:
+    page = tab(pending).open()
+    # Nothing can be found yet; the page says so and offers the next step.
+    page.get_by_role("button", name="Embed 2,000 pictures").click()
+    library = page.get_by_role("region", name="Library")
+    expect(library.get_by_role("button", name="Pause")).to_be_visible(timeout=LONG_MS)
+    expect(page.locator("#live")).to_be_visible()
+    library.get_by_role("button", name="Pause").click()
+    expect(library.get_by_role("heading", name="Paused")).to_be_visible(timeout=LONG_MS)
+    library.get_by_role("button", name="Resume").click()
+    expect(library.get_by_role("heading", name="Everything is embedded")).to_be_visible(timeout=LONG_MS)
+    expect(library.locator(".legend")).to_contain_text("2,000 embedded")
+    expect(page.locator("#live")).to_be_hidden()
+    page.get_by_role("link", name="Library").click()
+    expect(page.locator(".tile").first).to_be_visible(timeout=LONG_MS)
+
+
+def test_a_stopped_embed_keeps_what_it_has_and_can_be_started_again(pending: Server, tab: Open) -> None:
+    page = tab(pending).open("/?view=library")
+    page.get_by_role("button", name="Start embedding").click()
+    page.get_by_role("button", name="Pause").click(timeout=LONG_MS)
+    page.get_by_role("button", name="Stop").click(timeout=LONG_MS)
+    expect(page.get_by_role("button", name="Start embedding")).to_be_visible(timeout=LONG_MS)
+    expect(page.locator("#run-title")).to_have_text(re.compile(r"\d+ pictures to embed"))
+
+
+def test_failures_open_to_their_paths(tab: Open, pictures: Path) -> None:
+    page = tab().open("/?view=library")
+    expect(page.locator(".legend")).to_contain_text("2 failed")
+    expect(page.locator(".legend")).to_contain_text("1 of the same bytes")
+    shown = []
+    for reason in page.locator(".reason").all():
+        reason.locator("summary").click()
+        expect(reason.locator(".paths li").first).to_be_visible()
+        shown += reason.locator(".paths li").all_inner_texts()
+    assert sorted(str(path) for path in pictures.glob("broken-*")) == sorted(shown)
+
+
+def test_an_empty_library_says_what_to_do(tab: Open, tmp_path: Path) -> None:
+    (tmp_path / "nothing").mkdir()
+    make_library(tmp_path / "library", tmp_path / "nothing", embed=False).close()
+    with serving(tmp_path / "library", tmp_path / "serve.log") as running:
+        opened = tab(running)
+        page = opened.open()
+        expect(page.locator("#empty")).to_contain_text("pixfind index ~/Pictures")
+        opened.close()
+
+
+def test_a_server_that_went_away_is_told_and_found_again(tab: Open, tmp_path: Path, pictures: Path) -> None:
+    make_library(tmp_path / "library", pictures).close()
+    with serving(tmp_path / "library", tmp_path / "serve.log") as running:
+        opened = tab(running)
+        page = opened.open("/?q=beach")
+        expect(page.locator(".tile").first).to_be_visible()
+    expect(page.locator("#notice")).to_contain_text("The server does not answer")
+    with serving(tmp_path / "library", tmp_path / "serve.log", "--port", str(running.port)):
+        expect(page.locator("#notice")).to_be_hidden(timeout=LONG_MS)
+        page.fill("#words", "forest")
+        expect(page.locator(".tile img").first).to_have_attribute("alt", re.compile("forest|copy"))
+        # The browser itself logs each connection that failed; nothing else may have gone wrong.
+        assert all("ERR_CONNECTION" in problem or "ERR_INCOMPLETE" in problem for problem in opened.problems)
+        opened.problems.clear()
+        opened.close()

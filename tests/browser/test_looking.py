@@ -1,0 +1,172 @@
+"""Looking at pictures: the grid, the large view, the keyboard, small screens, the dark."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+expect = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (extra dev)").expect
+
+Page = Any
+Open = Callable[..., Any]
+
+TILES = """
+all => all.map((tile) => {
+  const { left, right, top, bottom } = tile.getBoundingClientRect();
+  return { place: Number(tile.dataset.place), left, right, top: top + scrollY, bottom: bottom + scrollY };
+})
+"""
+PHONE = {"viewport": {"width": 375, "height": 667}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
+
+
+def loaded(page: Page) -> None:
+    expect(page.locator(".tile").first).to_be_visible()
+    expect(page.locator(".tile-image:not(.is-loaded)")).to_have_count(0)
+
+
+def focused(page: Page) -> int:
+    return int(page.evaluate("document.activeElement.closest('li')?.dataset.place ?? -1"))
+
+
+def test_rows_fill_the_width_and_nothing_overlaps(tab: Open) -> None:
+    page = tab().open("/?q=sky&fold=0")
+    loaded(page)
+    tiles = page.eval_on_selector_all(".tile", TILES)
+    grid = page.locator("#grid").bounding_box()
+    rows = [[tile for tile in tiles if tile["top"] == top] for top in sorted({tile["top"] for tile in tiles})]
+    assert 2 < len(rows)
+    assert list(range(len(tiles))) == [tile["place"] for row in rows for tile in row]
+    for row, below in zip(rows, rows[1:], strict=False):
+        assert 1 == len({tile["bottom"] for tile in row})
+        assert row[0]["bottom"] < below[0]["top"]
+        assert all(one["right"] < other["left"] for one, other in zip(row, row[1:], strict=False))
+        assert abs(row[-1]["right"] - grid["x"] - grid["width"]) <= 1
+
+
+def test_only_pictures_near_the_screen_are_in_the_document(tab: Open) -> None:
+    page = tab(viewport={"width": 400, "height": 300}).open("/?q=sky&fold=0")
+    loaded(page)
+    assert 53 > page.locator(".tile").count()
+    page.keyboard.press("Escape")
+    page.locator(".tile a").first.focus()
+    page.keyboard.press("End")
+    expect(page.locator(".tile[data-place='52']")).to_be_in_viewport()
+    assert 52 == focused(page)
+    assert 0 == page.locator(".tile[data-place='0']").count()
+
+
+def test_a_picture_opens_large_and_steps_to_the_next(tab: Open) -> None:
+    page = tab().open("/?q=lake")
+    loaded(page)
+    names = page.eval_on_selector_all(".tile img", "all => all.map((image) => image.alt)")
+    page.locator(".tile a").nth(1).click()
+    viewer = page.get_by_role("dialog", name="Large view")
+    expect(viewer).to_be_visible()
+    expect(viewer.locator(".viewer-name")).to_have_text(names[1])
+    expect(viewer.locator("img.is-loaded")).to_have_attribute("alt", names[1])
+    page.keyboard.press("ArrowRight")
+    expect(viewer.locator(".viewer-name")).to_have_text(names[2])
+    page.keyboard.press("i")
+    expect(viewer.get_by_role("complementary", name="Details")).to_contain_text(names[2])
+    expect(viewer.get_by_role("link", name="Open the original file")).to_have_attribute("href", re.compile(r"/file$"))
+    viewer.get_by_role("button", name="Previous picture").click()
+    expect(viewer.locator(".viewer-name")).to_have_text(names[1])
+    page.go_back()
+    expect(viewer).to_be_hidden()
+    assert 1 == focused(page)
+
+
+def test_an_address_of_a_picture_opens_it(tab: Open) -> None:
+    page = tab().open("/?q=lake")
+    page.locator(".tile a").first.click()
+    name = page.locator(".viewer-name").inner_text()
+    page.reload()
+    expect(page.locator(".viewer-name")).to_have_text(name)
+    page.keyboard.press("Escape")
+    expect(page.locator("#viewer")).to_be_hidden()
+    assert "image=" not in page.url
+
+
+def test_the_keyboard_alone_goes_all_the_way(tab: Open) -> None:
+    page = tab().open()
+    page.keyboard.type("night")
+    expect(page.locator("#told")).to_contain_text("of 53")
+    page.keyboard.press("ArrowDown")
+    assert 0 == focused(page)
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    at = focused(page)
+    assert 1 < at
+    page.keyboard.press("Enter")
+    viewer = page.get_by_role("dialog", name="Large view")
+    expect(viewer).to_be_visible()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.getElementById('viewer').contains(document.activeElement)")
+    page.keyboard.press("Escape")
+    expect(viewer).to_be_hidden()
+    assert at - 1 == focused(page)
+    page.keyboard.press("s")
+    page.wait_for_url(lambda url: re.search(r"q=id%3A\d+$", url) is not None)
+    expect(page.locator(".chip")).to_have_count(1)
+    page.keyboard.press("/")
+    assert "words" == page.evaluate("document.activeElement.id")
+    page.keyboard.press("Escape")
+    expect(page.locator(".chip")).to_have_count(0)
+    # Tab reaches every control of the header, and one picture.
+    seen = set()
+    for _ in range(14):
+        page.keyboard.press("Tab")
+        seen.add(page.evaluate("document.activeElement.id || document.activeElement.className"))
+    assert {"choose", "filter", "library-link", "theme", "tile-link"} <= seen
+
+
+@pytest.mark.parametrize("path", ["/", "/?q=beach+-night+%2Bid%3A3&shape=landscape&camera=nikon", "/?view=library"])
+def test_a_phone_never_scrolls_sideways(tab: Open, path: str) -> None:
+    page = tab(**PHONE).open(path)
+    expect(page.locator(".tile, .ledger:visible").first).to_be_visible()
+    assert 375 == page.evaluate("document.documentElement.scrollWidth")
+    if "view" not in path:
+        page.get_by_role("button", name="Filters").click()
+        assert 375 == page.evaluate("document.documentElement.scrollWidth")
+        page.get_by_role("button", name="Done").click()
+        page.locator(".tile a").first.tap()
+        expect(page.locator("#viewer")).to_be_visible()
+        assert 375 == page.evaluate("document.getElementById('viewer').scrollWidth")
+    small = page.eval_on_selector_all(
+        "button, a.button, input:not([type=checkbox]):not([type=radio])",
+        """all => all.filter((each) => each.checkVisibility({ visibilityProperty: true }))
+             .map((each) => [each.id || each.className, each.getBoundingClientRect()])
+             .filter(([, box]) => box.width && Math.min(box.width, box.height) < 34).map(([name]) => name)""",
+    )
+    assert [] == small
+
+
+def test_the_theme_follows_the_system_until_one_is_chosen(tab: Open) -> None:
+    page = tab(color_scheme="dark").open()
+    ground = "getComputedStyle(document.body).backgroundColor"
+    dark = page.evaluate(ground)
+    page.get_by_role("button", name="Use the light theme").click()
+    light = page.evaluate(ground)
+    assert dark != light
+    page.reload()
+    assert light == page.evaluate(ground)
+    page.get_by_role("button", name="Use the dark theme").click()
+    assert dark == page.evaluate(ground)
+
+
+def test_a_screen_reader_finds_its_way(tab: Open) -> None:
+    page = tab().open("/?q=lake")
+    loaded(page)
+    for role in ("banner", "search", "navigation", "main"):
+        expect(page.get_by_role(role).first).to_be_visible()
+    expect(page.locator("#told")).to_have_attribute("aria-live", "polite")
+    expect(page.locator(".tile").first).to_have_attribute("aria-posinset", "1")
+    assert 1 == page.locator(".tile a[tabindex='0']").count()
+    unnamed = page.evaluate(
+        """[...document.querySelectorAll("button, a, input:not([type=file])")]
+           .filter((each) => each.checkVisibility() && !(each.getAttribute("aria-label") || each.textContent.trim() ||
+             each.labels?.length || each.querySelector("img[alt]:not([alt=''])"))).map((each) => each.outerHTML)"""
+    )
+    assert [] == unnamed
