@@ -92,7 +92,9 @@ def main() -> None:
         library = arguments.library or _library(place, arguments.hits)
         with serving(library, place / "serve.log") as server, sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=arguments.chromium, args=list(_FLAGS))
-            figures = _measure(browser.new_page(viewport={"width": 1280, "height": 800}), server.address, arguments.hits)
+            figures = _measure(
+                browser.new_page(viewport={"width": 1280, "height": 800}), server.address, arguments.hits
+            )
             browser.close()
     for name, value in figures.items():
         print(f"{name:<48}{value:>12,.3f}" if name == "layout shift" else f"{name:<48}{value:>12,.0f}")

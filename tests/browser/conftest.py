@@ -5,6 +5,7 @@ import shutil
 import urllib.parse
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +16,6 @@ from pixfind.library import Library
 from pixfind.testing import make_broken, make_library, make_pictures
 from pixfind.testing.images import exif_block
 from pixfind.testing.servers import Server, serving
-
-playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (extra dev)")
 
 FLAGS = (
     "--no-sandbox",
@@ -31,13 +30,23 @@ HOSTILE = ("<img src=x onerror=alert(1)>.jpg", "\"'><svg onload=alert(2)>.jpg", 
 WAITING = 2000
 """pictures: a few seconds of work, so that there is something to pause"""
 
-KINDS = ("beach", "sunset-sea", "forest", "winter-mountains", "city-night", "flower", "blue-sky", "lake", "starry-night")
+KINDS = (
+    "beach",
+    "sunset-sea",
+    "forest",
+    "winter-mountains",
+    "city-night",
+    "flower",
+    "blue-sky",
+    "lake",
+    "starry-night",
+)
 SIZES = ((160, 120), (120, 160), (144, 144), (192, 108))
 
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """Where Chromium is."""
+    """Where Chromium is; the tests are skipped where there is none."""
     for name in ("chromium", "chromium-browser", "google-chrome"):
         if found := shutil.which(name):
             return found
@@ -46,8 +55,9 @@ def chromium() -> str:
 
 # One for a module and not for all tests: Playwright's loop would stand in the way of tests that run their own.
 @pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator["playwright.Browser"]:
-    with playwright.sync_playwright() as driver:
+def browser(chromium: str) -> Iterator[Any]:
+    api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (extra dev)")
+    with api.sync_playwright() as driver:
         started = driver.chromium.launch(executable_path=chromium, args=list(FLAGS))
         yield started
         started.close()
@@ -56,7 +66,7 @@ def browser(chromium: str) -> Iterator["playwright.Browser"]:
 class Tab:
     """A page of a server, and what went wrong on it."""
 
-    def __init__(self, page: "playwright.Page", server: Server) -> None:
+    def __init__(self, page: Any, server: Server) -> None:
         self.page = page
         self.server = server
         self.problems: list[str] = []
@@ -66,7 +76,7 @@ class Tab:
         page.on("dialog", lambda dialog: (self.problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         page.on("request", self._asked)
 
-    def _asked(self, request: "playwright.Request") -> None:
+    def _asked(self, request: Any) -> None:
         where = urllib.parse.urlsplit(request.url)
         ours = urllib.parse.urlsplit(self.server.address)
         if where.scheme not in {"blob", "data"} and where.netloc != ours.netloc:
@@ -76,13 +86,13 @@ class Tab:
         """Before the server ends: a browser reports a stream that breaks off as an error."""
         self.page.context.close()
 
-    def open(self, path: str = "/") -> "playwright.Page":
+    def open(self, path: str = "/") -> Any:
         self.page.goto(self.server.address + path)
         return self.page
 
 
 @pytest.fixture
-def tab(browser: "playwright.Browser", server: Server) -> Iterator[Callable[..., Tab]]:
+def tab(browser: Any, server: Server) -> Iterator[Callable[..., Tab]]:
     """Open tabs; options are those of Playwright's contexts, `server` another server."""
     tabs: list[Tab] = []
 

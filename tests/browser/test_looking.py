@@ -1,5 +1,6 @@
 """Looking at pictures: the grid, the large view, the keyboard, small screens, the dark."""
 
+import itertools
 import re
 from collections.abc import Callable
 from typing import Any
@@ -37,10 +38,10 @@ def test_rows_fill_the_width_and_nothing_overlaps(tab: Open) -> None:
     rows = [[tile for tile in tiles if tile["top"] == top] for top in sorted({tile["top"] for tile in tiles})]
     assert 2 < len(rows)
     assert list(range(len(tiles))) == [tile["place"] for row in rows for tile in row]
-    for row, below in zip(rows, rows[1:], strict=False):
+    for row, below in itertools.pairwise(rows):
         assert 1 == len({tile["bottom"] for tile in row})
         assert row[0]["bottom"] < below[0]["top"]
-        assert all(one["right"] < other["left"] for one, other in zip(row, row[1:], strict=False))
+        assert all(one["right"] < other["left"] for one, other in itertools.pairwise(row))
         assert abs(row[-1]["right"] - grid["x"] - grid["width"]) <= 1
 
 

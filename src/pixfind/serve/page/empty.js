@@ -38,9 +38,10 @@ const ideas = (ways) => IDEAS.map((idea) => button({ label: idea, words: idea, c
  */
 export function nothing(found, place, status, ways) {
   if (!found.rows) return notEmbedded(status, ways);
-  if (found.unknown.length) return unknown(found.unknown, ways);
+  const isFiltered = Object.keys(place.filters).length > 0 && !found.hidden;
+  if (found.unknown.length && !isFiltered) return unknown(found.unknown, ways);
   if (found.hidden) return unlike(found, ways);
-  if (Object.keys(place.filters).length) return filtered(ways);
+  if (isFiltered) return filtered(ways);
   return state("No picture fits", [found.remark ?? "Try other words."], way("Show all pictures", () => ways.say("")));
 }
 

@@ -202,9 +202,9 @@ export class Results {
 function told({ found, hits, more }, home) {
   if (!hits.length) return "";
   if (home) return count(found.rows, "picture");
-  const many = `${number(hits.length)}${more ? "+" : ""} of ${count(found.rows, "picture")}`;
+  const parts = [`${number(hits.length)}${more ? "+" : ""} of ${count(found.rows, "picture")}`];
   // Nothing was compared where only filters were asked for.
-  if (!found.seconds) return many;
-  const time = found.seconds < 1 ? `${Math.max(1, Math.round(found.seconds * 1000))} ms` : `${found.seconds.toFixed(1)} s`;
-  return `${many} · ${time}`;
+  if (found.seconds) parts.push(found.seconds < 1 ? `${Math.max(1, Math.round(found.seconds * 1000))} ms` : `${found.seconds.toFixed(1)} s`);
+  if (found.unknown.length) parts.push(`the model does not know ${found.unknown.map((word) => `“${word}”`).join(", ")}: left out`);
+  return parts.join(" · ");
 }

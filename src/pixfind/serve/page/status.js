@@ -202,6 +202,7 @@ export class StatusView {
     const facts = [
       ["Folders", folders.length ? el("span", { class: "stacked" }, ...folders) : "none"],
       ["Model", status.model && `${status.model}${status.precision ? `, ${status.precision}` : ""}`],
+      ["Next model", status.change && nextModel(status.change)],
       ["Index", status.index_rows ? `${count(status.index_rows, "row")}${status.recall === null ? "" : `, recall@10 ${status.recall.toFixed(3)}`}` : "none; searches look at every row"],
       ["Library", el("span", { class: "path" }, status.library)],
       ["On disk", `${size(status.bytes)}, ${size(status.free_bytes)} free`],
@@ -211,6 +212,12 @@ export class StatusView {
     this.facts.dataset.key = key;
     fill(this.facts, ...facts.filter(([, value]) => value).flatMap(([term, value]) => [el("dt", {}, term), el("dd", {}, value)]));
   }
+}
+
+/** How far the model that is to answer next has come. @param {any} change */
+function nextModel({ model, images }) {
+  const done = images.seen - images.pending;
+  return `${model}: ${number(done)} of ${count(images.seen, "picture")} done; the model above answers until all are`;
 }
 
 /** @param {any} worker */
