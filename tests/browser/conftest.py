@@ -27,7 +27,7 @@ FLAGS = (
     "--disable-sync",
 )
 HOSTILE = ("<img src=x onerror=alert(1)>.jpg", "\"'><svg onload=alert(2)>.jpg", "javascript:alert(3).jpg")
-WAITING = 2000
+WAITING = 1500
 """pictures: a few seconds of work, so that there is something to pause"""
 
 KINDS = (

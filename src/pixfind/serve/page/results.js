@@ -66,6 +66,7 @@ export class Results {
       const found = await api.search(request(place), picture, 0, signal);
       if (signal.aborted) return;
       this.handlers.gone(false);
+      this.#key = key; // it may have been forgotten meanwhile
       this.#put({ found, hits: found.hits, more: found.more, pages: 1, y: 0 }, fresh ? scrollY : 0);
     } catch (error) {
       if (!signal.aborted) this.#failed(error);
@@ -84,13 +85,13 @@ export class Results {
   forget() {
     const now = this.#seen.get(this.#key);
     this.#seen.clear();
-    if (now && !this.isEmpty) this.#seen.set(this.#key, now);
-    else this.#key = "";
+    if (this.isEmpty) this.#key = "";
+    else if (now) this.#seen.set(this.#key, now);
   }
 
-  /** Whether there is nothing to see. */
+  /** Whether the answer has come, and shows no picture. */
   get isEmpty() {
-    return !this.grid.hits.length;
+    return !byId("empty").hidden;
   }
 
   /** Remember where the present answer is left. */
