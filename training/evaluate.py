@@ -146,6 +146,23 @@ def pair_figures(model: Model, seen: Gallery, unseen: Gallery) -> dict[str, floa
     return {name: round(float(np.mean(values)), 3) for name, values in figures.items()}
 
 
+def photo_figures(model: Model, folder: Path, labels: Path) -> dict[str, str]:
+    """
+    Average precision, base rate and their ratio for each word on real photos labelled by hand.
+
+    `labels` is JSON: {"sky": {"yes": [file names], "unsure": [file names]}, ...}; every other file in `folder` is a no.
+    """
+    names = sorted(path.name for path in folder.iterdir() if path.is_file())
+    images = model.images([_opened(folder / name) for name in names])
+    figures, ratios = {}, []
+    for word, said in json.loads(labels.read_text()).items():
+        truth = np.array([1 if name in said["yes"] else -1 if name in said["unsure"] else 0 for name in names])
+        ap, base = average_precision(images @ model.texts([word])[0], truth), (truth == 1).sum() / (truth >= 0).sum()
+        ratios.append(ap / base)
+        figures[word] = f"{ap:.2f} ({base:.3f}): {ap / base:.1f} times"
+    return {**figures, "mean over words": f"{np.mean(ratios):.1f} times"}
+
+
 def speed(folder: Path, photos: list[Path]) -> dict[str, float]:
     """Images a second on one core, with and without preparing them, and milliseconds a query."""
     model = Model(folder)
@@ -196,6 +213,9 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=PACKAGE)
     parser.add_argument("--cache", type=Path, default=Path("build") / "training", help="where drawn pictures are kept")
     parser.add_argument("--photos", type=Path, help="a folder of real photos")
+    parser.add_argument(
+        "--labels", type=Path, help="which photo shows what, as JSON: prints average precision per word"
+    )
     parser.add_argument("--sheets", type=Path, help="where a contact sheet of them goes")
     parser.add_argument("--words", default=",".join(SHEET_WORDS))
     parser.add_argument("--card", action="store_true", help="write the figures into the model's card")
@@ -204,6 +224,9 @@ def main() -> None:
     photos = sorted(p for p in arguments.photos.iterdir() if p.is_file()) if arguments.photos else []
     if arguments.sheets and photos:
         photo_sheets(model, photos, tuple(arguments.words.split(",")), arguments.sheets)
+        return
+    if arguments.labels and photos:
+        print(json.dumps(photo_figures(model, arguments.photos, arguments.labels), indent=2))
         return
     cache = arguments.cache
     figures = drawn_figures(model, draw_gallery(cache, 1000, EVALUATION_SEED, 2))

@@ -103,7 +103,7 @@ CARD: dict[str, Any] = {
 def code_hash() -> str:
     """One hash over the code that shapes the model: painters, scenes, facts, words, towers, training."""
     here = Path(__file__).parent
-    apart = {"__init__.py", "evaluate.py", "export.py", "collection.py"}
+    apart = {"__init__.py", "evaluate.py", "export.py", "precisions.py", "collection.py"}
     every = [*here.glob("*.py"), *(here.parent / "src" / "pixfind" / "demo").glob("*.py")]
     files = sorted(file for file in every if file.name not in apart)
     total = hashlib.sha256()

@@ -39,7 +39,7 @@ PHRASES: dict[str, tuple[str, ...]] = {
     "moon": ("moon", "full moon", "moonlight", "the moon"),
     "sea": ("sea", "ocean", "the sea", "the ocean", "waves", "seaside", "seascape", "wave"),
     "lake": ("lake", "pond", "river", "still water", "reflection in the water", "reflection"),
-    "water": ("water", "the water", "in the water"),
+    "water": ("water", "the water", "in the water", "splashing", "splash"),
     "beach": ("beach", "the beach", "sandy beach", "coast", "shore", "seashore", "shoreline", "coastline"),
     "sand": ("sand", "sandy", "in the sand", "sandy ground"),
     "pool": ("pool", "swimming pool", "swimming", "blue pool"),
@@ -58,7 +58,7 @@ PHRASES: dict[str, tuple[str, ...]] = {
     "city": ("city", "skyline", "skyscrapers", "downtown", "town", "urban", "cityscape", "towers", "skyscraper"),
     "buildings": ("buildings", "building", "architecture", "houses"),
     "street": ("street", "city street", "alley", "avenue"),
-    "road": ("road", "highway", "path", "asphalt", "pavement"),
+    "road": ("road", "highway", "path", "asphalt", "pavement", "sidewalk", "trail"),
     "house": ("house", "home", "cottage", "cabin", "barn", "hut"),
     "car": ("car", "vehicle", "automobile", "cars"),
     "boat": ("boat", "sailboat", "ship", "sail", "boats", "sailing", "ships"),
@@ -201,7 +201,7 @@ LOOKALIKES = (
     "willow", "hollow", "follow", "bellow", "mellow", "yell", "people", "ripple", "apple", "purse", "nurse", "curse", "course",
     "coach", "couch", "touch", "torch", "porch", "march", "month", "honey", "money", "monkey", "donkey", "turkey", "valet", "ballet",
     "wallet", "bullet", "basket", "casket", "jacket", "racket", "rocket", "pocket", "socket", "bucket", "ticket", "cricket",
-    "hockey", "jockey", "soccer", "tennis", "rugby", "river", "liver", "diver", "driver", "drive", "fever", "lever", "never",
+    "hockey", "jockey", "trial", "smash", "slash", "soccer", "tennis", "rugby", "river", "liver", "diver", "driver", "drive", "fever", "lever", "never",
 )  # fmt: skip
 
 

@@ -6,6 +6,8 @@ Owns the architecture and the tokenizer. Must not know pictures, facts or files.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor, nn
@@ -13,6 +15,7 @@ from torch.nn import functional
 
 DIMENSION = 128
 SIDE = 80
+GRID = SIDE // 8
 CONTEXT = 32
 VOCABULARY = 1500
 PAD = 0
@@ -36,27 +39,75 @@ def _down(before: int, after: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU())
 
 
+class Seen(NamedTuple):
+    """What the image tower makes of a batch."""
+
+    parts: Tensor
+    """(pictures, parts, 10, 10) logits"""
+    colours: Tensor
+    """(pictures, colours, 10, 10) logits"""
+    features: Tensor
+    """(pictures, width) pooled"""
+    embedding: Tensor
+    """(pictures, 128), not yet of length one"""
+
+
+class Cells(nn.Module):
+    """
+    What each cell of a 10 x 10 grid shows, and in which colour, taught cell by cell from the drawing's own labels.
+
+    Its pooled guesses join the embedding: how much of the picture each part fills, and which thing has which colour. A pair's
+    vector is the product of its colour's and its thing's, so a pair never seen is as good as its two words.
+    """
+
+    def __init__(self, width: int, parts: int, colours: int, things: tuple[int, ...]) -> None:
+        super().__init__()
+        self.part, self.colour = nn.Conv2d(width, parts, 1), nn.Conv2d(width, colours, 1)
+        self.things = things
+        self.of_thing = nn.Parameter(torch.randn(len(things), DIMENSION) * 0.3)
+        self.of_colour = nn.Parameter(torch.randn(colours, DIMENSION) * 0.3)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Part logits and colour logits of every cell; pooled guesses; what the pairs add to the embedding."""
+        parts, colours = self.part(x).float(), self.colour(x).float()
+        part, colour = parts.softmax(1).flatten(2), colours.softmax(1).flatten(2)
+        pooled = torch.cat([part.mean(2), part.amax(2), colour.mean(2), colour.amax(2)], 1)
+        thing = part[:, list(self.things)]
+        pairs = (thing[:, :, None] * colour[:, None]).amax(3)
+        return parts, colours, pooled, ((pairs @ self.of_colour) * self.of_thing).sum(1)
+
+
 class ImageTower(nn.Module):
     """Pictures of 80 x 80 to embeddings. Colours are pooled early, shapes and scenes late."""
 
-    def __init__(self, facts: int, widths: tuple[int, int, int, int] = (24, 48, 96, 160)) -> None:
+    def __init__(
+        self,
+        facts: int,
+        parts: int,
+        colours: int,
+        things: tuple[int, ...],
+        widths: tuple[int, int, int, int] = (24, 48, 96, 160),
+    ) -> None:
         super().__init__()
         one, two, three, four = widths
         self.fine = nn.Sequential(_down(3, one), Block(one))
         self.middle = nn.Sequential(_down(one, two), Block(two), Block(two))
         self.coarse = nn.Sequential(_down(two, three), Block(three), Block(three))
         self.whole = nn.Sequential(_down(three, four), Block(four))
-        width = one + two + 2 * three + 2 * four
+        self.cells = Cells(two + three + four, parts, colours, things)
+        width = one + two + 2 * three + 2 * four + 2 * parts + 2 * colours
         self.norm = nn.BatchNorm1d(width)
         self.project = nn.Linear(width, DIMENSION)
         self.facts = nn.Linear(width, facts)
 
-    def features(self, x: Tensor) -> Tensor:
-        """Averages of every stage, and maxima of the late ones."""
+    def look(self, x: Tensor) -> Seen:
+        """Averages of every stage, maxima of the late ones, and what the cells show."""
         fine = self.fine(x)
         middle = self.middle(fine)
         coarse = self.coarse(middle)
         whole = self.whole(coarse)
+        wide = functional.interpolate(whole, scale_factor=2.0, mode="nearest")
+        parts, colours, guesses, pairs = self.cells(torch.cat([functional.avg_pool2d(middle, 2), coarse, wide], 1))
         pooled = [
             fine.mean((2, 3)),
             middle.mean((2, 3)),
@@ -64,11 +115,13 @@ class ImageTower(nn.Module):
             coarse.amax((2, 3)),
             whole.mean((2, 3)),
             whole.amax((2, 3)),
+            guesses,
         ]
-        return self.norm(torch.cat(pooled, 1).float())
+        features = self.norm(torch.cat([part.float() for part in pooled], 1))
+        return Seen(parts, colours, features, self.project(features) + pairs)
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.normalize(self.project(self.features(x)), dim=1)
+        return functional.normalize(self.look(x).embedding.float(), dim=1)
 
 
 class TextTower(nn.Module):
@@ -81,15 +134,26 @@ class TextTower(nn.Module):
         self.layers = nn.ModuleList(Attention(width) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.project = nn.Linear(width, DIMENSION)
+        self.asked = nn.Linear(width, 2)
+        self.colour, self.thing = nn.Linear(width, DIMENSION), nn.Linear(width, DIMENSION)
+        self.paired = nn.Linear(width, 1)
         nn.init.normal_(self.tokens.weight, std=0.3)
 
     def forward(self, text: Tensor) -> Tensor:
         seen = (text != PAD).float()
-        x = self.tokens(text) + self.places[: text.shape[1]]
+        words = self.tokens(text)
+        x = words + self.places[: text.shape[1]]
         for layer in self.layers:
             x = layer(x, seen)
-        total = (self.norm(x) * seen[..., None]).sum(1) / seen.sum(1, keepdim=True).clamp(min=1)
-        return functional.normalize(self.project(total), dim=1)
+        x = self.norm(x)
+        total = (x * seen[..., None]).sum(1) / seen.sum(1, keepdim=True).clamp(min=1)
+        return functional.normalize(self.project(total) + self._pair(words, x, seen, total), dim=1)
+
+    def _pair(self, words: Tensor, x: Tensor, seen: Tensor, total: Tensor) -> Tensor:
+        """The colour word times the thing word, each found by attention, each as it is in any other company."""
+        weight = (self.asked(x) - 1e4 * (1 - seen)[..., None]).softmax(1)
+        colour, thing = (weight.transpose(1, 2) @ words).unbind(1)
+        return self.colour(colour) * self.thing(thing) * self.paired(total).sigmoid()
 
 
 class Attention(nn.Module):
@@ -114,9 +178,9 @@ class Attention(nn.Module):
 class Towers(nn.Module):
     """Both towers, and the scale and bias that turn their cosines into logits."""
 
-    def __init__(self, vocabulary: int, facts: int) -> None:
+    def __init__(self, vocabulary: int, facts: int, parts: int, colours: int, things: tuple[int, ...]) -> None:
         super().__init__()
-        self.image = ImageTower(facts)
+        self.image = ImageTower(facts, parts, colours, things)
         self.text = TextTower(vocabulary)
         self.scale = nn.Parameter(torch.tensor(2.3))
         self.bias = nn.Parameter(torch.tensor(-3.0))

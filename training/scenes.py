@@ -93,6 +93,8 @@ def street(canvas: Canvas, rng: Rng) -> Notes:
         if rng.random() < 0.85:
             _facade(canvas, rng, light, horizon, side, lights)
     notes = Notes(hour, {"street": True, "city": True})
+    if rng.random() < 0.5:
+        near.strew(canvas, rng, int(rng.integers(2, 9)), horizon - 0.1, horizon + 0.3, float(np.mean(light.ambient)))
     for _ in range(int(rng.integers(0, 5))):
         near_by = rng.random() ** 1.5
         x, foot = canvas.aspect * rng.uniform(0.15, 0.85), horizon + 0.04 + (0.9 - horizon) * near_by
@@ -212,6 +214,8 @@ def portrait(canvas: Canvas, rng: Rng) -> Notes:
 def room(canvas: Canvas, rng: Rng) -> Notes:
     """Indoors, with or without people."""
     near.paint_room(canvas, rng)
+    if rng.random() < 0.5:
+        near.strew(canvas, rng, int(rng.integers(2, 10)), 0.2, 0.9, rng.uniform(0.5, 1))
     for _ in range(int(rng.choice([0, 0, 1, 2]))):
         someone(canvas, rng, rng.uniform(0.3, 0.9))
     return Notes("none", {"indoors": True, "outdoors": False, "sunset": False, "night": None})
@@ -265,11 +269,20 @@ def clutter(canvas: Canvas, rng: Rng) -> Notes:
 
 
 def product(canvas: Canvas, rng: Rng) -> Notes:
-    """A thing on a plain ground, often white: not snow."""
+    """A thing on a plain ground, mostly white or pale, as in a studio or a catalogue: not snow."""
     full = np.ones((canvas.height, canvas.width), np.float32)
     ground = pick(
         rng,
-        ((1, 1, 1), (0.96, 0.96, 0.96), (0.88, 0.88, 0.88), (0.05, 0.05, 0.05), (0.7, 0.78, 0.85), (0.8, 0.74, 0.66)),
+        (
+            (1, 1, 1),
+            (1, 1, 1),
+            (0.97, 0.97, 0.98),
+            (0.96, 0.96, 0.96),
+            (0.88, 0.88, 0.88),
+            (0.05, 0.05, 0.05),
+            (0.7, 0.78, 0.85),
+            (0.8, 0.74, 0.66),
+        ),
         0.02,
     )
     canvas.cover(full, ground, Part.NOTHING)
@@ -424,7 +437,7 @@ def black_night(canvas: Canvas, rng: Rng) -> Notes:
 #: Every recipe with its weight.
 RECIPES: dict[str, tuple[Recipe, float]] = {
     "landscape": (landscape, 27), "demo": (demo_kind, 10), "portrait": (portrait, 18), "street": (street, 5), "room": (room, 8),
-    "texture": (texture, 4), "clutter": (clutter, 3), "product": (product, 4), "coloured": (coloured_things, 6),
+    "texture": (texture, 4), "clutter": (clutter, 3), "product": (product, 6), "coloured": (coloured_things, 6),
     "shapes": (flat_shapes, 12), "fire": (flames, 1.5), "food": (food, 2.5), "page": (page, 1.5), "pool": (pool, 1.5),
     "leaves": (leaves, 3), "woods": (woods, 3), "night": (black_night, 2.5), "held-out": (held_out_shapes, 0),
 }  # fmt: skip

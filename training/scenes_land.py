@@ -28,6 +28,10 @@ class Notes:
     gentle: bool = False
 
 
+WATERS: tuple[Colour, ...] = (
+    (0.20, 0.28, 0.32), (0.26, 0.34, 0.30), (0.30, 0.30, 0.24), (0.10, 0.24, 0.38), (0.16, 0.36, 0.46), (0.36, 0.42, 0.46),
+    (0.12, 0.18, 0.20),
+)  # fmt: skip
 HOURS = ("day", "hazy", "overcast", "sunset", "dawn", "dusk", "night")
 HOUR_WEIGHTS = (0.38, 0.14, 0.19, 0.13, 0.03, 0.05, 0.08)
 GROUNDS = (
@@ -60,7 +64,8 @@ def one_of(rng: Rng, names: tuple[str, ...], weights: np.ndarray | tuple[float, 
 def landscape(canvas: Canvas, rng: Rng) -> Notes:
     """Any sky over any far layer over any ground, with things in front."""
     hour = one_of(rng, HOURS, HOUR_WEIGHTS)
-    horizon = float(np.clip(rng.normal(0.45, 0.2), 0.02, 0.97))
+    looks_down = rng.random() < 0.28
+    horizon = rng.uniform(0.0, 0.14) if looks_down else float(np.clip(rng.normal(0.45, 0.2), 0.02, 0.97))
     light = any_sky(canvas, rng, hour, horizon)
     ground = one_of(rng, GROUNDS, GROUND_WEIGHTS)
     any_far(canvas, rng, light, ground, horizon)
@@ -68,7 +73,7 @@ def landscape(canvas: Canvas, rng: Rng) -> Notes:
     notes = Notes(hour)
     _roughen(canvas, rng)
     _standing(canvas, rng, light, ground, horizon, notes)
-    if rng.random() < 0.5:
+    if rng.random() < 0.6:
         _front(canvas, rng, light)
     _weather(canvas, rng, light, hour, notes)
     if hour == "night":
@@ -130,11 +135,11 @@ def any_far(canvas: Canvas, rng: Rng, light: Sky, ground: str, horizon: float) -
 def _ground(canvas: Canvas, rng: Rng, light: Sky, ground: str, horizon: float) -> None:
     tint = "dark" if light.hour == "night" else ("blue", "tropical", "grey", "green", "grey")[int(rng.integers(5))]
     if ground == "sea":
-        water.paint_sea(canvas, rng, light, horizon, tint, rng.uniform(0.5, 2.5))
-        if light.hour != "night" and rng.random() < 0.3:
-            _surf(canvas, rng)
+        _sea(canvas, rng, light, horizon, tint)
     elif ground == "lake":
         water.paint_lake(canvas, rng, light, horizon, rng.uniform(0, 1.1))
+        if rng.random() < 0.6:
+            _rippled(canvas, rng, light, Part.LAKE)
     elif ground == "beach":
         water.paint_sea(canvas, rng, light, horizon, tint, rng.uniform(0.5, 2.0))
         sand = pick(rng, ((0.90, 0.82, 0.66), (0.78, 0.70, 0.58), (0.95, 0.90, 0.80), (0.64, 0.58, 0.50)), 0.04)
@@ -152,6 +157,15 @@ def _ground(canvas: Canvas, rng: Rng, light: Sky, ground: str, horizon: float) -
     if ground in ("grass", "dry", "soil") and rng.random() < 0.12:
         colours = [pick(rng, tuple(plants.PETALS.values())) for _ in range(int(rng.integers(1, 3)))]
         plants.paint_meadow(canvas, rng, horizon, colours, int(rng.integers(60, 300)))
+
+
+def _sea(canvas: Canvas, rng: Rng, light: Sky, horizon: float, tint: str) -> None:
+    """Open water in any wind."""
+    water.paint_sea(canvas, rng, light, horizon, tint, rng.uniform(0.5, 2.5))
+    if rng.random() < 0.35:
+        _rippled(canvas, rng, light, Part.SEA)
+    if light.hour != "night" and rng.random() < 0.3:
+        _surf(canvas, rng)
 
 
 def _canopy(canvas: Canvas, rng: Rng, light: Sky, horizon: float) -> None:
@@ -204,6 +218,22 @@ def _roughen(canvas: Canvas, rng: Rng) -> None:
         shade = fractal(rng, canvas.height, canvas.width, rng.uniform(1.5, 6), 4, 0.6, 2.0)
         dark = np.clip((shade - rng.uniform(0.4, 0.65)) * 8, 0, 1) * ground
         canvas.rgb *= (1 - dark * np.float32(rng.uniform(0.3, 0.6)))[..., None]
+
+
+def _rippled(canvas: Canvas, rng: Rng, light: Sky, part: Part) -> None:
+    """Wind on the water: short bright and dark strokes, longer than high, over a murky body."""
+    own = (canvas.label == part).astype(np.float32)
+    body = pick(rng, WATERS, 0.05)
+    lit = 0.25 + 0.75 * np.float32(light.ambient)
+    strokes = fractal(rng, canvas.height, canvas.width, rng.uniform(10, 36), 3, 0.8, rng.uniform(2.0, 7.0))
+    broad = fractal(rng, canvas.height, canvas.width, rng.uniform(2, 6), 3, 0.6, rng.uniform(1.5, 5.0))
+    bright = np.clip(strokes * 0.75 + broad * 0.5 - 0.15, 0, 1) * np.float32(rng.uniform(0.4, 1.0))
+    colour = mix(np.asarray(np.float32(body) * lit, np.float32), np.float32(light.horizon) * np.float32(0.95), bright)
+    share = np.float32(rng.uniform(0.4, 1.0))
+    canvas.rgb += (own * share)[..., None] * (colour - canvas.rgb)
+    if rng.random() < 0.3:
+        glints = np.clip((strokes - rng.uniform(0.66, 0.78)) * 9, 0, 1) * own
+        canvas.shine(np.asarray(glints * rng.uniform(0.2, 0.6), np.float32), (1.0, 1.0, 0.97))
 
 
 def _surf(canvas: Canvas, rng: Rng) -> None:

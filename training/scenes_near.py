@@ -181,6 +181,22 @@ def paint_box(
                      (right - wide * 0.15, top + tall * 0.6), (left + wide * 0.15, top + tall * 0.6)], panel, part)  # fmt: skip
 
 
+def strew(canvas: Canvas, rng: Rng, count: int, top: float, bottom: float, light: float) -> None:
+    """Small things between two heights, as streets and rooms are full of them: signs, boxes, bottles, bags."""
+    for _ in range(count):
+        x, y, size = rng.uniform(0, canvas.aspect), rng.uniform(top, bottom), 0.03 + 0.12 * rng.random() ** 2
+        colour = tone(any_colour(rng), 0.2 + 0.8 * light)
+        if rng.random() < 0.3:
+            paint_lump(canvas, rng, x, y, size, colour)
+            continue
+        wide, tall = size * rng.uniform(0.3, 2), size * rng.uniform(0.3, 2)
+        corners = [(x - wide, y - tall), (x + wide, y - tall), (x + wide, y + tall), (x - wide, y + tall)]
+        canvas.fill(corners, colour, Part.THING)
+        if rng.random() < 0.5:
+            inner = [(x + (px - x) * 0.6, y + (py - y) * 0.5) for px, py in corners]
+            canvas.fill(inner, tone(any_colour(rng), 0.2 + 0.8 * light), Part.THING)
+
+
 def paint_sticks(canvas: Canvas, rng: Rng, colour: Colour, count: int, part: Part) -> None:
     """Branches, poles, grass blades, wires: thin strokes across the picture."""
     for _ in range(count):

@@ -18,6 +18,9 @@ COLOURS: dict[str, Colour] = {
     "black": (0.04, 0.04, 0.04), "white": (0.98, 0.98, 0.98), "grey": (0.52, 0.52, 0.52), "turquoise": (0.10, 0.78, 0.80),
 }  # fmt: skip
 
+#: Labels from here on say which shape a pixel shows: the base plus the shape's number.
+SHAPE_LABEL = 64
+
 #: One per colour, spread over the shapes; drawn only when held-out pairs are measured.
 HELD_OUT = frozenset((colour, SHAPES[(index * 3 + 1) % len(SHAPES)]) for index, colour in enumerate(COLOURS))
 
@@ -60,12 +63,13 @@ def _cross() -> list[Point]:
 
 
 def paint_shape(canvas: Canvas, rng: Rng, shape: str, colour: Colour, x: float, y: float, radius: float) -> None:
-    """One shape, flat or faintly shaded."""
+    """One shape, flat or faintly shaded; its pixels are labelled with what shape it is."""
     turn = rng.normal(0, 0.25)
     before = canvas.rgb.copy() if shape == "ring" else None
     paint = surface(canvas, rng, colour, rng.uniform(0, 0.25)) if rng.random() < 0.3 else colour
     polygons = outline(shape, x, y, radius, turn)
     canvas.fill(polygons[0], paint, Part.SHAPE)
+    canvas.label[canvas.label == Part.SHAPE] = SHAPE_LABEL + SHAPES.index(shape)
     if before is not None:
         canvas.fill(polygons[1], before, Part.NOTHING)
 

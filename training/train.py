@@ -1,8 +1,8 @@
 """
 From nothing to the files of the starter model: draw, train, export, write the card.
 
-    python -m training.train                       # about an hour on two cores
-    python -m training.train --pictures 4000 --epochs 3 --out /tmp/quick
+    python -m training.train                              # about an hour on two cores
+    python -m training.train --small --out /tmp/quick     # the preset that ways are compared with
 
 Seeded; interrupted, it goes on from the last checkpoint in its cache folder.
 """
@@ -10,6 +10,7 @@ Seeded; interrupted, it goes on from the last checkpoint in its cache folder.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import logging
 import time
 from dataclasses import dataclass
@@ -20,16 +21,22 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pixfind.demo.canvas import Part
 from training import export, lexicon
-from training.facts import count_facts
-from training.gallery import Gallery, draw_gallery, joined
+from training.facts import TINTED, count_facts, name_colours
+from training.gallery import STEP, Gallery, draw_gallery, joined
 from training.lexicon import FACTS, NUMBER, SAYABLE
-from training.model import SIDE, Towers, make_tokenizer
-from training.scenes_shapes import SHAPES
+from training.model import GRID, SIDE, Seen, Towers, make_tokenizer
+from training.scenes_shapes import SHAPE_LABEL, SHAPES
 
 log = logging.getLogger("training")
+SAVED_EVERY = 100
+"""Steps from one checkpoint to the next."""
 SINGLE = tuple(name for name in SAYABLE if " " not in name or name in lexicon.PHRASES)
 SAID_PAIRS = tuple(name for name in SAYABLE if name not in set(SINGLE))
+PARTS = len(Part) + len(SHAPES)
+#: What comes in named colours: the shapes, flowers, balloons, cars, houses, boats.
+THINGS = (*range(len(Part), PARTS), Part.FLOWER, Part.BALLOON, Part.CAR, Part.HOUSE, Part.BOAT)
 SHAPE_COLUMNS = [NUMBER[shape] for shape in SHAPES]
 LONG_WORDS = tuple(word for word in lexicon.known_words() if len(word) >= 5)
 PACKAGE = Path(__file__).parents[1] / "src" / "pixfind" / "starter"
@@ -39,24 +46,29 @@ PACKAGE = Path(__file__).parents[1] / "src" / "pixfind" / "starter"
 class Settings:
     """What a run is: the same settings give the same pictures and the same order of batches."""
 
-    pictures: int = 40_000
-    shapes: int = 8_000
-    epochs: int = 10
+    pictures: int = 30_000
+    shapes: int = 10_000
+    epochs: int = 8
     batch: int = 96
-    rate: float = 1.5e-3
+    rate: float = 2.5e-3
     seed: int = 0
     prompts: int = 140
     captions_weight: float = 1.0
     prompts_weight: float = 4.0
     facts_weight: float = 1.0
     slips_weight: float = 1.0
+    cells_weight: float = 1.0
     slips: int = 16
+
+
+#: The preset of comparisons: 10,000 pictures seen five times.
+SMALL = {"pictures": 4_000, "shapes": 6_000, "epochs": 5}
 
 
 class Run:
     """One training run: the pictures, the towers, their moving average, and where it is."""
 
-    def __init__(self, settings: Settings, gallery: Gallery, cache: Path, start: Path | None = None) -> None:
+    def __init__(self, settings: Settings, gallery: Gallery, cache: Path) -> None:
         self.settings, self.gallery = settings, gallery
         self.truth = count_facts(gallery)
         log.info("counted %d facts of %d pictures", self.truth.shape[1], len(gallery))
@@ -64,11 +76,8 @@ class Run:
         torch.manual_seed(settings.seed)
         rng = np.random.default_rng([settings.seed, 17])
         self.tokenizer = make_tokenizer(_sentences(rng))
-        self.towers = Towers(self.tokenizer.get_vocab_size(), len(FACTS)).to(
-            self.device, memory_format=torch.channels_last
-        )
-        if start is not None:
-            self.towers.load_state_dict(torch.load(start, map_location=self.device, weights_only=True)["average"])
+        towers = Towers(self.tokenizer.get_vocab_size(), len(FACTS), PARTS, len(TINTED), THINGS)
+        self.towers = towers.to(self.device, memory_format=torch.channels_last)
         self.average = {name: value.detach().clone() for name, value in self.towers.state_dict().items()}
         self.steps = settings.epochs * (len(gallery) // settings.batch)
         decay = [p for p in self.towers.parameters() if p.ndim > 1]
@@ -77,36 +86,42 @@ class Run:
             [{"params": decay, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}], lr=settings.rate
         )
         self.weights = fact_weights(self.truth)
-        self.step, self.seconds = 0, 0.0
-        self.checkpoint = cache / f"checkpoint-{settings.seed}.pt"
+        self.shown, self.tints = cell_parts(gallery.labels), cell_colours(gallery.pixels)
+        share = np.bincount(self.shown[:: max(1, len(gallery) // 2000)].ravel(), minlength=PARTS) / GRID**2
+        self.rarity = self._tensor(1 / np.sqrt(share / share.sum() + 1e-3))
+        self.step, self.seconds, self.cpu_seconds = 0, 0.0, 0.0
+        self.checkpoint = cache / f"checkpoint-{_run_hash(settings)}.pt"
         self._resume()
 
     def train(self) -> None:
         """All the epochs that are left."""
         per_epoch = len(self.gallery) // self.settings.batch
         self.tokenizer.model.dropout = 0.1
+        log.info("from step %d to %d, on %s, %d threads", self.step, self.steps, self.device, torch.get_num_threads())
         while self.step < self.steps:
-            epoch, started = self.step // per_epoch, time.monotonic()
-            order = np.random.default_rng([self.settings.seed, epoch, 1]).permutation(len(self.gallery))
-            total = 0.0
-            for at in range(self.step % per_epoch, per_epoch):
-                total += self._one_step(np.sort(order[at * self.settings.batch : (at + 1) * self.settings.batch]))
-                self.step += 1
-                if self.step % 20 == 0:
-                    rate = (at + 1) * self.settings.batch / (time.monotonic() - started)
-                    left = (self.steps - self.step) * self.settings.batch / rate / 60
-                    log.info(
-                        "epoch %d, step %d of %d, loss %.3f, %.0f pictures/s, %.0f min left",
-                        epoch,
-                        self.step,
-                        self.steps,
-                        total / (at + 1),
-                        rate,
-                        left,
-                    )
-            self.seconds += time.monotonic() - started
+            self._some_steps(min(self.steps, (self.step // SAVED_EVERY + 1) * SAVED_EVERY), per_epoch)
             self._save()
         self.tokenizer.model.dropout = None
+
+    def _some_steps(self, until: int, per_epoch: int) -> None:
+        """Steps up to the next checkpoint, and a line about them."""
+        started, cpu, total, first = time.monotonic(), time.process_time(), 0.0, self.step
+        while self.step < until:
+            epoch, at = divmod(self.step, per_epoch)
+            order = np.random.default_rng([self.settings.seed, epoch, 1]).permutation(len(self.gallery))
+            total += self._one_step(np.sort(order[at * self.settings.batch : (at + 1) * self.settings.batch]))
+            self.step += 1
+        seconds = time.monotonic() - started
+        self.seconds += seconds
+        self.cpu_seconds += time.process_time() - cpu
+        log.info(
+            "step %d of %d, loss %.3f, %.0f pictures/s, %.0f min left",
+            self.step,
+            self.steps,
+            total / (until - first),
+            (until - first) * self.settings.batch / seconds,
+            (self.steps - until) * seconds / (until - first) / 60,
+        )
 
     def _one_step(self, rows: np.ndarray) -> float:
         rng = np.random.default_rng([self.settings.seed, self.step, 2])
@@ -135,16 +150,18 @@ class Run:
         right = [_word(rng) for _ in range(self.settings.slips)]
         texts += [*right, *(lexicon.mistyped(rng, word, 1.0) for word in right)]
         with torch.autocast(self.device.type, torch.bfloat16):
-            features = self.towers.image.features(self._images(rows, rng))
-            images = functional.normalize(self.towers.image.project(features).float(), dim=1)
+            pixels, shown, tints = self._images(rows, rng)
+            seen = self.towers.image.look(pixels)
+            images = functional.normalize(seen.embedding.float(), dim=1)
             words = self.towers.text(self._tokens(texts)).float()
-            guessed = self.towers.image.facts(features).float()
+            guessed = self.towers.image.facts(seen.features).float()
         prompts, captions, spelt, slipped = words.split([len(names), len(rows), len(right), len(right)])
         numbers = [NUMBER[name] for name in names]
         loss = self.settings.prompts_weight * balanced(
             self.towers.logits(images, prompts), self._tensor(truth[:, numbers])
         )
         loss = loss + self.settings.facts_weight * self._guesses(guessed, truth)
+        loss = loss + self.settings.cells_weight * self._cells(seen, shown, tints)
         loss = loss + self.settings.slips_weight * (1 - (spelt.detach() * slipped).sum(1)).mean()
         return loss + self.settings.captions_weight * contrast(
             self.towers.logits(images, captions), self._tensor(fits(truth, chosen))
@@ -155,7 +172,13 @@ class Run:
         shapes = balanced(guessed[:, SHAPE_COLUMNS], self._tensor(truth[:, SHAPE_COLUMNS]))
         return balanced(guessed, self._tensor(truth)) + shapes
 
-    def _images(self, rows: np.ndarray, rng: np.random.Generator) -> Tensor:
+    def _cells(self, seen: Seen, shown: Tensor, tints: Tensor) -> Tensor:
+        """How well each cell knows what it shows; common parts count less."""
+        part = functional.cross_entropy(seen.parts, shown, self.rarity)
+        return part + 0.5 * functional.cross_entropy(seen.colours, tints, ignore_index=-1)
+
+    def _images(self, rows: np.ndarray, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """A batch, cropped and turned alike: pixels, what each cell shows, and its colour name's number or -1."""
         block = torch.from_numpy(self.gallery.pixels[rows]).to(self.device)
         side = block.shape[1]
         tall, wide = (int(rng.integers(int(side * 0.86), side + 1)) for _ in range(2))
@@ -164,7 +187,17 @@ class Run:
         flips = torch.from_numpy(rng.random(len(rows)) < 0.5).to(self.device)
         images = torch.where(flips[:, None, None, None], images.flip(3), images)
         images = functional.interpolate(images, (SIDE, SIDE), mode="bilinear", antialias=bool(rng.random() < 0.25))
-        return ((images / 255 - 0.5) / 0.25).contiguous(memory_format=torch.channels_last)
+        scaled = ((images / 255 - 0.5) / 0.25).contiguous(memory_format=torch.channels_last)
+        down, across = (
+            np.minimum((start + (np.arange(GRID) + 0.5) * length / GRID) / STEP, side // STEP - 1).astype(int)
+            for start, length in ((top, tall), (left, wide))
+        )
+        grids = (
+            torch.from_numpy(kept[rows][:, down[:, None], across[None, :]].astype(np.int64)).to(self.device)
+            for kept in (self.shown, self.tints)
+        )
+        shown, tints = (torch.where(flips[:, None, None], grid.flip(2), grid) for grid in grids)
+        return scaled, shown, tints
 
     def _tokens(self, texts: list[str]) -> Tensor:
         rows = [encoding.ids for encoding in self.tokenizer.encode_batch(texts)]
@@ -178,18 +211,17 @@ class Run:
     def _save(self) -> None:
         state = {"towers": self.towers.state_dict(), "average": self.average, "optimizer": self.optimizer.state_dict()}
         part = self.checkpoint.with_suffix(".part")
-        torch.save({**state, "step": self.step, "seconds": self.seconds, "settings": self.settings.__dict__}, part)
+        torch.save({**state, "step": self.step, "seconds": self.seconds, "cpu_seconds": self.cpu_seconds}, part)
         part.rename(self.checkpoint)
 
     def _resume(self) -> None:
         if not self.checkpoint.exists():
             return
         state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
-        if state["settings"] != self.settings.__dict__:
-            return
         self.towers.load_state_dict(state["towers"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.average, self.step, self.seconds = state["average"], state["step"], state["seconds"]
+        self.average, self.step = state["average"], state["step"]
+        self.seconds, self.cpu_seconds = state["seconds"], state["cpu_seconds"]
         log.info("going on from step %d", self.step)
 
     def finished(self) -> Towers:
@@ -198,9 +230,26 @@ class Run:
         return self.towers.eval()
 
 
+def _run_hash(settings: Settings) -> str:
+    """What a checkpoint belongs to: these settings and this code, so that no other run ever goes on from it."""
+    return hashlib.sha256(f"{settings} {export.code_hash()}".encode()).hexdigest()[:12]
+
+
 def _word(rng: np.random.Generator) -> str:
     """A known word that is long enough to be misspelt."""
     return LONG_WORDS[int(rng.integers(len(LONG_WORDS)))]
+
+
+def cell_parts(labels: np.ndarray) -> np.ndarray:
+    """Labels as class numbers: the parts, then the shapes."""
+    return np.where(labels >= SHAPE_LABEL, labels - SHAPE_LABEL + len(Part), labels).astype(np.uint8)
+
+
+def cell_colours(pixels: np.ndarray) -> np.ndarray:
+    """The colour name of the pixel that each kept label stands for, -1 where no name is plain."""
+    half = STEP // 2
+    blocks = (pixels[at : at + 1000, half::STEP, half::STEP] for at in range(0, len(pixels), 1000))
+    return np.concatenate([name_colours(block) for block in blocks])
 
 
 def fact_weights(truth: np.ndarray) -> np.ndarray:
@@ -273,12 +322,16 @@ def main() -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     parser.add_argument("--out", type=Path, default=PACKAGE, help="where the model's files go")
     parser.add_argument("--cache", type=Path, default=Path("build") / "training")
-    parser.add_argument("--start", type=Path, help="a checkpoint whose averaged weights are the beginning")
+    parser.add_argument("--small", action="store_true", help="a sixth of the work: to compare ways, not to ship")
     parser.add_argument("--processes", type=int, default=2, help="for drawing")
+    parser.add_argument("--threads", type=int, default=0, help="for training; as many as there are cores unless given")
     arguments = vars(parser.parse_args())
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    out, cache, processes, start = (arguments.pop(name) for name in ("out", "cache", "processes", "start"))
-    settings = Settings(**arguments)
+    out, cache, processes, threads = (arguments.pop(name) for name in ("out", "cache", "processes", "threads"))
+    small = arguments.pop("small")
+    settings = Settings(**{**arguments, **(SMALL if small else {})})
+    if threads:
+        torch.set_num_threads(threads)
     shards = -(-settings.pictures // 1000)
     drawn_from = time.monotonic()
     gallery = draw_gallery(
@@ -287,7 +340,7 @@ def main() -> None:
     if settings.shapes:
         gallery = joined(gallery, draw_gallery(cache, settings.shapes, 2, processes, "shapes"))
     drawing = time.monotonic() - drawn_from
-    run = Run(settings, gallery, cache, start)
+    run = Run(settings, gallery, cache)
     run.train()
     export.write_model(
         out,
@@ -297,6 +350,8 @@ def main() -> None:
             **settings.__dict__,
             "drawing_seconds": round(drawing),
             "training_seconds": round(run.seconds),
+            "training_cpu_seconds": round(run.cpu_seconds),
+            "threads": torch.get_num_threads(),
             "device": run.device.type,
         },
     )
