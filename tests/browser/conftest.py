@@ -13,7 +13,7 @@ import pytest
 from pixfind import search, verify
 from pixfind.demo.collection import draw
 from pixfind.library import Library
-from pixfind.testing import make_broken, make_library, make_pictures
+from pixfind.testing import make_broken, make_library, make_slow_pictures
 from pixfind.testing.images import exif_block
 from pixfind.testing.servers import Server, serving
 
@@ -27,8 +27,8 @@ FLAGS = (
     "--disable-sync",
 )
 HOSTILE = ("<img src=x onerror=alert(1)>.jpg", "\"'><svg onload=alert(2)>.jpg", "javascript:alert(3).jpg")
-WAITING = 1500
-"""pictures: a few seconds of work, so that there is something to pause"""
+WAITING = 300
+"""pictures: some ten seconds of work, so that there is something to pause"""
 
 KINDS = (
     "beach",
@@ -57,6 +57,8 @@ def chromium() -> str:
 @pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Any]:
     api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (extra dev)")
+    # Nothing is proved by a busy machine's being slow.
+    api.expect.set_options(timeout=20_000)
     with api.sync_playwright() as driver:
         started = driver.chromium.launch(executable_path=chromium, args=list(FLAGS))
         yield started
@@ -70,7 +72,7 @@ class Tab:
         self.page = page
         self.server = server
         self.problems: list[str] = []
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(20_000)
         page.on("console", lambda message: message.type in {"error", "warning"} and self.problems.append(message.text))
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.on("dialog", lambda dialog: (self.problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))
@@ -144,7 +146,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Iterator
 @pytest.fixture
 def pending(tmp_path: Path) -> Iterator[Server]:
     """A server of a library in which everything is pending."""
-    make_pictures(tmp_path / "waiting", WAITING)
+    make_slow_pictures(tmp_path / "waiting", WAITING)
     make_library(tmp_path / "library", tmp_path / "waiting", embed=False).close()
     with serving(tmp_path / "library", tmp_path / "serve.log") as running:
         yield running

@@ -20,7 +20,7 @@ LONG_MS = 30_000
 def test_an_embed_is_started_paused_resumed_and_stopped_from_the_page(pending: Server, tab: Open) -> None:
     page = tab(pending).open()
     # Nothing can be found yet; the page says so and offers the next step.
-    page.get_by_role("button", name="Embed 1,500 pictures").click()
+    page.get_by_role("button", name="Embed 300 pictures").click()
     library = page.get_by_role("region", name="Library")
     library.get_by_role("button", name="Pause").click(timeout=LONG_MS)
     expect(library.get_by_role("heading", name="Paused")).to_be_visible(timeout=LONG_MS)
@@ -34,7 +34,7 @@ def test_an_embed_is_started_paused_resumed_and_stopped_from_the_page(pending: S
     expect(page.locator("#run-title")).to_have_text(re.compile(r"[\d,]+ pictures to embed"), timeout=LONG_MS)
     library.get_by_role("button", name="Start embedding").click()
     expect(library.get_by_role("heading", name="Everything is embedded")).to_be_visible(timeout=LONG_MS)
-    expect(library.locator(".legend")).to_contain_text("1,500 embedded")
+    expect(library.locator(".legend")).to_contain_text("300 embedded")
     expect(page.locator("#live")).to_be_hidden()
     page.get_by_role("link", name="Library").click()
     expect(page.locator(".tile").first).to_be_visible(timeout=LONG_MS)

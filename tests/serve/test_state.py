@@ -13,7 +13,7 @@ import requests
 
 from pixfind import ingest, search
 from pixfind.library import Library
-from pixfind.testing import make_broken, make_library, make_pictures
+from pixfind.testing import make_broken, make_library, make_pictures, make_slow_pictures
 from pixfind.testing.libraries import QUIET
 
 _CONTROL = {"X-Pixfind": "1"}
@@ -130,7 +130,7 @@ def test_pictures_merged_by_others_are_found_without_a_restart(tmp_path: Path, s
 
 
 def test_an_embed_is_paused_resumed_and_stopped(tmp_path: Path, serve: Callable[..., Any]) -> None:
-    make_pictures(tmp_path / "pictures", 1500)
+    make_slow_pictures(tmp_path / "pictures", 300)
     with make_library(tmp_path / "library", tmp_path / "pictures", embed=False) as library:
         client = serve(library.path)
         _act(client, "start")
@@ -144,7 +144,7 @@ def test_an_embed_is_paused_resumed_and_stopped(tmp_path: Path, serve: Callable[
         _until(client, lambda state: not state["paused"])
         _act(client, "stop")
         stopped = _until(client, lambda state: not state["running"])
-        assert 1500 == stopped["images"]["embedded"] + stopped["images"]["pending"]
+        assert 300 == stopped["images"]["embedded"] + stopped["images"]["pending"]
         with library.lock("embed"):
             ingest.embed(library, QUIET)
 

@@ -5,6 +5,6 @@ Doubles and helpers that ship with the package: for our tests and for those of p
 """
 
 from pixfind.testing.images import make_broken, make_image
-from pixfind.testing.libraries import make_library, make_pictures
+from pixfind.testing.libraries import make_library, make_pictures, make_slow_pictures
 
-__all__ = ["make_broken", "make_image", "make_library", "make_pictures"]
+__all__ = ["make_broken", "make_image", "make_library", "make_pictures", "make_slow_pictures"]

@@ -21,6 +21,15 @@ def make_pictures(folder: Path, count: int, *, first: int = 0, size: tuple[int, 
     ]
 
 
+def make_slow_pictures(folder: Path, count: int) -> None:
+    """Make `count` different files in `folder` that take some 40 ms each to decode, so that there is time to interrupt."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = make_image(folder / "slow_00000.png", seed=0, size=(2400, 1800)).read_bytes()
+    for number in range(1, count):
+        # What follows the end of a PNG makes another file of the same picture.
+        (folder / f"slow_{number:05d}.png").write_bytes(content + b"%d" % number)
+
+
 def make_library(path: Path, pictures: Path, *, embed: bool = True) -> Library:
     """
     Return an open library at `path` that knows the folder `pictures`, embedded with the starter model and merged.
