@@ -154,6 +154,9 @@ class Coordinator:
     def _deal(self, seat: _Seat) -> None:
         if not seat.ready or seat.stopped or self._stopping_since is not None:
             return
+        if self._resting is not None and self._left():
+            # A worker that has just become ready has not heard yet that everybody rests.
+            return
         if seat.alone not in seat.holds:
             seat.alone = None
         if self._suspects:
