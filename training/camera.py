@@ -20,12 +20,15 @@ Pixels = np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]
 def photograph(canvas: Canvas, rng: Rng, gentle: bool = False) -> tuple[Pixels, Labels]:
     """The canvas as a camera might have seen it, and what each pixel of that shows."""
     image, label = _framed(canvas, rng, gentle)
-    if rng.random() < (0.1 if gentle else 0.3):
+    chance = rng.random()
+    if chance < (0.1 if gentle else 0.2):
         image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.4)))
+    elif chance > 0.7 and not gentle:
+        image = image.filter(ImageFilter.UnsharpMask(rng.uniform(0.5, 1.5), int(rng.integers(30, 120)), 0))
     light = _developed(np.asarray(image, np.float32) / 255, rng, 0.4 if gentle else 1.0)
     pixels = (np.clip(light, 0, 1) * 255 + 0.5).astype(np.uint8)
-    if rng.random() < 0.3:
-        pixels = _jpeg(pixels, int(rng.integers(30, 95)))
+    if rng.random() < 0.2:
+        pixels = _jpeg(pixels, int(rng.integers(40, 95)))
     return pixels, label
 
 
@@ -45,6 +48,10 @@ def _framed(canvas: Canvas, rng: Rng, gentle: bool) -> tuple[Image.Image, Labels
 
 def _developed(light: Plane, rng: Rng, strength: float) -> Plane:
     height, width, _ = light.shape
+    if strength == 1.0:
+        # What a camera's own metering does: lift the dark a good deal, hold back the bright a little.
+        mean = max(float(light.mean()), 0.02)
+        light = light * np.float32(np.clip((0.42 / mean) ** (0.5 if mean < 0.42 else 0.15), 0.5, 2.5))
     gains = np.exp(rng.normal(0, 0.06 * strength, 3) + rng.normal(0, 0.22 * strength))
     light = light * gains.astype(np.float32)
     light = np.clip(light, 0, 1.2) ** np.float32(np.exp(rng.normal(0, 0.2 * strength)))
@@ -60,8 +67,8 @@ def _developed(light: Plane, rng: Rng, strength: float) -> Plane:
     if rng.random() < 0.3 * strength:
         y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
         light = light * (1 - rng.uniform(0.1, 0.5) * ((x * x + y * y) / 2))[..., None]
-    if rng.random() < 0.5 * strength:
-        light = light + rng.standard_normal(light.shape, np.float32) * np.float32(rng.uniform(0.005, 0.05))
+    if rng.random() < 0.4 * strength:
+        light = light + rng.standard_normal(light.shape, np.float32) * np.float32(0.05 * rng.random() ** 2)
     return np.asarray(light, np.float32)
 
 

@@ -147,13 +147,14 @@ class TextTower(nn.Module):
             x = layer(x, seen)
         x = self.norm(x)
         total = (x * seen[..., None]).sum(1) / seen.sum(1, keepdim=True).clamp(min=1)
-        return functional.normalize(self.project(total) + self._pair(words, x, seen, total), dim=1)
+        paired = self.paired(total).sigmoid()
+        return functional.normalize((1 - paired) * self.project(total) + paired * self._pair(words, x, seen), dim=1)
 
-    def _pair(self, words: Tensor, x: Tensor, seen: Tensor, total: Tensor) -> Tensor:
+    def _pair(self, words: Tensor, x: Tensor, seen: Tensor) -> Tensor:
         """The colour word times the thing word, each found by attention, each as it is in any other company."""
         weight = (self.asked(x) - 1e4 * (1 - seen)[..., None]).softmax(1)
         colour, thing = (weight.transpose(1, 2) @ words).unbind(1)
-        return self.colour(colour) * self.thing(thing) * self.paired(total).sigmoid()
+        return self.colour(colour) * self.thing(thing)
 
 
 class Attention(nn.Module):

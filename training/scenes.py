@@ -13,15 +13,28 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image, ImageFilter
 
-from pixfind.demo import land, plants, sky, things, water
-from pixfind.demo.canvas import Canvas, Colour, Labels, Part, Plane, Rng, jitter, mix, pick, tone
+from pixfind.demo import land, plants, sky, things
+from pixfind.demo.canvas import Canvas, Labels, Part, Plane, Rng, jitter, mix, pick, tone
 from pixfind.demo.kinds import KINDS
 from pixfind.demo.noise import fractal
 from pixfind.demo.sky import Sky
+from training import scenes_materials as materials
 from training import scenes_near as near
 from training import scenes_shapes as shapes
 from training.camera import Pixels, photograph
-from training.scenes_land import HOUR_WEIGHTS, HOURS, Notes, any_far, any_sky, landscape, named_colour, one_of, someone
+from training.scenes_land import (
+    Notes,
+    any_far,
+    any_sky,
+    landscape,
+    named_colour,
+    one_of,
+    paint_far_face,
+    paint_material,
+    someone,
+)  # fmt: skip
+from training.scenes_town import paint_car, street
+from training.scenes_water import paint_water, paint_white_water
 
 SIDE = 112
 
@@ -37,6 +50,7 @@ class Scene:
     pairs: list[tuple[str, str]] = field(default_factory=list)
 
 
+DAYLIGHT = Sky("day", (0.5, 0.7, 0.9), (0.9, 0.95, 0.97), None, (1.0, 1.0, 1.0))
 Recipe = Callable[[Canvas, Rng], Notes]
 
 
@@ -79,89 +93,6 @@ def demo_kind(canvas: Canvas, rng: Rng) -> Notes:
     if name in ("flower", "bouquet"):
         notes.said["outdoors"] = None
     return notes
-
-
-def street(canvas: Canvas, rng: Rng) -> Notes:
-    """Between houses: a road to a vanishing point, façades on both sides, cars, people."""
-    hour = one_of(rng, HOURS, HOUR_WEIGHTS)
-    horizon = rng.uniform(0.35, 0.65)
-    light = any_sky(canvas, rng, hour, horizon)
-    lights = rng.uniform(0.2, 0.6) if hour in ("night", "dusk") else 0.03
-    things.paint_skyline(canvas, rng, light, horizon + 0.02, rng.uniform(0.1, 0.4), lights, 0.1)
-    land.paint_ground(canvas, rng, light, "asphalt", horizon, 0)
-    for side in (0, 1):
-        if rng.random() < 0.85:
-            _facade(canvas, rng, light, horizon, side, lights)
-    notes = Notes(hour, {"street": True, "city": True})
-    if rng.random() < 0.5:
-        near.strew(canvas, rng, int(rng.integers(2, 9)), horizon - 0.1, horizon + 0.3, float(np.mean(light.ambient)))
-    for _ in range(int(rng.integers(0, 5))):
-        near_by = rng.random() ** 1.5
-        x, foot = canvas.aspect * rng.uniform(0.15, 0.85), horizon + 0.04 + (0.9 - horizon) * near_by
-        if rng.random() < 0.6:
-            name, paint = named_colour(rng)
-            paint_car(canvas, rng, light, x, foot, 0.07 + 0.4 * near_by, paint)
-            notes.pairs.append((name, "car"))
-        else:
-            near.paint_figure(canvas, rng, x, foot, 0.12 + 0.6 * near_by, near.any_colour(rng))
-    if hour == "night":
-        canvas.shine(canvas.glow(canvas.aspect * rng.random(), rng.uniform(0.2, 0.7), 0.12) * 0.6, (1.0, 0.8, 0.5))
-    return notes
-
-
-def _facade(canvas: Canvas, rng: Rng, light: Sky, horizon: float, side: int, lights: float) -> None:
-    """A wall in perspective with rows of windows."""
-    outer, inner = (
-        (canvas.aspect, canvas.aspect * rng.uniform(0.55, 0.85))
-        if side
-        else (0.0, canvas.aspect * rng.uniform(0.15, 0.45))
-    )
-    share = np.clip((canvas.x - inner) / (outer - inner), 0, 1)
-    roof = horizon - (0.05 + share * rng.uniform(0.3, 0.9))
-    foot = horizon + (0.01 + share * rng.uniform(0.15, 0.5))
-    mask = ((canvas.y > roof) & (canvas.y < foot) & (share > 0)).astype(np.float32)
-    floors = (canvas.y - roof) / (foot - roof) * rng.integers(3, 9)
-    bays = 1 / (share + 0.25) * rng.uniform(2, 5)
-    pane = ((floors % 1 > 0.35) & (floors % 1 < 0.85) & (bays % 1 > 0.3) & (bays % 1 < 0.8)).astype(np.float32)
-    wall = pick(
-        rng, ((0.70, 0.62, 0.50), (0.60, 0.34, 0.26), (0.62, 0.62, 0.62), (0.84, 0.80, 0.72), (0.50, 0.46, 0.44)), 0.05
-    )
-    lit = np.asarray(0.15 + 0.85 * np.float32(light.ambient), np.float32)
-    glass: Colour = (1.0, 0.85, 0.5) if lights > rng.random() else tone((0.3, 0.35, 0.4), float(lit.mean()))
-    body = near.surface(canvas, rng, wall, 0.25) * lit
-    canvas.cover(mask, mix(body, np.broadcast_to(np.float32(glass), body.shape), pane * 0.85), Part.BUILDING)
-
-
-def paint_car(canvas: Canvas, rng: Rng, light: Sky, x: float, foot: float, size: float, paint: Colour) -> None:
-    """A car from the side or the front."""
-    lit = tone(paint, 0.3 + 0.7 * float(np.mean(light.ambient)))
-    body = [
-        (-0.5, -0.08),
-        (-0.5, -0.24),
-        (-0.3, -0.28),
-        (-0.2, -0.44),
-        (0.16, -0.44),
-        (0.3, -0.27),
-        (0.5, -0.22),
-        (0.5, -0.08),
-    ]
-    if rng.random() < 0.4:
-        body = [(-0.4, -0.06), (-0.42, -0.32), (-0.28, -0.56), (0.28, -0.56), (0.42, -0.32), (0.4, -0.06)]
-    canvas.fill(
-        [
-            (x - size * 0.5, foot),
-            (x + size * 0.5, foot),
-            (x + size * 0.45, foot - size * 0.06),
-            (x - size * 0.45, foot - size * 0.06),
-        ],
-        (0.05, 0.05, 0.06),
-        Part.CAR,
-    )
-    canvas.fill([(x + px * size, foot + py * size) for px, py in body], lit, Part.CAR)
-    glass = [(-0.17, -0.28), (-0.13, -0.41), (0.13, -0.41), (0.2, -0.28)]
-    canvas.fill([(x + px * size, foot + py * size) for px, py in glass], (0.2, 0.24, 0.28), Part.CAR)
-    for wheel in (-0.3, 0.3):
-        canvas.cover(canvas.disc(x + wheel * size, foot - size * 0.06, size * 0.09), (0.05, 0.05, 0.05), Part.CAR)
 
 
 def _soft(canvas: Canvas, rng: Rng) -> None:
@@ -359,6 +290,12 @@ def held_out_shapes(canvas: Canvas, rng: Rng) -> Notes:
     )
 
 
+def crossed_shapes(canvas: Canvas, rng: Rng) -> Notes:
+    """Shapes that share their colours and kinds crosswise."""
+    pairs = shapes.paint_shapes(canvas, rng, crossed=True)
+    return Notes("none", {"shapes": True, "sunset": False, "night": False}, pairs, gentle=True)
+
+
 def flames(canvas: Canvas, rng: Rng) -> Notes:
     """Fire."""
     near.paint_fire(canvas, rng)
@@ -383,11 +320,17 @@ def pool(canvas: Canvas, rng: Rng) -> Notes:
     net = fractal(rng, canvas.height, canvas.width, rng.uniform(5, 12), 3, 0.6, 1.6)
     caustic = np.clip(1 - np.abs(net - 0.5) * 7, 0, 1)
     tint = jitter(rng, pick(rng, ((0.16, 0.62, 0.78), (0.25, 0.75, 0.85), (0.12, 0.45, 0.70))), 0.05)
-    canvas.cover(full, mix(tint, (0.85, 0.97, 1.0), np.asarray(caustic * 0.6, np.float32)), Part.POOL)
+    canvas.cover(full, mix(tint, (0.85, 0.97, 1.0), np.asarray(caustic * rng.uniform(0.1, 0.6), np.float32)), Part.POOL)
+    if rng.random() < 0.5:
+        paint_water(canvas, rng, DAYLIGHT, rng.uniform(-0.05, 0.2), Part.POOL, rng.uniform(-0.6, 0.0), tint)
     if rng.random() < 0.6:
         near.paint_shore_line(canvas, rng, (0.8, 0.78, 0.74), rng.uniform(0.7, 0.95), Part.FLOOR)
     for _ in range(int(rng.integers(0, 3))):
         someone(canvas, rng, rng.uniform(0.2, 0.6))
+        if rng.random() < 0.4:
+            paint_white_water(
+                canvas, rng, DAYLIGHT, canvas.aspect * rng.random(), rng.uniform(0.3, 0.9), rng.uniform(0.05, 0.2)
+            )
     return Notes("none", {"sunset": False, "night": False})
 
 
@@ -405,17 +348,68 @@ def woods(canvas: Canvas, rng: Rng) -> Notes:
     """Inside a forest in any light."""
     hour = ("day", "overcast", "hazy", "day")[int(rng.integers(4))]
     ambient = tone(sky.AMBIENT[hour], rng.uniform(0.5, 1.1))
-    plants.paint_forest(
-        canvas, rng, Sky(hour, (0, 0, 0), (0.9, 0.95, 0.85), None, ambient), rng.random() < 0.25, rng.uniform(0, 0.9)
-    )
+    light = Sky(hour, (0, 0, 0), (0.9, 0.95, 0.85), None, ambient)
+    if rng.random() < 0.4:
+        plants.paint_forest(canvas, rng, light, rng.random() < 0.25, rng.uniform(0, 0.9))
+    else:
+        _trunks_and_leaves(canvas, rng, light)
     notes = Notes(hour, {"forest": True})
     if rng.random() < 0.35:
         someone(canvas, rng, rng.uniform(0.2, 0.6))
     return notes
 
 
+def _trunks_and_leaves(canvas: Canvas, rng: Rng, light: Sky) -> None:
+    """A wood from within: leaves behind, trunks from far to near, litter or growth on the ground, spots of sun."""
+    horizon = rng.uniform(0.4, 0.95)
+    any_sky(canvas, rng, "overcast", 1.0)
+    paint_far_face(canvas, rng, light, 1.1, rng.uniform(0.9, 2.5), "foliage")
+    paint_material(
+        canvas, rng, light, one_of(rng, ("leaves", "grass", "soil", "dry", "snow"), (4, 4, 2, 1, 1)), horizon, horizon
+    )
+    bark = pick(rng, (*near.WOODS, (0.5, 0.48, 0.44), (0.75, 0.74, 0.70)), 0.05)
+    planes = materials.facing(canvas, rng, materials.any_tiles(rng, "bark"), rng.uniform(0.5, 2))
+    for depth in np.sort(rng.random(int(rng.integers(4, 30)))):
+        x, thick, foot = canvas.aspect * rng.random(), 0.006 + 0.09 * depth**3, horizon + (1.1 - horizon) * depth**2
+        lit = planes[..., :1] * np.float32(bark) * np.float32(light.ambient) * np.float32(rng.uniform(0.5, 1.6))
+        lean = rng.normal(0, 0.08)
+        trunk = [(x - thick, foot), (x + thick, foot), (x + lean + thick * 0.7, -0.05), (x + lean - thick * 0.7, -0.05)]
+        canvas.fill(trunk, np.asarray(lit, np.float32), Part.TREES)
+    if rng.random() < 0.5:
+        spots = fractal(rng, canvas.height, canvas.width, rng.uniform(4, 16), 3, 0.6, rng.uniform(1, 3))
+        canvas.rgb *= (1 + 1.2 * np.clip((spots - 0.6) * 5, 0, 1))[..., None]
+
+
+def flash_night(canvas: Canvas, rng: Rng) -> Notes:
+    """By night, in the light of a flash or a lamp: somebody bright near by, a little ground, and then the dark."""
+    horizon = rng.uniform(0.3, 0.75)
+    light = Sky("day", (0.02, 0.02, 0.03), (0.03, 0.03, 0.04), None, (0.95, 0.92, 0.85))
+    canvas.cover(np.ones((canvas.height, canvas.width), np.float32), (0.02, 0.02, 0.025), Part.NOTHING)
+    if rng.random() < 0.5:
+        paint_far_face(canvas, rng, light, horizon + 0.02, rng.uniform(0.1, 0.6), "foliage")
+    if rng.random() < 0.8:
+        paint_material(
+            canvas,
+            rng,
+            light,
+            one_of(rng, ("grass", "soil", "asphalt", "snow", "sand"), (4, 3, 4, 1, 1)),
+            horizon,
+            horizon,
+        )
+    reach = np.clip((canvas.y - horizon) / max(0.05, 1 - horizon), 0, 1) ** rng.uniform(0.7, 2)
+    canvas.rgb *= np.asarray(np.clip(reach * rng.uniform(0.5, 1), 0.02, 1)[..., None], np.float32)
+    for _ in range(int(rng.integers(0, 12))):
+        tint = pick(rng, ((1.0, 0.8, 0.45), (1.0, 0.95, 0.8), (1.0, 0.3, 0.2), (0.4, 0.6, 1.0)))
+        canvas.shine(canvas.glow(canvas.aspect * rng.random(), rng.uniform(0, 0.6), rng.uniform(0.005, 0.03)), tint)
+    for _ in range(int(rng.choice([0, 1, 1, 2, 3]))):
+        someone(canvas, rng, rng.uniform(0.3, 0.9))
+    return Notes("night")
+
+
 def black_night(canvas: Canvas, rng: Rng) -> Notes:
     """Lights in the dark: lamps, windows, reflections; little else."""
+    if rng.random() < 0.4:
+        return flash_night(canvas, rng)
     full = np.ones((canvas.height, canvas.width), np.float32)
     canvas.cover(
         full,
@@ -430,16 +424,17 @@ def black_night(canvas: Canvas, rng: Rng) -> Notes:
         tint = pick(rng, ((1.0, 0.8, 0.45), (1.0, 0.95, 0.8), (1.0, 0.3, 0.2), (0.4, 0.6, 1.0), (0.4, 1.0, 0.6)))
         canvas.shine(canvas.glow(x, y, rng.uniform(0.01, 0.06)) * np.float32(rng.uniform(0.4, 1.2)), tint)
     if rng.random() < 0.4:
-        water.paint_lake(canvas, rng, light, rng.uniform(0.55, 0.85), 0.2)
+        paint_water(canvas, rng, light, rng.uniform(0.55, 0.85), Part.LAKE)
     return Notes("night")
 
 
 #: Every recipe with its weight.
 RECIPES: dict[str, tuple[Recipe, float]] = {
-    "landscape": (landscape, 27), "demo": (demo_kind, 10), "portrait": (portrait, 18), "street": (street, 5), "room": (room, 8),
+    "landscape": (landscape, 34), "demo": (demo_kind, 10), "portrait": (portrait, 18), "street": (street, 7), "room": (room, 8),
     "texture": (texture, 4), "clutter": (clutter, 3), "product": (product, 6), "coloured": (coloured_things, 6),
     "shapes": (flat_shapes, 12), "fire": (flames, 1.5), "food": (food, 2.5), "page": (page, 1.5), "pool": (pool, 1.5),
-    "leaves": (leaves, 3), "woods": (woods, 3), "night": (black_night, 2.5), "held-out": (held_out_shapes, 0),
+    "leaves": (leaves, 3), "woods": (woods, 4), "night": (black_night, 4), "crossed": (crossed_shapes, 0),
+    "held-out": (held_out_shapes, 0),
 }  # fmt: skip
 
 

@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from pixfind.demo.canvas import Canvas, Colour, Part, Plane, Rng, mix, pick, step, tone
+from pixfind.demo.canvas import Canvas, Colour, Part, Plane, Rng, flat, mix, pick, step, tone
 from pixfind.demo.noise import fractal, line
+from training import scenes_materials as materials
+
+#: What things are made of: the materials that a near thing may wear.
+COATS = ("fur", "cloth", "cloth", "bark", "rock", "soil", "asphalt")
 
 FURS: tuple[Colour, ...] = (
     (0.45, 0.30, 0.18), (0.70, 0.55, 0.38), (0.12, 0.10, 0.10), (0.90, 0.88, 0.84), (0.48, 0.46, 0.44),
@@ -48,8 +52,10 @@ def any_colour(rng: Rng) -> Colour:
     return pick(rng, (*MUTEDS, *WOODS, *FURS), 0.07)
 
 
-def surface(canvas: Canvas, rng: Rng, colour: Colour, contrast: float = 0.5) -> Plane:
-    """A colour plane with some texture: fractal grain, stripes, spots or speckles."""
+def surface(canvas: Canvas, rng: Rng, colour: Colour, contrast: float = 0.5, material: str | None = None) -> Plane:
+    """A colour plane with some texture: a material's, or fractal grain, stripes, spots, speckles."""
+    if material is not None or rng.random() < 0.45:
+        return _made_of(canvas, rng, colour, contrast, material or str(rng.choice(COATS)))
     kind = rng.random()
     grain = fractal(
         rng,
@@ -68,6 +74,15 @@ def surface(canvas: Canvas, rng: Rng, colour: Colour, contrast: float = 0.5) -> 
     elif kind > 0.54:
         grain = step((grain - rng.uniform(0.45, 0.7)) * 9)
     return mix(colour, other, grain * np.float32(contrast))
+
+
+def _made_of(canvas: Canvas, rng: Rng, colour: Colour, contrast: float, material: str) -> Plane:
+    """The colour as a material wears it; now and then with a second one."""
+    scale, turn = float(np.exp(rng.uniform(-0.7, 1.5))), rng.uniform(0, 2 * np.pi)
+    planes = materials.facing(canvas, rng, materials.any_tiles(rng, material), scale, turn)
+    body = flat(colour) * (1 + (planes[..., :1] - 0.5) * np.float32(0.4 + 1.4 * contrast))
+    other = np.broadcast_to(flat(any_colour(rng) if rng.random() < 0.5 else tone(colour, 0.4)), body.shape)
+    return mix(np.asarray(body, np.float32), other, planes[..., 1] * np.float32(rng.random()))
 
 
 def blob(
@@ -102,7 +117,7 @@ def paint_lump(
 def paint_creature(canvas: Canvas, rng: Rng, x: float, y: float, size: float) -> None:
     """An animal of sorts: trunk, head, legs, ears, in fur or feathers."""
     fur = pick(rng, FURS, 0.06) if rng.random() < 0.8 else any_colour(rng)
-    coat = surface(canvas, rng, fur, rng.uniform(0.2, 0.8))
+    coat = surface(canvas, rng, fur, rng.uniform(0.2, 0.8), "fur" if rng.random() < 0.7 else None)
     side = 1 if rng.random() < 0.5 else -1
     parts = [
         (x - side * size * rng.uniform(-0.1, 0.5) * leg, y + size * 0.55, size * 0.11, size * 0.5)
@@ -126,7 +141,7 @@ def paint_figure(canvas: Canvas, rng: Rng, x: float, foot: float, tall: float, s
     trousers = pick(rng, (*MUTEDS, (0.14, 0.18, 0.34), (0.20, 0.24, 0.42)), 0.05)
     top = foot - tall
     unit = tall / 7
-    cloth = surface(canvas, rng, shirt, rng.uniform(0.1, 0.5))
+    cloth = surface(canvas, rng, shirt, rng.uniform(0.1, 0.5), "cloth" if rng.random() < 0.7 else None)
     spread, lean = rng.uniform(0.2, 0.9), rng.normal(0, 0.3)
     limbs: list[tuple[float, float, float, float, float, Plane | Colour]] = [
         (x - unit * spread, foot - unit * 1.7, unit * 0.45, unit * 1.9, spread * 0.3, trousers),
@@ -217,7 +232,13 @@ def paint_foliage(
     """Leaves from near: dark depth behind, many pointed ellipses before it."""
     full = np.ones((canvas.height, canvas.width), np.float32)
     depth = fractal(rng, canvas.height, canvas.width, rng.uniform(4, 14), 5, 0.8)
-    canvas.cover(full, mix(tone(pick(rng, palette), 0.4), pick(rng, palette, 0.08), depth), part)
+    if rng.random() < 0.7:
+        name = str(rng.choice(["foliage", "foliage", "foliage", "grass"]))
+        depth = materials.facing(canvas, rng, materials.any_tiles(rng, name), float(np.exp(rng.uniform(-1, 1.2))))[
+            ..., 0
+        ]
+        leaves = int(leaves * rng.random() ** 2)
+    canvas.cover(full, mix(tone(pick(rng, palette), 0.25), tone(pick(rng, palette, 0.08), 1.3), depth), part)
     size = rng.uniform(0.03, 0.14)
     for _ in range(leaves):
         x, y, turn, reach = (
@@ -262,9 +283,11 @@ def paint_room(canvas: Canvas, rng: Rng) -> None:
     floor = rng.uniform(0.55, 0.95)
     slant = rng.normal(0, 0.12)
     edge = floor + slant * (canvas.x[0] - canvas.aspect / 2)
-    canvas.cover(
-        canvas.below(np.asarray(edge, np.float32)), surface(canvas, rng, pick(rng, (*WOODS, *MUTEDS)), 0.5), Part.FLOOR
-    )
+    canvas.cover(canvas.below(np.asarray(edge, np.float32)), _floor(canvas, rng, floor), Part.FLOOR)
+    if rng.random() < 0.25:
+        _curtain(canvas, rng)
+    if rng.random() < 0.2:
+        _shelves(canvas, rng)
     if rng.random() < 0.4:
         x, y, half = rng.uniform(0.1, canvas.aspect - 0.1), rng.uniform(0.15, 0.4), rng.uniform(0.08, 0.2)
         for shift in (-half * 0.52, half * 0.52):
@@ -288,6 +311,52 @@ def paint_room(canvas: Canvas, rng: Rng) -> None:
         canvas.shine(canvas.glow(x, y, rng.uniform(0.1, 0.4)) * np.float32(rng.uniform(0.1, 0.5)), (1.0, 0.8, 0.5))
     if rng.random() < 0.55:
         canvas.rgb *= np.float32([1.0, rng.uniform(0.76, 0.95), rng.uniform(0.5, 0.85)])
+
+
+def _floor(canvas: Canvas, rng: Rng, edge: float) -> Plane:
+    """Carpet, boards or tiles, in perspective."""
+    colour, eye = pick(rng, (*WOODS, *MUTEDS), 0.06), edge - rng.uniform(0.1, 0.8)
+    material = str(rng.choice(["fur", "cloth", "asphalt", "bark", "gravel"]))
+    grain = materials.lying(canvas, rng, materials.any_tiles(rng, material), eye, rng.uniform(0.5, 3))
+    body = flat(colour) * (1 + (grain[..., :1] - 0.5) * np.float32(rng.uniform(0.1, 1.0)))
+    if rng.random() < 0.5:
+        away = 1 / np.maximum(canvas.y - eye, 0.02)
+        boards, rows = (canvas.x - canvas.aspect / 2) * away * rng.uniform(2, 8), away * rng.uniform(2, 8)
+        joints = (boards % 1 < 0.06) | ((rows % 1 < 0.06) & (rng.random() < 0.5))
+        body = body * (1 - 0.4 * joints[..., None])
+    return np.asarray(body, np.float32)
+
+
+def _curtain(canvas: Canvas, rng: Rng) -> None:
+    """Cloth that hangs in folds."""
+    left, wide = rng.uniform(-0.2, canvas.aspect), rng.uniform(0.1, 0.6)
+    folds = 0.75 + 0.35 * np.sin(canvas.x * rng.uniform(20, 80) + 2 * line(rng, canvas.width, 3, 3)[None])
+    cloth = surface(canvas, rng, any_colour(rng), 0.3, "cloth") * np.broadcast_to(folds, canvas.label.shape)[..., None]
+    mask = ((canvas.x > left) & (canvas.x < left + wide) & (canvas.y < rng.uniform(0.6, 1.1))).astype(np.float32)
+    canvas.cover(mask, np.asarray(cloth, np.float32), Part.FABRIC)
+
+
+def _shelves(canvas: Canvas, rng: Rng) -> None:
+    """Rows of narrow things of many colours: books, bottles, boxes."""
+    left, top, wide, tall = (
+        rng.uniform(-0.1, 0.7),
+        rng.uniform(-0.1, 0.4),
+        rng.uniform(0.2, 0.7),
+        rng.uniform(0.08, 0.18),
+    )
+    for row in range(int(rng.integers(2, 6))):
+        x, foot = left, top + (row + 1) * tall
+        canvas.fill(
+            [(left, foot - tall), (left + wide, foot - tall), (left + wide, foot), (left, foot)],
+            tone(pick(rng, WOODS), 0.5),
+            Part.THING,
+        )
+        while x < left + wide:
+            thick, high = rng.uniform(0.008, 0.05), tall * rng.uniform(0.5, 0.95)
+            if rng.random() < 0.9:
+                corners = [(x, foot - high), (x + thick, foot - high), (x + thick, foot - 0.01), (x, foot - 0.01)]
+                canvas.fill(corners, any_colour(rng), Part.THING)
+            x += thick + 0.004
 
 
 def _tiles(canvas: Canvas, rng: Rng) -> None:

@@ -74,11 +74,15 @@ def paint_shape(canvas: Canvas, rng: Rng, shape: str, colour: Colour, x: float, 
         canvas.fill(polygons[1], before, Part.NOTHING)
 
 
-def paint_shapes(canvas: Canvas, rng: Rng, held_out: bool = False) -> list[tuple[str, str]]:
+def paint_shapes(canvas: Canvas, rng: Rng, held_out: bool = False, crossed: bool = False) -> list[tuple[str, str]]:
     """A ground with one to four shapes that do not touch; returns the pairs (colour, shape)."""
     full = np.ones((canvas.height, canvas.width), np.float32)
-    count = int(rng.choice([1, 1, 1, 2, 2, 3, 4]))
-    pairs = [_pair(rng, held_out and index == 0) for index in range(count)]
+    pairs = (
+        _crossed_pairs(rng)
+        if crossed
+        else [_pair(rng, held_out and index == 0) for index in range(int(rng.choice([1, 1, 1, 2, 2, 3, 4])))]
+    )
+    count = len(pairs)
     ground = _ground(rng, {colour for colour, _ in pairs})
     canvas.cover(full, surface(canvas, rng, ground, rng.choice([0.0, 0.1, 0.4])), Part.NOTHING)
     placed: list[tuple[float, float, float]] = []
@@ -101,6 +105,13 @@ def _pair(rng: Rng, held_out: bool) -> tuple[str, str]:
         pair = (str(rng.choice(list(COLOURS))), str(rng.choice(SHAPES)))
         if pair not in HELD_OUT:
             return pair
+
+
+def _crossed_pairs(rng: Rng) -> list[tuple[str, str]]:
+    """Two to four pairs of few colours and few shapes: who only knows which words are there cannot tell which belong together."""
+    colours, shapes = (list(rng.choice(names, 3, replace=False)) for names in (list(COLOURS), SHAPES))
+    pairs = [(str(colour), str(shape)) for colour in colours for shape in shapes if (colour, shape) not in HELD_OUT]
+    return [pairs[index] for index in rng.permutation(len(pairs))[: int(rng.integers(2, 5))]]
 
 
 def _ground(rng: Rng, taken: set[str]) -> Colour:

@@ -21,9 +21,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pixfind import machine
 from pixfind.demo.canvas import Part
 from training import export, lexicon
-from training.facts import TINTED, count_facts, name_colours
+from training.facts import TINTED, count_facts, grid_colours
 from training.gallery import STEP, Gallery, draw_gallery, joined
 from training.lexicon import FACTS, NUMBER, SAYABLE
 from training.model import GRID, SIDE, Seen, Towers, make_tokenizer
@@ -46,9 +47,9 @@ PACKAGE = Path(__file__).parents[1] / "src" / "pixfind" / "starter"
 class Settings:
     """What a run is: the same settings give the same pictures and the same order of batches."""
 
-    pictures: int = 30_000
-    shapes: int = 10_000
-    epochs: int = 8
+    pictures: int = 40_000
+    shapes: int = 12_000
+    epochs: int = 7
     batch: int = 96
     rate: float = 2.5e-3
     seed: int = 0
@@ -59,6 +60,9 @@ class Settings:
     slips_weight: float = 1.0
     cells_weight: float = 1.0
     slips: int = 16
+    least_crop: float = 0.75
+    light: float = 0.15
+    patched: float = 0.3
 
 
 #: The preset of comparisons: 10,000 pictures seen five times.
@@ -70,7 +74,8 @@ class Run:
 
     def __init__(self, settings: Settings, gallery: Gallery, cache: Path) -> None:
         self.settings, self.gallery = settings, gallery
-        self.truth = count_facts(gallery)
+        self.shown, self.tints = cell_parts(gallery.labels), grid_colours(gallery)
+        self.truth = count_facts(gallery, self.tints)
         log.info("counted %d facts of %d pictures", self.truth.shape[1], len(gallery))
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(settings.seed)
@@ -86,9 +91,8 @@ class Run:
             [{"params": decay, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}], lr=settings.rate
         )
         self.weights = fact_weights(self.truth)
-        self.shown, self.tints = cell_parts(gallery.labels), cell_colours(gallery.pixels)
         share = np.bincount(self.shown[:: max(1, len(gallery) // 2000)].ravel(), minlength=PARTS) / GRID**2
-        self.rarity = self._tensor(1 / np.sqrt(share / share.sum() + 1e-3))
+        self.rarity = self._tensor(1 / np.sqrt(share / share.sum() + 0.01))
         self.step, self.seconds, self.cpu_seconds = 0, 0.0, 0.0
         self.checkpoint = cache / f"checkpoint-{_run_hash(settings)}.pt"
         self._resume()
@@ -178,26 +182,43 @@ class Run:
         return part + 0.5 * functional.cross_entropy(seen.colours, tints, ignore_index=-1)
 
     def _images(self, rows: np.ndarray, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """A batch, cropped and turned alike: pixels, what each cell shows, and its colour name's number or -1."""
+        """A batch, each picture framed and lit in its own way: pixels, what each cell shows, its colour name's number or -1."""
         block = torch.from_numpy(self.gallery.pixels[rows]).to(self.device)
-        side = block.shape[1]
-        tall, wide = (int(rng.integers(int(side * 0.86), side + 1)) for _ in range(2))
-        top, left = int(rng.integers(side - tall + 1)), int(rng.integers(side - wide + 1))
-        images = block[:, top : top + tall, left : left + wide].permute(0, 3, 1, 2).float()
-        flips = torch.from_numpy(rng.random(len(rows)) < 0.5).to(self.device)
-        images = torch.where(flips[:, None, None, None], images.flip(3), images)
-        images = functional.interpolate(images, (SIDE, SIDE), mode="bilinear", antialias=bool(rng.random() < 0.25))
+        side, count = block.shape[1], len(rows)
+        reach = rng.uniform(self.settings.least_crop, 1, (2, count))
+        centre = rng.uniform(-1, 1, (2, count)) * (1 - reach)
+        flipped = np.where(rng.random(count) < 0.5, -1.0, 1.0)
+        frame = np.zeros((count, 2, 3))
+        frame[:, 0, 0], frame[:, 0, 2] = reach[0] * flipped, centre[0]
+        frame[:, 1, 1], frame[:, 1, 2] = reach[1], centre[1]
+        grid = functional.affine_grid(self._tensor(frame), [count, 3, SIDE, SIDE], align_corners=False)
+        images = functional.grid_sample(
+            block.permute(0, 3, 1, 2).float(), grid, align_corners=False, padding_mode="border"
+        )
+        light = rng.normal(0, self.settings.light, (count, 1)) + rng.normal(0, self.settings.light / 4, (count, 3))
+        images = (images * self._tensor(np.exp(light))[:, :, None, None]).clamp(max=255)
         scaled = ((images / 255 - 0.5) / 0.25).contiguous(memory_format=torch.channels_last)
-        down, across = (
-            np.minimum((start + (np.arange(GRID) + 0.5) * length / GRID) / STEP, side // STEP - 1).astype(int)
-            for start, length in ((top, tall), (left, wide))
+        cells = ((np.arange(GRID) + 0.5) * 2 / GRID - 1)[None]
+        across, down = (
+            (((cells * frame[:, axis, axis, None] + frame[:, axis, 2, None]) + 1) / 2 * (side // STEP)).astype(int)
+            for axis in (0, 1)
         )
-        grids = (
-            torch.from_numpy(kept[rows][:, down[:, None], across[None, :]].astype(np.int64)).to(self.device)
-            for kept in (self.shown, self.tints)
+        at = (np.arange(count)[:, None, None], down[:, :, None], across[:, None, :])
+        shown, tints = (
+            torch.from_numpy(kept[rows][at].astype(np.int64)).to(self.device) for kept in (self.shown, self.tints)
         )
-        shown, tints = (torch.where(flips[:, None, None], grid.flip(2), grid) for grid in grids)
+        if rng.random() < self.settings.patched:
+            self._patch(scaled, shown, tints, rng)
         return scaled, shown, tints
+
+    def _patch(self, images: Tensor, shown: Tensor, tints: Tensor, rng: np.random.Generator) -> None:
+        """Half of a batch gets a patch of another picture: what is behind something is still there."""
+        tall, wide = (int(rng.integers(2, 5)) for _ in range(2))
+        top, left = int(rng.integers(GRID - tall + 1)), int(rng.integers(GRID - wide + 1))
+        half, cell = len(images) // 2, SIDE // GRID
+        for planes, size in ((images, cell), (shown, 1), (tints, 1)):
+            rows, columns = slice(top * size, (top + tall) * size), slice(left * size, (left + wide) * size)
+            planes[:half, ..., rows, columns] = planes[half : 2 * half, ..., rows, columns].clone()
 
     def _tokens(self, texts: list[str]) -> Tensor:
         rows = [encoding.ids for encoding in self.tokenizer.encode_batch(texts)]
@@ -243,13 +264,6 @@ def _word(rng: np.random.Generator) -> str:
 def cell_parts(labels: np.ndarray) -> np.ndarray:
     """Labels as class numbers: the parts, then the shapes."""
     return np.where(labels >= SHAPE_LABEL, labels - SHAPE_LABEL + len(Part), labels).astype(np.uint8)
-
-
-def cell_colours(pixels: np.ndarray) -> np.ndarray:
-    """The colour name of the pixel that each kept label stands for, -1 where no name is plain."""
-    half = STEP // 2
-    blocks = (pixels[at : at + 1000, half::STEP, half::STEP] for at in range(0, len(pixels), 1000))
-    return np.concatenate([name_colours(block) for block in blocks])
 
 
 def fact_weights(truth: np.ndarray) -> np.ndarray:
@@ -330,6 +344,7 @@ def main() -> None:
     out, cache, processes, threads = (arguments.pop(name) for name in ("out", "cache", "processes", "threads"))
     small = arguments.pop("small")
     settings = Settings(**{**arguments, **(SMALL if small else {})})
+    machine.keep_freed_memory(8 << 30)
     if threads:
         torch.set_num_threads(threads)
     shards = -(-settings.pictures // 1000)
@@ -338,7 +353,8 @@ def main() -> None:
         cache, settings.pictures, 1, processes, report=lambda n: log.info("drawn %d of %d thousand", n, shards)
     )
     if settings.shapes:
-        gallery = joined(gallery, draw_gallery(cache, settings.shapes, 2, processes, "shapes"))
+        for seed, kind in ((2, "shapes"), (3, "crossed")):
+            gallery = joined(gallery, draw_gallery(cache, settings.shapes // 2, seed, processes, kind))
     drawing = time.monotonic() - drawn_from
     run = Run(settings, gallery, cache)
     run.train()

@@ -4,6 +4,7 @@ The machine: cores, memory, processor time. `budget` divides what is found here.
 The only module that knows psutil. A number that cannot be found out is None, never a guess.
 """
 
+import ctypes
 import os
 import sys
 from collections.abc import Iterable
@@ -15,6 +16,10 @@ from pixfind.types import Choice
 
 _CGROUP = Path("/sys/fs/cgroup")
 _PROC = Path("/proc")
+
+# From glibc's malloc.h.
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
 
 
 def cores() -> Choice[float]:
@@ -136,3 +141,16 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="ascii").strip()
     except (OSError, ValueError):
         return ""
+
+
+def keep_freed_memory(most: int = 256 << 20) -> None:
+    """
+    Keep what this process has freed, up to `most` bytes, for its next allocations.
+
+    glibc gives large blocks back to the system at once and takes them anew: that was a third of a server's time, and a fifth
+    of a training step's. Other systems' allocators have no such function, and no such habit.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, 32 << 20)
+        mallopt(_M_TRIM_THRESHOLD, most)

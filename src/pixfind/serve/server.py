@@ -4,9 +4,7 @@ Listening: one address, one process, until Ctrl-C.
 Owns uvicorn: its limits, its log and its end. Nothing listens before the library is open and the model warm.
 """
 
-import ctypes
 import socket
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +12,11 @@ from pathlib import Path
 import threadpoolctl
 import uvicorn
 
-from pixfind import errors
+from pixfind import errors, machine
 from pixfind.serve import app, guard, protocol
 from pixfind.serve.services import Services
 
 _BACKLOG = 1024
-
-# From glibc's malloc.h.
-_M_TRIM_THRESHOLD = -1
-_M_MMAP_THRESHOLD = -3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +46,7 @@ def run(path: Path, options: Options, ready: Ready) -> None:
     # A search multiplies matrices of a hundred rows: waking a second thread for them takes longer, much longer where other searches
     # run on it at the same time.
     threadpoolctl.threadpool_limits(1, "blas")
-    _keep_memory()
+    machine.keep_freed_memory()
     services = Services.open(path)
     try:
         rules, token = guard.rules_for(options.host, options.hosts, options.rate)
@@ -67,19 +61,6 @@ def run(path: Path, options: Options, ready: Ready) -> None:
     finally:
         services.close()
         listening.close()
-
-
-def _keep_memory() -> None:
-    """
-    Keep what a search has freed for the next one.
-
-    glibc gives blocks of this size back to the system at once and takes them anew: that was a third of a server's time. Other systems'
-    allocators have no such function, and no such habit.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, 32 << 20)
-        mallopt(_M_TRIM_THRESHOLD, 256 << 20)
 
 
 class _Server(uvicorn.Server):
