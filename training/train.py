@@ -137,7 +137,7 @@ class Run:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.towers.parameters(), 2.0)
         self.optimizer.step()
-        keep = min(0.995, (1 + self.step) / (20 + self.step))
+        keep = min(0.998, (1 + self.step) / (20 + self.step))
         for name, value in self.towers.state_dict().items():
             if value.is_floating_point():
                 self.average[name].lerp_(value, 1 - keep)
