@@ -27,8 +27,8 @@ from training import export, lexicon
 from training.facts import TINTED, count_facts, grid_colours
 from training.gallery import STEP, Gallery, draw_gallery, joined
 from training.lexicon import FACTS, NUMBER, SAYABLE
-from training.model import GRID, SIDE, Seen, Towers, make_tokenizer
-from training.scenes_shapes import SHAPE_LABEL, SHAPES
+from training.model import GRID, SIDE, Read, Seen, Towers, make_tokenizer
+from training.scenes_shapes import COLOURS, SHAPE_LABEL, SHAPES
 
 log = logging.getLogger("training")
 SAVED_EVERY = 100
@@ -38,6 +38,12 @@ SAID_PAIRS = tuple(name for name in SAYABLE if name not in set(SINGLE))
 PARTS = len(Part) + len(SHAPES)
 #: What comes in named colours: the shapes, flowers, balloons, cars, houses, boats.
 THINGS = (*range(len(Part), PARTS), Part.FLOWER, Part.BALLOON, Part.CAR, Part.HOUSE, Part.BOAT)
+#: "red circle" -> the colour's number in `TINTED`, the thing's place in `THINGS`.
+PAIR_NUMBERS = {
+    f"{colour} {thing}": (list(TINTED).index(colour), place)
+    for place, thing in enumerate((*SHAPES, *lexicon.THING_WORDS))
+    for colour in COLOURS
+}
 SHAPE_COLUMNS = [NUMBER[shape] for shape in SHAPES]
 LONG_WORDS = tuple(word for word in lexicon.known_words() if len(word) >= 5)
 PACKAGE = Path(__file__).parents[1] / "src" / "pixfind" / "starter"
@@ -49,7 +55,7 @@ class Settings:
 
     pictures: int = 40_000
     shapes: int = 12_000
-    epochs: int = 7
+    epochs: int = 6
     batch: int = 96
     rate: float = 2.5e-3
     seed: int = 0
@@ -59,6 +65,7 @@ class Settings:
     facts_weight: float = 1.0
     slips_weight: float = 1.0
     cells_weight: float = 1.0
+    pairs_weight: float = 1.0
     slips: int = 16
     least_crop: float = 0.75
     light: float = 0.15
@@ -157,15 +164,16 @@ class Run:
             pixels, shown, tints = self._images(rows, rng)
             seen = self.towers.image.look(pixels)
             images = functional.normalize(seen.embedding.float(), dim=1)
-            words = self.towers.text(self._tokens(texts)).float()
+            read = self.towers.text.read(self._tokens(texts))
             guessed = self.towers.image.facts(seen.features).float()
-        prompts, captions, spelt, slipped = words.split([len(names), len(rows), len(right), len(right)])
+        prompts, captions, spelt, slipped = read.embedding.split([len(names), len(rows), len(right), len(right)])
         numbers = [NUMBER[name] for name in names]
         loss = self.settings.prompts_weight * balanced(
             self.towers.logits(images, prompts), self._tensor(truth[:, numbers])
         )
         loss = loss + self.settings.facts_weight * self._guesses(guessed, truth)
         loss = loss + self.settings.cells_weight * self._cells(seen, shown, tints)
+        loss = loss + self.settings.pairs_weight * self._pair_codes(names, read)
         loss = loss + self.settings.slips_weight * (1 - (spelt.detach() * slipped).sum(1)).mean()
         return loss + self.settings.captions_weight * contrast(
             self.towers.logits(images, captions), self._tensor(fits(truth, chosen))
@@ -175,6 +183,14 @@ class Run:
         """How well the classifier knows the facts; shapes count twice, as they come late."""
         shapes = balanced(guessed[:, SHAPE_COLUMNS], self._tensor(truth[:, SHAPE_COLUMNS]))
         return balanced(guessed, self._tensor(truth)) + shapes
+
+    def _pair_codes(self, names: list[str], read: Read) -> Tensor:
+        """How far the colours and things of pairs, as texts say them, are from the codes that the image tower uses."""
+        rows = [row for row, name in enumerate(names) if name in PAIR_NUMBERS]
+        colours, things = (list(numbers) for numbers in zip(*(PAIR_NUMBERS[names[row]] for row in rows), strict=True))
+        cells = self.towers.image.cells
+        near = functional.cosine_similarity(read.colour[rows], cells.of_colour[colours])
+        return 2 - (near + functional.cosine_similarity(read.thing[rows], cells.of_thing[things])).mean()
 
     def _cells(self, seen: Seen, shown: Tensor, tints: Tensor) -> Tensor:
         """How well each cell knows what it shows; common parts count less."""
