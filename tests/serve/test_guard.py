@@ -333,7 +333,8 @@ def test_one_client_may_not_hold_all_connections(client: Any) -> None:
 def test_what_is_no_request_gets_an_error_and_nothing_more(client: Any, sent: bytes) -> None:
     try:
         answer = _raw(client, sent)
-    except ConnectionResetError:
+    except OSError:
+        # The server may have hung up while the rest was still being sent: a reset, a broken pipe, not connected any more.
         answer = b""
 
     assert answer == b"" or answer.split(b" ", 2)[1] in (b"400", b"403", b"404", b"415", b"431")
