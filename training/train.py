@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
 
@@ -248,6 +249,8 @@ class Run:
     def _save(self) -> None:
         state = {"towers": self.towers.state_dict(), "average": self.average, "optimizer": self.optimizer.state_dict()}
         part = self.checkpoint.with_suffix(".part")
+        # Made anew, the tokenizer may number some pieces otherwise: its trainer breaks ties at random.
+        state["tokenizer"] = self.tokenizer.to_str()
         torch.save({**state, "step": self.step, "seconds": self.seconds, "cpu_seconds": self.cpu_seconds}, part)
         part.rename(self.checkpoint)
 
@@ -257,6 +260,7 @@ class Run:
         state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
         self.towers.load_state_dict(state["towers"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.tokenizer = Tokenizer.from_str(state["tokenizer"])
         self.average, self.step = state["average"], state["step"]
         self.seconds, self.cpu_seconds = state["seconds"], state["cpu_seconds"]
         log.info("going on from step %d", self.step)
