@@ -2,11 +2,12 @@
 #   make demo    the whole guide on drawn pictures, in a fresh library
 #   make test    the tests
 #   make check   format, lint, types, layers, tests
+#   make docs    the site of the documentation, in build/docs; broken links are errors
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test check lint types layers format install clean
+.PHONY: demo test check lint types layers format docs install clean
 
 demo: $(VENV)/installed
 	$(BIN)/pixfind --library demo-library demo --pictures demo-pictures
@@ -30,6 +31,10 @@ format: $(VENV)/installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+docs: $(VENV)/installed-docs
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --fresh-env --builder html docs build/docs
+	$(BIN)/python -m tools.check_site build/docs
+
 install: $(VENV)/installed
 
 $(VENV)/installed: pyproject.toml
@@ -39,6 +44,10 @@ $(VENV)/installed: pyproject.toml
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed-dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	@touch $@
 
 clean:

@@ -4,7 +4,7 @@ What the stored precision costs: the model folder as it is (float16 storage, flo
     python -m training.precisions
 
 Prints size, figures on held-out drawn pictures, speed, and how close the embeddings of int8 are. Nothing is kept: which
-of the two ships is written in docs/starter.md.
+of the two ships is written in docs/explanation/starter.md.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 Our own files: how bytes become durable.
 
 Owns the two ways in which pixfind writes a file: a `GrowingArray` is appended to, everything else is published by rename.
-Must not know what the bytes mean. Byte layout and order of writes: docs/format.md.
+Must not know what the bytes mean. Byte layout and order of writes: docs/reference/format.md.
 An `OSError` here is about our own files and stops the command; a full disk is told as `DiskFull`.
 """
 

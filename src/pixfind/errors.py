@@ -3,7 +3,7 @@ Every error that a user can meet.
 
 The docstring of a class is its message: it says what, where, and the next command.
 An `ImageProblem` is about one file: it is recorded and counted and never stops a run.
-A `LibraryError` stops the command; its `exit_code` is listed in docs/errors.md.
+A `LibraryError` stops the command; its `exit_code` is listed in docs/reference/errors.md.
 A `RequestError` refuses one request to `pixfind serve`, with its HTTP `status`.
 An `OSError` on a user's file becomes the first; on our own files it is never swallowed.
 """

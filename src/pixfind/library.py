@@ -3,7 +3,7 @@ One library: its directory, its lock, and the two moves that make embeddings par
 
 Owns `adopt` (the sole commit point: an embedding belongs to the library when its transaction is durable) and `merge`.
 Must not know how pictures are decoded, which model made an embedding, or who asks.
-The order is always: bytes, then row, then delete. What a crash leaves between two steps: docs/format.md.
+The order is always: bytes, then row, then delete. What a crash leaves between two steps: docs/reference/format.md.
 """
 
 import contextlib

@@ -4,7 +4,7 @@ One worker: a process that embeds what it is told to and saves it in its own pai
 Owns the pipeline of one process: files are read and decoded by `loading`, the model runs in this thread, rows are saved about twice
 a second. Never sees SQLite: it gets paths and ids, and reports how many rows are durable. `ingest` deals, adopts and replaces it.
 
-The protocol is one JSON object a line, in both directions; see docs/architecture.md. A closed standard input means that the
+The protocol is one JSON object a line, in both directions; see docs/explanation/architecture.md. A closed standard input means that the
 coordinator is gone: the worker ends at once, which is safe at any instant.
 """
 

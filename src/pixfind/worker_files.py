@@ -1,7 +1,7 @@
 """
 Worker files: a pair of arrays that one worker appends to.
 
-Owns the layout of a row (docs/format.md) and the order of writes: embeddings first, then the row that names them.
+Owns the layout of a row (docs/reference/format.md) and the order of writes: embeddings first, then the row that names them.
 Must not know which model made an embedding, or that SQLite exists.
 Rows become part of the library in `library.adopt`, and only there.
 """

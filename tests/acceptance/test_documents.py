@@ -1,7 +1,7 @@
 """
 The documents say what the program does.
 
-`docs/errors.md` and `docs/cli_help.txt` are golden files: a test that finds them different writes them anew and fails, so that the change
+`docs/reference/errors.md` and `docs/reference/cli_help.txt` are golden files: a test that finds them different writes them anew and fails, so that the change
 shows up in review as a diff.
 """
 
@@ -68,12 +68,14 @@ def _help() -> str:
     ("name", "made"), [("errors.md", _errors_page), ("cli_help.txt", _help)], ids=["errors", "help"]
 )
 def test_the_golden_documents_are_up_to_date(name: str, made: object) -> None:
-    path = ROOT / "docs" / name
+    path = ROOT / "docs/reference" / name
     now = made()
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     path.write_text(now, encoding="utf-8")
 
-    assert before == now, f"docs/{name} was out of date and has been written anew: look at its diff and commit it"
+    assert before == now, (
+        f"docs/reference/{name} was out of date and has been written anew: look at its diff and commit it"
+    )
 
 
 def test_every_error_has_its_own_exit_code_above_two() -> None:

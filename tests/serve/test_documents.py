@@ -1,4 +1,4 @@
-"""The examples of docs/api.md, run as they stand."""
+"""The examples of docs/reference/api.md, run as they stand."""
 
 import re
 import shutil
@@ -10,7 +10,7 @@ import pytest
 
 from pixfind.testing import make_image
 
-PAGE = (Path(__file__).parents[2] / "docs/api.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs/reference/api.md").read_text(encoding="utf-8")
 EXAMPLES = [line.removeprefix("$ ") for line in PAGE.splitlines() if line.startswith("$ curl")]
 
 

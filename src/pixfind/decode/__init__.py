@@ -52,10 +52,10 @@ SUFFIXES: Final = frozenset(
 """What a scan registers: lower case, with the dot. Icons are left out: they are not pictures that anyone looks for."""
 
 DRAFT_MARGIN: Final = 2
-"""A JPEG scaled while decoding keeps at least this many times the pixels that are asked for (docs/performance.md)."""
+"""A JPEG scaled while decoding keeps at least this many times the pixels that are asked for (docs/explanation/performance.md)."""
 
 DEFAULT_MEGAPIXELS: Final = 200.0
-_BYTES_PER_PIXEL: Final = 24  # the worst of the usual formats (docs/performance.md)
+_BYTES_PER_PIXEL: Final = 24  # the worst of the usual formats (docs/explanation/performance.md)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@ Colour: any pixel format to eight-bit RGB.
 
 Owns the choices that a conversion has to make: white behind transparency, and the full scale of deep pictures.
 Must not know files. Colour profiles are not applied: the models were trained on pictures read without them, and so is
-every reference pipeline (docs/performance.md).
+every reference pipeline (docs/explanation/performance.md).
 """
 
 # ruff: noqa: PLR2004 - pixel formats are made of numbers

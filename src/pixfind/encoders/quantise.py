@@ -3,7 +3,7 @@ int8 towers made here from the float ones, kept in the per-user cache.
 
 Owns the recipe, with ONNX Runtime's quantiser. Must not know who runs the result. `engines` asks for the path; `tune` says whether the answers hold.
 
-The recipe was chosen by measuring (docs/models.md): weights to int8 for each output channel, activations to uint8
+The recipe was chosen by measuring (docs/reference/models.md): weights to int8 for each output channel, activations to uint8
 when they are known, and only products with a constant. Products of two activations, as in attention, stay float: to
 quantise them costs a third of the speed and gains nothing. Static ranges from calibration pictures were slower and less exact.
 """
