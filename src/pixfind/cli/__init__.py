@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from typing import NoReturn
 
-from pixfind import disk, errors
+from pixfind import disk, errors, telemetry
 from pixfind.cli import filling, finding, looking, serving
 from pixfind.cli.program import app
 from pixfind.console import Console
@@ -48,5 +48,6 @@ def _exit(console: Console, error: errors.LibraryError) -> NoReturn:
 
 
 def main() -> None:
+    telemetry.disable_export()
     with _telling(Console(verbose="-v" in sys.argv or "--verbose" in sys.argv)):
         app()
