@@ -13,13 +13,13 @@ import json
 import logging
 import os
 import queue
-import sys
+import signal
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,11 +35,15 @@ _SAVE_ROWS = 4096
 _TICK_SECONDS = 0.1
 _PATIENCE_FOR_FILES = 30.0
 _REPLAN_SECONDS = 5.0
+_PARENT_SECONDS = 1.0
 _WAITS = 0.1
 """share of the time that the model may wait for the disk before more is read at a time"""
 
 RETIRED = 75
 """exit code of a worker whose threads hang in pictures: replace it, blame nothing on what it still held"""
+
+COORDINATOR = "PIXFIND_COORDINATOR"
+"""environment: the process that started this one; by the time that it is asked for it may have ended"""
 
 Message = dict[str, Any]
 log = logging.getLogger("pixfind.worker")
@@ -346,22 +350,52 @@ def start_log(setup: Setup) -> None:
 def _read_messages(source: TextIO, messages: "queue.SimpleQueue[Message]") -> None:
     for line in source:
         messages.put(json.loads(line))
-    # The coordinator is gone. Ending here loses what is not saved yet and nothing else, and frees our files for the next one.
+    _end_at_once()
+
+
+def _end_with(coordinator: int) -> None:
+    """End when our parent is another one by now: a process that the coordinator forked may hold our standard input open for ever."""
+    while os.getppid() == coordinator:
+        time.sleep(_PARENT_SECONDS)
+    _end_at_once()
+
+
+def _end_at_once() -> NoReturn:
+    """The coordinator is gone. Ending here loses what is not saved yet and nothing else, and frees our files for the next one."""
+    if os.name == "posix" and os.getpgrp() == os.getpid():
+        # The group is ours: what a library started ends with us.
+        os.killpg(0, signal.SIGKILL)
     os._exit(1)
+
+
+def _own_channels() -> tuple[TextIO, TextIO]:
+    """
+    Take standard input and output as the channels of the protocol, and put harmless ones in their place.
+
+    Whatever a library prints must not get into them, and whatever it starts must not hold them: they are closed on exec, and a child
+    that is forked without one gets the null device.
+    """
+    channels = (os.dup(0), os.dup(1))
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(2, 1)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: [os.dup2(null, channel) for channel in channels])
+    return os.fdopen(channels[0], encoding="ascii"), os.fdopen(channels[1], "w", encoding="ascii")
 
 
 def main() -> int:
     """Run as `python -m pixfind.worker`: the setup is the first line of standard input."""
-    # The protocol's own channel: whatever a library prints must not get into it.
-    channel = os.fdopen(os.dup(1), "w", encoding="ascii")
-    os.dup2(2, 1)
-    setup = Setup(**json.loads(sys.stdin.readline()))
+    coordinator = int(os.environ.get(COORDINATOR, os.getppid()))
+    threading.Thread(target=_end_with, args=(coordinator,), daemon=True).start()
+    source, channel = _own_channels()
+    setup = Setup(**json.loads(source.readline()))
     start_log(setup)
     machine.be_nice(setup.nice)
     machine.limit_memory(setup.memory)
     decode.use_one_thread_per_picture()
     messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
-    threading.Thread(target=_read_messages, args=(sys.stdin, messages), daemon=True).start()
+    threading.Thread(target=_read_messages, args=(source, messages), daemon=True).start()
     guard = threading.Lock()
 
     def send(message: Message) -> None:

@@ -17,7 +17,17 @@ from pathlib import Path
 from pixfind import decode, embed, worker
 from pixfind.encoders import ImageEncoder
 
-HOWS = ("crash", "hang", "hang-whole", "eat-memory", "exit", "count")
+HOWS = (
+    "crash",
+    "hang",
+    "hang-whole",
+    "eat-memory",
+    "exit",
+    "count",
+    "leave-child",
+    "leave-child-and-hang",
+    "leave-daemon",
+)
 
 
 def command(how: str, argument: str) -> tuple[str, ...]:
@@ -49,6 +59,33 @@ def eat_memory() -> None:
         eaten.append(bytearray(1 << 26))
 
 
+def leave_child() -> None:
+    """A library that forks a process, which never ends and holds all that this one has open; its number goes to the log."""
+    _fork()
+
+
+def leave_child_and_hang() -> None:
+    """Both."""
+    leave_child()
+    hang()
+
+
+def leave_daemon() -> None:
+    """The same, and the child has left our process group, so that nobody ends it."""
+    _fork(ctypes.PyDLL(None).setsid)
+
+
+def _fork(first: Callable[[], object] = lambda: None) -> None:
+    # As native code does it: Python's own hooks do not run.
+    child = ctypes.PyDLL(None).fork()
+    if child == 0:
+        first()
+        while True:
+            ctypes.PyDLL(None).pause()
+    # In one piece: other threads write too.
+    os.write(2, f"left {child}\n".encode())
+
+
 def leave() -> None:
     """A library that calls exit()."""
     os._exit(3)
@@ -72,7 +109,16 @@ def main() -> int:
     if how == "count":
         embed.load = _counted(argument, load)
         return worker.main()
-    misbehave = {"crash": crash, "hang": hang, "hang-whole": hang_whole, "eat-memory": eat_memory, "exit": leave}[how]
+    misbehave = {
+        "crash": crash,
+        "hang": hang,
+        "hang-whole": hang_whole,
+        "eat-memory": eat_memory,
+        "exit": leave,
+        "leave-child": leave_child,
+        "leave-child-and-hang": leave_child_and_hang,
+        "leave-daemon": leave_daemon,
+    }[how]
 
     def poisoned(file: embed.Read, encoder: ImageEncoder, limits: decode.Limits) -> embed.Loaded:
         if argument in file.task.path:
