@@ -1,7 +1,7 @@
 # The verbs of this repository. CI calls these and nothing else, so that they can never drift apart.
 #   make demo    the whole guide on drawn pictures, in a fresh library
 #   make test    the tests
-#   make check   format, lint, types, layers, tests
+#   make check   format, lint, words, types, layers, tests
 #   make docs    the site of the documentation, in build/docs; broken links are errors
 PYTHON ?= python3
 VENV   ?= .venv
@@ -20,6 +20,7 @@ check: lint types layers test
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/python -m tools.prose
 
 types: $(VENV)/installed-dev
 	$(BIN)/mypy
