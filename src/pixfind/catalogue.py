@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from pixfind import errors, sql
+from pixfind import errors, path_text, sql
 from pixfind.types import Fingerprint, Outcome
 from pixfind.worker_files import Row
 
@@ -55,6 +55,8 @@ class Root:
     device: int
     exclude: str
     offline: str | None
+    left_out: str
+    """JSON: files of known kinds that are not read, by suffix"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +107,10 @@ class Catalogue:
     # --- statements -------------------------------------------------------------------------------
 
     def rows(self, name: str, file: str = "images.sql", **parameters: Any) -> Iterator[tuple[Any, ...]]:
-        """Run the named query and yield its rows."""
+        """Run the named query and yield its rows; what a column named `path` holds comes as the os module writes it."""
         with self.telling():
-            yield from self.connection.execute(sql.queries(file)[name], parameters)
+            found = self.connection.execute(sql.queries(file)[name], parameters)
+            yield from _with_paths(found) if "path" in sql.columns(found) else found
 
     def value(self, name: str, file: str = "images.sql", **parameters: Any) -> Any:
         """Return the first column of the first row of the named query, None without a row."""
@@ -238,7 +241,12 @@ class Catalogue:
         self.run_many(
             "settle",
             (
-                {"image_id": s.image_id, "outcome": s.outcome, "reason": s.reason, "transient": s.transient}
+                {
+                    "image_id": s.image_id,
+                    "outcome": s.outcome,
+                    "reason": path_text.readable(s.reason),
+                    "transient": s.transient,
+                }
                 for s in settled
             ),
         )
@@ -263,7 +271,7 @@ class Catalogue:
 
     @contextlib.contextmanager
     def _beside(self, leader: "Catalogue") -> Iterator[None]:
-        self.run("attach", "follow.sql", path=path_parameter(leader.path))
+        self.run("attach", "follow.sql", path=os.fsencode(leader.path))
         try:
             yield
         finally:
@@ -279,8 +287,6 @@ class Catalogue:
         frozen = not self.write and not os.access(self.path.parent, os.W_OK)
         name = f"{self.path.as_uri()}?immutable=1" if frozen else str(self.path)
         connection = sqlite3.connect(name, isolation_level=None, check_same_thread=False, uri=frozen)
-        # File names are bytes; those that are not UTF-8 come back as the same str that the os module gives.
-        connection.text_factory = os.fsdecode
         for pragma, value in _PRAGMAS.items():
             if self.write or pragma not in _FOR_WRITERS:
                 connection.execute(f"PRAGMA {pragma} = {value}")
@@ -289,19 +295,45 @@ class Catalogue:
         return connection
 
     def _migrate(self) -> None:
-        version = self.connection.execute("PRAGMA user_version").fetchone()[0]
         known = len(sql.migrations())
+        version = self._version()
         if version > known:
             raise errors.NewerLibrary(path=self.path, found=version, known=known)
-        if version < known:
-            if not self.write:
-                self.connection.execute("PRAGMA query_only = OFF")
-            for number, migration in enumerate(sql.migrations()[version:], version + 1):
-                self.connection.executescript(
-                    f"BEGIN IMMEDIATE;\n{migration}\nPRAGMA user_version = {number};\nCOMMIT;"
-                )
-            if not self.write:
-                self.connection.execute("PRAGMA query_only = ON")
+        if version == known:
+            return
+        self.connection.execute("PRAGMA query_only = OFF")
+        try:
+            self._apply_migrations()
+        except sqlite3.OperationalError as error:
+            if self.write or not version or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
+                raise
+            # An older library where nobody here may write: it is read from a copy that SQLite deletes when it is closed.
+            copy = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+            self.connection.backup(copy)
+            self.connection.close()
+            self.connection = copy
+            self._apply_migrations()
+        if not self.write:
+            self.connection.execute("PRAGMA query_only = ON")
+
+    def _apply_migrations(self) -> None:
+        """Bring the tables to the newest form, all in one transaction."""
+        self.connection.create_function("path_text", 1, path_text.to_text, deterministic=True)
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            # Asked for again, now that nobody else writes: another process may have been faster.
+            for migration in sql.migrations()[self._version() :]:
+                for statement in sql.statements(migration):
+                    self.connection.execute(statement)
+            self.connection.execute(f"PRAGMA user_version = {len(sql.migrations())}")
+            self.connection.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                self.connection.execute("ROLLBACK")
+            raise
+
+    def _version(self) -> int:
+        return int(self.connection.execute("PRAGMA user_version").fetchone()[0])
 
     @contextlib.contextmanager
     def telling(self) -> Iterator[None]:
@@ -322,6 +354,11 @@ class Catalogue:
             raise
 
 
-def path_parameter(path: str | os.PathLike[str]) -> bytes:
-    """Return a path as it is bound to a statement: the file system's own bytes."""
-    return os.fsencode(path)
+def _with_paths(found: sqlite3.Cursor) -> Iterator[tuple[Any, ...]]:
+    paths = [place for place, name in enumerate(sql.columns(found)) if name == "path"]
+    for row in found:
+        # Hardly any name has an escape in it: only then is the row made anew.
+        if any("\\x" in row[place] for place in paths):
+            yield tuple(path_text.from_text(value) if place in paths else value for place, value in enumerate(row))
+        else:
+            yield row

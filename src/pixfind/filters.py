@@ -8,12 +8,12 @@ Pure: it opens no library. Where a fact is unknown (no EXIF, never decoded) a fi
 import calendar
 import datetime as dt
 import math
-import os
 import re
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
+from pixfind import path_text
 from pixfind.errors import FilterWrong
 
 EARTH_KM = 6371.0088
@@ -66,9 +66,10 @@ class Filters:
     def parameters(self) -> dict[str, Any]:
         """For the statements `hits` and `allowed_rows`."""
         near = self.near
+        inside = None if self.inside is None else path_text.readable(self.inside)
         return {
-            "inside": None if self.inside is None else os.fsencode(self.inside),
-            "inside_folder": None if self.inside is None else os.fsencode(self.inside.rstrip("/") + "/*"),
+            "inside": inside,
+            "inside_folder": None if inside is None else inside.rstrip("/") + "/*",
             "after": self.after,
             "before": self.before,
             "min_size": self.min_size,

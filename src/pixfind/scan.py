@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pixfind import decode, errors, originals
-from pixfind.catalogue import Root, path_parameter
+from pixfind import decode, errors, originals, path_text
+from pixfind.catalogue import Root
 from pixfind.library import Library
 from pixfind.types import Progress, no_progress
 
@@ -76,7 +76,7 @@ def add(library: Library, folder: Path, exclude: tuple[str, ...] = (), progress:
         library.catalogue.run(
             "add_root",
             "scan.sql",
-            path=path_parameter(path),
+            path=path_text.to_text(path),
             device=os.stat(path).st_dev,
             exclude=json.dumps(exclude),
             added_at=time.time(),
@@ -184,7 +184,7 @@ def _add_mount(library: Library, path: str) -> Root:
     library.catalogue.run(
         "add_root",
         "scan.sql",
-        path=path_parameter(path),
+        path=path_text.to_text(path),
         device=os.stat(path).st_dev,
         exclude="[]",
         added_at=time.time(),
@@ -199,7 +199,7 @@ def _register(library: Library, root: Root, batch: list[_File], report: ScanRepo
         catalogue.run("forget_arrivals", "scan.sql")
         catalogue.run_many(
             "arrive",
-            ({"path": path_parameter(f.path), "size": f.size, "mtime_ns": f.mtime_ns} for f in batch),
+            ({"path": path_text.to_text(f.path), "size": f.size, "mtime_ns": f.mtime_ns} for f in batch),
             "scan.sql",
         )
         for row in list(catalogue.rows("known_arrivals", "scan.sql", root_id=root.id)):
@@ -223,14 +223,14 @@ def _register_new(library: Library, root: Root, file: _File, report: ScanReport)
     catalogue = library.catalogue
     moved = _moved_from(library, file)
     if moved is not None:
-        catalogue.run("move_image", "scan.sql", image_id=moved, path=path_parameter(file.path), root_id=root.id)
+        catalogue.run("move_image", "scan.sql", image_id=moved, path=path_text.to_text(file.path), root_id=root.id)
         report.note("moved", file.path)
         return
     catalogue.run(
         "insert_image",
         "scan.sql",
         root_id=root.id,
-        path=path_parameter(file.path),
+        path=path_text.to_text(file.path),
         size=file.size,
         mtime_ns=file.mtime_ns,
     )
@@ -264,15 +264,17 @@ def _settle_unseen(library: Library, root: Root, walk: "_Walk", report: ScanRepo
     kept = tuple(os.path.join(path, "") for path in (*walk.problems, *walk.mounts))
     inside = os.path.join(root.path, "")
     # Paths below "/a/" sort between "/a/" and "/a0": "0" comes right after "/".
-    first = path_parameter(inside)
-    last = first[:-1] + bytes([first[-1] + 1])
+    first = path_text.to_text(inside)
+    last = first[:-1] + chr(ord(first[-1]) + 1)
     unseen = library.catalogue.rows("unseen", "scan.sql", root_id=root.id, first=first, last=last)
     with library.catalogue.transaction():
         for image_id, path in list(unseen):
             if path.startswith(kept) or path in walk.problems:
                 continue
             if rule := walk.exclusion(os.path.relpath(path, root.path)):
-                library.catalogue.run("exclude_image", "scan.sql", image_id=image_id, reason=f"excluded: {rule}")
+                library.catalogue.run(
+                    "exclude_image", "scan.sql", image_id=image_id, reason=path_text.readable(f"excluded: {rule}")
+                )
                 report.note("excluded", path)
             else:
                 library.catalogue.run("mark_gone", "scan.sql", image_id=image_id)

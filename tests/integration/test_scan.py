@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pixfind import errors, ingest, scan
+from pixfind import errors, ingest, path_text, scan
 from pixfind.library import Library
 from pixfind.runners.serial import Serial
 from pixfind.testing import make_image, make_pictures
@@ -20,7 +20,8 @@ def embed(library: Library) -> int:
 
 
 def indices(library: Library) -> dict[str, int | None]:
-    return dict(library.catalogue.connection.execute("SELECT path, embedding_index FROM images WHERE gone = 0"))
+    rows = library.catalogue.connection.execute("SELECT path, embedding_index FROM images WHERE gone = 0")
+    return {path_text.from_text(path): row for path, row in rows}
 
 
 def test_a_second_scan_finds_nothing_new(library: Library, pictures: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from pixfind import scan
+from pixfind import path_text, scan
 from pixfind.testing import make_broken, make_image, make_library
 from pixfind.testing.images import exif_block
 
@@ -22,8 +22,8 @@ HTML = b"<!doctype html><script>fetch('/api/status')</script>"
 
 def ids(library: Path) -> dict[str, int]:
     with sqlite3.connect(library / "metadata.db") as connection:
-        connection.text_factory = os.fsdecode
-        return {Path(path).name: number for number, path in connection.execute("SELECT id, path FROM images")}
+        rows = connection.execute("SELECT id, path FROM images")
+        return {Path(path_text.from_text(path)).name: number for number, path in rows}
 
 
 def test_metadata_says_what_is_known(client: Any, drawn: Path) -> None:

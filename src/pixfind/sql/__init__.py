@@ -6,6 +6,8 @@ numbers; `schema.sql` is what they add up to, for reading (a test holds that).
 """
 
 import re
+import sqlite3
+from collections.abc import Iterator
 from functools import cache
 from importlib import resources
 
@@ -24,3 +26,20 @@ def migrations() -> tuple[str, ...]:
     folder = resources.files(__name__).joinpath("migrations")
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
     return tuple(folder.joinpath(name).read_text(encoding="utf-8") for name in names)
+
+
+def statements(script: str) -> Iterator[str]:
+    """Yield the statements of a migration, each ended by its line: `executescript` would end the transaction around it."""
+    waiting = ""
+    for line in script.splitlines(keepends=True):
+        waiting += line
+        if sqlite3.complete_statement(waiting):
+            yield waiting
+            waiting = ""
+    if waiting.strip():
+        yield waiting
+
+
+def columns(found: sqlite3.Cursor) -> tuple[str, ...]:
+    """Return the names of the columns that a query gives."""
+    return tuple(column[0] for column in found.description or ())

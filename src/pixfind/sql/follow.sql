@@ -9,10 +9,11 @@ DETACH DATABASE leader;
 UPDATE roots SET path = '?' || id;
 
 -- name: follow_roots
-INSERT INTO roots (id, path, device, exclude, offline, added_at)
-SELECT id, path, device, exclude, offline, added_at FROM leader.roots WHERE true
+INSERT INTO roots (id, path, device, exclude, offline, added_at, left_out)
+SELECT id, path, device, exclude, offline, added_at, left_out FROM leader.roots WHERE true
 ON CONFLICT (id) DO UPDATE
-SET path = excluded.path, device = excluded.device, exclude = excluded.exclude, offline = excluded.offline;
+SET path = excluded.path, device = excluded.device, exclude = excluded.exclude, offline = excluded.offline,
+    left_out = excluded.left_out;
 
 -- name: begin_differing
 CREATE TEMP TABLE IF NOT EXISTS differing (id INTEGER PRIMARY KEY);

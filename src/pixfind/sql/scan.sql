@@ -11,7 +11,7 @@ CREATE TEMP TABLE IF NOT EXISTS arrivals (path TEXT PRIMARY KEY, size INTEGER, m
 DELETE FROM temp.arrivals;
 
 -- name: arrive
-INSERT OR REPLACE INTO temp.arrivals (path, size, mtime_ns) VALUES (CAST(:path AS TEXT), :size, :mtime_ns);
+INSERT OR REPLACE INTO temp.arrivals (path, size, mtime_ns) VALUES (:path, :size, :mtime_ns);
 
 -- name: remember_seen
 INSERT OR IGNORE INTO temp.seen SELECT path FROM temp.arrivals;
@@ -32,10 +32,10 @@ SELECT path, size, mtime_ns FROM temp.arrivals WHERE NOT EXISTS (SELECT 1 FROM i
 SELECT id, path, hash FROM images WHERE size = :size AND mtime_ns = :mtime_ns LIMIT 500;
 
 -- name: insert_image
-INSERT INTO images (root_id, path, size, mtime_ns) VALUES (:root_id, CAST(:path AS TEXT), :size, :mtime_ns);
+INSERT INTO images (root_id, path, size, mtime_ns) VALUES (:root_id, :path, :size, :mtime_ns);
 
 -- name: move_image
-UPDATE images SET path = CAST(:path AS TEXT), root_id = :root_id, gone = 0,
+UPDATE images SET path = :path, root_id = :root_id, gone = 0,
     outcome = CASE WHEN outcome = 'skipped' AND reason LIKE 'excluded%' THEN NULL ELSE outcome END
 WHERE id = :image_id;
 
@@ -46,7 +46,7 @@ WHERE id = :image_id;
 
 -- name: unseen
 SELECT id, path FROM images
-WHERE root_id = :root_id AND gone = 0 AND path >= CAST(:first AS TEXT) AND path < CAST(:last AS TEXT)
+WHERE root_id = :root_id AND gone = 0 AND path >= :first AND path < :last
   AND NOT EXISTS (SELECT 1 FROM temp.seen WHERE seen.path = images.path)
   AND NOT (outcome IS NOT NULL AND outcome = 'skipped' AND reason LIKE 'excluded%');
 
@@ -57,13 +57,16 @@ UPDATE images SET gone = 1 WHERE id = :image_id;
 UPDATE images SET outcome = 'skipped', reason = :reason, transient = 0, embedding_index = NULL WHERE id = :image_id;
 
 -- name: roots
-SELECT id, path, device, exclude, offline FROM roots ORDER BY id;
+SELECT id, path, device, exclude, offline, left_out FROM roots ORDER BY id;
 
 -- name: add_root
-INSERT INTO roots (path, device, exclude, added_at) VALUES (CAST(:path AS TEXT), :device, :exclude, :added_at);
+INSERT INTO roots (path, device, exclude, added_at) VALUES (:path, :device, :exclude, :added_at);
 
 -- name: set_root
 UPDATE roots SET device = :device, exclude = :exclude, offline = :offline WHERE id = :id;
+
+-- name: set_left_out
+UPDATE roots SET left_out = :left_out WHERE id = :id;
 
 -- name: sample_of_root
 SELECT path, size, mtime_ns FROM images WHERE root_id = :root_id AND gone = 0 ORDER BY id LIMIT :limit;

@@ -1,4 +1,4 @@
--- The catalogue's first schema: what the library knows about files, and nothing about pixels.
+-- The catalogue: what the library knows about files, and nothing about pixels. All text is valid UTF-8.
 
 CREATE TABLE library (
     key   TEXT PRIMARY KEY,
@@ -7,18 +7,19 @@ CREATE TABLE library (
 
 CREATE TABLE roots (
     id       INTEGER PRIMARY KEY,
-    path     TEXT NOT NULL UNIQUE,
+    path     TEXT NOT NULL UNIQUE,        -- absolute, as `images.path`
     device   INTEGER NOT NULL,            -- st_dev when last seen online
     exclude  TEXT NOT NULL DEFAULT '[]',  -- JSON list of globs
     offline  TEXT,                        -- why the root is offline; NULL while it is online
-    added_at REAL NOT NULL
+    added_at REAL NOT NULL,
+    left_out TEXT NOT NULL DEFAULT '{}'   -- JSON: files of known kinds that are not read, by suffix
 );
 
 -- One row per file that we try to decode. An id is never used twice, and never changes.
 CREATE TABLE images (
     id              INTEGER PRIMARY KEY AUTOINCREMENT,
     root_id         INTEGER NOT NULL REFERENCES roots (id),
-    path            TEXT NOT NULL UNIQUE, -- absolute; the file system's own bytes, not always UTF-8
+    path            TEXT NOT NULL UNIQUE, -- absolute; bytes that are not UTF-8 as \xNN, see path_text.py
     size            INTEGER NOT NULL,
     mtime_ns        INTEGER NOT NULL,
     hash            BLOB,                 -- BLAKE3-128 of the content, known once it was read

@@ -4,7 +4,7 @@
 SELECT embedding_index, id, path
 FROM images
 WHERE gone = 0 AND embedding_index IN (SELECT value FROM json_each(:rows))
-  AND (:inside IS NULL OR path GLOB CAST(:inside AS TEXT) OR path GLOB CAST(:inside_folder AS TEXT))
+  AND (:inside IS NULL OR path GLOB :inside OR path GLOB :inside_folder)
   AND (:after IS NULL OR coalesce(taken_at, mtime_ns / 1000000000) >= :after)
   AND (:before IS NULL OR coalesce(taken_at, mtime_ns / 1000000000) < :before)
   AND (:min_size IS NULL OR min(width, height) >= :min_size)
@@ -22,7 +22,7 @@ ORDER BY embedding_index, id;
 SELECT DISTINCT embedding_index
 FROM images
 WHERE gone = 0 AND embedding_index IS NOT NULL
-  AND (:inside IS NULL OR path GLOB CAST(:inside AS TEXT) OR path GLOB CAST(:inside_folder AS TEXT))
+  AND (:inside IS NULL OR path GLOB :inside OR path GLOB :inside_folder)
   AND (:after IS NULL OR coalesce(taken_at, mtime_ns / 1000000000) >= :after)
   AND (:before IS NULL OR coalesce(taken_at, mtime_ns / 1000000000) < :before)
   AND (:min_size IS NULL OR min(width, height) >= :min_size)
@@ -58,7 +58,7 @@ WHERE gone = 0 AND embedding_index IN (SELECT value FROM json_each(:rows)) ORDER
 SELECT embedding_index, min(id), path
 FROM images
 WHERE gone = 0 AND embedding_index IS NOT NULL
-  AND (:inside IS NULL OR path GLOB CAST(:inside AS TEXT) OR path GLOB CAST(:inside_folder AS TEXT))
+  AND (:inside IS NULL OR path GLOB :inside OR path GLOB :inside_folder)
   AND (:after IS NULL OR coalesce(taken_at, mtime_ns / 1000000000) >= :after)
   AND (:before IS NULL OR coalesce(taken_at, mtime_ns / 1000000000) < :before)
   AND (:min_size IS NULL OR min(width, height) >= :min_size)

@@ -1,0 +1,47 @@
+r"""
+Paths as text that every program can read.
+
+A file name is bytes; SQLite, JSON and terminals want UTF-8. Owns the one way in which the catalogue writes a path: as it is where it is UTF-8,
+and with `\xNN` for each byte that is not. A backslash that would look like the beginning of such an escape is itself written `\x5c`, so
+two paths never share one text and each text leads back to the very bytes. Must not know what the path names, or that SQLite exists.
+
+Inside pixfind a path is the `str` that the os module gives (bytes that are not UTF-8 as lone surrogates).
+"""
+
+import os
+import re
+
+_ESCAPE = re.compile(rb"\\x(5c|[89a-f][0-9a-f])")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+#: Code points by which Python carries a byte that is not UTF-8.
+_BYTES = range(0xDC80, 0xDD00)
+
+
+def to_text(path: str | bytes | os.PathLike[str]) -> str:
+    """Return a path as valid UTF-8 text; different paths give different texts."""
+    raw = os.fsencode(path)
+    if b"\\x" in raw:
+        raw = _ESCAPE.sub(rb"\\x5cx\1", raw)
+    return raw.decode("utf-8", "backslashreplace")
+
+
+def from_text(text: str) -> str:
+    """Return the path that `to_text` gave this text for, as the os module writes it."""
+    if "\\x" not in text:
+        return text
+    return os.fsdecode(_ESCAPE.sub(lambda found: bytes([int(found[1], 16)]), text.encode()))
+
+
+def readable(text: str) -> str:
+    r"""
+    Return any text as valid UTF-8, lone surrogates as `\xNN`.
+
+    For messages that may name a path, and for patterns of paths: what a user copied out of the catalogue stays as it is.
+    """
+    return _SURROGATE.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    number = ord(found[0])
+    return f"\\x{number - 0xDC00:02x}" if number in _BYTES else f"\\u{number:04x}"
