@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from pixfind import progress
+from pixfind.embedding import progress
 
 _WARM_UP = 10.0
 _WINDOW = 5

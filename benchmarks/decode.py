@@ -24,7 +24,7 @@ from benchmarks.photos import enlarged, photos_in
 from numpy.typing import NDArray
 from PIL import Image
 
-from pixfind import decode
+from pixfind.images import decode
 
 SIDE = 224
 LIMITS = decode.Limits(400_000_000)

@@ -32,8 +32,9 @@ from benchmarks.photos import different, enlarged, photos_in
 from numpy.typing import NDArray
 from PIL import Image
 
-from pixfind import decode, hub
-from pixfind.encoders import open_image_encoder
+from pixfind.images import decode
+from pixfind.models import hub
+from pixfind.models.encoders import open_image_encoder
 
 LIMITS = decode.Limits(400_000_000)
 CORES = len(os.sched_getaffinity(0))

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from pixfind import progress
+from pixfind.embedding import progress
 from pixfind.testing import make_pictures
 
 _SIZE = (48, 36)

@@ -23,16 +23,17 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from pixfind import ingest, scan
-from pixfind.library import Library
-from pixfind.verify import verify
+from pixfind.library import scan
+from pixfind.library.library import Library
+from pixfind.library.verify import verify
+from pixfind.workflows import ingest
 
 RUN = """
 import sys
 from pathlib import Path
-from pixfind import ingest
-from pixfind.library import Library
-from pixfind.runners.local import Local
+from pixfind.workflows import ingest
+from pixfind.library.library import Library
+from pixfind.embedding.runners.local import Local
 from pixfind.testing import workers
 path, model, count, log = sys.argv[1:]
 options = ingest.Options(workers=int(count), share=1.0, model=model, nice=0)

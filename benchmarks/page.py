@@ -18,7 +18,7 @@ from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
 
-from pixfind import search
+from pixfind.search import searcher
 from pixfind.testing import make_library, make_pictures
 from pixfind.testing.servers import serving
 
@@ -114,7 +114,7 @@ def _arguments() -> argparse.Namespace:
 def _library(place: Path, count: int) -> Path:
     make_pictures(place / "pictures", count, size=_SIZE)
     with make_library(place / "library", place / "pictures") as library:
-        search.build_index(library)
+        searcher.build_index(library)
     return place / "library"
 
 

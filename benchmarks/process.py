@@ -21,8 +21,10 @@ from typing import Any
 
 from benchmarks.geometry import geometry, save
 
-from pixfind import hub, ingest, search
-from pixfind.library import Library
+from pixfind.library.library import Library
+from pixfind.models import hub
+from pixfind.search import searcher
+from pixfind.workflows import ingest
 
 
 def main() -> None:
@@ -79,7 +81,7 @@ def _make(path: Path, model: Path, count: int) -> None:
                 ),
             )
         save(geometry(files.dimension), count, library.embeddings_path)
-        search.build_index(library)
+        searcher.build_index(library)
 
 
 def _measured(

@@ -29,7 +29,8 @@ from benchmarks.geometry import Geometry, geometry, save
 from numpy import bool_, float16, float32, int64
 from numpy.typing import NDArray
 
-from pixfind import errors, index
+from pixfind import errors
+from pixfind.index import build, exact, header, reader
 
 Rows = NDArray[int64]
 Search = Callable[[NDArray[float32], Rows | None], tuple[NDArray[int64], NDArray[float32]]]
@@ -82,7 +83,7 @@ def _run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         file = folder / f"{name}.index"
         result["kinds"][name] = _built(name, embeddings, path, file, made, cold=options.cold)
         if "refused" not in result["kinds"][name]:
-            contenders[name] = _ours(index.open(file, embeddings))
+            contenders[name] = _ours(reader.open(file, embeddings))
     if len(embeddings) <= _RIVALS_UP_TO:
         contenders |= _rivals(embeddings, folder, result["kinds"])
     _measure(contenders, embeddings, made, result["kinds"])
@@ -93,7 +94,7 @@ def _built(
     name: str, embeddings: NDArray[float16], path: Path, file: Path, made: Geometry, *, cold: bool
 ) -> dict[str, Any]:
     try:
-        report = index.build(embeddings, file, queries=made.texts(200, 1), kind=index.Kind(name))
+        report = build.build(embeddings, file, queries=made.texts(200, 1), kind=header.Kind(name))
     except errors.IndexFloorMissed as error:
         return {"refused": str(error)}
     facts: dict[str, Any] = {
@@ -122,7 +123,7 @@ def _child(path: Path, file: Path, rows: int) -> dict[str, Any]:
     queries = geometry(np.load(path, mmap_mode="r").shape[1]).texts(20, 3)
     before = _anonymous()
     began = time.perf_counter()
-    opened = index.open(file, np.load(path, mmap_mode="r")[:rows])
+    opened = reader.open(file, np.load(path, mmap_mode="r")[:rows])
     loaded = time.perf_counter()
     opened.search(queries[:1], 10)
     first = time.perf_counter()
@@ -157,7 +158,7 @@ def _forget(embeddings: NDArray[float16], *paths: Path) -> None:
 # --- contenders -----------------------------------------------------------------------------------
 
 
-def _ours(opened: index.Index) -> Search:
+def _ours(opened: reader.Index) -> Search:
     return lambda queries, rows: opened.search(queries, 10, rows)
 
 
@@ -230,14 +231,14 @@ def _measure(
     texts, images = made.texts(300, 2), made.images(100, 7)
     random = np.random.default_rng(5)
     allowed = {name: np.flatnonzero(random.random(len(embeddings)) < share) for name, share in _FILTERS.items()}
-    truth = {"text": index.scan(embeddings, texts, 10)[1], "image": index.scan(embeddings, images, 10)[1]}
+    truth = {"text": exact.scan(embeddings, texts, 10)[1], "image": exact.scan(embeddings, images, 10)[1]}
     for name, search in contenders.items():
         if name in {"SQLite blobs", "float32 in memory"}:
             continue
         kinds[name]["recall_text"] = _recall(search(texts, None)[1], truth["text"])
         kinds[name]["recall_image"] = _recall(search(images, None)[1], truth["image"])
         for share, rows in allowed.items():
-            right = index.scan(embeddings, texts[:50], 10, rows)[1]
+            right = exact.scan(embeddings, texts[:50], 10, rows)[1]
             kinds[name][f"recall {share}"] = _recall(search(texts[:50], rows)[1], right)
     _take_turns(contenders, texts, None, "1", kinds)
     for share, rows in allowed.items():

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pixfind import verify
-from pixfind.library import Library
+from pixfind.library import verify
+from pixfind.library.library import Library
 from pixfind.testing import make_library, make_pictures
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tools import make_model, reference
 
-from pixfind import decode
+from pixfind.images import decode
 
 MODELS = {"clip-tiny": "immich", "siglip2-tiny": "transformers"}
 SHAPES = {"wide": (700, 9), "tall": (7, 500), "pixel": (1, 1), "odd": (61, 47), "small": (20, 30), "exact": (32, 32)}

@@ -26,7 +26,7 @@ from training.gallery import Gallery, draw_gallery
 from training.lexicon import FACTS, NUMBER
 from training.scenes_shapes import COLOURS, HELD_OUT
 
-PACKAGE = Path(__file__).parents[1] / "src" / "pixfind" / "starter"
+PACKAGE = Path(__file__).parents[1] / "src" / "pixfind" / "models" / "starter"
 SHEET_WORDS = ("sky", "snow", "beach", "grass", "night", "sunset", "forest", "water", "red")
 EVALUATION_SEED = 1001
 

@@ -47,7 +47,7 @@ PAIR_NUMBERS = {
 }
 SHAPE_COLUMNS = [NUMBER[shape] for shape in SHAPES]
 LONG_WORDS = tuple(word for word in lexicon.known_words() if len(word) >= 5)
-PACKAGE = Path(__file__).parents[1] / "src" / "pixfind" / "starter"
+PACKAGE = Path(__file__).parents[1] / "src" / "pixfind" / "models" / "starter"
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pixfind import errors, verify
-from pixfind.library import Library
+from pixfind import errors
+from pixfind.library import verify
+from pixfind.library.library import Library
 from pixfind.testing import make_broken, make_pictures
 
 ROOT = Path(__file__).parents[2]
@@ -129,7 +130,7 @@ def test_another_model_is_refused_with_both_names(run: Run, pictures: Path, tmp_
 
     run("index", pictures, "--model", "starter")
     other = tmp_path / "other"
-    shutil.copytree(Path(pixfind.__file__).parent / "starter", other)
+    shutil.copytree(Path(pixfind.__file__).parent / "models" / "starter", other)
     settings = other / "visual" / "preprocess_cfg.json"
     settings.write_text(settings.read_text(encoding="utf-8").replace("0", "0.0", 1), encoding="utf-8")
     changed = json.loads((other / "visual" / "preprocess_cfg.json").read_text(encoding="utf-8"))

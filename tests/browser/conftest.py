@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pixfind import search, verify
 from pixfind.demo.collection import draw
-from pixfind.library import Library
+from pixfind.library import verify
+from pixfind.library.library import Library
+from pixfind.search import searcher
 from pixfind.testing import make_broken, make_library, make_slow_pictures
 from pixfind.testing.images import exif_block
 from pixfind.testing.servers import Server, serving
@@ -135,7 +136,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Iterator
     """A server of the drawn pictures, for tests that only look."""
     place = tmp_path_factory.mktemp("served")
     with make_library(place / "library", pictures) as library:
-        search.build_index(library)
+        searcher.build_index(library)
     with serving(place / "library", place / "serve.log") as running:
         yield running
     assert "Traceback" not in running.log.read_text(encoding="utf-8")

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from pixfind import errors, query
+from pixfind import errors
+from pixfind.search import query
 
 expect = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (extra dev)").expect
 

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from pixfind.library import Library
+from pixfind.library.library import Library
 
 RUN = """
 import resource, sys
 from pathlib import Path
-from pixfind import errors, ingest
-from pixfind.library import Library
-from pixfind.runners.local import Local
+from pixfind import errors
+from pixfind.workflows import ingest
+from pixfind.library.library import Library
+from pixfind.embedding.runners.local import Local
 path, how, argument, limit, workers_count, seconds = sys.argv[1:]
 if int(limit):
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), resource.RLIM_INFINITY))

@@ -17,11 +17,13 @@ from typing import Any
 
 import onnxruntime  # noqa: F401 - loaded once, before the forks
 
-from pixfind import change, ingest, scan, search
-from pixfind.catalogue import Catalogue
-from pixfind.library import Library
-from pixfind.runners.serial import Serial
+from pixfind.embedding.runners.serial import Serial
+from pixfind.library import scan
+from pixfind.library.catalogue import Catalogue
+from pixfind.library.library import Library
+from pixfind.search import searcher
 from pixfind.testing.libraries import QUIET
+from pixfind.workflows import ingest, switch_model
 
 _WRITES = os.O_WRONLY | os.O_RDWR
 
@@ -32,37 +34,37 @@ _CHANGES = {"os.rename", "os.remove", "os.rmdir"}
 def index(path: Path, model: str) -> None:
     """What `pixfind index --model MODEL` does."""
     with Library.create(path) as library, library.lock("index"):
-        change.settle(library)
+        switch_model.settle(library)
         options = dataclasses.replace(QUIET, model=model)
-        goal = change.goal(library, options)
+        goal = switch_model.goal(library, options)
         for folder in scan.outer_roots(library):
             scan.add(library, folder)
-        filled, _ = change.target(library, options, goal)
+        filled, _ = switch_model.target(library, options, goal)
         ingest.embed(filled, options, runner=Serial())
         ingest.merge(filled)
-        search.build_index(filled)
+        searcher.build_index(filled)
         if filled is not library:
-            change.switch(library, filled)
+            switch_model.switch(library, filled)
             filled.close()
 
 
 def rollback(path: Path, _model: str) -> None:
     with Library.open(path, write=True) as library, library.lock("rollback"):
-        change.rollback(library)
-        change.settle(library)
+        switch_model.rollback(library)
+        switch_model.settle(library)
 
 
 def drop_previous(path: Path, _model: str) -> None:
     with Library.open(path, write=True) as library, library.lock("drop-previous"):
-        change.settle(library)
-        change.drop_previous(library)
+        switch_model.settle(library)
+        switch_model.drop_previous(library)
 
 
 def begin(path: Path, model: str) -> None:
     """What an index does that is stopped before its first picture."""
     with Library.open(path, write=True) as library, library.lock("index"):
         options = dataclasses.replace(QUIET, model=model)
-        filled, _ = change.target(library, options, change.goal(library, options))
+        filled, _ = switch_model.target(library, options, switch_model.goal(library, options))
         filled.close()
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from pixfind import change, homes, search, verify
-from pixfind.library import Library
+from pixfind.library import generations, verify
+from pixfind.library.library import Library
+from pixfind.search import searcher
 from pixfind.testing import make_library, make_pictures
+from pixfind.workflows import switch_model
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CLIP, SIGLIP = str(GOLDEN / "clip-tiny"), str(GOLDEN / "siglip2-tiny")
@@ -52,25 +54,29 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def check(library: Path) -> None:
     """Every home is whole, and the one that answers finds every picture."""
     with Library.open(library) as current:
-        hits = search.search(current, "id:1", 100).hits
+        hits = searcher.search(current, "id:1", 100).hits
         assert PICTURES == len({hit.path for hit in hits}) == len(hits)
         assert [] == verify.verify(current)
-        for other in change.others(current):
+        for other in switch_model.others(current):
             assert [] == verify.verify(other)
 
 
 #: what was done before, what is killed, where it ends, and what lies in the library then
 WAYS = {
-    "change": ([], ("index", CLIP), homes.Homes("models/2", previous=".", number=2)),
-    "second change": ([("index", CLIP)], ("index", SIGLIP), homes.Homes("models/3", previous="models/2", number=3)),
-    "rollback": ([("index", CLIP)], ("rollback", CLIP), homes.Homes(".", aside="models/2", number=2)),
-    "abandon": ([("begin", CLIP)], ("rollback", CLIP), homes.Homes(".", aside="models/2", number=2)),
+    "change": ([], ("index", CLIP), generations.Homes("models/2", previous=".", number=2)),
+    "second change": (
+        [("index", CLIP)],
+        ("index", SIGLIP),
+        generations.Homes("models/3", previous="models/2", number=3),
+    ),
+    "rollback": ([("index", CLIP)], ("rollback", CLIP), generations.Homes(".", aside="models/2", number=2)),
+    "abandon": ([("begin", CLIP)], ("rollback", CLIP), generations.Homes(".", aside="models/2", number=2)),
     "forward again": (
         [("index", CLIP), ("rollback", CLIP)],
         ("index", CLIP),
-        homes.Homes("models/2", previous=".", number=2),
+        generations.Homes("models/2", previous=".", number=2),
     ),
-    "drop": ([("index", CLIP)], ("drop-previous", CLIP), homes.Homes("models/2", number=2)),
+    "drop": ([("index", CLIP)], ("drop-previous", CLIP), generations.Homes("models/2", number=2)),
 }
 
 
@@ -96,7 +102,7 @@ def test_killed_at_any_step_nothing_is_lost_and_the_same_command_ends_it(
         status, _ = run(library, command, model)
         assert 0 == status, f"step {step} of {steps}"
         check(library)
-        found = homes.read(library)
+        found = generations.read(library)
         # A change that was killed before it was begun is begun anew, under another number.
         assert _unnumbered(after) == _unnumbered(found)
         with Library.open(library) as current:
@@ -104,7 +110,7 @@ def test_killed_at_any_step_nothing_is_lost_and_the_same_command_ends_it(
         assert sorted(found.named() - {"."}) == sorted(f"models/{path.name}" for path in (library / "models").iterdir())
 
 
-def _unnumbered(parts: homes.Homes) -> dict[str, bool]:
+def _unnumbered(parts: generations.Homes) -> dict[str, bool]:
     """Which part is played, and by the first home or another."""
     return {
         part: getattr(parts, part) == "." for part in ("current", "next", "previous", "aside") if getattr(parts, part)

@@ -7,10 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pixfind import errors, index, ingest, verify
-from pixfind.library import Library
-from pixfind.runners.serial import Serial
+from pixfind import errors
+from pixfind.embedding.runners.serial import Serial
+from pixfind.index import build
+from pixfind.library import verify
+from pixfind.library.library import Library
 from pixfind.testing.libraries import QUIET
+from pixfind.workflows import ingest
 
 EMBEDDINGS_OF_TEN = 128 + 10 * 2 * 128
 
@@ -55,10 +58,10 @@ def test_a_disk_that_fills_up_during_the_index_keeps_the_old_index(tmp_path: Pat
     rng = np.random.default_rng(0)
     embeddings = rng.normal(size=(3000, 64)).astype(np.float16)
     path = tmp_path / "faiss.index"
-    index.build(embeddings[:2000], path, extend=False)
+    build.build(embeddings[:2000], path, extend=False)
     before = path.read_bytes()
     with _file_size_limit(20_000), pytest.raises(errors.DiskFull, match=r"faiss\.index"):
-        index.build(embeddings, path, extend=False)
+        build.build(embeddings, path, extend=False)
 
     assert before == path.read_bytes()
     assert [path] == list(tmp_path.iterdir())

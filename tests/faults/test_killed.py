@@ -9,8 +9,8 @@ from collections.abc import Callable
 import psutil
 import pytest
 
-from pixfind import verify
-from pixfind.library import Library
+from pixfind.library import verify
+from pixfind.library.library import Library
 
 
 def kill(pids: list[int]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 
-from pixfind.library import Library
+from pixfind.library.library import Library
 
 
 @pytest.fixture

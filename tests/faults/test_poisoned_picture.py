@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pixfind.library import Library
+from pixfind.library.library import Library
 
 POISON = "picture_00013"
 

@@ -17,14 +17,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pixfind import change, encoders, errors, homes, hub, ingest, scan, search, status, verify
-from pixfind.library import Library, locate
-from pixfind.runners.serial import Serial
-from pixfind.search import Searcher
-from pixfind.serve import forms
-from pixfind.serve.finding import Finder
+from pixfind import errors
+from pixfind.embedding.runners.serial import Serial
+from pixfind.library import generations, scan, verify
+from pixfind.library.library import Library, locate
+from pixfind.models import encoders, hub
+from pixfind.search import searcher as search
+from pixfind.search.searcher import Searcher
+from pixfind.server import schemas
+from pixfind.server.search import Finder
 from pixfind.testing import make_image, make_library, make_pictures
 from pixfind.testing.libraries import QUIET
+from pixfind.workflows import ingest, status, switch_model
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CLIP = str(GOLDEN / "clip-tiny")
@@ -45,7 +49,7 @@ def library(tmp_path: Path, pictures: Path) -> Iterator[Library]:
         search.build_index(made)
         yield made
     with Library.open(tmp_path / "library") as now:
-        for one in itertools.chain([now], change.others(now)):
+        for one in itertools.chain([now], switch_model.others(now)):
             assert [] == verify.verify(one)
 
 
@@ -56,11 +60,11 @@ def to(model: str | None, precision: str = "auto") -> ingest.Options:
 @contextlib.contextmanager
 def filling(library: Library, options: ingest.Options, *, embed: bool = True) -> Iterator[Library]:
     """What `index` does until it switches: folders, embed, merge, index."""
-    change.settle(library)
-    goal = change.goal(library, options)
+    switch_model.settle(library)
+    goal = switch_model.goal(library, options)
     for folder in scan.outer_roots(library):
         scan.add(library, folder)
-    filled, _ = change.target(library, options, goal)
+    filled, _ = switch_model.target(library, options, goal)
     with filled if filled is not library else contextlib.nullcontext():
         if embed:
             ingest.embed(filled, dataclasses.replace(options, model=goal.files.name), runner=Serial())
@@ -73,7 +77,7 @@ def changed(library: Library, options: ingest.Options, *, anyway: bool = False) 
     """All that `index` does, on the library that answers now."""
     with now(library) as current, current.lock("index"), filling(current, options) as filled:
         if filled is not current:
-            change.switch(current, filled, anyway=anyway)
+            switch_model.switch(current, filled, anyway=anyway)
 
 
 def now(library: Library) -> Library:
@@ -99,7 +103,7 @@ def test_the_old_model_answers_until_the_switch_and_the_new_one_from_it_on(libra
     with filling(library, to(CLIP)) as filled:
         assert 12 == filled.merged_rows
         assert "starter" == answering(library)
-        change.switch(library, filled)
+        switch_model.switch(library, filled)
 
     assert "clip-tiny" == answering(library)
     assert sorted(paths_of(library)) == [str(path) for path in pictures_of(library)]
@@ -207,8 +211,8 @@ def test_a_third_model_is_refused_until_the_change_is_abandoned(library: Library
         pass
     for model in (SIGLIP, "starter"):
         with pytest.raises(errors.ChangeUnderWay, match="--rollback"):
-            change.goal(library, to(model))
-    assert "starter" == change.rollback(library).model.name
+            switch_model.goal(library, to(model))
+    assert "starter" == switch_model.rollback(library).model.name
     changed(library, to(SIGLIP))
 
     assert "siglip2-tiny" == answering(library)
@@ -220,10 +224,10 @@ def test_another_precision_is_changed_like_another_model(library: Library) -> No
 
     with Library.open(library.path) as current:
         assert (CLIP, "int8") == (current.model().name, current.model().precision)
-    assert homes.Homes("models/3", previous="models/2", number=3) == homes.read(library.path)
+    assert generations.Homes("models/3", previous="models/2", number=3) == generations.read(library.path)
     assert not (library.path / "metadata.db").exists(), "a switch keeps one model, not all"
     changed(library, to(None))
-    assert homes.Homes("models/3", previous="models/2", number=3) == homes.read(library.path)
+    assert generations.Homes("models/3", previous="models/2", number=3) == generations.read(library.path)
 
 
 def test_embed_alone_never_changes_the_model(library: Library) -> None:
@@ -240,10 +244,10 @@ def test_a_folder_whose_files_were_replaced_is_no_change_of_the_model(library: L
     settings.write_text(settings.read_text(encoding="utf-8").replace("bicubic", "bilinear"), encoding="utf-8")
     with Library.open(library.path) as current:
         with pytest.raises(errors.OtherModel):
-            change.goal(current, to(None))
+            switch_model.goal(current, to(None))
         with pytest.raises(errors.OtherModel):
             search.search(current, "sky")
-        assert change.goal(current, to(str(mine))).home is None
+        assert switch_model.goal(current, to(str(mine))).home is None
 
 
 # --- what keeps it from switching -----------------------------------------------------------------
@@ -272,10 +276,10 @@ def test_a_new_model_that_is_not_whole_is_refused_and_can_be_mended(library: Lib
         data[128 + 30] ^= 1
         filled.embeddings_path.write_bytes(data)
         with pytest.raises(errors.ChangeRefused, match=r"embeddings\.npy row 0"):
-            change.switch(library, filled)
+            switch_model.switch(library, filled)
     assert "starter" == answering(library)
-    assert ["models/2"] == [one.home for one in change.others(library) if verify.verify(one)]
-    for one in change.others(library, write=True):
+    assert ["models/2"] == [one.home for one in switch_model.others(library) if verify.verify(one)]
+    for one in switch_model.others(library, write=True):
         assert [] == verify.repair(one, verify.verify(one))
     changed(library, to(None))
 
@@ -288,7 +292,7 @@ def test_a_lost_database_of_the_new_model_is_made_again_from_its_rows(library: L
     (library.path / "models" / "2" / "metadata.db").write_bytes(os.urandom(20_000))
     for path in (library.path / "models" / "2").glob("metadata.db-*"):
         path.unlink()
-    for one in change.others(library, write=True):
+    for one in switch_model.others(library, write=True):
         assert [] == verify.repair(one, verify.verify(one))
     changed(library, to(None))
 
@@ -311,7 +315,7 @@ def test_an_index_that_is_missing_keeps_it_from_switching(library: Library) -> N
     with filling(library, to(CLIP)) as filled:
         filled.index_path.unlink()
         with pytest.raises(errors.ChangeRefused, match=r"faiss\.index"):
-            change.switch(library, filled)
+            switch_model.switch(library, filled)
     assert "starter" == answering(library)
 
 
@@ -339,14 +343,14 @@ def test_a_rollback_goes_back_once_and_forward_again_costs_no_embedding(library:
     make_image(pictures / "late.jpg", seed=100)
     changed(library, to(None))
     with now(library) as current, current.lock("rollback"):
-        done = change.rollback(current)
+        done = switch_model.rollback(current)
         assert ("starter", CLIP, 1) == (done.model.name, done.aside.name, done.pending)
-        change.settle(current)
+        switch_model.settle(current)
     assert "starter" == answering(library)
     assert 11 == len(paths_of(library)), "the one that went is gone, the late one waits"
     with now(library) as current:
-        assert done.model == change.rollback(current).model
-        change.settle(current)
+        assert done.model == switch_model.rollback(current).model
+        switch_model.settle(current)
     changed(library, to(None))
     assert str(pictures / "late.jpg") in paths_of(library)
     changed(library, to(CLIP))
@@ -360,18 +364,18 @@ def test_a_rollback_that_was_killed_before_it_could_tell_goes_back_only_once(lib
     """Two steps back are possible here: the change to SigLIP, and the one to CLIP before it."""
     changed(library, to(CLIP))
     with now(library) as current, filling(current, to(SIGLIP), embed=False):
-        change.rollback(current)
+        switch_model.rollback(current)
     for _ in range(2):
         with now(library) as current:
-            assert CLIP == change.rollback(current).model.name
+            assert CLIP == switch_model.rollback(current).model.name
     with now(library) as current:
-        change.settle(current)
-        assert "starter" == change.rollback(current).model.name
+        switch_model.settle(current)
+        assert "starter" == switch_model.rollback(current).model.name
 
 
 def test_a_library_that_never_changed_has_nothing_to_go_back_to(library: Library) -> None:
     with pytest.raises(errors.NothingToRollBack, match="starter"):
-        change.rollback(library)
+        switch_model.rollback(library)
 
 
 def test_what_is_kept_can_be_dropped(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -379,9 +383,9 @@ def test_what_is_kept_can_be_dropped(library: Library, monkeypatch: pytest.Monke
     monkeypatch.chdir(library.path)
     (library.path / "data" / "mine.txt").write_text("not of pixfind", encoding="utf-8")
     with now(library) as current:
-        assert ["starter fp32"] == change.drop_previous(current)
+        assert ["starter fp32"] == switch_model.drop_previous(current)
         with pytest.raises(errors.NothingToRollBack):
-            change.rollback(current)
+            switch_model.rollback(current)
 
     assert "clip-tiny" == answering(library)
     assert library.path == locate()
@@ -394,11 +398,11 @@ def test_a_lost_models_json_is_told_and_written_anew(library: Library) -> None:
     (library.path / "models.json").unlink()
     with pytest.raises(errors.LibraryDamaged, match=r"models\.json"):
         Library.open(library.path)
-    assert f"{CLIP} fp32" == change.restore_if_needed(library.path)
-    assert homes.Homes("models/2", previous=".", number=2) == homes.read(library.path)
+    assert f"{CLIP} fp32" == switch_model.restore_if_needed(library.path)
+    assert generations.Homes("models/2", previous=".", number=2) == generations.read(library.path)
 
     assert "clip-tiny" == answering(library)
-    assert change.restore_if_needed(library.path) is None
+    assert switch_model.restore_if_needed(library.path) is None
 
 
 def test_a_models_json_that_names_folders_elsewhere_is_refused(library: Library) -> None:
@@ -446,7 +450,7 @@ def answers_of(searcher: Searcher) -> list[tuple[int, int, float]]:
 
 
 def test_a_server_moves_to_the_other_model_with_all_its_searchers(library: Library) -> None:
-    asked = forms.Search(q="sky", k=12, all=True)
+    asked = schemas.Search(q="sky", k=12, all=True)
     finder = Finder(library.path)
 
     async def ask() -> list[list[tuple[int, float]]]:
@@ -458,8 +462,8 @@ def test_a_server_moves_to_the_other_model_with_all_its_searchers(library: Libra
     seen.append(asyncio.run(ask()))
     with now(library) as current:
         right = [(image_id, score) for image_id, _, score in answers_of(Searcher(current))]
-        change.rollback(current)
-        change.settle(current)
+        switch_model.rollback(current)
+        switch_model.settle(current)
     seen.append(asyncio.run(ask()))
     finder.close()
 

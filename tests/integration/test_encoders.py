@@ -13,8 +13,9 @@ import onnx
 import pytest
 from PIL import Image
 
-from pixfind import encoders, errors, hub, models
-from pixfind.encoders import engines, graphs, preprocess, quantise
+from pixfind import errors
+from pixfind.models import encoders, engines, hub, preprocess, registry
+from pixfind.models.backends import onnx_graphs, quantize
 from pixfind.types import Choice
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -149,7 +150,7 @@ def test_the_starter_says_when_it_knows_no_word() -> None:
 
 
 def test_the_table_tells_what_the_starter_is() -> None:
-    row = models.find("starter")
+    row = registry.find("starter")
     files = hub.resolve("starter")
 
     assert row is not None
@@ -158,7 +159,7 @@ def test_the_table_tells_what_the_starter_is() -> None:
 
 def test_the_starter_answers_its_first_text_after_half_a_second_of_processor_time() -> None:
     code = (
-        "import time; from pixfind import encoders, hub;"
+        "import time; from pixfind.models import encoders, hub;"
         "encoders.open_text_encoder(hub.resolve('starter', text=True), threads=1).encode(['a dog']);"
         "print(time.process_time())"
     )
@@ -175,19 +176,19 @@ def test_the_starter_answers_its_first_text_after_half_a_second_of_processor_tim
 @pytest.mark.parametrize("folder", [CLIP, SIGLIP], ids=lambda folder: folder.name)
 def test_int8_is_made_once_and_kept(folder: Path) -> None:
     first = images(folder, precision="int8")
-    made = quantise.int8(hub.resolve(str(folder)).vision)
+    made = quantize.int8(hub.resolve(str(folder)).vision)
     written = made.stat().st_mtime_ns
 
     second = images(folder, precision="int8")
 
     assert ("int8", "int8") == (first.precision, second.precision)
-    assert written == quantise.int8(hub.resolve(str(folder)).vision).stat().st_mtime_ns
+    assert written == quantize.int8(hub.resolve(str(folder)).vision).stat().st_mtime_ns
     assert made.stat().st_size < hub.resolve(str(folder)).vision.stat().st_size
 
 
 def test_int8_leaves_products_of_two_activations_alone() -> None:
     """Attention in int8 is slower and less exact."""
-    graph = onnx.load(quantise.int8(CLIP / "visual/model.onnx")).graph
+    graph = onnx.load(quantize.int8(CLIP / "visual/model.onnx")).graph
 
     kinds = [node.op_type for node in graph.node]
     assert "MatMulInteger" in kinds
@@ -197,14 +198,14 @@ def test_int8_leaves_products_of_two_activations_alone() -> None:
 def test_an_int8_graph_that_the_repo_brings_is_preferred(clip: Path) -> None:
     shutil.copyfile(clip / "visual/model.onnx", clip / "visual/model_int8.onnx")
 
-    assert clip / "visual/model_int8.onnx" == quantise.int8(clip / "visual/model.onnx")
+    assert clip / "visual/model_int8.onnx" == quantize.int8(clip / "visual/model.onnx")
 
 
 def test_a_changed_model_gets_a_new_int8_graph(clip: Path) -> None:
-    first = quantise.int8(clip / "visual/model.onnx")
+    first = quantize.int8(clip / "visual/model.onnx")
     os.utime(clip / "visual/model.onnx", ns=(1, 1))
 
-    assert first != quantise.int8(clip / "visual/model.onnx")
+    assert first != quantize.int8(clip / "visual/model.onnx")
 
 
 def test_a_failed_quantisation_leaves_no_file(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,14 +215,14 @@ def test_a_failed_quantisation_leaves_no_file(clip: Path, tmp_path: Path, monkey
     monkeypatch.setattr("onnxruntime.quantization.quantize_dynamic", fail)
 
     with pytest.raises(OSError, match="space"):
-        quantise.int8(clip / "visual/model.onnx")
+        quantize.int8(clip / "visual/model.onnx")
     assert [] == [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
 
 
 def test_weights_get_seven_bits_where_sixteen_would_overflow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quantise, "has_int8_products", lambda: False)
+    monkeypatch.setattr(quantize, "has_int8_products", lambda: False)
 
-    assert "int7.onnx" == quantise.int8(CLIP / "visual/model.onnx").name
+    assert "int7.onnx" == quantize.int8(CLIP / "visual/model.onnx").name
 
 
 def test_auto_is_what_tune_found_for_this_model_only() -> None:
@@ -268,7 +269,7 @@ def test_int8_for_another_device_than_the_processor_is_refused() -> None:
 
 def test_a_large_text_tower_is_mapped_and_answers_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     expected = texts(CLIP).encode(["a dog", "a red car"])
-    monkeypatch.setattr(graphs, "_WORTH_MAPPING", 1000)
+    monkeypatch.setattr(onnx_graphs, "_WORTH_MAPPING", 1000)
 
     first, again = texts(CLIP), texts(CLIP)
 
@@ -278,16 +279,16 @@ def test_a_large_text_tower_is_mapped_and_answers_the_same(monkeypatch: pytest.M
 
 
 def test_a_small_graph_is_used_as_it_is() -> None:
-    assert CLIP / "textual/model.onnx" == graphs.mapped(CLIP / "textual/model.onnx")
+    assert CLIP / "textual/model.onnx" == onnx_graphs.mapped(CLIP / "textual/model.onnx")
 
 
 @pytest.mark.parametrize("trouble", ["full", "read-only"])
 def test_a_cache_that_takes_nothing_does_not_stop_a_search(
     trouble: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(graphs, "_WORTH_MAPPING", 1000)
+    monkeypatch.setattr(onnx_graphs, "_WORTH_MAPPING", 1000)
     if trouble == "full":
-        monkeypatch.setattr(graphs, "_ROOM", 10**15)
+        monkeypatch.setattr(onnx_graphs, "_ROOM", 10**15)
     else:
         (tmp_path / "cache").write_text("a file where the folder should be")
 

@@ -19,8 +19,8 @@ from typing import Any
 import onnx
 import pytest
 
-from pixfind import encoders, errors, hub
-from pixfind.encoders import cache
+from pixfind import errors
+from pixfind.models import cache, encoders, hub
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -228,7 +228,7 @@ def test_a_killed_process_leaves_bytes_that_the_next_one_uses(server: Hub) -> No
     code = (
         "import os, signal, huggingface_hub.constants as c\n"
         f"c.DOWNLOAD_CHUNK_SIZE = {CHUNK}\n"
-        "from pixfind import hub\n"
+        "from pixfind.models import hub\n"
         "def kill(file, done, total):\n"
         "    if file == 'visual/model.onnx' and done > 100_000: os.kill(os.getpid(), signal.SIGKILL)\n"
         "hub.resolve('someone/clip', progress=kill)"

@@ -8,10 +8,10 @@ import pytest
 from numpy import float16
 from PIL import Image
 
-from pixfind import near
-from pixfind.library import Library
-from pixfind.near import Sameness
-from pixfind.search import Searcher
+from pixfind.library.library import Library
+from pixfind.search import duplicates
+from pixfind.search.duplicates import Sameness
+from pixfind.search.searcher import Searcher
 from pixfind.testing import make_library
 
 
@@ -26,13 +26,13 @@ def doubled(tmp_path: Path, pictures: Path) -> Library:
     return make_library(tmp_path / "library", pictures)
 
 
-def names(group: near.Group) -> set[str]:
+def names(group: duplicates.Group) -> set[str]:
     return {Path(member.path).name for member in group.members}
 
 
 def test_the_same_bytes_and_the_same_picture_are_two_kinds_of_group(doubled: Library) -> None:
     with doubled:
-        found = near.find(doubled)
+        found = duplicates.find(doubled)
 
     exact = [names(group) for group in found.groups if group.sameness is Sameness.EXACT]
     close = [names(group) for group in found.groups if group.sameness is Sameness.NEAR]
@@ -43,12 +43,12 @@ def test_the_same_bytes_and_the_same_picture_are_two_kinds_of_group(doubled: Lib
 
 def test_only_the_same_bytes_when_asked(doubled: Library) -> None:
     with doubled:
-        assert {Sameness.EXACT} == {group.sameness for group in near.find(doubled, near=False).groups}
+        assert {Sameness.EXACT} == {group.sameness for group in duplicates.find(doubled, near=False).groups}
 
 
 def test_a_group_begins_with_its_largest_file(doubled: Library) -> None:
     with doubled:
-        groups = near.find(doubled).groups
+        groups = duplicates.find(doubled).groups
 
     assert all(group.members[0].size == max(member.size for member in group.members) for group in groups)
 
@@ -56,7 +56,7 @@ def test_a_group_begins_with_its_largest_file(doubled: Library) -> None:
 def test_nothing_is_deleted_or_changed(doubled: Library, pictures: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in pictures.iterdir()}
     with doubled:
-        near.find(doubled)
+        duplicates.find(doubled)
 
     assert before == {path: path.stat().st_mtime_ns for path in pictures.iterdir()}
 
@@ -64,7 +64,7 @@ def test_nothing_is_deleted_or_changed(doubled: Library, pictures: Path) -> None
 def test_a_picture_that_cannot_be_read_is_counted_and_in_no_near_group(doubled: Library, pictures: Path) -> None:
     (pictures / "again.jpg").unlink()
     with doubled:
-        found = near.find(doubled)
+        found = duplicates.find(doubled)
 
     assert found.unchecked > 0
     assert not any("again.jpg" in names(group) for group in found.groups)
@@ -77,11 +77,14 @@ def test_pictures_that_only_embed_alike_are_no_group(tmp_path: Path) -> None:
     Image.fromarray(pixels.copy()).save(tmp_path / "one.png")
     Image.fromarray(pixels[:, ::-1].copy()).save(tmp_path / "two.png")
 
-    one, two = near.perceptual_hash(str(tmp_path / "one.png")), near.perceptual_hash(str(tmp_path / "two.png"))
+    one, two = (
+        duplicates.perceptual_hash(str(tmp_path / "one.png")),
+        duplicates.perceptual_hash(str(tmp_path / "two.png")),
+    )
 
     assert one is not None
     assert two is not None
-    assert (one != two).sum() > near._DIFFERENT_BITS
+    assert (one != two).sum() > duplicates._DIFFERENT_BITS
 
 
 def test_distinct_hits_fold_the_others_into_a_count(doubled: Library) -> None:
@@ -101,10 +104,10 @@ def test_distinct_hits_fold_the_others_into_a_count(doubled: Library) -> None:
 def test_folding_keeps_the_order_and_every_place_once() -> None:
     rows = np.eye(4, dtype=float16)[[0, 1, 0, 2, 1, 0, 3]]
 
-    assert [[0, 2, 5], [1, 4], [3], [6]] == near.fold(rows, 0.9)
-    assert [] == near.fold(rows[:0], 0.9)
+    assert [[0, 2, 5], [1, 4], [3], [6]] == duplicates.fold(rows, 0.9)
+    assert [] == duplicates.fold(rows[:0], 0.9)
 
 
 def test_the_threshold_follows_how_alike_the_pictures_of_a_library_are() -> None:
-    assert near.LOWEST == near.threshold(np.zeros(4, dtype=np.float32))
-    assert pytest.approx(0.99) == near.threshold(np.array([0.9**0.5, 0], dtype=np.float32))
+    assert duplicates.LOWEST == duplicates.threshold(np.zeros(4, dtype=np.float32))
+    assert pytest.approx(0.99) == duplicates.threshold(np.array([0.9**0.5, 0], dtype=np.float32))

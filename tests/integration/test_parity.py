@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pixfind import decode, encoders, hub
+from pixfind.images import decode
+from pixfind.models import encoders, hub
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 MODELS = ("clip-tiny", "siglip2-tiny")
@@ -79,7 +80,7 @@ def test_the_golden_embeddings_differ_from_picture_to_picture() -> None:
 
 
 def _skip_without_bf16() -> None:
-    from pixfind.encoders import openvino
+    from pixfind.models.backends import openvino
 
     if not openvino.has_bf16():
         pytest.skip("this processor has no bf16 instructions")
@@ -150,7 +151,7 @@ def test_a_compiled_image_tower_gives_the_same_embeddings(tmp_path: Path, monkey
     pytest.importorskip("torch")
     from tools import make_model
 
-    from pixfind.encoders import torch as engine
+    from pixfind.models.backends import torch as engine
 
     make_model.make("clip-tiny", tmp_path, layout="transformers")
     files = hub.resolve(str(tmp_path / "reference"))

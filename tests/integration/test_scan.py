@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from pixfind import errors, ingest, path_text, scan
-from pixfind.library import Library
-from pixfind.runners.serial import Serial
+from pixfind import errors
+from pixfind.embedding.runners.serial import Serial
+from pixfind.library import path_text, scan
+from pixfind.library.library import Library
 from pixfind.testing import make_image, make_pictures
 from pixfind.testing.libraries import QUIET
+from pixfind.workflows import ingest
 
 
 def embed(library: Library) -> int:

@@ -11,14 +11,19 @@ import pytest
 from numpy import float32
 from numpy.typing import NDArray
 
-from pixfind import background, errors, filters, index, ingest, search, sql, verify
-from pixfind import query as language
-from pixfind.filters import Filters
-from pixfind.library import Library
-from pixfind.runners.serial import Serial
-from pixfind.search import Searcher, Towers
+from pixfind import errors
+from pixfind.embedding.runners.serial import Serial
+from pixfind.index import header
+from pixfind.library import sql, verify
+from pixfind.library.library import Library
+from pixfind.search import calibration, filters
+from pixfind.search import query as language
+from pixfind.search import searcher as search
+from pixfind.search.filters import Filters
+from pixfind.search.searcher import Searcher, Towers
 from pixfind.testing import make_image, make_library
 from pixfind.testing.libraries import QUIET
+from pixfind.workflows import ingest
 
 
 class Texts:
@@ -304,16 +309,16 @@ def calibrated(searcher: Searcher) -> Searcher:
     searcher.library.path.joinpath("data").mkdir(exist_ok=True)
     search.build_index(searcher.library, towers=searcher.towers)
     path = search.background_path(searcher.library)
-    made = background.load(path, searcher.library.model().hash, searcher.library.dimension)  # type: ignore[union-attr]
+    made = calibration.load(path, searcher.library.model().hash, searcher.library.dimension)  # type: ignore[union-attr]
     assert made is not None
     unusual = sorted(hit.unusual or 0.0 for hit in searcher.search("beach", 40, everything=True).hits)
     save(path, made, (unusual[19] + unusual[20]) / 2)
     return searcher
 
 
-def save(path: Path, made: background.Background, cutoff: float) -> None:
+def save(path: Path, made: calibration.Background, cutoff: float) -> None:
     """Save with this cut-off alone."""
-    background.save(path, dataclasses.replace(made, cutoff=cutoff, cutoff_fitting=None))
+    calibration.save(path, dataclasses.replace(made, cutoff=cutoff, cutoff_fitting=None))
 
 
 def test_hits_below_the_cut_off_are_hidden_and_counted(calibrated: Searcher) -> None:
@@ -334,7 +339,7 @@ def test_everything_is_shown_when_asked_for(calibrated: Searcher) -> None:
 
 def test_a_query_that_nothing_answers_says_so(calibrated: Searcher) -> None:
     path = search.background_path(calibrated.library)
-    made = background.load(path, calibrated.library.model().hash, calibrated.library.dimension)  # type: ignore[union-attr]
+    made = calibration.load(path, calibrated.library.model().hash, calibrated.library.dimension)  # type: ignore[union-attr]
     assert made is not None
     save(path, made, 1e6)
 
@@ -346,10 +351,10 @@ def test_a_query_that_nothing_answers_says_so(calibrated: Searcher) -> None:
 
 def test_what_every_picture_shows_is_found_though_it_is_not_unusual(calibrated: Searcher) -> None:
     path = search.background_path(calibrated.library)
-    made = background.load(path, calibrated.library.model().hash, calibrated.library.dimension)  # type: ignore[union-attr]
+    made = calibration.load(path, calibrated.library.model().hash, calibrated.library.dimension)  # type: ignore[union-attr]
     assert made is not None
     fitting = sorted(hit.fitting or 0.0 for hit in calibrated.search("beach", 40, everything=True).hits)
-    background.save(path, dataclasses.replace(made, cutoff=1e6, cutoff_fitting=(fitting[29] + fitting[30]) / 2))
+    calibration.save(path, dataclasses.replace(made, cutoff=1e6, cutoff_fitting=(fitting[29] + fitting[30]) / 2))
 
     answer = calibrated.search("beach", 40)
 
@@ -392,7 +397,7 @@ def test_a_query_of_which_only_the_unwanted_part_is_known_is_not_answered(search
 def test_the_calibration_of_another_model_is_not_used(calibrated: Searcher) -> None:
     path = search.background_path(calibrated.library)
 
-    assert background.load(path, "another", calibrated.library.dimension) is None
+    assert calibration.load(path, "another", calibrated.library.dimension) is None
     path.write_bytes(path.read_bytes()[:100])
     assert calibrated.search("beach", 40).cutoff is None
 
@@ -446,7 +451,7 @@ def test_what_was_merged_meanwhile_is_found_by_an_open_searcher(embedded: Librar
 
     make_image(pictures / "late.jpg", seed=99)
     with embedded.lock("embed"):
-        from pixfind import scan
+        from pixfind.library import scan
 
         scan.add(embedded, pictures)
         ingest.embed(embedded, QUIET, runner=Serial())
@@ -465,4 +470,4 @@ def test_the_starter_model_answers_end_to_end(embedded: Library) -> None:
     assert report.text_problem is None
     assert 5 == len(answer.hits)
     assert json.dumps([hit.path for hit in answer.hits])
-    assert index.Kind.EXACT is answer.kind
+    assert header.Kind.EXACT is answer.kind

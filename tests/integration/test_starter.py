@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 
 from pixfind import demo
 
-FOLDER = Path(str(resources.files("pixfind.starter")))
+FOLDER = Path(str(resources.files("pixfind.models.starter")))
 SIZE = (160, 120)
 EACH = 5
 COLOURS = {

@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pixfind import errors, ingest, scan, verify
-from pixfind.library import Library
-from pixfind.runners.serial import Serial
+from pixfind import errors
+from pixfind.embedding.runners.serial import Serial
+from pixfind.library import scan, verify
+from pixfind.library.library import Library
 from pixfind.testing import make_library, make_pictures
 from pixfind.testing.libraries import QUIET
+from pixfind.workflows import ingest
 
 
 def flip(path: Path, offset: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pixfind.library import Library
+from pixfind.library.library import Library
 
 _CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 _FEWEST = 500

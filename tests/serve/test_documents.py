@@ -36,8 +36,8 @@ def test_the_document_has_examples_of_every_route(client: Any) -> None:
 
 
 def test_the_document_names_the_limits_that_hold() -> None:
-    from pixfind.serve import bodies, embeddings, forms, pictures
+    from pixfind.server import images, openai_api, schemas, uploads
 
-    for number in (forms.MOST_HITS, forms.MOST_OFFSET, embeddings.MOST_INPUTS, *pictures.SIDES):
+    for number in (schemas.MOST_HITS, schemas.MOST_OFFSET, openai_api.MOST_INPUTS, *images.SIDES):
         assert f"{number:,}" in PAGE
-    assert f"{bodies.MOST_PICTURE_BYTES >> 20} MiB ({embeddings.MOST_BYTES >> 20} MiB" in PAGE
+    assert f"{uploads.MOST_PICTURE_BYTES >> 20} MiB ({openai_api.MOST_BYTES >> 20} MiB" in PAGE

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from pixfind import errors
-from pixfind.serve import guard
+from pixfind.server import access
 from pixfind.testing import make_image, make_library
 from pixfind.testing.images import png_bomb
 
@@ -182,7 +182,7 @@ def test_guessing_is_slowed_down(one: Path, serve: Callable[..., Any]) -> None:
      ("192.168.1.5", False), ("pictures.example", False)],
 )  # fmt: skip
 def test_any_address_that_others_can_reach_needs_a_token(host: str, local: bool) -> None:
-    rules, token = guard.rules_for(host, (), 10)
+    rules, token = access.rules_for(host, (), 10)
 
     assert local == (token is None) == (rules.token_hash is None)
     assert host in rules.hosts or rules.any_address

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from pixfind import path_text, scan
+from pixfind.library import path_text, scan
 from pixfind.testing import make_broken, make_image, make_library
 from pixfind.testing.images import exif_block
 

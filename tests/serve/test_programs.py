@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from pixfind import scan
-from pixfind.library import Library
-from pixfind.search import Towers
+from pixfind.library import scan
+from pixfind.library.library import Library
+from pixfind.search.searcher import Towers
 from pixfind.testing import make_library, make_pictures
 
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from pixfind.library import Library
+from pixfind.library.library import Library
 
 
 def _cli(library: Path, *words: str) -> list[dict[str, Any]]:

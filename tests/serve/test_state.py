@@ -11,10 +11,11 @@ from typing import Any
 
 import requests
 
-from pixfind import ingest, search
-from pixfind.library import Library
+from pixfind.library.library import Library
+from pixfind.search import searcher
 from pixfind.testing import make_broken, make_library, make_pictures, make_slow_pictures
 from pixfind.testing.libraries import QUIET
+from pixfind.workflows import ingest
 
 _CONTROL = {"X-Pixfind": "1"}
 
@@ -114,14 +115,14 @@ def test_an_embed_is_started_watched_and_searched_without_a_restart(tmp_path: Pa
 def test_pictures_merged_by_others_are_found_without_a_restart(tmp_path: Path, serve: Callable[..., Any]) -> None:
     make_pictures(tmp_path / "pictures", 20)
     with make_library(tmp_path / "library", tmp_path / "pictures") as library:
-        search.build_index(library)
+        searcher.build_index(library)
         client = serve(library.path)
         before = client.get("/api/search?q=red&all=true&k=100").json()
 
         make_pictures(tmp_path / "more", 15, first=100)
         make_library(tmp_path / "library", tmp_path / "more").close()
         merged = client.get("/api/search?q=red&all=true&k=100").json()
-        search.build_index(library)
+        searcher.build_index(library)
         indexed = client.get("/api/search?q=red&all=true&k=100").json()
 
     assert [20, 35, 35] == [found["rows"] for found in (before, merged, indexed)]

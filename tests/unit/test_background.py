@@ -12,8 +12,8 @@ import pytest
 from numpy import float16, float32, int64
 from numpy.typing import NDArray
 
-from pixfind import background
-from pixfind.background import Background
+from pixfind.search import calibration
+from pixfind.search.calibration import Background
 
 DIMENSION, CONCEPTS, EVERYDAY, NOTHING = 256, 400, 200, 60
 BEACH = 0
@@ -69,7 +69,7 @@ def library(world: World, share: float) -> tuple[NDArray[float16], Background]:
     embeddings = world.images(np.where(world.random.random(ROWS) < share, BEACH, others))
     everyday = world.texts(np.arange(EVERYDAY))
     nothing = world.texts(np.arange(EVERYDAY, EVERYDAY + NOTHING))
-    return embeddings, background.measure(embeddings, everyday, nothing, lambda q: best(embeddings, q), "model")
+    return embeddings, calibration.measure(embeddings, everyday, nothing, lambda q: best(embeddings, q), "model")
 
 
 @pytest.fixture(params=[0.95, 0.005], ids=["nearly all beaches", "hardly any beach"])
@@ -112,7 +112,7 @@ def test_phrases_that_no_picture_shows_stay_hidden_in_most_cases(share: float) -
 def test_no_more_than_a_tenth_of_the_calibrating_phrases_passes(world: World) -> None:
     embeddings = world.images(world.random.integers(0, EVERYDAY, ROWS))
     nothing = world.texts(np.arange(EVERYDAY, EVERYDAY + NOTHING))
-    made = background.measure(
+    made = calibration.measure(
         embeddings, world.texts(np.arange(EVERYDAY)), nothing, lambda queries: best(embeddings, queries), "model"
     )
 
@@ -123,7 +123,7 @@ def test_how_fitting_a_hit_is_follows_from_the_scores_of_the_everyday_texts_on_i
     """Brute force over the texts."""
     embeddings = world.images(world.random.integers(0, EVERYDAY, 100))
     everyday = world.texts(np.arange(EVERYDAY))
-    made = background.measure(embeddings, everyday, everyday[:0], lambda queries: best(embeddings, queries), "model")
+    made = calibration.measure(embeddings, everyday, everyday[:0], lambda queries: best(embeddings, queries), "model")
     query = world.texts(np.array([7]))[0]
     scores = embeddings.astype(float32) @ query
 
@@ -135,7 +135,7 @@ def test_how_fitting_a_hit_is_follows_from_the_scores_of_the_everyday_texts_on_i
 @pytest.mark.parametrize(("texts", "phrases"), [(EVERYDAY, 19), (19, NOTHING)])
 def test_too_few_phrases_make_no_cut_off_and_everything_is_shown(world: World, texts: int, phrases: int) -> None:
     embeddings = world.images(world.random.integers(0, EVERYDAY, 100))
-    made = background.measure(
+    made = calibration.measure(
         embeddings,
         world.texts(np.arange(texts)),
         world.texts(np.arange(phrases)),
@@ -149,10 +149,10 @@ def test_too_few_phrases_make_no_cut_off_and_everything_is_shown(world: World, t
 
 def test_what_was_measured_comes_back_from_its_file(world: World, tmp_path: Path) -> None:
     _, made = library(world, 0.5)
-    background.save(tmp_path / "background.npz", made)
+    calibration.save(tmp_path / "background.npz", made)
 
-    again = background.load(tmp_path / "background.npz", "model", DIMENSION)
+    again = calibration.load(tmp_path / "background.npz", "model", DIMENSION)
     assert again is not None
     for name in Background.__slots__:
         assert np.array_equal(getattr(made, name), getattr(again, name)), name
-    assert background.load(tmp_path / "background.npz", "model", DIMENSION + 1) is None
+    assert calibration.load(tmp_path / "background.npz", "model", DIMENSION + 1) is None

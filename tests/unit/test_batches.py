@@ -2,7 +2,7 @@
 
 import pytest
 
-from pixfind.batches import Batches
+from pixfind.worker.batch_size import Batches
 
 
 def run(batches: Batches, seconds: dict[int, float], count: int = 40) -> list[int]:

@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 import pytest
 
-from pixfind import contact_sheet
+from pixfind.cli import contact_sheet
 from pixfind.testing.images import encode, picture
 
 

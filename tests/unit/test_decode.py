@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from pixfind import decode
 from pixfind.errors import Damaged, EmptyFile, ImageProblem, NotAnImage, TooLarge, Truncated
+from pixfind.images import decode
 from pixfind.testing import images
 
 SIZE = (96, 80)

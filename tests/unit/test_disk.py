@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pixfind import disk, errors
+from pixfind import errors
+from pixfind.storage import disk
 
 F2 = np.dtype("<f2")
 

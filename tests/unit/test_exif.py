@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pixfind.decode import exif, ifd
+from pixfind.images.decode import exif, ifd
 from pixfind.testing.images import exif_block
 from pixfind.types import Facts
 

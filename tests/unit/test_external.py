@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from pixfind.encoders import external
+from pixfind.models import external_data
 
 GRAPH = Path(__file__).parents[1] / "golden" / "clip-tiny" / "visual" / "model.onnx"
 
@@ -34,18 +34,20 @@ def written(path: Path) -> Path:
 
 
 def test_every_place_of_a_graph_that_can_name_a_file_is_looked_at(tmp_path: Path) -> None:
-    assert ("constant.bin", "deep/branch.bin", "weights.bin") == external.locations(written(tmp_path / "model.onnx"))
+    assert ("constant.bin", "deep/branch.bin", "weights.bin") == external_data.locations(
+        written(tmp_path / "model.onnx")
+    )
 
 
 def test_a_graph_that_keeps_all_in_itself_names_none() -> None:
-    assert () == external.locations(GRAPH)
+    assert () == external_data.locations(GRAPH)
 
 
 @pytest.mark.parametrize("data", [b"", b"not a graph", b"\x80\x04.", b"\xff" * 40])
 def test_what_is_no_graph_names_none(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "model.onnx").write_bytes(data)
 
-    assert () == external.locations(tmp_path / "model.onnx")
+    assert () == external_data.locations(tmp_path / "model.onnx")
 
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -57,6 +59,6 @@ def test_a_damaged_graph_never_ends_it(tmp_path: Path, cut: int, flip: int, to: 
     path.unlink(missing_ok=True)
     path.write_bytes(data[: len(data) - cut % len(data)])
 
-    found = external._locations(path, path.stat().st_size, cut * 1000 + flip * 3 + to)
+    found = external_data._locations(path, path.stat().st_size, cut * 1000 + flip * 3 + to)
 
     assert all(isinstance(name, str) for name in found)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from pixfind import errors
-from pixfind.encoders import cache, files
-from pixfind.encoders.files import Layout
+from pixfind.models import cache, files
+from pixfind.models.files import Layout
 
 IMMICH = [
     "README.md",

@@ -2,8 +2,9 @@
 
 import pytest
 
-from pixfind import errors, filters
-from pixfind.filters import Filters, Near, Shape
+from pixfind import errors
+from pixfind.search import filters
+from pixfind.search.filters import Filters, Near, Shape
 
 
 def test_no_option_is_no_filter() -> None:

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from numpy import float16, float32, int64
 from numpy.typing import NDArray
 
-from pixfind import errors, index
-from pixfind.index import Kind, building
-from pixfind.index import opened as opening
-from pixfind.index.shape import shape
+from pixfind import errors
+from pixfind.index import build, exact, header, reader
+from pixfind.index.header import Kind
+from pixfind.index.preconditioning import shape
 
 ROWS, DIMENSION = 2_500, 32
 
@@ -51,14 +51,14 @@ KINDS = list(Kind)
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> dict[Kind, index.Index]:
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[Kind, reader.Index]:
     """One index of each kind, with a tail that none of them covers."""
     embeddings = make(ROWS)
     opened = {}
     for kind in KINDS:
         path = tmp_path_factory.mktemp("index") / "faiss.index"
-        index.build(embeddings[: ROWS - 100], path, queries=make_queries(50), kind=kind)
-        opened[kind] = index.open(path, embeddings)
+        build.build(embeddings[: ROWS - 100], path, queries=make_queries(50), kind=kind)
+        opened[kind] = reader.open(path, embeddings)
         assert opened[kind].problem is None
     return opened
 
@@ -78,10 +78,10 @@ ALLOWED = {
 @pytest.mark.parametrize("allowed", ALLOWED)
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_gives_the_scores_of_brute_force(
-    built: dict[Kind, index.Index], kind: Kind, allowed: str, k: int, gather: int, monkeypatch: pytest.MonkeyPatch
+    built: dict[Kind, reader.Index], kind: Kind, allowed: str, k: int, gather: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With any filter, also when filters must go through the codes."""
-    monkeypatch.setattr(opening, "GATHER_ROWS", gather)
+    monkeypatch.setattr(reader, "GATHER_ROWS", gather)
     opened, mask, queries = built[kind], ALLOWED[allowed], make_queries(12)
     rows, scores = brute_force(opened.embeddings, queries, k, np.flatnonzero(mask))
 
@@ -99,7 +99,7 @@ def test_every_kind_gives_the_scores_of_brute_force(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_rows_and_masks_and_one_query_or_many_all_say_the_same(built: dict[Kind, index.Index], kind: Kind) -> None:
+def test_rows_and_masks_and_one_query_or_many_all_say_the_same(built: dict[Kind, reader.Index], kind: Kind) -> None:
     opened, queries = built[kind], make_queries(12)
     by_mask = opened.search(queries, 5, ALLOWED["half"])
     by_rows = opened.search(queries, 5, np.flatnonzero(ALLOWED["half"]))
@@ -112,7 +112,7 @@ def test_rows_and_masks_and_one_query_or_many_all_say_the_same(built: dict[Kind,
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_allowed_rows_may_come_in_any_order_twice_and_beyond_the_end(
-    built: dict[Kind, index.Index], kind: Kind
+    built: dict[Kind, reader.Index], kind: Kind
 ) -> None:
     opened, rows = built[kind], np.array([9, 3, 9, 2_000, -1, 5, ROWS, 3], dtype=int64)
 
@@ -122,7 +122,7 @@ def test_allowed_rows_may_come_in_any_order_twice_and_beyond_the_end(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_more_hits_than_rows_are_all_rows_and_then_nothing(built: dict[Kind, index.Index], kind: Kind) -> None:
+def test_more_hits_than_rows_are_all_rows_and_then_nothing(built: dict[Kind, reader.Index], kind: Kind) -> None:
     found, scores = built[kind].search(make_queries(1), ROWS + 5)
 
     assert list(range(ROWS)) == sorted(found[0][:ROWS])
@@ -131,20 +131,20 @@ def test_more_hits_than_rows_are_all_rows_and_then_nothing(built: dict[Kind, ind
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_hits_are_no_columns(built: dict[Kind, index.Index], kind: Kind) -> None:
+def test_no_hits_are_no_columns(built: dict[Kind, reader.Index], kind: Kind) -> None:
     assert (3, 0) == built[kind].search(make_queries(3), 0)[0].shape
 
 
-def test_a_query_of_another_dimension_is_refused(built: dict[Kind, index.Index]) -> None:
+def test_a_query_of_another_dimension_is_refused(built: dict[Kind, reader.Index]) -> None:
     with pytest.raises(ValueError, match="queries"):
         built[Kind.CODES].search(make_queries(1, 16), 3)
 
 
 def test_filters_that_hide_the_best_rows_hide_nothing_else(
-    built: dict[Kind, index.Index], monkeypatch: pytest.MonkeyPatch
+    built: dict[Kind, reader.Index], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The best half is not allowed: codes alone would bring back nothing but hidden rows."""
-    monkeypatch.setattr(opening, "GATHER_ROWS", 0)
+    monkeypatch.setattr(reader, "GATHER_ROWS", 0)
     opened, query = built[Kind.CODES], make_queries(1)
     scores = (query @ opened.embeddings.astype(float32).T)[0]
     mask = scores < np.median(scores)
@@ -159,7 +159,7 @@ def test_a_damaged_row_of_nan_is_never_a_hit(queries: int) -> None:
     embeddings = make(2_000)
     embeddings[::2] = np.nan
 
-    found, scores = index.scan(embeddings, make_queries(queries), 20)
+    found, scores = exact.scan(embeddings, make_queries(queries), 20)
 
     assert (found % 2 == 1).all()
     assert np.isfinite(scores).all()
@@ -169,7 +169,7 @@ def test_a_damaged_row_of_nan_is_never_a_hit(queries: int) -> None:
 def test_equal_scores_come_by_row(queries: int) -> None:
     embeddings = np.repeat(make(10), 3_000, axis=0)
 
-    found, _ = index.scan(embeddings, make_queries(queries), 5)
+    found, _ = exact.scan(embeddings, make_queries(queries), 5)
 
     assert ((np.diff(found, axis=1)) == 1).all()
     assert (found[:, 0] % 3_000 == 0).all()
@@ -181,7 +181,7 @@ def test_the_scan_is_brute_force(rows: int, k: int, queries: int, data: st.DataO
     embeddings = make(rows, seed=rows)
     allowed = np.array(sorted(data.draw(st.sets(st.integers(0, rows - 1)))), dtype=int64)
 
-    _, scores = index.scan(embeddings, make_queries(queries), k, allowed)
+    _, scores = exact.scan(embeddings, make_queries(queries), k, allowed)
 
     _, right = brute_force(embeddings, make_queries(queries), k, allowed)
     np.testing.assert_allclose(scores, right, atol=2e-6)
@@ -191,7 +191,7 @@ def test_the_scan_is_brute_force(rows: int, k: int, queries: int, data: st.DataO
 
 
 def test_a_small_library_is_scanned_exactly_and_says_why(path: Path) -> None:
-    report = index.build(make(500), path, queries=make_queries(5))
+    report = build.build(make(500), path, queries=make_queries(5))
 
     assert Kind.EXACT is report.facts.kind
     assert "500 rows" in report.facts.reason
@@ -199,40 +199,40 @@ def test_a_small_library_is_scanned_exactly_and_says_why(path: Path) -> None:
 
 
 def test_a_larger_library_gets_codes_and_a_measured_recall(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(building, "EXACT_ROWS", 1_000)
-    report = index.build(make(ROWS), path, queries=make_queries(60))
+    monkeypatch.setattr(build, "EXACT_ROWS", 1_000)
+    report = build.build(make(ROWS), path, queries=make_queries(60))
 
     assert Kind.CODES is report.facts.kind
     assert report.facts.recall_text is not None
-    assert min(report.facts.recall_text, report.facts.recall_image or 0) >= index.FLOOR
+    assert min(report.facts.recall_text, report.facts.recall_image or 0) >= build.FLOOR
     assert report.bytes == path.stat().st_size
 
 
 def test_a_very_large_library_gets_lists(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(building, "EXACT_ROWS", 1_000)
-    monkeypatch.setattr(building, "LISTS_ROWS", 2_000)
+    monkeypatch.setattr(build, "EXACT_ROWS", 1_000)
+    monkeypatch.setattr(build, "LISTS_ROWS", 2_000)
 
-    assert Kind.LISTS is index.build(make(ROWS), path, queries=make_queries(60)).facts.kind
+    assert Kind.LISTS is build.build(make(ROWS), path, queries=make_queries(60)).facts.kind
 
 
 def test_a_kind_below_the_floor_gives_way_to_the_next_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(building, "EXACT_ROWS", 1_000)
-    monkeypatch.setattr(building, "_RERANKS", (11,))
-    report = index.build(make(ROWS), path, queries=make_queries(60))
+    monkeypatch.setattr(build, "EXACT_ROWS", 1_000)
+    monkeypatch.setattr(build, "_RERANKS", (11,))
+    report = build.build(make(ROWS), path, queries=make_queries(60))
 
     assert Kind.CODES is not report.facts.kind
     assert "codes found 0." in report.refused[0]
     assert report.refused[0] in report.facts.reason
-    assert report.facts.recall >= index.FLOOR
+    assert report.facts.recall >= build.FLOOR
 
 
 def test_a_kind_that_was_asked_for_is_refused_below_the_floor(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    index.build(make(ROWS), path, kind=Kind.WIDE)
-    monkeypatch.setattr(building, "_RERANKS", (11,))
+    build.build(make(ROWS), path, kind=Kind.WIDE)
+    monkeypatch.setattr(build, "_RERANKS", (11,))
     before = path.read_bytes()
 
     with pytest.raises(errors.IndexFloorMissed, match="codes"):
-        index.build(make(ROWS), path, queries=make_queries(60), kind=Kind.CODES)
+        build.build(make(ROWS), path, queries=make_queries(60), kind=Kind.CODES)
 
     assert before == path.read_bytes()
 
@@ -240,10 +240,10 @@ def test_a_kind_that_was_asked_for_is_refused_below_the_floor(path: Path, monkey
 @pytest.mark.parametrize("kind", [Kind.CODES, Kind.WIDE, Kind.LISTS])
 def test_an_extended_index_answers_like_one_built_at_once(path: Path, kind: Kind) -> None:
     embeddings = make(ROWS)
-    index.build(embeddings[:2_000], path, queries=make_queries(60), kind=kind)
-    report = index.build(embeddings, path, queries=make_queries(60), kind=kind)
+    build.build(embeddings[:2_000], path, queries=make_queries(60), kind=kind)
+    report = build.build(embeddings, path, queries=make_queries(60), kind=kind)
 
-    opened = index.open(path, embeddings)
+    opened = reader.open(path, embeddings)
 
     assert report.extended
     assert ROWS == opened.rows == report.facts.rows
@@ -253,24 +253,24 @@ def test_an_extended_index_answers_like_one_built_at_once(path: Path, kind: Kind
 
 
 def test_a_library_that_has_grown_much_gets_new_codes(path: Path) -> None:
-    index.build(make(1_100), path, kind=Kind.CODES)
+    build.build(make(1_100), path, kind=Kind.CODES)
 
-    assert not index.build(np.concatenate([make(1_100), make(4_000, 1)]), path, kind=Kind.CODES).extended
+    assert not build.build(np.concatenate([make(1_100), make(4_000, 1)]), path, kind=Kind.CODES).extended
 
 
 def test_codes_of_other_embeddings_are_never_extended(path: Path) -> None:
-    index.build(make(ROWS), path, kind=Kind.CODES)
+    build.build(make(ROWS), path, kind=Kind.CODES)
 
-    assert not index.build(make(ROWS + 10, seed=1), path, kind=Kind.CODES).extended
+    assert not build.build(make(ROWS + 10, seed=1), path, kind=Kind.CODES).extended
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("rows", [0, 1, 40, 1_023, 1_024])
 def test_any_number_of_rows_can_be_built(path: Path, rows: int, kind: Kind) -> None:
     embeddings = make(max(rows, 1))[:rows]
-    index.build(embeddings, path, queries=make_queries(5), kind=kind)
+    build.build(embeddings, path, queries=make_queries(5), kind=kind)
 
-    found, _ = index.open(path, embeddings).search(make_queries(1), 3)
+    found, _ = reader.open(path, embeddings).search(make_queries(1), 3)
 
     assert min(rows, 3) == (found >= 0).sum()
 
@@ -278,9 +278,9 @@ def test_any_number_of_rows_can_be_built(path: Path, rows: int, kind: Kind) -> N
 @pytest.mark.parametrize("dimension", [7, 64])
 def test_any_dimension_can_be_coded(path: Path, dimension: int) -> None:
     embeddings = make(2_000, dimension=dimension)
-    index.build(embeddings, path, kind=Kind.CODES)
+    build.build(embeddings, path, kind=Kind.CODES)
 
-    _, scores = index.open(path, embeddings).search(make_queries(5, dimension), 5)
+    _, scores = reader.open(path, embeddings).search(make_queries(5, dimension), 5)
 
     _, right = brute_force(embeddings, make_queries(5, dimension), 5, np.arange(2_000))
     np.testing.assert_allclose(scores, right, atol=2e-6)
@@ -290,25 +290,25 @@ def test_a_million_equal_pictures_do_not_lower_the_recall(path: Path) -> None:
     """Among equal rows any is right."""
     embeddings = np.repeat(make(2), 3_000, axis=0)
 
-    assert 1.0 == index.build(embeddings, path, queries=make_queries(5), kind=Kind.CODES).facts.recall
+    assert 1.0 == build.build(embeddings, path, queries=make_queries(5), kind=Kind.CODES).facts.recall
 
 
 def test_rows_without_an_image_train_nothing(path: Path) -> None:
     embeddings = make(ROWS)
     embeddings[::2] = np.nan
     live = np.arange(ROWS) % 2 == 1
-    index.build(embeddings, path, live=live, kind=Kind.CODES)
+    build.build(embeddings, path, live=live, kind=Kind.CODES)
 
-    _, scores = index.open(path, embeddings).search(make_queries(5), 10)
+    _, scores = reader.open(path, embeddings).search(make_queries(5), 10)
 
-    np.testing.assert_allclose(scores, index.scan(embeddings, make_queries(5), 10)[1], atol=2e-6)
+    np.testing.assert_allclose(scores, exact.scan(embeddings, make_queries(5), 10)[1], atol=2e-6)
 
 
 def test_the_file_is_one_that_plain_faiss_reads_and_searches(path: Path) -> None:
     import faiss
 
     embeddings = make(ROWS)
-    index.build(embeddings, path, queries=make_queries(60), kind=Kind.WIDE)
+    build.build(embeddings, path, queries=make_queries(60), kind=Kind.WIDE)
     plain = faiss.read_index(str(path))
 
     _, found = plain.search(make_queries(20), 200)
@@ -367,15 +367,15 @@ def spoil_faiss_part(path: Path) -> None:
 
 
 def spoil_other_embeddings(path: Path) -> None:
-    index.build(make(ROWS, seed=5), path, kind=Kind.CODES, extend=False)
+    build.build(make(ROWS, seed=5), path, kind=Kind.CODES, extend=False)
 
 
 def spoil_other_dimension(path: Path) -> None:
-    index.build(make(ROWS, dimension=16), path, kind=Kind.CODES, extend=False)
+    build.build(make(ROWS, dimension=16), path, kind=Kind.CODES, extend=False)
 
 
 def spoil_more_rows(path: Path) -> None:
-    index.build(make(ROWS + 1), path, kind=Kind.CODES, extend=False)
+    build.build(make(ROWS + 1), path, kind=Kind.CODES, extend=False)
 
 
 def spoil_newer(path: Path) -> None:
@@ -390,36 +390,36 @@ SPOILS = [spoil for name, spoil in sorted(globals().items()) if name.startswith(
 def test_a_wrong_file_is_told_and_never_gives_a_wrong_answer(path: Path, spoil: object) -> None:
     """The answer comes from an exact scan, and the next build repairs the file."""
     embeddings = make(ROWS)
-    index.build(embeddings, path, kind=Kind.CODES)
+    build.build(embeddings, path, kind=Kind.CODES)
     spoil(path)  # type: ignore[operator]
 
-    opened = index.open(path, embeddings)
+    opened = reader.open(path, embeddings)
 
     assert opened.problem
     assert opened.stale
-    assert index.check(path, embeddings)
+    assert header.check(path, embeddings)
     _, scores = brute_force(embeddings, make_queries(3), 10, np.arange(ROWS))
     np.testing.assert_allclose(opened.search(make_queries(3), 10)[1], scores, atol=2e-6)
-    index.build(embeddings, path, kind=Kind.CODES)
-    assert index.check(path, embeddings) is None
-    assert index.open(path, embeddings).problem is None
+    build.build(embeddings, path, kind=Kind.CODES)
+    assert header.check(path, embeddings) is None
+    assert reader.open(path, embeddings).problem is None
 
 
 def test_changed_bytes_within_the_codes_are_found_by_check(path: Path) -> None:
     embeddings = make(ROWS)
-    index.build(embeddings, path, kind=Kind.CODES)
+    build.build(embeddings, path, kind=Kind.CODES)
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(bytes(data))
 
-    assert "changed bytes" in (index.check(path, embeddings) or "")
+    assert "changed bytes" in (header.check(path, embeddings) or "")
 
 
 def test_rows_behind_the_index_are_found_at_once(path: Path) -> None:
     embeddings = make(ROWS)
-    index.build(embeddings[:2_000], path, kind=Kind.CODES)
+    build.build(embeddings[:2_000], path, kind=Kind.CODES)
 
-    opened = index.open(path, embeddings)
+    opened = reader.open(path, embeddings)
     found, _ = opened.search(embeddings[2_300:2_310].astype(float32), 1)
 
     assert opened.problem is None
@@ -428,12 +428,12 @@ def test_rows_behind_the_index_are_found_at_once(path: Path) -> None:
 
 
 def test_a_build_that_fails_leaves_the_old_file_and_nothing_else(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    index.build(make(ROWS), path, kind=Kind.CODES)
+    build.build(make(ROWS), path, kind=Kind.CODES)
     before = path.read_bytes()
-    monkeypatch.setattr(building.coding, "write", lambda codes, to: (_ for _ in ()).throw(OSError(5, "broken")))
+    monkeypatch.setattr(build.coding, "write", lambda codes, to: (_ for _ in ()).throw(OSError(5, "broken")))
 
     with pytest.raises(OSError, match="broken"):
-        index.build(make(ROWS), path, kind=Kind.CODES)
+        build.build(make(ROWS), path, kind=Kind.CODES)
 
     assert before == path.read_bytes()
     assert [path] == list(path.parent.iterdir())

@@ -10,8 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from pixfind import decode, embed, loading
+from pixfind.images import decode
 from pixfind.testing import make_pictures
+from pixfind.worker import embed, prefetch
 
 
 class Preparing:
@@ -40,9 +41,9 @@ def tasks(tmp_path: Path) -> list[embed.Task]:
     return [embed.Task(n, str(path), path.stat().st_size, path.stat().st_mtime_ns) for n, path in enumerate(paths)]
 
 
-def loaders(encoder: Preparing, events: "queue.SimpleQueue[Any]", **changes: int) -> loading.Loaders:
+def loaders(encoder: Preparing, events: "queue.SimpleQueue[Any]", **changes: int) -> prefetch.Loaders:
     bounds = {"decoders": 2, "room": 2**20, **changes}
-    return loading.Loaders(encoder, decode.Limits(10_000_000), events, **bounds)  # type: ignore[arg-type]
+    return prefetch.Loaders(encoder, decode.Limits(10_000_000), events, **bounds)  # type: ignore[arg-type]
 
 
 def taken(events: "queue.SimpleQueue[Any]", count: int) -> list[tuple[str, Any]]:

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pixfind import budget, machine
+from pixfind import machine
+from pixfind.embedding import budget
+from pixfind.worker import throttle
+from pixfind.worker.throttle import Throttle
 
 
 def test_cores_and_memory_come_with_their_reasons() -> None:
@@ -86,10 +89,10 @@ def test_a_run_over_its_budget_is_trimmed(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_without_a_limit_nobody_waits() -> None:
-    pacer = budget.Pacer(math.inf)
+    throttled = Throttle(math.inf)
 
-    assert pacer.pause(1.0)
-    assert 0 == pacer.waited
+    assert throttled.pause(1.0)
+    assert 0 == throttled.waited
     assert {3: math.inf} == budget.Budget(math.inf).allowances({}, [3])
 
 
@@ -116,27 +119,27 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(budget, "time", clock)
+    monkeypatch.setattr(throttle, "time", clock)
     return clock
 
 
-def test_a_pacer_waits_for_what_was_used(clock: Clock) -> None:
-    pacer = budget.Pacer(0.25)
+def test_a_throttle_waits_for_what_was_used(clock: Clock) -> None:
+    throttled = Throttle(0.25)
     clock.work(2.0)
 
-    assert not pacer.pause(0.01)
-    assert pacer.pause(10.0)
+    assert not throttled.pause(0.01)
+    assert throttled.pause(10.0)
     assert clock.used / clock.wall == pytest.approx(0.25, abs=0.05)
 
 
 @pytest.mark.usefixtures("clock")
-def test_a_pacer_without_allowance_rests_until_it_gets_one() -> None:
-    pacer = budget.Pacer(0.0)
+def test_a_throttle_without_allowance_rests_until_it_gets_one() -> None:
+    throttled = Throttle(0.0)
 
-    assert not pacer.pause(1.0)
-    pacer.allowance = 1.0
-    assert pacer.pause(1.0)
-    assert 1.0 == pacer.waited
+    assert not throttled.pause(1.0)
+    throttled.allowance = 1.0
+    assert throttled.pause(1.0)
+    assert 1.0 == throttled.waited
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pixfind import path_text
+from pixfind.library import path_text
 
 #: Pieces that meet in every way an escape could be mistaken for another.
 PIECES = st.sampled_from(

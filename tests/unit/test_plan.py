@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from pixfind import plan
+from pixfind.embedding import plan
 from pixfind.types import Choice
 
 MUCH = Choice(64 * 2**30, "64 GiB are available")

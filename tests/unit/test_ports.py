@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pixfind import errors
-from pixfind.encoders import ports
+from pixfind.models.backends import onnx_ports
 
 GRAPH = Path("onnx/vision_model.onnx")
 HIDDEN = {"last_hidden_state": ["b", 50, 768]}
@@ -12,49 +12,49 @@ HIDDEN = {"last_hidden_state": ["b", 50, 768]}
 def test_the_projected_output_is_taken_whatever_its_place() -> None:
     outputs = {**HIDDEN, "pooler_output": ["b", 768], "image_embeds": ["b", 512]}
 
-    assert "image_embeds" == ports.output(outputs, GRAPH, dimension=512, pooled_is_projected=False)
+    assert "image_embeds" == onnx_ports.output(outputs, GRAPH, dimension=512, pooled_is_projected=False)
 
 
 def test_pooled_is_the_embedding_where_there_is_no_projection() -> None:
     outputs = {**HIDDEN, "pooler_output": ["b", 768]}
 
-    assert "pooler_output" == ports.output(outputs, GRAPH, dimension=768, pooled_is_projected=True)
+    assert "pooler_output" == onnx_ports.output(outputs, GRAPH, dimension=768, pooled_is_projected=True)
 
 
 def test_pooled_is_refused_where_there_is_a_projection() -> None:
     """The classic bug: 768 numbers that look like an embedding and lie in another space."""
     for outputs in ({**HIDDEN, "pooler_output": ["b", 768]}, {"pooler_output": ["b", 768]}):
         with pytest.raises(errors.ModelFileWrong, match=r"vision_model\.onnx"):
-            ports.output(outputs, GRAPH, dimension=768, pooled_is_projected=False)
+            onnx_ports.output(outputs, GRAPH, dimension=768, pooled_is_projected=False)
 
 
 def test_a_sole_output_needs_no_known_name() -> None:
-    assert "1234" == ports.output({"1234": ["b", 512]}, GRAPH, dimension=512, pooled_is_projected=False)
+    assert "1234" == onnx_ports.output({"1234": ["b", 512]}, GRAPH, dimension=512, pooled_is_projected=False)
 
 
 @pytest.mark.parametrize("shape", [["b", 768], ["b", 50, 512], ["b"]])
 def test_an_output_of_another_shape_is_refused(shape: list[int | str]) -> None:
     with pytest.raises(errors.ModelFileWrong, match=r"\[b, 512\]"):
-        ports.output({"embedding": shape}, GRAPH, dimension=512, pooled_is_projected=False)
+        onnx_ports.output({"embedding": shape}, GRAPH, dimension=512, pooled_is_projected=False)
 
 
 def test_an_output_without_a_shape_is_left_to_the_first_run() -> None:
-    assert "embedding" == ports.output({"embedding": []}, GRAPH, dimension=512, pooled_is_projected=False)
+    assert "embedding" == onnx_ports.output({"embedding": []}, GRAPH, dimension=512, pooled_is_projected=False)
 
 
 def test_pixels_of_another_size_than_the_preprocessing_makes_are_refused() -> None:
-    assert "image" == ports.image_input({"image": ["b", 3, 224, 224]}, GRAPH, 224)
-    assert "pixel_values" == ports.image_input({"pixel_values": ["b", "c", "h", "w"]}, GRAPH, 224)
+    assert "image" == onnx_ports.image_input({"image": ["b", 3, 224, 224]}, GRAPH, 224)
+    assert "pixel_values" == onnx_ports.image_input({"pixel_values": ["b", "c", "h", "w"]}, GRAPH, 224)
     with pytest.raises(errors.ModelFileWrong, match="256"):
-        ports.image_input({"image": ["b", 3, 224, 224]}, GRAPH, 256)
+        onnx_ports.image_input({"image": ["b", 3, 224, 224]}, GRAPH, 256)
 
 
 def test_tokens_and_mask_are_told_apart() -> None:
-    assert ("text", None) == ports.text_inputs({"text": ["b", 77]}, GRAPH)
+    assert ("text", None) == onnx_ports.text_inputs({"text": ["b", 77]}, GRAPH)
     both = {"attention_mask": ["b", "n"], "input_ids": ["b", "n"]}
-    assert ("input_ids", "attention_mask") == ports.text_inputs(both, GRAPH)
+    assert ("input_ids", "attention_mask") == onnx_ports.text_inputs(both, GRAPH)
 
 
 def test_a_graph_of_both_towers_is_refused() -> None:
     with pytest.raises(errors.ModelFileWrong, match="pixel_values"):
-        ports.text_inputs({"input_ids": ["b", "n"], "pixel_values": ["b", 3, 224, 224]}, GRAPH)
+        onnx_ports.text_inputs({"input_ids": ["b", "n"], "pixel_values": ["b", 3, 224, 224]}, GRAPH)

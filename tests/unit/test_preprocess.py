@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from pixfind import errors
-from pixfind.encoders import preprocess
-from pixfind.encoders.files import Layout, ModelFiles
+from pixfind.models import preprocess
+from pixfind.models.files import Layout, ModelFiles
 
 OPEN_CLIP: dict[str, Any] = {
     "size": [32, 32],

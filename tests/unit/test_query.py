@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pixfind import errors, query
-from pixfind.query import Query, Shows, Term
+from pixfind import errors
+from pixfind.search import query
+from pixfind.search.query import Query, Shows, Term
 
 
 def shown(source: str) -> list[tuple[str, str, float]]:

@@ -7,7 +7,7 @@ from importlib import resources
 
 import pytest
 
-from pixfind import path_text, sql
+from pixfind.library import path_text, sql
 
 
 def _described(script: str) -> list[tuple[str, str]]:

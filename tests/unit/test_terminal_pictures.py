@@ -13,10 +13,10 @@ import pytest
 from numpy import uint8
 from numpy.typing import NDArray
 
-from pixfind import terminal_pictures
-from pixfind.decode import decode
+from pixfind.cli import terminal_images
+from pixfind.cli.terminal_images import Pictures, choose, device_attributes
 from pixfind.errors import ImageProblem
-from pixfind.terminal_pictures import Pictures, choose, device_attributes
+from pixfind.images.decode import decode
 from pixfind.testing.images import encode, picture
 
 JPEG = encode(picture(1, (60, 40)), ".jpg")
@@ -39,7 +39,7 @@ def kitty_commands(text: str) -> list[tuple[dict[str, str], str]]:
 @pytest.mark.parametrize("shape", [(1, 1), (40, 60), (320, 213)])
 def test_kitty_gets_the_very_pixels(shape: tuple[int, int]) -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (*shape, 3), dtype=uint8)
-    commands = kitty_commands(terminal_pictures.kitty(pixels))
+    commands = kitty_commands(terminal_images.kitty(pixels))
 
     first, _ = commands[0]
     assert {"a": "T", "f": "24", "o": "z", "q": "2"}.items() <= first.items()
@@ -50,7 +50,7 @@ def test_kitty_gets_the_very_pixels(shape: tuple[int, int]) -> None:
 
 def test_kitty_gets_chunks_of_4096_and_knows_the_last() -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (100, 100, 3), dtype=uint8)
-    commands = kitty_commands(terminal_pictures.kitty(pixels))
+    commands = kitty_commands(terminal_images.kitty(pixels))
 
     assert len(commands) > 2
     assert {4096} == {len(data) for _, data in commands[:-1]}
@@ -59,8 +59,8 @@ def test_kitty_gets_chunks_of_4096_and_knows_the_last() -> None:
 
 
 def test_a_panorama_is_held_to_the_width() -> None:
-    ((wide, _),) = kitty_commands(terminal_pictures.kitty(np.zeros((10, 100, 3), dtype=uint8)))
-    ((usual, _),) = kitty_commands(terminal_pictures.kitty(np.zeros((20, 30, 3), dtype=uint8)))
+    ((wide, _),) = kitty_commands(terminal_images.kitty(np.zeros((10, 100, 3), dtype=uint8)))
+    ((usual, _),) = kitty_commands(terminal_images.kitty(np.zeros((20, 30, 3), dtype=uint8)))
 
     assert ("48", None) == (wide.get("c"), wide.get("r"))
     assert (None, "8") == (usual.get("c"), usual.get("r"))
@@ -70,7 +70,7 @@ def test_a_panorama_is_held_to_the_width() -> None:
 
 
 def test_iterm_gets_the_very_file() -> None:
-    match = re.fullmatch(r"\x1b\]1337;File=([^:]*):([A-Za-z0-9+/=]*)\x07", terminal_pictures.iterm(JPEG))
+    match = re.fullmatch(r"\x1b\]1337;File=([^:]*):([A-Za-z0-9+/=]*)\x07", terminal_images.iterm(JPEG))
 
     assert match is not None
     assert JPEG == base64.b64decode(match[2])
@@ -116,21 +116,21 @@ def test_sixels_draw_each_pixel_once_in_its_colour(shape: tuple[int, int]) -> No
     indices[:, shape[1] // 2 :] = 3  # a run
     palette = random.integers(0, 256, (9, 3), dtype=uint8)
 
-    drawn = decoded_sixels(terminal_pictures.sixel(indices, palette))
+    drawn = decoded_sixels(terminal_images.sixel(indices, palette))
 
     assert np.array_equal(np.rint(palette[indices] / 2.55), drawn)
 
 
 def test_a_photo_as_sixels_looks_like_itself() -> None:
-    drawn = decoded_sixels(terminal_pictures.sequence(JPEG, Pictures.SIXEL))
+    drawn = decoded_sixels(terminal_images.sequence(JPEG, Pictures.SIXEL))
 
-    pixels = np.asarray(decode(JPEG, limits=terminal_pictures._LIMITS).image)
+    pixels = np.asarray(decode(JPEG, limits=terminal_images._LIMITS).image)
     assert pixels.shape == drawn.shape
     assert np.abs(pixels / 2.55 - drawn).mean() < 3
 
 
 def test_runs_are_short() -> None:
-    text = terminal_pictures.sixel(np.zeros((6, 500), dtype=uint8), np.zeros((1, 3), dtype=uint8))
+    text = terminal_images.sixel(np.zeros((6, 500), dtype=uint8), np.zeros((1, 3), dtype=uint8))
 
     assert '\x1bP0;1q"1;1;500;6#0;2;0;0;0#0!500~\x1b\\' == text
 
@@ -140,7 +140,7 @@ def test_runs_are_short() -> None:
 
 @pytest.mark.parametrize("how", SHOWN)
 def test_a_sequence_is_plain_ascii_without_line_ends(how: Pictures) -> None:
-    text = terminal_pictures.sequence(JPEG, how)
+    text = terminal_images.sequence(JPEG, how)
 
     assert text.isascii()
     assert not set("\r\n\t") & set(text)
@@ -148,13 +148,13 @@ def test_a_sequence_is_plain_ascii_without_line_ends(how: Pictures) -> None:
 
 @pytest.mark.parametrize("how", [Pictures.NONE, Pictures.AUTO])
 def test_no_protocol_is_no_sequence(how: Pictures) -> None:
-    assert "" == terminal_pictures.sequence(JPEG, how)
+    assert "" == terminal_images.sequence(JPEG, how)
 
 
 @pytest.mark.parametrize("how", SHOWN)
 def test_what_is_no_picture_is_told(how: Pictures) -> None:
     with pytest.raises(ImageProblem):
-        terminal_pictures.sequence(b"no picture", how)
+        terminal_images.sequence(b"no picture", how)
 
 
 # --- which terminal -------------------------------------------------------------------------------

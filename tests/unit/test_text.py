@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pixfind import errors
-from pixfind.encoders import files, text
+from pixfind.models import files, tokenizer
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -20,15 +20,15 @@ def change(path: Path, **values: Any) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
 
-def opened(folder: Path, context: int | None = None) -> text.Tokenization:
-    return text.load(files.inspect(folder, "m", text=True), context)
+def opened(folder: Path, context: int | None = None) -> tokenizer.Tokenization:
+    return tokenizer.load(files.inspect(folder, "m", text=True), context)
 
 
 def test_canonical_text_has_no_capitals_no_punctuation_and_single_spaces() -> None:
-    assert "a redblue bicycle its night" == text.canonicalize(
+    assert "a redblue bicycle its night" == tokenizer.canonicalize(
         "  A red/blue_bicycle:\n it's NIGHT!! ".replace("_", " _")
     )
-    assert "snow forest" == text.canonicalize("Snow_forest.")
+    assert "snow forest" == tokenizer.canonicalize("Snow_forest.")
 
 
 def test_short_texts_are_padded_and_long_ones_keep_their_end(folder: Path) -> None:

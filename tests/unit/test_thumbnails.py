@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pixfind import thumbnails
-from pixfind.decode import Limits
 from pixfind.errors import ImageProblem, TooLarge
+from pixfind.images import thumbnails
+from pixfind.images.decode import Limits
 from pixfind.testing.images import FORMATS, encode, exif_block, picture
 
 LIMITS = Limits(10_000_000)

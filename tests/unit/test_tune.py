@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pixfind import hub, tune
+from pixfind.models import hub, tune
+from pixfind.workflows.tune import sample
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 NAN = float("nan")
@@ -84,7 +85,7 @@ def test_a_gate_that_nothing_passes_leaves_fp32_and_says_why() -> None:
 
 
 def test_the_choice_is_what_auto_means_afterwards() -> None:
-    from pixfind import encoders
+    from pixfind.models import encoders
 
     files = hub.resolve(str(GOLDEN / "clip-tiny"), text=True)
     assert "fp32" == encoders.open_image_encoder(files, threads=1).precision
@@ -112,6 +113,6 @@ def test_the_sample_is_spread_over_all_files_and_leaves_out_what_is_no_picture(t
         Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / f"{number:02}.png")
     (tmp_path / "00.png").write_text("not a picture")
 
-    found = tune.sample(sorted(tmp_path.iterdir()), 5)
+    found = sample(sorted(tmp_path.iterdir()), 5)
 
     assert [4, 8, 12, 16] == [picture.getpixel((0, 0))[0] for picture in found]  # type: ignore[index]

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pixfind.encoders import vocabulary
+from pixfind.models import vocabulary
 
 
 @pytest.fixture

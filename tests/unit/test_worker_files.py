@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pixfind import errors, worker_files
+from pixfind import errors
+from pixfind.storage import worker_files
+from pixfind.storage.worker_files import Pair, Row
 from pixfind.types import Facts, Fingerprint
-from pixfind.worker_files import Pair, Row
 
 ROW = Row(
     7,

@@ -11,12 +11,13 @@ import sys
 from collections.abc import Iterator
 from typing import NoReturn
 
-from pixfind import disk, errors, telemetry
-from pixfind.cli import filling, finding, looking, serving
-from pixfind.cli.program import app
-from pixfind.console import Console
+from pixfind import errors, telemetry
+from pixfind.cli import index_commands, inspect_commands, search_commands, serve_commands
+from pixfind.cli.console import Console
+from pixfind.cli.options import app
+from pixfind.storage import disk
 
-__all__ = ["app", "filling", "finding", "looking", "main", "serving"]
+__all__ = ["app", "index_commands", "inspect_commands", "main", "search_commands", "serve_commands"]
 
 
 @contextlib.contextmanager

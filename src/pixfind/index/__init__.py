@@ -9,10 +9,3 @@ How a search stays exact: the codes of all rows are scanned, the best few hundre
 embeddings themselves, and rows that the file does not cover yet are scored without codes. So codes decide only who is
 looked at, never a score. `build` measures how often that misses one of the best ten, and publishes nothing below FLOOR.
 """
-
-from pixfind.index.building import FLOOR, IndexReport, build
-from pixfind.index.exact import scan
-from pixfind.index.facts import Facts, Kind, check, read_facts
-from pixfind.index.opened import Allowed, Index, open  # noqa: A004  index.open reads as what it is
-
-__all__ = ["FLOOR", "Allowed", "Facts", "Index", "IndexReport", "Kind", "build", "check", "open", "read_facts", "scan"]

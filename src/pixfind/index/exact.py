@@ -11,7 +11,7 @@ import numpy as np
 from numpy import float16, float32, int64
 from numpy.typing import NDArray
 
-from pixfind.index import threads
+from pixfind.index import faiss_threads
 
 _BLOCK = 16_384
 
@@ -65,7 +65,7 @@ def _best_halves(block: NDArray[float16], queries: NDArray[float32], k: int) -> 
 
     halves = faiss.IndexScalarQuantizer(block.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
     halves.add_sa_codes(block.view(np.uint8))
-    with threads.fit(queries):
+    with faiss_threads.fit(queries):
         scores, places = halves.search(queries, k)
     # A row of NaN wins no comparison; where too few others are left the place is -1.
     return np.maximum(places, 0), np.where(places < 0, -np.inf, scores).astype(float32)

@@ -4,10 +4,11 @@ Small real libraries: real pictures, the real starter model, real SQLite, no pro
 
 from pathlib import Path
 
-from pixfind import ingest, scan
-from pixfind.library import Library
-from pixfind.runners.serial import Serial
+from pixfind.embedding.runners.serial import Serial
+from pixfind.library import scan
+from pixfind.library.library import Library
 from pixfind.testing.images import make_image
+from pixfind.workflows import ingest
 
 QUIET = ingest.Options(workers=1, share=1.0, model="starter", nice=0)
 """One worker, no pacing, the model that needs no network."""

@@ -14,8 +14,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pixfind import decode, embed, worker
-from pixfind.encoders import ImageEncoder
+from pixfind.images import decode
+from pixfind.models.encoders import ImageEncoder
+from pixfind.worker import embed, process
 
 HOWS = (
     "crash",
@@ -108,7 +109,7 @@ def main() -> int:
     load = embed.load
     if how == "count":
         embed.load = _counted(argument, load)
-        return worker.main()
+        return process.main()
     misbehave = {
         "crash": crash,
         "hang": hang,
@@ -126,7 +127,7 @@ def main() -> int:
         return load(file, encoder, limits)
 
     embed.load = poisoned
-    return worker.main()
+    return process.main()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,375 @@
+"""
+Commands that fill a library: index, add, embed, stop, merge, build-index, demo.
+"""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pixfind import errors
+from pixfind.cli import model_commands, search_commands
+from pixfind.cli.console import Console
+from pixfind.cli.options import (
+    Between,
+    Cpu,
+    Device,
+    Exclude,
+    KnownPaths,
+    Megapixels,
+    Memory,
+    Model,
+    NewModel,
+    NewPrecision,
+    Nice,
+    Paths,
+    PauseWhenBusy,
+    Precision,
+    Retry,
+    Workers,
+    app,
+    share,
+)
+from pixfind.library import generations
+from pixfind.library.library import Library
+
+if TYPE_CHECKING:
+    # Types alone: at run time the modules that load models are imported by the commands that need them.
+    from pixfind.models.files import ModelFiles
+    from pixfind.workflows import ingest
+
+
+@app.command()
+def index(
+    context: typer.Context,
+    paths: KnownPaths = None,
+    exclude: Exclude = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: 80 % of the cores.")] = None,
+    cpu: Cpu = "80%",
+    model: NewModel = None,
+    precision: NewPrecision = "auto",
+    device: Device = "auto",
+    max_megapixels: Megapixels = 200,
+    retry: Retry = False,
+    nice: Nice = 5,
+    memory: Memory = None,
+    pause_when_busy: PauseWhenBusy = False,
+    between: Between = None,
+    rollback: Annotated[
+        bool, typer.Option("--rollback", help="Abandon a change of the model, or after it go back to the one before.")
+    ] = False,
+    drop_previous: Annotated[
+        bool, typer.Option("--drop-previous", help="Delete what is kept for --rollback, to free its room.")
+    ] = False,
+    switch_anyway: Annotated[
+        bool,
+        typer.Option("--switch-anyway", help="Change the model although pictures that are found now would not be."),
+    ] = False,
+) -> None:
+    """
+    Do everything: register, embed, merge, build the index. Goes on where an earlier run stopped.
+
+    With another --model search answers with the old one until the new one is complete; --rollback goes back.
+    """
+    from pixfind.workflows import ingest
+
+    path, console = context.obj.path, context.obj.console
+    if rollback or drop_previous:
+        if paths or model or rollback == drop_previous:
+            raise typer.BadParameter("--rollback and --drop-previous stand alone")
+        (model_commands.roll_back if rollback else model_commands.drop_previous)(path, console)
+        return
+    if not paths and not generations.here(path):
+        raise typer.BadParameter("name a folder with pictures: pixfind index FOLDER")
+    asked = ingest.Options(
+        workers,
+        share(cpu),
+        model,
+        precision,
+        device,
+        nice,
+        max_megapixels,
+        memory=memory,
+        retry=retry,
+        hours=between,
+        pause_when_busy=pause_when_busy,
+    )
+    with Library.create(path) as library, library.lock("index") as run:
+        console.say(f"library: {library.path}")
+        with model_commands.filling(library, asked, lambda: _add(library, paths, exclude, console), console) as filled:
+            stopped = _embed(filled, asked, console, run.report)
+            _merge(filled, console)
+            if not stopped:
+                _build_index(filled, console)
+                model_commands.switch(library, filled, console, anyway=switch_anyway)
+    _end(stopped)
+
+
+@app.command()
+def add(
+    context: typer.Context, paths: Paths, exclude: Exclude = None, model: Model = None, precision: Precision = "auto"
+) -> None:
+    """Register the images below folders, and tell what is new, changed, moved, gone or offline."""
+    from pixfind.workflows import ingest
+
+    console = context.obj.console
+    with Library.create(context.obj.path) as library, library.lock("add"):
+        if model is not None:
+            asked = ingest.Options(model=model, precision=precision)
+            _choose_model(library, asked, _fetch_model(library, asked, console), console)
+        _add(library, paths, exclude, console)
+
+
+@app.command()
+def embed(
+    context: typer.Context,
+    workers: Workers = None,
+    cpu: Cpu = "80%",
+    model: Model = None,
+    precision: Precision = "auto",
+    device: Device = "auto",
+    max_megapixels: Megapixels = 200,
+    retry: Retry = False,
+    nice: Nice = 5,
+    memory: Memory = None,
+    pause_when_busy: PauseWhenBusy = False,
+    between: Between = None,
+    background: Annotated[
+        bool, typer.Option("--background", help="Return at once; watch with `pixfind status --watch`.")
+    ] = False,
+    worker_id: Annotated[int | None, typer.Option(min=0, help="Embed one part alone: which.")] = None,
+    num_workers: Annotated[int | None, typer.Option(min=1, help="Embed one part alone: of how many.")] = None,
+    then_index: Annotated[bool, typer.Option("--index", help="Build the index as well when all is embedded.")] = False,
+    set_cpu: Annotated[str | None, typer.Option(metavar="SHARE", help="Change the share of a running embed.")] = None,
+    pause: Annotated[
+        bool | None, typer.Option("--pause/--resume", help="Let a running embed rest, or go on.", show_default=False)
+    ] = None,
+) -> None:
+    """Embed what is pending (the guide's step 1), then merge."""
+    from pixfind.library import control
+    from pixfind.workflows import ingest, switch_model
+
+    console = context.obj.console
+    if set_cpu is not None or pause is not None:
+        asked_cpu = None if set_cpu is None else share(set_cpu)
+        _running(context.obj.path)
+        control.ask(context.obj.path, control.Asked(cpu=asked_cpu, pause=pause))
+        console.say("; ".join(_told(set_cpu, pause)))
+        return
+    asked = ingest.Options(
+        workers,
+        share(cpu),
+        model,
+        precision,
+        device,
+        nice,
+        max_megapixels,
+        memory=memory,
+        retry=retry,
+        hours=between,
+        pause_when_busy=pause_when_busy,
+    )
+    if (worker_id is None) != (num_workers is None) or (worker_id or 0) >= (num_workers or 1):
+        raise typer.BadParameter("--worker-id K and --num-workers N go together, with K < N")
+    if worker_id is not None and num_workers is not None:
+        with Library.open(context.obj.path) as library, switch_model.going_on(library, write=False) as filled:
+            count = ingest.embed_part(filled, worker_id, num_workers, asked)
+        console.say(f"part {worker_id} of {num_workers}: {count:,} images embedded; adopt them with `pixfind merge`")
+        return
+    if background:
+        _background(context.obj.path, console)
+        return
+    with (
+        Library.open(context.obj.path, write=True) as library,
+        library.lock("embed") as run,
+        switch_model.going_on(library) as filled,
+    ):
+        _choose_model(filled, asked, _fetch_model(filled, asked, console), console)
+        stopped = _embed(filled, asked, console, run.report)
+        _merge(filled, console)
+        if then_index and not stopped:
+            _build_index(filled, console)
+        model_commands.tell_unfinished(library, filled, console)
+    _end(stopped)
+
+
+@app.command()
+def merge(context: typer.Context) -> None:
+    """Move what workers saved into data/embeddings.npy."""
+    from pixfind.workflows import switch_model
+
+    with (
+        Library.open(context.obj.path, write=True) as library,
+        library.lock("merge"),
+        switch_model.going_on(library) as filled,
+    ):
+        _merge(filled, context.obj.console)
+
+
+@app.command()
+def build_index(context: typer.Context) -> None:
+    """Build data/faiss.index, and measure its recall on this library."""
+    with Library.open(context.obj.path, write=True) as library, library.lock("build-index"):
+        _build_index(library, context.obj.console)
+
+
+@app.command()
+def stop(context: typer.Context) -> None:
+    """End a running embed cleanly: nothing that was saved is lost."""
+    from pixfind.library import control
+
+    path, console = context.obj.path, context.obj.console
+    pid = _running(path)
+    control.ask(path, control.Asked(stop=True))
+    with console.bar("waiting for the workers") as show, Library.open(path) as library:
+        waited = 0
+        while (library.holder() or {}).get("pid") == pid:
+            time.sleep(0.2)
+            waited += 1
+            show(waited // 5, None)
+    console.say("stopped; `pixfind embed` goes on from here")
+
+
+@app.command()
+def demo(
+    context: typer.Context,
+    pictures: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where to draw them; default: beside the library.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=20, help="How many pictures.")] = 150,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The contact sheet; default: in the library.")
+    ] = None,
+) -> None:
+    """Draw a small collection and walk through the guide on it: no pictures of your own, no network."""
+    from pixfind import demo as drawing
+    from pixfind.workflows import ingest
+
+    path, console = context.obj.path, context.obj.console
+    folder = (pictures or path / "pictures").absolute()
+    _guide(console, "0", f"draw {count} pictures into {folder}", "")
+    with console.bar("drawing", "pictures") as show:
+        drawing.draw_collection(folder, count, progress=lambda done: show(done, count))
+    asked = ingest.Options(model="starter")
+    with Library.create(path) as library, library.lock("demo") as run:
+        _choose_model(library, asked, _fetch_model(library, asked, console), console)
+        _guide(console, "1", "register the pictures", f"pixfind add {folder.name}")
+        _add(library, [folder], None, console)
+        _guide(console, "2", "embed them, with 80 % of this machine", "pixfind embed")
+        stopped = _embed(library, asked, console, run.report)
+        _guide(console, "3", "merge what the workers saved", "pixfind merge")
+        _merge(library, console)
+        if stopped:
+            _end(stopped)
+        _guide(console, "4", "build the index", "pixfind build-index")
+        _build_index(library, console)
+    sheet = html or path / "sky.html"
+    _guide(console, "5", "search", 'pixfind search-text "sky"')
+    search_commands.show(context.obj, "sky", 8, sheet)
+    for query in ("sunset over the sea", "red flower"):
+        console.step(f"  $ pixfind search-text {query!r}")
+        search_commands.show(context.obj, query, 4, None)
+    console.say(f"\nNow look at {sheet.absolute()} in a browser, and try your own words:")
+    console.say(f'  pixfind --library {context.obj.path} search-text "autumn forest"')
+
+
+def _guide(console: Console, number: str, what: str, command: str) -> None:
+    console.say("")
+    console.step(f"{number}. {what}" + (f"   $ {command}" if command else ""))
+
+
+# --- steps ----------------------------------------------------------------------------------------
+
+
+def _add(library: Library, paths: list[Path] | None, exclude: list[str] | None, console: Console) -> None:
+    from pixfind.library import scan
+
+    for folder in paths or scan.outer_roots(library):
+        console.step(f"looking through {folder}")
+        with console.bar("looking", "files") as show:
+            console.scan(scan.add(library, folder, tuple(exclude or ()), show))
+
+
+def _fetch_model(library: Library, asked: "ingest.Options", console: Console) -> "ModelFiles":
+    from pixfind.workflows import ingest
+
+    with console.bar("fetching the model", "bytes") as show:
+        return ingest.fetch_model(library, asked, lambda _, done, total: show(done, total))
+
+
+def _choose_model(library: Library, asked: "ingest.Options", files: "ModelFiles", console: Console) -> None:
+    from pixfind.workflows import ingest
+
+    chosen = ingest.choose_model(library, asked, files, lambda precision: console.say(f"trying {precision}"))
+    model = chosen.value
+    console.say(f"model: {model.name}, {model.dimension} dimensions, {model.precision} ({chosen.reason})")
+
+
+def _embed(library: Library, asked: "ingest.Options", console: Console, report: dict[str, object]) -> bool:
+    """Embed what is pending; return whether it was stopped."""
+    from pixfind.workflows import ingest
+
+    pending = library.catalogue.count_pending()
+    console.step(f"embedding {pending:,} images")
+    if console.verbose:
+        console.plan(ingest.make_plan(asked))
+    with console.run() as show:
+        done = ingest.embed(library, asked, watch=show)
+    report.update({slot: getattr(done, slot) for slot in done.__slots__})
+    console.report(done)
+    return done.stopped
+
+
+def _merge(library: Library, console: Console) -> None:
+    from pixfind.workflows import ingest
+
+    with console.bar("merging", "rows") as show:
+        merged = ingest.merge(library, show)
+    console.say(f"merged {merged.rows:,} rows, {merged.total:,} in all")
+
+
+def _build_index(library: Library, console: Console) -> None:
+    from pixfind.search import searcher
+
+    with console.bar("building the index", "rows") as show:
+        report = searcher.build_index(library, show)
+    console.index(report)
+
+
+def _told(set_cpu: str | None, pause: bool | None) -> list[str]:
+    told = [] if set_cpu is None else [f"asked for {set_cpu} of the machine"]
+    if pause is not None:
+        told.append("asked to rest; `pixfind embed --resume` goes on" if pause else "asked to go on")
+    return told
+
+
+def _running(path: Path) -> int:
+    with Library.open(path) as library:
+        holder = library.holder()
+    if holder is None or holder["verb"] not in ("embed", "index", "demo"):
+        raise errors.NothingRunning(path=path)
+    return int(holder["pid"])
+
+
+def _background(path: Path, console: Console) -> None:
+    """Start the same command again, detached from this terminal."""
+    with Library.open(path) as library:
+        log = library.logs / "embed.log"
+    command = [argument for argument in sys.argv[1:] if argument != "--background"]
+    with log.open("a", encoding="utf-8") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pixfind", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+    console.say(f"embedding in the background (process {process.pid}, log {log}); see `pixfind status --watch`")
+
+
+def _end(stopped: bool) -> None:
+    if stopped:
+        raise typer.Exit(130)

@@ -1,0 +1,274 @@
+"""
+Commands that find pictures: search, search-text, search-image, duplicates.
+"""
+
+import dataclasses
+import itertools
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+import typer.core
+
+from pixfind.cli.options import Globals, Json, app
+from pixfind.library.library import Library
+from pixfind.types import Pictures
+
+if TYPE_CHECKING:
+    from pixfind.search import duplicates as near
+
+Count = Annotated[int, typer.Option("-k", "--count", max=1_000_000, metavar="K", help="How many pictures.")]
+AsPaths = Annotated[bool, typer.Option("--paths", help="One path a line, for pipes.")]
+Html = Annotated[Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Write a contact sheet to look at.")]
+All = Annotated[bool, typer.Option("--all", help="Show hits below the cut-off too.")]
+Distinct = Annotated[bool, typer.Option("--distinct", help="Fold pictures that are nearly the same into one.")]
+AsPictures = Annotated[
+    Pictures,
+    typer.Option("--pictures", metavar="HOW", help="Thumbnails in the terminal: auto, kitty, iterm, sixel, none."),
+]
+
+_THUMBNAIL_SIDE = 320
+_MAX_PIXELS = 200_000_000
+_MOST_ON_A_SHEET = 500
+"""Groups; a page with more thumbnails takes a browser long."""
+
+
+class _QueryCommand(typer.core.TyperCommand):
+    """A command whose arguments may begin with a minus: `-people` is a term, `-k` is an option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        # A space in front is nothing to the query and everything to the parser of options.
+        escaped = [
+            f" {word}" if re.match(r"-[^-]", word) and not re.fullmatch(r"-(k\d*|h)", word) else word for word in args
+        ]
+        return super().parse_args(ctx, escaped)
+
+
+@app.command(cls=_QueryCommand)
+def search(
+    context: typer.Context,
+    query: Annotated[
+        list[str], typer.Argument(metavar="QUERY...", help='Terms: beach +"sunset" -people +2:holiday.jpg id:123')
+    ],
+    count: Count = 20,
+    json: Json = False,
+    paths: AsPaths = False,
+    html: Html = None,
+    everything: All = False,
+    distinct: Distinct = False,
+    inside: Annotated[str | None, typer.Option("--in", metavar="GLOB", help="Only these folders or files.")] = None,
+    after: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Taken on or after: 2021, 2021-05, 2021-05-17.")
+    ] = None,
+    before: Annotated[str | None, typer.Option(metavar="DATE", help="Taken before.")] = None,
+    min_size: Annotated[int | None, typer.Option(metavar="PIXELS", help="Shorter side at least.")] = None,
+    max_size: Annotated[int | None, typer.Option(metavar="PIXELS", help="Longer side at most.")] = None,
+    landscape: Annotated[bool, typer.Option("--landscape", help="Wider than high.")] = False,
+    portrait: Annotated[bool, typer.Option("--portrait", help="Higher than wide.")] = False,
+    square: Annotated[bool, typer.Option("--square", help="About as wide as high.")] = False,
+    camera: Annotated[str | None, typer.Option(metavar="NAME", help="Part of the camera's name.")] = None,
+    near: Annotated[str | None, typer.Option(metavar="LAT,LON,KM", help="Taken within so many kilometres.")] = None,
+    pictures: AsPictures = Pictures.AUTO,
+) -> None:
+    """Find pictures by words, pictures, and what they should not show."""
+    from pixfind.search import filters
+    from pixfind.search import query as language
+
+    shapes = [name for name, given in (("landscape", landscape), ("portrait", portrait), ("square", square)) if given]
+    if len(shapes) > 1:
+        raise typer.BadParameter(f"--{shapes[0]} and --{shapes[1]} exclude each other")
+    asked = filters.parse(
+        inside=inside,
+        after=after,
+        before=before,
+        min_size=min_size,
+        max_size=max_size,
+        shape=shapes[0] if shapes else None,
+        camera=camera,
+        near=near,
+    )
+    shown = _Shown(count, json, paths, html, everything, distinct, pictures=pictures)
+    _answer(context.obj, language.parse(query), shown, asked)
+
+
+@app.command()
+def search_text(
+    context: typer.Context,
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="What the pictures should show.")],
+    count: Count = 20,
+    json: Json = False,
+    paths: AsPaths = False,
+    html: Html = None,
+    everything: All = False,
+    pictures: AsPictures = Pictures.AUTO,
+) -> None:
+    """Find pictures by words, taken as they are."""
+    from pixfind.search import query as language
+
+    _answer(context.obj, language.text(query), _Shown(count, json, paths, html, everything, pictures=pictures))
+
+
+@app.command()
+def search_image(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A picture.")],
+    count: Count = 20,
+    json: Json = False,
+    paths: AsPaths = False,
+    html: Html = None,
+    pictures: AsPictures = Pictures.AUTO,
+) -> None:
+    """Find pictures that look like this one."""
+    from pixfind.search import query as language
+
+    _answer(context.obj, language.image(str(file)), _Shown(count, json, paths, html, pictures=pictures))
+
+
+@app.command()
+def duplicates(
+    context: typer.Context,
+    exact: Annotated[bool, typer.Option("--exact", help="Only files with the same bytes; opens no picture.")] = False,
+    json: Json = False,
+    html: Html = None,
+) -> None:
+    """List pictures that are the same, or nearly, in groups, the largest file first. Deletes nothing."""
+    from pixfind.search import duplicates as near
+
+    given: Globals = context.obj
+    with Library.open(given.path) as library, given.console.bar("comparing", "pictures") as progress:
+        found = near.find(library, near=not exact, progress=progress)
+    if html is not None:
+        _write_groups(given, html, found)
+    if json:
+        given.console.json([dataclasses.asdict(group) for group in found.groups])
+    else:
+        given.console.groups(found.groups)
+    given.console.duplicates(found)
+
+
+def _write_groups(given: Globals, path: Path, found: "near.Duplicates") -> None:
+    from pixfind.cli import contact_sheet
+    from pixfind.storage import disk
+
+    groups = found.groups[:_MOST_ON_A_SHEET]
+    sizes = {member.path: member.size for group in groups for member in group.members}
+    total, done = sum(len(group.members) for group in groups), itertools.count(1)
+    with given.console.bar("drawing the sheet", "pictures") as progress:
+
+        def thumbnail(picture: Path) -> bytes | None:
+            made = _thumbnail(picture)
+            progress(next(done), total)
+            return made
+
+        page = contact_sheet.render_groups(
+            "duplicates",
+            [
+                (f"{number} {group.sameness}", [_SheetHit(Path(member.path), group.cosine) for member in group.members])
+                for number, group in enumerate(groups, 1)
+            ],
+            thumbnail,
+            note=lambda picture: f"{sizes[str(picture)]:,} bytes",
+        )
+    disk.publish(path.absolute(), page.encode())
+    given.console.wrote(path)
+    if len(groups) < len(found.groups):
+        given.console.say(f"it shows the first {len(groups)} of {len(found.groups):,} groups; --json has all")
+
+
+def show(given: Globals, words: str, count: int, html: Path | None) -> None:
+    """Search for words and show the answer, as `search-text` does."""
+    from pixfind.search import query as language
+
+    _answer(given, language.text(words), _Shown(count, json=False, paths=False, html=html))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Shown:
+    """How an answer is shown."""
+
+    count: int
+    json: bool
+    paths: bool
+    html: Path | None
+    everything: bool = False
+    distinct: bool = False
+    pictures: Pictures = Pictures.AUTO
+
+
+def _answer(given: Globals, query: object, shown: _Shown, filters: object = None) -> None:
+    from pixfind.search import searcher as searching
+    from pixfind.search.filters import NO_FILTERS, Filters
+    from pixfind.search.query import Query
+
+    assert isinstance(query, Query)
+    asked = filters if isinstance(filters, Filters) else NO_FILTERS
+    with Library.open(given.path) as library:
+        answer = searching.search(
+            library, query, shown.count, asked, distinct=shown.distinct, everything=shown.everything
+        )
+    if shown.html is not None:
+        _write_sheet(shown.html, answer)
+        given.console.wrote(shown.html)
+    if shown.json:
+        given.console.json([dataclasses.asdict(hit) for hit in answer.hits])
+    elif shown.paths:
+        for hit in answer.hits:
+            given.console.data(hit.path)
+    else:
+        given.console.hits(answer, _pictured(shown.pictures) if answer.hits else None)
+    if (remark := answer.remark()) is not None:
+        given.console.say(remark)
+
+
+def _write_sheet(path: Path, answer: object) -> None:
+    from pixfind.cli import contact_sheet
+    from pixfind.search.searcher import Answer
+    from pixfind.storage import disk
+
+    assert isinstance(answer, Answer)
+    page = contact_sheet.render(
+        answer.query.source or str(answer.query),
+        [_SheetHit(Path(hit.path), hit.score) for hit in answer.hits],
+        _thumbnail,
+    )
+    disk.publish(path.absolute(), page.encode())
+
+
+def _pictured(asked: Pictures) -> Callable[[str], str] | None:
+    """What shows the picture at a path on this terminal; None where it cannot, or where there is no terminal."""
+    from pixfind.cli import terminal_images
+
+    if not sys.stdout.isatty():
+        return None
+    keyboard, screen = 0, sys.stdout.fileno()
+    how = terminal_images.choose(asked, os.environ, lambda: terminal_images.device_attributes(keyboard, screen))
+    if how is Pictures.NONE:
+        return None
+
+    def show(path: str) -> str:
+        made = _thumbnail(Path(path), terminal_images.SIDES[how])
+        return terminal_images.sequence(made, how) if made else ""
+
+    return show
+
+
+def _thumbnail(picture: Path, side: int = _THUMBNAIL_SIDE) -> bytes | None:
+    """None where the picture cannot be read now."""
+    from pixfind import errors
+    from pixfind.images import decode, source, thumbnails
+
+    try:
+        data = source.read(str(picture)).data
+        return thumbnails.make(data, side, limits=decode.Limits(_MAX_PIXELS))
+    except errors.ImageProblem:
+        return None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _SheetHit:
+    path: Path
+    score: float

@@ -1,0 +1,1 @@
+"""One run: the plan, the budget, who embeds what, progress, and what carries the workers."""

@@ -1,0 +1,320 @@
+"""
+Where a run stands: rates, the time left, the present bottleneck, and the figures behind each.
+
+Owns `progress.json`, which `pixfind status` reads while another process embeds; derived data, written without syncs.
+Every figure is measured: an unknown rate is None, and so is the time left.
+"""
+
+import collections
+import json
+import logging
+import os
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pixfind.library.catalogue import Settled
+from pixfind.library.library import Library
+from pixfind.storage import disk
+from pixfind.types import Outcome, spoken
+
+log = logging.getLogger("pixfind.coordinator")
+
+_NAME = "progress.json"
+_WINDOW_SECONDS = 60.0
+_RATE_AFTER_SECONDS = 3.0
+_WRITE_SECONDS = 0.5
+_LOG_SECONDS = 60.0
+
+STAGES = ("read", "decode", "model", "save", "wait", "pace")
+"""what a worker's seconds go into; `wait`: the model had nothing to do; `pace`: held back by the budget"""
+
+
+@dataclass(slots=True)
+class WorkerCounters:
+    """What is known of one worker's run."""
+
+    images: int = 0
+    deaths: int = 0
+    saved_at: float | None = None
+    """seconds since 1970"""
+    stages: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+    """seconds; those of several threads add up"""
+    bytes_read: int = 0
+    commits: int = 0
+    """saves of rows"""
+    processor_seconds: float = 0.0
+    """since the model was loaded"""
+    loaders: int = 0
+    """threads that read and decode at the moment"""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerProgress:
+    """One worker, as `status` shows it; its figures are those of the last minute."""
+
+    worker: int
+    pid: int | None
+    images: int
+    images_per_second: float | None
+    bottleneck: str | None
+    stages: dict[str, float]
+    """stage -> seconds a second"""
+    bytes_per_second: float | None
+    loaders: int
+    last_commit: float | None
+    """seconds since 1970"""
+    deaths: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state of a run at one moment; rates are those of the last minute."""
+
+    total: int
+    """images that this run set out to embed"""
+    done: int
+    images_per_second: float | None
+    eta_seconds: float | None
+    bottleneck: str | None
+    """disk, decode, model or budget"""
+    because: str | None
+    """the figures behind it"""
+    paused: str | None
+    """why the run rests; None while it works"""
+    stages: dict[str, float]
+    """stage -> seconds a second, over all workers"""
+    bytes_per_second: float | None
+    cores: float | None
+    """cores that all our processes use"""
+    workers: tuple[WorkerProgress, ...]
+    written_at: float
+
+    def line(self) -> str:
+        """The run in one line, for a terminal and for the log."""
+        if self.paused:
+            return self.paused
+        if self.images_per_second is None:
+            return "measuring"
+        parts = [f"{self.images_per_second:,.1f} images/s"]
+        if self.eta_seconds is not None:
+            parts.append(f"{spoken(self.eta_seconds)} left")
+        if self.bottleneck:
+            parts.append(f"held back by the {self.bottleneck}: {self.because}")
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What a run did."""
+
+    images: int
+    seconds: float
+    start_seconds: float
+    """of these, until the first worker was ready"""
+    stopped: bool
+    outcomes: dict[str, int]
+    """embedded, duplicate, failed, skipped -> images"""
+    failures: dict[str, int]
+    """reason -> images"""
+    stages: dict[str, float]
+    """seconds; those of several threads add up"""
+    processor_seconds: float
+    """of all our processes, once models were loaded"""
+    bytes_read: int
+    commits: int
+    deaths: int
+    device: str
+    precision: str
+
+    @property
+    def images_per_second(self) -> float | None:
+        """Images a second once a worker was ready; None for a run too short to tell."""
+        worked = self.seconds - self.start_seconds
+        return self.images / worked if worked >= 1 else None
+
+
+class _Window:
+    """A count that grows, over the last minute."""
+
+    def __init__(self) -> None:
+        self._points: collections.deque[tuple[float, float]] = collections.deque([(time.monotonic(), 0.0)])
+
+    def rate(self, value: float) -> float | None:
+        """Note the count; return its growth a second, None while too little time has passed to tell."""
+        now = time.monotonic()
+        self._points.append((now, value))
+        while len(self._points) > 2 and now - self._points[0][0] > _WINDOW_SECONDS:  # noqa: PLR2004 - a line needs two points
+            self._points.popleft()
+        began, before = self._points[0]
+        return (value - before) / (now - began) if now - began >= _RATE_AFTER_SECONDS else None
+
+
+class _WorkerWindows:
+    """The counts of one worker, over the last minute."""
+
+    def __init__(self) -> None:
+        self._images, self._bytes = _Window(), _Window()
+        self._stages = {stage: _Window() for stage in STAGES}
+
+    def progress(self, worker: int, pid: int | None, counters: WorkerCounters) -> WorkerProgress:
+        stages = {stage: window.rate(counters.stages.get(stage, 0.0)) or 0.0 for stage, window in self._stages.items()}
+        return WorkerProgress(
+            worker=worker,
+            pid=pid,
+            images=counters.images,
+            images_per_second=self._images.rate(counters.images),
+            bottleneck=bottleneck(stages),
+            stages=stages,
+            bytes_per_second=self._bytes.rate(counters.bytes_read),
+            loaders=counters.loaders,
+            last_commit=counters.saved_at,
+            deaths=counters.deaths,
+        )
+
+
+class Tracker:
+    """Follows one run."""
+
+    def __init__(self, library: Library) -> None:
+        self._path = library.path / _NAME
+        self._total = library.catalogue.count_pending()
+        self._outcomes: collections.Counter[str] = collections.Counter()
+        self._failures: collections.Counter[str] = collections.Counter()
+        self._began = time.monotonic()
+        self._ready_at: float | None = None
+        self._processor = time.process_time()
+        self._window: _Window | None = None
+        self._windows: dict[int, _WorkerWindows] = {}
+        self._written_at = 0.0
+        self._logged_at = time.monotonic()
+        self._ready: dict[str, str] = {"device": "", "precision": ""}
+        self._last: Mapping[int, WorkerCounters] = {}
+
+    def began(self, device: str, precision: str) -> None:
+        """The first worker is ready: rates are counted from here, not from the start of Python."""
+        self._ready = {"device": device, "precision": precision}
+        self._window = self._window or _Window()
+        if self._ready_at is None:
+            self._ready_at, self._processor = time.monotonic(), time.process_time()
+
+    def embedded(self, images: int, duplicates: int = 0) -> None:
+        """So many images have got their row, or the row of an equal one."""
+        self._outcomes += collections.Counter({Outcome.EMBEDDED: images, Outcome.DUPLICATE: duplicates})
+
+    def settled(self, images: Iterable[Settled]) -> None:
+        """These have ended without a row."""
+        for image in images:
+            self._outcomes[image.outcome] += 1
+            self._failures[image.reason or "?"] += 1
+
+    def snapshot(
+        self,
+        pids: Mapping[int, int],
+        workers: Mapping[int, WorkerCounters],
+        *,
+        paused: str | None = None,
+        cores: float | None = None,
+    ) -> Snapshot:
+        """Return the state now, publish it for `status` at most twice a second, and log it once a minute."""
+        self._last = workers
+        done = self._outcomes.total()
+        rate = self._window.rate(done) if self._window else None
+        each = tuple(
+            self._windows.setdefault(k, _WorkerWindows()).progress(k, pids.get(k), counters)
+            for k, counters in workers.items()
+        )
+        stages = {stage: sum(one.stages[stage] for one in each) for stage in STAGES}
+        read = [one.bytes_per_second for one in each if one.bytes_per_second is not None]
+        held = None if paused else bottleneck(stages)
+        found = Snapshot(
+            total=self._total,
+            done=done,
+            images_per_second=rate,
+            eta_seconds=max(0, self._total - done) / rate if rate else None,
+            bottleneck=held,
+            because=_because(held, stages, len(each)) if held else None,
+            paused=paused,
+            stages=stages,
+            bytes_per_second=sum(read) if read else None,
+            cores=cores,
+            workers=each,
+            written_at=time.time(),
+        )
+        self._publish(found)
+        return found
+
+    def report(self, *, stopped: bool) -> RunReport:
+        """Return what the run did, and take the published progress away."""
+        self._path.unlink(missing_ok=True)
+        counters = self._last.values()
+        now = time.monotonic()
+        done = RunReport(
+            images=self._outcomes.total(),
+            seconds=now - self._began,
+            start_seconds=(self._ready_at or now) - self._began,
+            stopped=stopped,
+            outcomes=dict(self._outcomes),
+            failures=dict(self._failures),
+            stages={stage: sum(c.stages.get(stage, 0.0) for c in counters) for stage in STAGES},
+            processor_seconds=time.process_time() - self._processor + sum(c.processor_seconds for c in counters),
+            bytes_read=sum(c.bytes_read for c in counters),
+            commits=sum(c.commits for c in counters),
+            deaths=sum(c.deaths for c in counters),
+            **self._ready,
+        )
+        log.info("%s", json.dumps(asdict(done)))
+        return done
+
+    def _publish(self, found: Snapshot) -> None:
+        now = time.monotonic()
+        if now - self._written_at >= _WRITE_SECONDS:
+            self._written_at = now
+            _write(self._path, found)
+        if now - self._logged_at >= _LOG_SECONDS:
+            self._logged_at = now
+            log.info("%d of %d images, %s", found.done, found.total, found.line())
+
+
+def bottleneck(stages: Mapping[str, float]) -> str | None:
+    """
+    Name what holds back a worker, or all of them, from seconds a second per stage.
+
+    What the model waits for, else the model, unless the budget makes it rest longer than it works or waits.
+    """
+    main = {stage: stages[stage] for stage in ("model", "wait", "pace")}
+    if not any(main.values()):
+        return None
+    most = max(main, key=lambda stage: main[stage])
+    if most == "wait":
+        return "disk" if stages["read"] > stages["decode"] else "decode"
+    return {"model": "model", "pace": "budget"}[most]
+
+
+def _because(held: str, stages: Mapping[str, float], workers: int) -> str:
+    """The figures behind a bottleneck, in words."""
+    share = {stage: f"{seconds / max(workers, 1):.0%}" for stage, seconds in stages.items()}
+    if held in {"disk", "decode"}:
+        return (
+            f"the model waits {share['wait']} of the time; "
+            f"{stages['read']:.1f} threads read, {stages['decode']:.1f} decode"
+        )
+    return f"the model works {share['model']} of the time, waits {share['wait']}, rests {share['pace']}"
+
+
+def read(library: Path) -> dict[str, Any] | None:
+    """Return the last published snapshot as JSON values, None when there is none."""
+    try:
+        found: dict[str, Any] = json.loads((library / _NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found
+
+
+def _write(path: Path, snapshot: Snapshot) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with disk.writing(path):
+        temporary.write_text(json.dumps(asdict(snapshot)), encoding="utf-8")
+        temporary.replace(path)

@@ -1,0 +1,162 @@
+"""
+Workers as processes of this machine.
+
+Owns the processes: their pipes, their end, their death. `concurrent.futures` is not used because its workers can neither be killed
+one by one nor die without breaking the pool. Must not know what the messages mean.
+"""
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from pixfind.embedding.runners import Ended, drain
+from pixfind.worker.process import COORDINATOR, Message, Setup, setup_line
+
+#: Our threads are counted by the plan; numerical libraries must not add their own.
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+#: For what a worker wrote last. The pipe ends with its process group; only what has left the group can hold it open longer.
+_DRAIN_SECONDS = 5.0
+#: Killed at once, unless it sits in a system call that never returns, as on a server of files that is gone.
+_END_SECONDS = 10.0
+
+
+class Local:
+    """Runs `command` once per worker; tests pass a command that misbehaves."""
+
+    def __init__(self, command: tuple[str, ...] = (sys.executable, "-m", "pixfind.worker")) -> None:
+        self._command = command
+        self._processes: dict[int, _Process] = {}
+        self._events: queue.SimpleQueue[tuple[int, Message | Ended]] = queue.SimpleQueue()
+
+    def start(self, setup: Setup) -> None:
+        log_path = Path(setup.logs) / f"embed_worker_{setup.worker}.log"
+        with log_path.open("a", encoding="utf-8") as errors_to:
+            started = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors_to,
+                text=True,
+                encoding="ascii",
+                env={**os.environ, **dict.fromkeys(_ONE_THREAD, "1"), COORDINATOR: str(os.getpid())},
+                # Ctrl-C in the terminal is for the coordinator, who then ends the workers cleanly.
+                process_group=0 if os.name == "posix" else None,
+            )
+        process = _Process(started, lambda event: self._events.put((setup.worker, event)))
+        self._processes[setup.worker] = process
+        process.write(setup_line(setup))
+
+    def send(self, worker: int, message: Message) -> None:
+        self._processes[worker].write(json.dumps(message))
+
+    def receive(self, seconds: float) -> list[tuple[int, Message | Ended]]:
+        return drain(self._events, seconds)
+
+    def kill(self, worker: int) -> None:
+        self._processes[worker].kill()
+
+    def pids(self) -> dict[int, int]:
+        return {worker: process.pid for worker, process in self._processes.items() if not process.gone}
+
+    def close(self) -> None:
+        for process in self._processes.values():
+            process.kill()
+        for process in self._processes.values():
+            process.join(_END_SECONDS)
+
+
+class _Process:
+    """
+    One worker's process.
+
+    Its end is its exit, never the end of a pipe: a child that some library forked may hold the pipe, and may never end. What the
+    process leaves behind in its process group is ended with it.
+    """
+
+    def __init__(self, process: "subprocess.Popen[str]", put: Callable[[Message | Ended], None]) -> None:
+        self.pid = process.pid
+        self.gone = False
+        """its exit was taken note of: from now on its number may belong to another process"""
+        self._process = process
+        self._put = put
+        self._guard = threading.Lock()
+        self._listening = True
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._waiter = threading.Thread(target=self._wait, daemon=True)
+        self._reader.start()
+        self._waiter.start()
+
+    def write(self, line: str) -> None:
+        """Send a line; one to a worker that has just died is dropped: its end is on the way."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError, ValueError):
+            self._process.stdin.write(line + "\n")
+            self._process.stdin.flush()
+
+    def kill(self) -> None:
+        """End the process and its group at once."""
+        with self._guard:
+            if not self.gone:
+                self._kill_group()
+
+    def join(self, seconds: float) -> None:
+        """Wait at most so long until the end was told."""
+        self._waiter.join(seconds)
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with contextlib.closing(self._process.stdout) as lines:
+            for line in lines:
+                # A line that was cut by a kill is not a message.
+                with contextlib.suppress(json.JSONDecodeError):
+                    self._tell(json.loads(line))
+
+    def _tell(self, message: Message) -> None:
+        with self._guard:
+            # Late words would be taken for those of the worker that has its number now.
+            if self._listening:
+                self._put(message)
+
+    def _wait(self) -> None:
+        if hasattr(os, "waitid"):
+            # The exit is seen and not yet taken note of: until then nobody else can get the number of the group.
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        else:
+            self._process.wait()
+        with self._guard:
+            self._kill_group()
+            code = self._process.wait()
+            self.gone = True
+        self._reader.join(_DRAIN_SECONDS)
+        with self._guard:
+            self._listening = False
+            self._put(Ended(code, _how_it_ended(code)))
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+
+    def _kill_group(self) -> None:
+        if os.name == "posix":
+            # Nobody is left in it, or (on macOS) nobody but the one whose exit nobody has taken note of.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+        else:
+            self._process.kill()
+
+
+def _how_it_ended(code: int) -> str:
+    if code >= 0:
+        return f"it ended with exit code {code}"
+    try:
+        return f"ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"ended by signal {-code}"

@@ -1,0 +1,1 @@
+"""One picture: where its bytes come from, how they are decoded, its thumbnail."""

@@ -1,0 +1,138 @@
+"""
+Thumbnails: small JPEGs of pictures, and a folder that remembers them.
+
+Owns their look and the folder's size. Everything here is derived: a thumbnail that is missing, torn or thrown away is
+made again, so nothing is synced and no error of the folder ever reaches a search.
+Must not know the catalogue; a picture is known by the hash of its bytes, so a moved one keeps its thumbnail and a
+changed one gets a new one. The thumbnails go on to `contact_sheet`.
+"""
+
+import contextlib
+import io
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from PIL import Image
+
+from pixfind.images.decode import Limits, containers, decode
+
+DEFAULT_MAX_BYTES: Final = 512 * 1024 * 1024
+
+_QUALITY: Final = 82
+_KEPT_AFTER_SWEEP: Final = 0.8
+# A file's time is its last use, to the day: exact enough to choose what goes, and no write per look.
+_USE_GRAIN_SECONDS: Final = 86_400
+_END: Final = b"\xff\xd9"
+
+
+def make(data: bytes, side: int, *, limits: Limits) -> bytes:
+    """
+    A JPEG of the picture, upright, its longer side `side`; a smaller picture keeps its size.
+
+    Carries the colour profile, because people look at it, and nothing else of the file: no place, no camera.
+    Raises `ImageProblem` as `decode` does.
+    """
+    # The longer side is at least the shorter, so half the margin is left and still no pixel is made up.
+    image = decode(data, limits=limits, shortest_side=max(1, side // 2)).image
+    profile = image.info.get("icc_profile")
+    scale = min(1.0, side / max(image.size))
+    width, height = (max(1, round(length * scale)) for length in image.size)
+    if image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=_QUALITY, optimize=True, icc_profile=profile)
+    return file.getvalue()
+
+
+def size(thumbnail: bytes) -> tuple[int, int]:
+    """Width and height, from the header."""
+    return containers.jpeg_size(thumbnail)
+
+
+class Cache:
+    """
+    A folder of thumbnails that stays below `max_bytes`; what was not looked at for longest goes first.
+
+    Any number of threads and processes may share it: a file appears whole or not at all.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
+        self.folder = folder
+        self.max_bytes = max_bytes
+        self._bytes: int | None = None
+        self._lock = threading.Lock()
+
+    def get(self, content: bytes, side: int) -> bytes | None:
+        """The thumbnail of the picture with this content hash, None when there is none."""
+        path = self._path(content, side)
+        with contextlib.suppress(OSError):
+            thumbnail = path.read_bytes()
+            # Without a sync a power cut can leave a name before its bytes.
+            if thumbnail.endswith(_END):
+                self._mark_used(path)
+                return thumbnail
+        return None
+
+    def put(self, content: bytes, side: int, thumbnail: bytes) -> None:
+        """Remember a thumbnail. Where that fails (a full disk, a library that is read-only) it is made again instead."""
+        path = self._path(content, side)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(thumbnail)
+            temporary.replace(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            return
+        self._count(len(thumbnail))
+
+    def get_or_make(self, content: bytes, side: int, read: Callable[[], bytes], *, limits: Limits) -> bytes:
+        """The remembered thumbnail, or a new one of the bytes that `read` returns."""
+        thumbnail = self.get(content, side)
+        if thumbnail is None:
+            thumbnail = make(read(), side, limits=limits)
+            self.put(content, side, thumbnail)
+        return thumbnail
+
+    def _path(self, content: bytes, side: int) -> Path:
+        name = content.hex()
+        return self.folder / name[:2] / f"{name}-{side}.jpg"
+
+    def _mark_used(self, path: Path) -> None:
+        if time.time() - path.stat().st_mtime > _USE_GRAIN_SECONDS:
+            os.utime(path)
+
+    def _count(self, added: int) -> None:
+        with self._lock:
+            if self._bytes is None:
+                self._bytes = sum(length for _, length, _ in self._files())
+            else:
+                self._bytes += added
+            if self._bytes > self.max_bytes:
+                self._bytes = self._sweep()
+
+    def _sweep(self) -> int:
+        """Throw away the longest unused until there is room again, and leftovers of a crash with them."""
+        files = sorted(self._files())
+        total = sum(length for _, length, _ in files)
+        for _, length, path in files:
+            if total <= self.max_bytes * _KEPT_AFTER_SWEEP:
+                break
+            with contextlib.suppress(OSError):
+                path.unlink()
+                total -= length
+        return total
+
+    def _files(self) -> list[tuple[float, int, Path]]:
+        """Last use, length and path of each file."""
+        found = []
+        for path in self.folder.glob("??/*"):
+            with contextlib.suppress(OSError):
+                status = path.stat()
+                found.append((status.st_mtime, status.st_size, path))
+        return found

@@ -1,0 +1,143 @@
+"""
+The index file: a FAISS index, a line of JSON about it (`Facts`), the length of that line, a magic.
+
+Owns this layout and how the file is published: by rename and in one piece, so that the codes and what is said of them
+can never disagree. FAISS reads such a file as it stands, and ignores what follows its own part.
+Must not know how codes are made or searched. A file that is wrong is told, never raised: the exact scan needs none.
+"""
+
+import json
+import os
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+from numpy import float16
+from numpy.typing import NDArray
+
+from pixfind.storage import disk
+
+_MAGIC = b"pixfind1"
+_TAIL = struct.Struct("<Q8s")
+_CHECKED_ROWS = 16
+
+
+class Kind(StrEnum):
+    """How candidates are found. The scores are exact in all of them."""
+
+    EXACT = "exact"
+    """every row is scored; nothing is built"""
+    CODES = "codes"
+    """2 bits a dimension, all scanned"""
+    WIDE = "wide codes"
+    """4 bits a dimension, all scanned: for geometries that 2 bits do not hold"""
+    LISTS = "lists"
+    """2 bits a dimension in inverted lists, the nearest lists scanned"""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a file says about itself."""
+
+    kind: Kind
+    reason: str
+    """why this kind"""
+    rows: int
+    """the first rows of the embeddings that the file answers for"""
+    dimension: int
+    rerank: int = 0
+    """rows scored again for ten hits"""
+    probes: int = 0
+    """lists scanned, for Kind.LISTS"""
+    trained_on: int = 0
+    """rows that there were when the codes were made"""
+    recall_text: float | None = None
+    """recall@10 against the exact scan; None when no text-like queries were given"""
+    recall_image: float | None = None
+    rows_crc: int = 0
+    """of a few rows: whether the file belongs to these embeddings"""
+    faiss_bytes: int = 0
+    faiss_crc: int = 0
+
+    @property
+    def recall(self) -> float:
+        """The lower of the two recalls; 1 where nothing was measured because there is nothing."""
+        return min(1.0 if each is None else each for each in (self.recall_text, self.recall_image))
+
+
+def read_facts(path: Path) -> tuple[Facts | None, str | None]:
+    """What a file says about itself, and what is wrong with it; cheap."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _TAIL.size))
+            length, magic = _TAIL.unpack(file.read(_TAIL.size))
+            if magic != _MAGIC or length + _TAIL.size > size:
+                return None, f"{path} was not finished or not made by pixfind"
+            file.seek(size - _TAIL.size - length)
+            fields = json.loads(file.read(length))
+            facts = Facts(**{**fields, "kind": Kind(fields["kind"])})
+    except FileNotFoundError:
+        return None, f"{path} does not exist yet"
+    except (struct.error, ValueError, TypeError, KeyError):
+        return None, f"{path} was not finished or not made by this version of pixfind"
+    if facts.faiss_bytes + length + _TAIL.size != size:
+        return None, f"{path} has lost bytes"
+    return facts, None
+
+
+def check(path: Path, embeddings: NDArray[float16]) -> str | None:
+    """What is wrong with the file, having read all of it; None when nothing is."""
+    facts, problem = read_facts(path)
+    if facts is None or problem is not None:
+        return problem
+    if _crc(path, facts.faiss_bytes) != facts.faiss_crc:
+        return f"{path} has changed bytes"
+    return misfit(facts, embeddings)
+
+
+def misfit(facts: Facts, embeddings: NDArray[float16]) -> str | None:
+    """Why the file does not belong to these embeddings; None when it does."""
+    rows, dimension = embeddings.shape
+    if facts.dimension != dimension:
+        return f"the index is of {facts.dimension} dimensions, the embeddings of {dimension}"
+    if facts.rows > rows:
+        return f"the index covers {facts.rows} rows, there are {rows}"
+    if rows_crc(embeddings[: facts.rows]) != facts.rows_crc:
+        return "the index was made from other embeddings"
+    return None
+
+
+def rows_crc(embeddings: NDArray[float16]) -> int:
+    """Checksum of a few rows, spread evenly. Embeddings are append-only: the same rows always give the same sum."""
+    places = np.linspace(0, len(embeddings) - 1, _CHECKED_ROWS if len(embeddings) else 0).astype(np.int64)
+    return zlib.crc32(b"".join(embeddings[place].tobytes() for place in places))
+
+
+def publish(path: Path, facts: Facts, embeddings: NDArray[float16], write: Callable[[Path], None]) -> tuple[Facts, int]:
+    """Let `write` make the FAISS part, add the facts, and put it in the place of `path`. Returns facts and bytes."""
+    with disk.publishing(path) as temporary:
+        write(temporary)
+        length = temporary.stat().st_size
+        facts = replace(
+            facts,
+            rows_crc=rows_crc(embeddings[: facts.rows]),
+            faiss_bytes=length,
+            faiss_crc=_crc(temporary, length),
+        )
+        line = json.dumps(asdict(facts)).encode()
+        with temporary.open("ab") as file:
+            file.write(line + _TAIL.pack(len(line), _MAGIC))
+        return facts, temporary.stat().st_size
+
+
+def _crc(path: Path, length: int) -> int:
+    crc = 0
+    with path.open("rb") as file:
+        while length > 0 and (data := file.read(min(length, 1 << 22))):
+            crc, length = zlib.crc32(data, crc), length - len(data)
+    return crc

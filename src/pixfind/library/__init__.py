@@ -1,0 +1,1 @@
+"""One directory with all state: the catalogue in SQLite, the walk over sources, commit and merge, verify."""

@@ -1,0 +1,365 @@
+"""
+The catalogue: what the library knows about files, in SQLite.
+
+Owns the connection, the migrations and every statement about images and roots; the SQL itself lies in `sql/`.
+Must not know what an embedding is or how a picture is decoded. Only the coordinator writes; `library.adopt` decides what.
+"""
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from pixfind import errors
+from pixfind.library import path_text, sql
+from pixfind.storage.worker_files import Row
+from pixfind.types import Fingerprint, Outcome
+
+#: value, and why
+_PRAGMAS = {
+    "journal_mode": "WAL",  # readers (status, search, sqlite3) never wait for the writer
+    "synchronous": "FULL",  # a commit that was reported survives a power cut
+    "busy_timeout": 30_000,  # ms; a checkpoint may hold the file for a moment
+    "foreign_keys": "ON",
+    "cache_size": -32_000,  # KiB
+    "temp_store": "FILE",  # a scan of millions of paths must not live in memory
+}
+
+#: The steps of `follow`, in follow.sql. Names are unique, so all that differ are put aside before one is given anew.
+_FOLLOW = (
+    "put_roots_aside",
+    "follow_roots",
+    "begin_differing",
+    "forget_differing",
+    "note_differing",
+    "put_paths_aside",
+    "follow_bytes",
+    "follow_names",
+    "follow_excluded",
+    "follow_included",
+    "follow_new",
+)
+
+_FOR_WRITERS = frozenset({"journal_mode", "synchronous"})
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A folder that the user asked us to know."""
+
+    id: int
+    path: str
+    device: int
+    exclude: str
+    offline: str | None
+    left_out: str
+    """JSON: files of known kinds that are not read, by suffix"""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An image that waits for its embedding."""
+
+    image_id: int
+    path: str
+    size: int
+    mtime_ns: int
+    twins: bool
+    """another file has the same size, so this may be a duplicate"""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """An image that ended without an embedding of its own."""
+
+    image_id: int
+    outcome: Outcome
+    reason: str
+    transient: bool = False
+
+
+class Catalogue:
+    """`metadata.db` of one library."""
+
+    def __init__(self, path: Path, *, write: bool = False) -> None:
+        self.path = path
+        self.write = write
+        with self.telling():
+            self.connection = self._connect()
+            try:
+                self._migrate()
+            except BaseException:
+                self.connection.close()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.connection.close()
+
+    # --- statements -------------------------------------------------------------------------------
+
+    def rows(self, name: str, file: str = "images.sql", **parameters: Any) -> Iterator[tuple[Any, ...]]:
+        """Run the named query and yield its rows; what a column named `path` holds comes as the os module writes it."""
+        with self.telling():
+            found = self.connection.execute(sql.queries(file)[name], parameters)
+            yield from _with_paths(found) if "path" in sql.columns(found) else found
+
+    def value(self, name: str, file: str = "images.sql", **parameters: Any) -> Any:
+        """Return the first column of the first row of the named query, None without a row."""
+        row = next(self.rows(name, file, **parameters), None)
+        return None if row is None else row[0]
+
+    def run(self, name: str, file: str = "images.sql", **parameters: Any) -> int:
+        """Run the named statement and return how many rows it changed."""
+        with self.telling():
+            return self.connection.execute(sql.queries(file)[name], parameters).rowcount
+
+    def run_many(self, name: str, parameters: Iterable[Mapping[str, Any]], file: str = "images.sql") -> None:
+        with self.telling():
+            self.connection.executemany(sql.queries(file)[name], parameters)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All that the block writes becomes durable together, or nothing of it."""
+        with self.telling():
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self.connection.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    self.connection.execute("ROLLBACK")
+                raise
+
+    # --- settings and runs ------------------------------------------------------------------------
+
+    def setting(self, key: str) -> str | None:
+        value: str | None = self.value("get_setting", "library.sql", key=key)
+        return value
+
+    def set_setting(self, key: str, value: str) -> None:
+        self.run("set_setting", "library.sql", key=key, value=value)
+
+    def start_run(self, verb: str, host: str) -> int:
+        parameters = {"verb": verb, "pid": os.getpid(), "host": host, "started_at": time.time()}
+        with self.telling():
+            run_id = self.connection.execute(sql.queries("library.sql")["start_run"], parameters).lastrowid
+        assert run_id is not None
+        return run_id
+
+    def end_run(self, run_id: int, report: str | None) -> None:
+        self.run("end_run", "library.sql", id=run_id, ended_at=time.time(), report=report)
+
+    # --- what there is ----------------------------------------------------------------------------
+
+    def roots(self) -> list[Root]:
+        return [Root(*row) for row in self.rows("roots", "scan.sql")]
+
+    def ledger(self) -> dict[str, int]:
+        """
+        Count the images: seen = embedded + duplicate + failed + skipped + pending.
+
+        `gone` is counted apart; `offline` is the part of seen whose root is offline.
+        """
+        counts = dict.fromkeys(("seen", "embedded", "pending", "failed", "duplicate", "skipped", "gone", "offline"), 0)
+        offline = {root.id for root in self.roots() if root.offline}
+        for outcome, gone, root_id, count in self.rows("ledger"):
+            if gone:
+                counts["gone"] += count
+                continue
+            counts["seen"] += count
+            counts[outcome or "pending"] += count
+            if root_id in offline:
+                counts["offline"] += count
+        return counts
+
+    def pending(self, *, part: int = 0, parts: int = 1, after: int = 0, limit: int = 1000) -> list[Pending]:
+        """Return up to `limit` images with `id % parts == part` that wait, in the order of their ids, from `after` on."""
+        rows = self.rows("pending", part=part, parts=parts, after=after, limit=limit)
+        return [Pending(image_id, path, size, mtime, bool(twins)) for image_id, path, size, mtime, twins in rows]
+
+    def count_pending(self, *, part: int = 0, parts: int = 1) -> int:
+        """Count the images of online roots that wait."""
+        return int(self.value("count_pending", part=part, parts=parts))
+
+    def failures(self, limit: int = 100) -> list[tuple[str, str, str]]:
+        """Return (path, reason, outcome) of images that ended without an embedding."""
+        return [(path, reason, outcome) for path, reason, outcome in self.rows("failures", limit=limit)]
+
+    # --- outcomes (inside a transaction of the caller) --------------------------------------------
+
+    def rows_looked_at(self, worker: int) -> int:
+        row = self.connection.execute("SELECT rows FROM worker_files WHERE worker = ?", (worker,)).fetchone()
+        return row[0] if row else 0
+
+    def set_rows_looked_at(self, worker: int, rows: int) -> None:
+        self.connection.execute("INSERT OR REPLACE INTO worker_files (worker, rows) VALUES (?, ?)", (worker, rows))
+
+    def adopt_row(self, row: Row, embedding_index: int) -> Outcome | None:
+        """
+        Give `embedding_index` to the image of `row`.
+
+        Returns EMBEDDED when it took it, DUPLICATE when an image with the same bytes has a row already, and None when the
+        image does not wait for this row (adopted before, changed since, not known).
+        """
+        print_: Fingerprint = row.fingerprint
+        facts = row.facts
+        if self.value("embedding_of_hash", hash=print_.hash) is not None:
+            duplicate = self.adopt_duplicate(row.image_id, print_.hash, print_.size, print_.mtime_ns)
+            return Outcome.DUPLICATE if duplicate else None
+        taken = self.run(
+            "adopt",
+            image_id=row.image_id,
+            outcome=Outcome.EMBEDDED,
+            embedding_index=embedding_index,
+            size=print_.size,
+            mtime_ns=print_.mtime_ns,
+            hash=print_.hash,
+            width=facts.width,
+            height=facts.height,
+            taken_at=facts.taken_at,
+            camera=facts.camera,
+            latitude=facts.latitude,
+            longitude=facts.longitude,
+        )
+        return Outcome.EMBEDDED if taken else None
+
+    def adopt_duplicate(self, image_id: int, content: bytes, size: int, mtime_ns: int) -> bool:
+        """Give an image that waits, and is of this size and time, the row of the image with the same content."""
+        return bool(self.run("adopt_duplicate", image_id=image_id, hash=content, size=size, mtime_ns=mtime_ns))
+
+    def settle(self, settled: Iterable[Settled]) -> None:
+        """Record images that ended without an embedding."""
+        self.run_many(
+            "settle",
+            (
+                {
+                    "image_id": s.image_id,
+                    "outcome": s.outcome,
+                    "reason": path_text.readable(s.reason),
+                    "transient": s.transient,
+                }
+                for s in settled
+            ),
+        )
+
+    # --- beside another catalogue -----------------------------------------------------------------
+
+    def follow(self, leader: "Catalogue") -> None:
+        """
+        Take over what `leader` knows of roots and files, in one transaction; embeddings and outcomes stay, where the bytes did.
+
+        Afterwards every image of `leader` is here under its id. Both must be catalogues of one library: one gives the ids, the other
+        never does.
+        """
+        with self._beside(leader), self.transaction():
+            for step in _FOLLOW:
+                self.run(step, "follow.sql")
+
+    def lost(self, leader: "Catalogue") -> dict[str, int]:
+        """Count, by why, the images that are found with `leader` and would not be found with this catalogue."""
+        with self._beside(leader):
+            return dict(self.rows("lost", "follow.sql"))
+
+    @contextlib.contextmanager
+    def _beside(self, leader: "Catalogue") -> Iterator[None]:
+        self.run("attach", "follow.sql", path=os.fsencode(leader.path))
+        try:
+            yield
+        finally:
+            self.run("detach", "follow.sql")
+
+    # --- the file ---------------------------------------------------------------------------------
+
+    def _connect(self) -> sqlite3.Connection:
+        if not self.write and not self.path.exists():
+            raise errors.NoLibrary(path=self.path.parent)
+        # autocommit: transactions are opened by name, in `transaction`, and nowhere else
+        # A folder that nobody here can write has no place for SQLite's shared memory: then nobody writes the database either.
+        frozen = not self.write and not os.access(self.path.parent, os.W_OK)
+        name = f"{self.path.as_uri()}?immutable=1" if frozen else str(self.path)
+        connection = sqlite3.connect(name, isolation_level=None, check_same_thread=False, uri=frozen)
+        for pragma, value in _PRAGMAS.items():
+            if self.write or pragma not in _FOR_WRITERS:
+                connection.execute(f"PRAGMA {pragma} = {value}")
+        if not self.write:
+            connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    def _migrate(self) -> None:
+        known = len(sql.migrations())
+        version = self._version()
+        if version > known:
+            raise errors.NewerLibrary(path=self.path, found=version, known=known)
+        if version == known:
+            return
+        self.connection.execute("PRAGMA query_only = OFF")
+        try:
+            self._apply_migrations()
+        except sqlite3.OperationalError as error:
+            if self.write or not version or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
+                raise
+            # An older library where nobody here may write: it is read from a copy that SQLite deletes when it is closed.
+            copy = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+            self.connection.backup(copy)
+            self.connection.close()
+            self.connection = copy
+            self._apply_migrations()
+        if not self.write:
+            self.connection.execute("PRAGMA query_only = ON")
+
+    def _apply_migrations(self) -> None:
+        """Bring the tables to the newest form, all in one transaction."""
+        self.connection.create_function("path_text", 1, path_text.to_text, deterministic=True)
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            # Asked for again, now that nobody else writes: another process may have been faster.
+            for migration in sql.migrations()[self._version() :]:
+                for statement in sql.statements(migration):
+                    self.connection.execute(statement)
+            self.connection.execute(f"PRAGMA user_version = {len(sql.migrations())}")
+            self.connection.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                self.connection.execute("ROLLBACK")
+            raise
+
+    def _version(self) -> int:
+        return int(self.connection.execute("PRAGMA user_version").fetchone()[0])
+
+    @contextlib.contextmanager
+    def telling(self) -> Iterator[None]:
+        """Tell a full disk and a damaged file as what they are."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            # A file size limit shows as a failed write, a full disk by its own name.
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL or error.sqlite_errorname == "SQLITE_IOERR_WRITE":
+                raise errors.DiskFull(path=self.path, detail=str(error)) from error
+            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+                raise errors.NotWritable(path=self.path, detail=str(error)) from error
+            raise
+        except sqlite3.DatabaseError as error:
+            # Python's own complaints, such as a closed connection, have no code.
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                raise errors.LibraryDamaged(path=self.path, detail=str(error)) from error
+            raise
+
+
+def _with_paths(found: sqlite3.Cursor) -> Iterator[tuple[Any, ...]]:
+    paths = [place for place, name in enumerate(sql.columns(found)) if name == "path"]
+    for row in found:
+        # Hardly any name has an escape in it: only then is the row made anew.
+        if any("\\x" in row[place] for place in paths):
+            yield tuple(path_text.from_text(value) if place in paths else value for place, value in enumerate(row))
+        else:
+            yield row

@@ -1,0 +1,147 @@
+"""
+Loaded models: pictures and texts to embeddings of unit length.
+
+Owns the interface and the choice of the engine. Must not know files on a hub, batches, or the library on disk.
+An image encoder has three steps with different homes: `prepare` (processor, any thread), `forward` (device),
+`finish` (processor). `embed` calls them; `search` calls a text encoder.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pixfind import errors
+from pixfind.models import engines, preprocess, vocabulary
+from pixfind.models import tokenizer as texts
+from pixfind.models.files import ModelFiles
+from pixfind.types import Choice
+
+__all__ = ["ImageEncoder", "TextEncoder", "open_image_encoder", "open_text_encoder"]
+
+
+class ImageEncoder(Protocol):
+    """A loaded image tower."""
+
+    dimension: int
+    device: str
+    """what really runs it: cpu, cuda, ..."""
+    precision: str
+    """fp32, int8 or bf16; never auto"""
+    engine: Choice[str]
+    """the library that runs it, and why this one in this precision"""
+    decode_side: int
+    """decode a picture at least this large (shortest side, pixels); more detail does not change its embedding"""
+
+    def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
+        """Return [h, w, 3] of an upright picture, resized and cropped. Thread-safe."""
+
+    def forward(self, batch: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Return [n, dimension] raw embeddings of prepared pictures. One thread at a time."""
+
+    def finish(self, raw: NDArray[np.float32]) -> NDArray[np.float16]:
+        """Return rows of unit length; raises NotFinite and names the rows in `fields["rows"]`."""
+
+
+class TextEncoder(Protocol):
+    """A loaded text tower and its tokenizer."""
+
+    dimension: int
+    device: str
+    precision: str
+    engine: Choice[str]
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return [n, dimension] rows of unit length."""
+
+    def unknown(self, text: str) -> bool:
+        """Tell whether no word of the text is known to the model; False for all models but the starter."""
+
+
+def open_image_encoder(
+    files: ModelFiles, *, threads: int = 0, precision: str = "auto", device: str = "auto"
+) -> ImageEncoder:
+    """
+    Load the image tower.
+
+    `threads` 0 leaves the number to the engine. Raises ModelFileWrong, DeviceMissing, PrecisionMissing, ExtraMissing.
+    """
+    return _Images(files, threads=threads, precision=precision, device=device)
+
+
+def open_text_encoder(
+    files: ModelFiles, *, threads: int = 0, precision: str = "auto", device: str = "auto"
+) -> TextEncoder:
+    """Load the text tower and the tokenizer; raises as open_image_encoder."""
+    return _Texts(files, threads=threads, precision=precision, device=device)
+
+
+class _Images:
+    def __init__(self, files: ModelFiles, *, threads: int, precision: str, device: str) -> None:
+        self._name = files.name
+        self._preprocessing = preprocess.load(files)
+        self._tower, self.engine = engines.open_image(
+            files, self._preprocessing, threads=threads, precision=precision, device=device
+        )
+        self.dimension = files.dimension
+        self.device = self._tower.device
+        self.precision = self._tower.precision
+        self.decode_side = self._preprocessing.decode_side
+        side = self._preprocessing.side
+        _check_rows(self.forward([np.zeros((side, side, 3), dtype=np.uint8)]), files, files.names.vision)
+
+    def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
+        return self._preprocessing.apply(image)
+
+    def forward(self, batch: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        return self._tower.run(np.stack(batch))
+
+    def finish(self, raw: NDArray[np.float32]) -> NDArray[np.float16]:
+        return _unit(raw, self._name, self.precision).astype(np.float16)
+
+
+class _Texts:
+    def __init__(self, files: ModelFiles, *, threads: int, precision: str, device: str) -> None:
+        self._name = files.name
+        self._tower, self.engine = engines.open_text(files, threads=threads, precision=precision, device=device)
+        self._tokens = texts.load(files, self._tower.context)
+        self._vocabulary = vocabulary.load(files.directory)
+        self.dimension = files.dimension
+        self.device = self._tower.device
+        self.precision = self._tower.precision
+        self._check(files)
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        if not texts:
+            return np.empty((0, self.dimension), dtype=np.float32)
+        return _unit(self._tower.run(self._tokens.encode(texts)), self._name, self.precision)
+
+    def unknown(self, text: str) -> bool:
+        return self._vocabulary is not None and not self._vocabulary.knows(text)
+
+    def _check(self, files: ModelFiles) -> None:
+        """Run the tower once on its last token, so that a tokenizer of another model is found here, not in a search."""
+        ids = np.full((1, self._tokens.context), self._tokens.largest_id, dtype=np.int64)
+        try:
+            rows = self._tower.run(texts.Tokens(ids=ids, mask=np.ones_like(ids)))
+        except errors.ModelFileWrong as error:
+            detail = f"its token {self._tokens.largest_id} does not fit {files.names.text} ({error.fields['detail']})"
+            raise errors.ModelFileWrong(path=files.path(files.names.tokenizer), detail=detail) from error
+        _check_rows(rows, files, files.names.text)
+
+
+def _check_rows(rows: NDArray[np.float32], files: ModelFiles, file: str) -> None:
+    if rows.shape != (1, files.dimension):
+        detail = f"it gives {list(rows.shape)} for one input, but the configuration says [1, {files.dimension}]"
+        raise errors.ModelFileWrong(path=files.path(file), detail=detail)
+
+
+def _unit(raw: NDArray[np.float32], name: str, precision: str) -> NDArray[np.float32]:
+    norms: NDArray[np.float64] = np.linalg.norm(raw.astype(np.float64), axis=1, keepdims=True)
+    good = np.isfinite(norms) & (norms > 0)
+    if not good.all():
+        raise errors.NotFinite(name=name, precision=precision, rows=np.flatnonzero(~good).tolist())
+    rows: NDArray[np.float32] = (raw / norms).astype(np.float32)
+    return rows

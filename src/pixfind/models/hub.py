@@ -1,0 +1,327 @@
+"""
+From a name to a model's folder on this machine.
+
+Owns the `huggingface_hub` library: it is the only module that knows it. Must not know how a model is run.
+What it fetches lies in plain folders, one for each commit, so that a folder can be carried to a machine without network:
+
+    CACHE/models/OWNER--REPO/COMMIT/     the files, each checked against the hash that the hub announced
+    CACHE/models/OWNER--REPO/REVISION    the commit that a branch or tag meant when it was first fetched
+
+A revision is asked for once. Later calls need no network and never change the model under a library.
+"""
+
+import hashlib
+import itertools
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from pixfind import errors
+from pixfind.models import cache, files, registry
+from pixfind.models.files import Layout, ModelFiles
+
+Progress = Callable[[str, int, int], None]
+"""Called with a file's name, the bytes that are here, and the bytes that it has."""
+
+_REPO = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
+_GRAPHS = (".onnx", ".safetensors")
+_SHA256_HEX = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Remote:
+    """One file as the hub announces it."""
+
+    name: str
+    size: int
+    hash: str
+    """SHA-256 of the bytes for large files, git's blob hash for small ones; hex"""
+
+
+def resolve(
+    name: str,
+    *,
+    text: bool = False,
+    image: bool = True,
+    offline: bool = False,
+    progress: Progress | None = None,
+) -> ModelFiles:
+    """
+    Return the model's files, fetched when they are not here: only those of the towers that are asked for.
+
+    `name` is a name of the table, a folder, or OWNER/REPO or OWNER/REPO@REVISION of the hub, tried in this order.
+    Raises UnknownModel, ModelMissing, DownloadDamaged, and what `files.inspect` raises.
+    """
+    directory = _local(name)
+    if directory is None:
+        directory = _fetched(name, text=text, image=image, offline=offline, progress=progress)
+    elif name != registry.STARTER:
+        # A library remembers the name, and the next command may run elsewhere.
+        name = str(directory)
+    return files.inspect(directory, name, text=text, image=image)
+
+
+def here(name: str, *, text: bool = False, image: bool = True) -> Path | None:
+    """Return the model's folder when all that these towers need is on this machine, else None. No network."""
+    directory = _local(name)
+    if directory is None:
+        directory = _known_folder(*_source(name))
+    return directory if directory is not None and _complete(directory, text=text, image=image) else None
+
+
+def _local(name: str) -> Path | None:
+    if name == registry.STARTER:
+        return Path(str(resources.files("pixfind.models") / "starter"))
+    if registry.find(name) is None and Path(name).is_dir():
+        return Path(name).resolve()
+    return None
+
+
+def _source(name: str) -> tuple[str, str]:
+    row = registry.find(name)
+    if row is not None:
+        return row.repo, row.revision
+    match = _REPO.fullmatch(name)
+    if match is None:
+        raise errors.UnknownModel(name=name, known=registry.names())
+    return match["repo"], match["revision"] or "main"
+
+
+def _fetched(name: str, *, text: bool, image: bool, offline: bool, progress: Progress | None) -> Path:
+    repo, revision = _source(name)
+    directory = _known_folder(repo, revision)
+    if directory is not None and _complete(directory, text=text, image=image):
+        return directory
+    if offline or os.environ.get("HF_HUB_OFFLINE", "") not in {"", "0"}:
+        raise errors.ModelMissing(name=name, detail="working offline", folder=_base(repo))
+    with _reporting(name, repo):
+        # A tower that is added later comes from the commit of the first one, even if the branch has moved.
+        commit, remote = _ask(repo, directory.name if directory is not None else revision)
+    directory = _base(repo) / commit
+    with _locked(_base(repo)):
+        chosen = _choose(repo, remote, text=text, image=image)
+        # What a graph keeps elsewhere is known once the graph is here; under its own name it came before.
+        for file in itertools.chain(chosen, _external(repo, directory, chosen, remote)):
+            with _reporting(name, repo):
+                _fetch(repo, commit, file, directory, progress)
+    _remember(repo, revision, commit)
+    return directory
+
+
+def _complete(directory: Path, *, text: bool, image: bool) -> bool:
+    # A download that was cut between the graph and its external data leaves the .partial behind.
+    if not directory.is_dir() or any(directory.rglob("*.partial")):
+        return False
+    layout = files.layout_of(files.listed(directory))
+    return layout is not None and files.missing(directory, layout, text=text, image=image) is None
+
+
+def _choose(repo: str, remote: list[_Remote], *, text: bool, image: bool) -> list[_Remote]:
+    """Return what to fetch, external data before the graph that points to it."""
+    available = {file.name: file for file in remote}
+    layout = _layout(repo, available)
+    names = files.wanted(layout, available, text=text, image=image)
+    missing = [name for name in names if name not in available]
+    if missing:
+        raise errors.ModelFileMissing(directory=repo, file=missing[0])
+    return sorted((available[name] for name in names), key=lambda file: (file.name.endswith(_GRAPHS), file.name))
+
+
+def _external(repo: str, directory: Path, chosen: list[_Remote], remote: list[_Remote]) -> Iterator[_Remote]:
+    """Yield the external data that the chosen graphs name; raises ModelFileWrong, and ModelFileMissing where the hub lacks it."""
+    available = {file.name: file for file in remote}
+    for graph in chosen:
+        for location in files.external_files(directory / graph.name):
+            name = (Path(graph.name).parent / location).as_posix()
+            if name not in available:
+                raise errors.ModelFileMissing(directory=repo, file=name)
+            yield available[name]
+
+
+def _layout(repo: str, available: dict[str, _Remote]) -> Layout:
+    layout = files.layout_of(available)
+    if layout is None:
+        files.refuse_pickles(Path(repo) / name for name in sorted(available))
+        raise errors.ModelFileMissing(directory=repo, file=files.FIRST_FILES)
+    return layout
+
+
+# --- the folder -----------------------------------------------------------------------------------
+
+
+def _base(repo: str) -> Path:
+    return cache.folder("models", repo.replace("/", "--"))
+
+
+def _known_folder(repo: str, revision: str) -> Path | None:
+    note = _base(repo) / _note(revision)
+    return _base(repo) / note.read_text(encoding="utf-8").strip() if note.is_file() else None
+
+
+def _note(revision: str) -> str:
+    return f"{revision.replace('/', '--')}.commit"
+
+
+def _remember(repo: str, revision: str, commit: str) -> None:
+    path = _base(repo) / _note(revision)
+    with cache.publishing(path) as temporary:
+        (temporary / path.name).write_text(f"{commit}\n", encoding="utf-8")
+
+
+# --- the network ----------------------------------------------------------------------------------
+
+
+def _ask(repo: str, revision: str) -> tuple[str, list[_Remote]]:
+    """Return the commit and its files."""
+    import huggingface_hub
+
+    info = huggingface_hub.HfApi(endpoint=_endpoint()).model_info(repo, revision=revision, files_metadata=True)
+    return str(info.sha), [_remote(file) for file in info.siblings or []]
+
+
+def _remote(file: Any) -> _Remote:
+    large = file.lfs
+    return _Remote(
+        name=file.rfilename,
+        size=int(large["size"] if large else file.size),
+        hash=large["sha256"] if large else file.blob_id,
+    )
+
+
+def _fetch(repo: str, commit: str, file: _Remote, directory: Path, progress: Progress | None) -> None:
+    """Fetch one file, going on where an earlier call was cut off, and let it appear only when its hash is right."""
+    import huggingface_hub
+    from huggingface_hub.file_download import http_get
+
+    path = directory / file.name
+    if path.is_file():
+        return
+    partial = path.with_name(f"{path.name}.partial")
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    # The library's own download starts again after a kill: it writes to a new temporary file each time.
+    # So the bytes are ours, and the requests, retries and ranges are the library's.
+    with _sized(repo, file, partial), partial.open("ab+") as raw, _quiet():
+        sink = _Sink(raw, file, progress)
+        http_get(
+            huggingface_hub.hf_hub_url(repo, file.name, revision=commit, endpoint=_endpoint()),
+            sink,
+            resume_size=sink.tell(),
+            expected_size=file.size,
+            headers=huggingface_hub.utils.build_hf_headers(library_name="pixfind"),
+        )
+        raw.flush()
+        os.fsync(raw.fileno())
+    _check(repo, file, partial)
+    partial.replace(path)
+
+
+@contextmanager
+def _sized(repo: str, file: _Remote, partial: Path) -> Iterator[None]:
+    """Turn the library's complaint about a wrong length, a bare OSError, into ours."""
+    try:
+        yield
+    except OSError as error:
+        if type(error) is not OSError or error.errno is not None:
+            raise
+        found = partial.stat().st_size
+        partial.unlink()
+        detail = f"{found} bytes, announced {file.size}"
+        raise errors.DownloadDamaged(file=file.name, repo=repo, detail=detail) from error
+
+
+def _check(repo: str, file: _Remote, partial: Path) -> None:
+    found = _hash(partial, file)
+    if found == file.hash:
+        return
+    partial.unlink()
+    detail = f"hash {found[:12]}, announced {file.hash[:12]}"
+    raise errors.DownloadDamaged(file=file.name, repo=repo, detail=detail)
+
+
+def _hash(path: Path, file: _Remote) -> str:
+    large = len(file.hash) == _SHA256_HEX
+    digest = hashlib.sha256() if large else hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+    with path.open("rb") as content:
+        while block := content.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+class _Sink:
+    """The partial file, telling how much of it is here."""
+
+    def __init__(self, raw: BinaryIO, file: _Remote, progress: Progress | None) -> None:
+        self._raw, self._file, self._progress = raw, file, progress
+        self._raw.seek(0, os.SEEK_END)
+        if self._raw.tell() > file.size:
+            # Left by something else than us.
+            self._raw.truncate(0)
+            self._raw.seek(0)
+
+    def write(self, data: bytes) -> int:
+        count = self._raw.write(data)
+        if self._progress is not None:
+            self._progress(self._file.name, self._raw.tell(), self._file.size)
+        return count
+
+    def tell(self) -> int:
+        return self._raw.tell()
+
+    def seek(self, position: int) -> int:
+        return self._raw.seek(position)
+
+    def truncate(self) -> int:
+        return self._raw.truncate()
+
+
+def _endpoint() -> str | None:
+    # Read at every call: the library itself reads it once, when it is imported.
+    return os.environ.get("HF_ENDPOINT") or None
+
+
+@contextmanager
+def _locked(base: Path) -> Iterator[None]:
+    from huggingface_hub.utils import WeakFileLock
+
+    base.mkdir(parents=True, exist_ok=True)
+    with WeakFileLock(base / ".lock"):
+        yield
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the library's own bars and notes off the terminal; `progress` tells the same."""
+    from huggingface_hub.utils import disable_progress_bars, logging
+
+    before = logging.get_verbosity()
+    disable_progress_bars("huggingface_hub.http_get")
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+
+
+@contextmanager
+def _reporting(name: str, repo: str) -> Iterator[None]:
+    """Turn every way in which a hub can fail into ModelMissing."""
+    from huggingface_hub.errors import HfHubHTTPError, HTTPError
+
+    try:
+        yield
+    except HfHubHTTPError as error:
+        detail = f"the hub says: {_first_line(error)}"
+        raise errors.ModelMissing(name=name, detail=detail, folder=_base(repo)) from error
+    except (HTTPError, ConnectionError, json.JSONDecodeError) as error:
+        detail = f"the hub cannot be reached ({_first_line(error)})"
+        raise errors.ModelMissing(name=name, detail=detail, folder=_base(repo)) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(". ")

@@ -1,0 +1,198 @@
+"""
+From an upright picture to the square that an image tower was trained on.
+
+Owns both dialects of the preprocessing file and the geometry of resize and crop.
+Must not know the tower. The numbers of `scale` go into `forward`, beside the tower.
+A key that is missing or unknown is an error: a guess here costs quality that nobody sees.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pixfind import errors
+from pixfind.models.files import Layout, ModelFiles, get, read_json
+
+_INTERPOLATIONS: Mapping[str, Image.Resampling] = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+_LONGEST = 8
+"""times the resized side: a picture longer than this is not resized as a whole"""
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """What the model's own file says."""
+
+    side: int
+    """of the square that the tower sees, pixels"""
+    resize: int
+    """length of the shortest side after the resize, pixels; equals `side` unless the file crops more"""
+    squash: bool
+    """resize to the square whatever the shape, in place of resize and crop"""
+    interpolation: Image.Resampling
+    mean: tuple[float, float, float]
+    """of values in 0..1"""
+    std: tuple[float, float, float]
+
+    def apply(self, image: Image.Image) -> NDArray[np.uint8]:
+        """Return [side, side, 3] of an upright picture in any mode. Thread-safe."""
+        rgb = image if image.mode == "RGB" else image.convert("RGB")
+        if self.squash:
+            return np.asarray(rgb.resize((self.side, self.side), self.interpolation))
+        scale = Fraction(self.resize, min(rgb.size))
+        spans = [_Span.of(scale.of(length), self.side) for length in rgb.size]
+        if max(span.resized for span in spans) > _LONGEST * self.resize:
+            return self._part(rgb, spans)
+        across, down = spans
+        whole = rgb.resize((across.resized, down.resized), self.interpolation)
+        return np.asarray(whole.crop((across.first, down.first, across.last, down.last)))
+
+    def _part(self, rgb: Image.Image, spans: Sequence["_Span"]) -> NDArray[np.uint8]:
+        """
+        Resize only what ends in the square, so that 1 x 3,000 pixels do not become 224 x 672,000 first.
+
+        Not for every picture: Pillow orders its two passes by their cost, and rounding between them falls differently.
+        """
+        (left, right), (upper, lower) = (
+            (span.first * length / span.resized, span.last * length / span.resized)
+            for span, length in zip(spans, rgb.size, strict=True)
+        )
+        square = (self.side, self.side)
+        return np.asarray(rgb.resize(square, self.interpolation, box=(left, upper, right, lower)))
+
+    @property
+    def decode_side(self) -> int:
+        """Shortest side that the resize wants to see, pixels; the decoder keeps a margin above it."""
+        return self.resize
+
+    def scale(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return (factor, offset), each [3], such that x * factor + offset is the tower's input for x in 0..255."""
+        mean, std = np.array(self.mean), np.array(self.std)
+        return (1 / (255 * std)).astype(np.float32), (-mean / std).astype(np.float32)
+
+
+def normalise(
+    pixels: NDArray[np.uint8], factor: NDArray[np.float32], offset: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Map [n, h, w, 3] in 0..255 to a tower's input, [n, 3, h, w]."""
+    planes = pixels.transpose(0, 3, 1, 2).astype(np.float32, order="C")
+    planes *= factor[:, None, None]
+    planes += offset[:, None, None]
+    return planes
+
+
+class Fraction(NamedTuple):
+    """A scale in whole numbers, because transformers and torchvision truncate int(a * b / c)."""
+
+    top: int
+    bottom: int
+
+    def of(self, length: int) -> int:
+        return int(self.top * length / self.bottom)
+
+
+class _Span(NamedTuple):
+    """One direction of a picture: its length after the resize, and the part of that which is kept."""
+
+    resized: int
+    first: int
+    last: int
+
+    @classmethod
+    def of(cls, resized: int, side: int) -> "_Span":
+        first = (resized - side) // 2
+        return cls(resized, first, first + side)
+
+
+def load(files: ModelFiles) -> Preprocessing:
+    """Read the model's preprocessing file; raises ModelFileWrong."""
+    path = files.path(files.names.preprocessing)
+    config = read_json(path)
+    made = _open_clip(config, path) if files.layout is Layout.IMMICH else _transformers(config, path)
+    if made.resize < made.side:
+        detail = f"it resizes to {made.resize} and crops to {made.side}, which would need padding"
+        raise errors.ModelFileWrong(path=path, detail=detail)
+    return made
+
+
+def _open_clip(config: Mapping[str, Any], path: Path) -> Preprocessing:
+    side = _square(get(config, "size", (int, list), path), path)
+    mode = get(config, "resize_mode", str, path)
+    if mode not in {"shortest", "squash"}:
+        raise errors.ModelFileWrong(path=path, detail=f'the resize mode "{mode}" is not known')
+    if get(config, "mode", str, path) != "RGB":
+        raise errors.ModelFileWrong(path=path, detail="the mode is not RGB")
+    name = get(config, "interpolation", str, path)
+    if name not in _INTERPOLATIONS:
+        raise errors.ModelFileWrong(path=path, detail=f'the interpolation "{name}" is not known')
+    return Preprocessing(
+        side=side,
+        resize=side,
+        squash=mode == "squash",
+        interpolation=_INTERPOLATIONS[name],
+        mean=_three(config, "mean", path),
+        std=_three(config, "std", path),
+    )
+
+
+def _transformers(config: Mapping[str, Any], path: Path) -> Preprocessing:
+    for key in ("do_resize", "do_rescale", "do_normalize"):
+        if get(config, key, bool, path) is not True:
+            raise errors.ModelFileWrong(path=path, detail=f'"{key}" is off; such a model is not supported')
+    if not math.isclose(config.get("rescale_factor", 1 / 255), 1 / 255, rel_tol=1e-4):
+        raise errors.ModelFileWrong(path=path, detail='"rescale_factor" is not 1/255')
+    size = _sides(get(config, "size", (dict, int), path))
+    squash = "shortest_edge" not in size
+    resize = _square([size[key] for key in sorted(size)], path)
+    crop = bool(config.get("do_center_crop", False))
+    if not squash and not crop:
+        raise errors.ModelFileWrong(path=path, detail='"shortest_edge" without "do_center_crop" gives no square')
+    side = _square(list(_sides(get(config, "crop_size", (dict, int), path)).values()), path) if crop else resize
+    if squash and side != resize:
+        raise errors.ModelFileWrong(path=path, detail="it squashes and then crops, which is not supported")
+    return Preprocessing(
+        side=side,
+        resize=resize,
+        squash=squash,
+        interpolation=_resampling(get(config, "resample", int, path), path),
+        mean=_three(config, "image_mean", path),
+        std=_three(config, "image_std", path),
+    )
+
+
+def _resampling(number: int, path: Path) -> Image.Resampling:
+    try:
+        return Image.Resampling(number)
+    except ValueError as error:
+        raise errors.ModelFileWrong(path=path, detail=f"the resampling {number} is not known") from error
+
+
+def _sides(size: dict[str, int] | int) -> dict[str, int]:
+    # Files of before 2023 say 224 where later ones say {"shortest_edge": 224}.
+    return size if isinstance(size, dict) else {"shortest_edge": size}
+
+
+def _square(size: int | Sequence[int], path: Path) -> int:
+    sides = {size} if isinstance(size, int) else set(size)
+    if len(sides) != 1 or not all(isinstance(side, int) and side > 0 for side in sides):
+        raise errors.ModelFileWrong(path=path, detail=f"the image size {size!r} is not a square")
+    return sides.pop()
+
+
+def _three(config: Mapping[str, Any], key: str, path: Path) -> tuple[float, float, float]:
+    values = get(config, key, list, path)
+    if len(values) != len("RGB") or not all(isinstance(value, int | float) for value in values):
+        raise errors.ModelFileWrong(path=path, detail=f'the key "{key}" does not hold three numbers')
+    red, green, blue = (float(value) for value in values)
+    return red, green, blue

@@ -1,0 +1,1 @@
+"""From a query to hits: the query language, filters, scores, calibration, duplicates."""

@@ -1,0 +1,177 @@
+"""
+Filters: which images may be hits, whatever the query.
+
+Owns what the options mean and how they become parameters of the statements in sql/search.sql.
+Pure: it opens no library. Where a fact is unknown (no EXIF, never decoded) a filter on it leaves the image out.
+"""
+
+import calendar
+import datetime as dt
+import math
+import re
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any
+
+from pixfind.errors import FilterWrong
+from pixfind.library import path_text
+
+EARTH_KM = 6371.0088
+"""mean radius"""
+
+_HALF_ROUND_KM = 20_016.0
+
+
+class Shape(StrEnum):
+    """How a picture stands; a twentieth more width than height still counts as square."""
+
+    LANDSCAPE = "landscape"
+    PORTRAIT = "portrait"
+    SQUARE = "square"
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A circle on the earth."""
+
+    latitude: float
+    """degrees, north positive"""
+    longitude: float
+    """degrees, east positive"""
+    km: float
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """All of them must hold. None: no such filter."""
+
+    inside: str | None = None
+    """glob of paths; `*` matches across folders"""
+    after: int | None = None
+    """seconds since 1970, inclusive"""
+    before: int | None = None
+    """seconds since 1970, exclusive"""
+    min_size: int | None = None
+    """pixels that the shorter side has at least"""
+    max_size: int | None = None
+    """pixels that the longer side has at most"""
+    shape: Shape | None = None
+    camera: str | None = None
+    """part of EXIF make and model, in any case"""
+    near: Near | None = None
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, field.name) is not None for field in fields(self))
+
+    def parameters(self) -> dict[str, Any]:
+        """For the statements `hits` and `allowed_rows`."""
+        near = self.near
+        inside = None if self.inside is None else path_text.readable(self.inside)
+        return {
+            "inside": inside,
+            "inside_folder": None if inside is None else inside.rstrip("/") + "/*",
+            "after": self.after,
+            "before": self.before,
+            "min_size": self.min_size,
+            "max_size": self.max_size,
+            "shape": None if self.shape is None else str(self.shape),
+            "camera": None if self.camera is None else f"%{_like(self.camera)}%",
+            "latitude": near and near.latitude,
+            "longitude": near and near.longitude,
+            "km": near and near.km,
+        }
+
+
+NO_FILTERS = Filters()
+
+
+def parse(
+    *,
+    inside: str | None = None,
+    after: str | None = None,
+    before: str | None = None,
+    min_size: int | None = None,
+    max_size: int | None = None,
+    shape: Shape | str | None = None,
+    camera: str | None = None,
+    near: str | None = None,
+) -> Filters:
+    """Read what the options of a command line say; raises FilterWrong with the option and what it takes."""
+    made = Filters(
+        inside=None if inside is None else _glob(inside),
+        after=None if after is None else _instant("--after", after),
+        before=None if before is None else _instant("--before", before),
+        min_size=_pixels("--min-size", min_size),
+        max_size=_pixels("--max-size", max_size),
+        shape=None if shape is None else _shape(shape),
+        camera=None if camera is None else _words("--camera", camera),
+        near=None if near is None else _near(near),
+    )
+    if made.after is not None and made.before is not None and made.after >= made.before:
+        raise FilterWrong(option="--before", value=before, detail=f"that is not later than --after {after}")
+    if made.min_size is not None and made.max_size is not None and made.min_size > made.max_size:
+        raise FilterWrong(option="--max-size", value=max_size, detail=f"that is under --min-size {min_size}")
+    return made
+
+
+def kilometres(latitude: float, longitude: float, other_latitude: float, other_longitude: float) -> float:
+    """Distance on the earth taken as a sphere: wrong by at most 0.5 %."""
+    one, two = math.radians(latitude), math.radians(other_latitude)
+    across = math.radians(other_longitude - longitude)
+    half = math.sin((two - one) / 2) ** 2 + math.cos(one) * math.cos(two) * math.sin(across / 2) ** 2
+    return 2 * EARTH_KM * math.asin(math.sqrt(min(1.0, half)))
+
+
+def _glob(pattern: str) -> str:
+    """Absolute patterns as they are, others anywhere in a path: `2021` is every folder or file of that name."""
+    if not pattern.strip():
+        raise FilterWrong(option="--in", value=pattern, detail="it takes a folder or a pattern such as '*/2021/*.jpg'")
+    pattern = pattern.replace("\\", "/") if re.match(r"[A-Za-z]:\\", pattern) else pattern
+    return pattern if pattern.startswith(("/", "*")) else f"*/{pattern.removeprefix('./')}"
+
+
+def _instant(option: str, value: str) -> int:
+    """The beginning of a year, month, day or second, in UTC, as the catalogue keeps EXIF times."""
+    match = re.fullmatch(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2})(?:[T ](\d{1,2}):(\d{2})(?::(\d{2}))?)?)?)?", value.strip())
+    if match:
+        year, month, day, hour, minute, second = (int(part) if part else None for part in match.groups())
+        try:
+            instant = dt.datetime(year or 0, month or 1, day or 1, hour or 0, minute or 0, second or 0, tzinfo=dt.UTC)
+            return calendar.timegm(instant.utctimetuple())
+        except ValueError:
+            pass
+    raise FilterWrong(option=option, value=value, detail="it takes a date such as 2021, 2021-05 or 2021-05-17")
+
+
+def _pixels(option: str, value: int | None) -> int | None:
+    if value is not None and not 0 < value < 1_000_000_000:  # noqa: PLR2004  no picture has more
+        raise FilterWrong(option=option, value=value, detail="it takes a number of pixels above 0")
+    return value
+
+
+def _shape(value: Shape | str) -> Shape:
+    try:
+        return Shape(value)
+    except ValueError:
+        detail = f"there are {', '.join(Shape)}"
+        raise FilterWrong(option="shape", value=value, detail=detail) from None
+
+
+def _words(option: str, value: str) -> str:
+    if not value.strip():
+        raise FilterWrong(option=option, value=value, detail="it takes a part of the name, such as canon")
+    return value.strip()
+
+
+def _near(value: str) -> Near:
+    try:
+        latitude, longitude, km = (float(part) for part in value.split(","))
+    except ValueError:
+        latitude = longitude = km = math.nan
+    if -90 <= latitude <= 90 and -180 <= longitude <= 180 and 0 < km <= _HALF_ROUND_KM:  # noqa: PLR2004  degrees
+        return Near(latitude, longitude, km)
+    raise FilterWrong(option="--near", value=value, detail="it takes LATITUDE,LONGITUDE,KM such as 52.52,13.405,10")
+
+
+def _like(words: str) -> str:
+    return re.sub(r"([\\%_])", r"\\\1", words)

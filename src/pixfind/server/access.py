@@ -1,0 +1,252 @@
+"""
+Who may ask, how often, and what every answer carries: the one gate in front of all routes.
+
+Owns the checks of host, origin and token, the limits for each client, and the security headers. Must not know what is asked for.
+
+A page on any web site can make a visitor's browser send requests to 127.0.0.1. So a request must name this server as its host (else a
+site whose name was made to point here, DNS rebinding), and what a browser says about where it comes from must be this server.
+"""
+
+import hashlib
+import hmac
+import ipaddress
+import secrets
+import socket
+import time
+import urllib.parse
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pixfind import errors
+from pixfind.server import error_handlers
+
+COOKIE = "pixfind_token"
+
+_LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
+_OPEN_PATHS = frozenset({"/healthz"})
+_RATE, _LOCAL_RATE = 1_000.0, 10_000.0
+_MOST_CLIENTS = 10_000
+_COOKIE_SECONDS = 30 * 86_400
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+        "form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "no-store",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a guard lets pass."""
+
+    hosts: frozenset[str]
+    """names and addresses that a request may give as its host, without a port"""
+    any_address: bool
+    """any IP address will do: the server listens on all of this machine's"""
+    token_hash: bytes | None
+    """SHA-256 of the token; None: nobody needs one"""
+    rate: float
+    """requests a second for each client, twice as many at once"""
+    at_once: int = 128
+    """requests of one client that run at the same time"""
+    wrong_tokens: float = 0.2
+    """a second for each client, ten at once"""
+
+
+def is_local(host: str) -> bool:
+    """Whether only this machine can connect to the address."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def rules_for(host: str, allowed: tuple[str, ...], rate: float | None) -> tuple[Rules, str | None]:
+    """Return the rules for a server that listens on `host`, and the token where one is needed, to be shown once."""
+    wildcard = host in ("0.0.0.0", "::")  # noqa: S104  compared, not listened on
+    own = socket.gethostname() if wildcard else host
+    names = _LOCAL | {name.lower() for name in (own, *allowed)}
+    token = None if is_local(host) else secrets.token_urlsafe(32)
+    token_hash = None if token is None else _hash(token)
+    rate = rate or (_RATE if token else _LOCAL_RATE)
+    return Rules(frozenset(names), wildcard, token_hash, rate), token
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """So many at once, and so many a second from then on."""
+
+    level: float
+    at: float = field(default_factory=time.monotonic)
+
+    def take(self, rate: float, most: float) -> bool:
+        now = time.monotonic()
+        self.level = min(most, self.level + (now - self.at) * rate)
+        self.at = now
+        if self.level < 1:
+            return False
+        self.level -= 1
+        return True
+
+
+@dataclass(slots=True)
+class _Client:
+    requests: _Bucket
+    wrong_tokens: _Bucket
+    running: int = 0
+
+
+Finished = Callable[[Scope, int, float], None]
+"""Called with the scope, the status and the seconds of each request."""
+
+
+class Guard:
+    """An ASGI application around another."""
+
+    def __init__(self, app: ASGIApp, rules: Rules, finished: Finished) -> None:
+        self._app = app
+        self._rules = rules
+        self._finished = finished
+        self._clients: OrderedDict[str, _Client] = OrderedDict()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, status = time.perf_counter(), 500
+
+        async def dressed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(raw=message["headers"])
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        client = self._client(scope)
+        client.running += 1
+        try:
+            answer = self._answer(scope, client)
+            await (answer or self._app)(scope, receive, dressed)
+        finally:
+            client.running -= 1
+            self._finished(scope, status, time.perf_counter() - began)
+
+    def _answer(self, scope: Scope, client: _Client) -> Response | None:
+        """What a request that must not go on is answered with; None for all others."""
+        headers = Headers(scope=scope)
+        try:
+            if client.running > self._rules.at_once or not client.requests.take(self._rules.rate, 2 * self._rules.rate):
+                raise errors.TooMany
+            self._check_host(headers)
+            self._check_origin(scope, headers)
+            return self._check_token(scope, headers, client)
+        except errors.RequestError as error:
+            return error_handlers.answer(error)
+
+    # --- where a request comes from ---------------------------------------------------------------
+
+    def _check_host(self, headers: Headers) -> None:
+        host = _host_of(headers.get("host", ""))
+        if host in self._rules.hosts or (self._rules.any_address and _is_address(host)):
+            return
+        raise errors.HostRefused(host=host[:100])
+
+    def _check_origin(self, scope: Scope, headers: Headers) -> None:
+        origin = headers.get("origin")
+        if origin is not None:
+            scheme, _, rest = origin.partition("://")
+            if scheme not in ("http", "https") or rest.lower() != headers.get("host", "").lower():
+                raise errors.OriginRefused(origin=origin[:100])
+        site = headers.get("sec-fetch-site", "none")
+        # A link on another site may open the page, and nothing else.
+        opens = scope["method"] == "GET" and scope["path"] == "/" and headers.get("sec-fetch-mode") == "navigate"
+        if site not in ("none", "same-origin") and not opens:
+            raise errors.OriginRefused(origin=site[:100])
+
+    # --- who asks ---------------------------------------------------------------------------------
+
+    def _check_token(self, scope: Scope, headers: Headers, client: _Client) -> Response | None:
+        expected = self._rules.token_hash
+        if expected is None or scope["path"] in _OPEN_PATHS:
+            return None
+        asked = urllib.parse.parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
+        if scope["path"] == "/" and asked and _is(asked, expected):
+            answer = RedirectResponse("/", 303)
+            answer.set_cookie(COOKIE, asked, _COOKIE_SECONDS, httponly=True, samesite="strict", path="/")
+            return answer
+        scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        given = bearer.strip() if scheme.lower() == "bearer" else _cookie(headers)
+        if given and _is(given, expected):
+            return None
+        if not client.wrong_tokens.take(self._rules.wrong_tokens, 10):
+            raise errors.TooMany
+        refused = error_handlers.answer(errors.TokenMissing())
+        refused.headers["WWW-Authenticate"] = "Bearer"
+        return refused
+
+    def _client(self, scope: Scope) -> _Client:
+        name = _network(scope["client"][0]) if scope.get("client") else ""
+        client = self._clients.get(name)
+        if client is None:
+            client = self._clients[name] = _Client(_Bucket(2 * self._rules.rate), _Bucket(10))
+            if len(self._clients) > _MOST_CLIENTS:
+                self._clients.popitem(last=False)
+        self._clients.move_to_end(name)
+        return client
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+def _is(given: str, expected: bytes) -> bool:
+    return hmac.compare_digest(_hash(given), expected)
+
+
+def _cookie(headers: Headers) -> str:
+    for part in headers.get("cookie", "").split(";"):
+        name, _, value = part.strip().partition("=")
+        if name == COOKIE:
+            return value
+    return ""
+
+
+def _host_of(header: str) -> str:
+    """The name or address in a Host header, without port and brackets, in lower case; empty when it is malformed."""
+    try:
+        return (urllib.parse.urlsplit(f"//{header}").hostname or "") if "@" not in header else ""
+    except ValueError:
+        return ""
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _network(address: str) -> str:
+    """One client: an IPv4 address, or the /64 of an IPv6 one, which is what a single machine gets."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if parsed.version == 4 or parsed.is_loopback:  # noqa: PLR2004  the version
+        return address
+    return str(ipaddress.ip_network((int(parsed) >> 64 << 64, 64)))

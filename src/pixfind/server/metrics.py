@@ -1,0 +1,126 @@
+"""
+Figures for Prometheus: what was asked and how long it took, what waits, and the ledger.
+
+Owns their names. Counters and histograms are kept here; what others know (the ledger, an embed's rate) is asked for when it is scraped.
+"""
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.types import Scope
+
+from pixfind.server import schemas
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_OUTCOMES = ("embedded", "duplicate", "failed", "skipped", "pending")
+
+
+class Metrics:
+    """The figures of one server."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        self._requests = Histogram(
+            "pixfind_request_seconds",
+            "From the head of a request to the end of its answer",
+            ["endpoint", "status"],
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
+        self.search_seconds = Histogram(
+            "pixfind_search_seconds",
+            "In the index and the catalogue, without the model and without waiting",
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
+
+    def finished(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count a request. What no function answers shares one label: clients must not make as many as they like."""
+        name = getattr(scope.get("endpoint"), "__name__", "none")
+        self._requests.labels(name, str(status)).observe(seconds)
+
+    def watch(self, name: str, text: str, values: Callable[[], dict[str, float]], *, counter: bool = False) -> None:
+        """Add a figure that is asked for when it is scraped: label -> value."""
+        self._registry.register(_Asked(name, text, values, counter=counter))
+
+    def text(self, state: schemas.Status) -> bytes:
+        """Return everything as Prometheus reads it."""
+        registry = CollectorRegistry()
+        registry.register(_Library(state))
+        return generate_latest(self._registry) + generate_latest(registry)
+
+
+class _Asked(Collector):
+    def __init__(self, name: str, text: str, values: Callable[[], dict[str, float]], *, counter: bool) -> None:
+        self._name, self._text, self._values, self._counter = name, text, values, counter
+
+    def collect(self) -> Iterator[Metric]:
+        made: CounterMetricFamily | GaugeMetricFamily
+        kind = CounterMetricFamily if self._counter else GaugeMetricFamily
+        made = kind(self._name, self._text, labels=["name"])
+        for label, value in self._values().items():
+            made.add_metric([label], value)
+        yield made
+
+    def describe(self) -> list[Metric]:
+        return []
+
+
+class _Library(Collector):
+    """The ledger and the running embed, from one look at them."""
+
+    def __init__(self, state: schemas.Status) -> None:
+        self._state = state
+
+    def collect(self) -> Iterator[Metric]:
+        state = self._state
+        images = GaugeMetricFamily("pixfind_images", "Images by outcome; they add up to all seen", labels=["outcome"])
+        for outcome in _OUTCOMES:
+            images.add_metric([outcome], state.images[outcome])
+        yield images
+        failures = GaugeMetricFamily("pixfind_failures", "Images without an embedding, by reason", labels=["reason"])
+        for reason, count in state.failures.items():
+            failures.add_metric([reason], count)
+        yield failures
+        yield _gauge("pixfind_embeddings", "Rows that are merged", state.merged_rows)
+        yield _gauge("pixfind_index_rows", "Rows that the index covers", state.index_rows)
+        yield _gauge("pixfind_library_bytes", "The library's own files", state.bytes)
+        yield _gauge("pixfind_free_bytes", "Room on its disk", state.free_bytes)
+        yield _gauge("pixfind_embed_running", "1 while a process writes the library", float(state.running))
+        yield from self._embed()
+
+    def _embed(self) -> Iterator[Metric]:
+        rates = GaugeMetricFamily(
+            "pixfind_embed_images_per_second", "By worker, while an embed runs", labels=["worker"]
+        )
+        deaths = GaugeMetricFamily("pixfind_embed_worker_deaths", "By worker, while an embed runs", labels=["worker"])
+        for worker in self._state.workers:
+            if worker.get("images_per_second") is not None:
+                rates.add_metric([str(worker["worker"])], worker["images_per_second"])
+            deaths.add_metric([str(worker["worker"])], worker["deaths"])
+        yield rates
+        yield deaths
+        stages = GaugeMetricFamily(
+            "pixfind_embed_stage_seconds", "Seconds a second in each stage, all workers together", labels=["stage"]
+        )
+        for stage, seconds in self._state.stages.items():
+            stages.add_metric([stage], seconds)
+        yield stages
+        if self._state.eta_seconds is not None:
+            yield _gauge("pixfind_embed_eta_seconds", "From the measured rate", self._state.eta_seconds)
+        held = GaugeMetricFamily("pixfind_embed_bottleneck", "1 for what holds the embed back", labels=["stage"])
+        if self._state.bottleneck is not None:
+            held.add_metric([self._state.bottleneck], 1)
+        yield held
+
+    def describe(self) -> list[Metric]:
+        return []
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=value)

@@ -1,0 +1,197 @@
+"""
+What the API takes and gives, as the OpenAPI description shows it.
+
+Owns names, types and bounds of the JSON. Must not know how an answer is found.
+"""
+
+import datetime as dt
+import os
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pixfind.search.filters import Filters, Shape
+from pixfind.search.filters import parse as parse_filters
+from pixfind.search.query import LONGEST
+
+MOST_HITS = 500
+MOST_OFFSET = 5_000
+LARGEST_ID = 2**63 - 1
+
+ImageId = Annotated[int, Field(ge=1, le=LARGEST_ID, description="`image_id` of a hit")]
+
+
+class Page(BaseModel):
+    """Which hits to show, and which images may be hits."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    k: int = Field(60, ge=1, le=MOST_HITS, description="hits to show")
+    offset: int = Field(0, ge=0, le=MOST_OFFSET, description="hits to leave out before them")
+    distinct: bool = Field(default=False, description="fold pictures that are nearly the same into the best of them")
+    everything: bool = Field(default=False, alias="all", description="show hits below the cut-off too")
+    inside: str | None = Field(None, alias="in", max_length=1_000, description="glob: a folder or files")
+    after: str | None = Field(None, max_length=40, description="taken on or after: 2021, 2021-05, 2021-05-17")
+    before: str | None = Field(None, max_length=40, description="taken before")
+    min_size: int | None = Field(None, description="pixels that the shorter side has at least")
+    max_size: int | None = Field(None, description="pixels that the longer side has at most")
+    shape: Shape | None = None
+    camera: str | None = Field(None, max_length=200, description="part of the camera's name")
+    near: str | None = Field(None, max_length=80, description="LATITUDE,LONGITUDE,KM")
+
+    def filters(self) -> Filters:
+        """Raise FilterWrong for what no filter takes. A field that was left empty is no filter."""
+        return parse_filters(
+            inside=self.inside or None,
+            after=self.after or None,
+            before=self.before or None,
+            min_size=self.min_size,
+            max_size=self.max_size,
+            shape=self.shape,
+            camera=self.camera or None,
+            near=self.near or None,
+        )
+
+
+class Search(Page):
+    """A whole search."""
+
+    q: str = Field(
+        "", max_length=LONGEST, description='terms with signs and weights: `beach +"sunset" -people +2:id:17`'
+    )
+
+
+class Hit(BaseModel):
+    """One picture that was found."""
+
+    rank: int
+    image_id: int
+    path: str
+    name: str
+    score: float | None = Field(description="cosine between query and picture; null where only filters were asked for")
+    unusual: float | None = Field(description="spreads above what this query scores on this library")
+    fitting: float | None = Field(description="spreads above what everyday texts score on this picture")
+    width: int | None
+    height: int | None
+    taken: str | None = Field(description="local time of the camera where it named no offset, else UTC")
+    folded: int = Field(description="nearly the same pictures that are not shown")
+    also: list[str] = Field(description="files with the same bytes")
+
+
+class Found(BaseModel):
+    """The answer to a search."""
+
+    query: str
+    hits: list[Hit]
+    offset: int
+    more: bool
+    hidden: int = Field(description="of the best hits, those below the cut-off")
+    cutoff: float | None
+    remark: str | None
+    unknown: list[str] = Field(description="words that the model does not know")
+    rows: int = Field(description="embeddings that were searched")
+    seconds: float
+    generation: str = Field(description="changes when the library's embeddings or its index do")
+
+
+class Metadata(BaseModel):
+    """What is known of one image."""
+
+    image_id: int
+    path: str
+    name: str
+    root: str
+    width: int | None
+    height: int | None
+    bytes: int
+    taken: str | None
+    modified: str
+    camera: str | None
+    latitude: float | None
+    longitude: float | None
+    outcome: str = Field(description="embedded, duplicate, failed, skipped or pending")
+    reason: str | None
+    also: list[str]
+
+
+class Status(BaseModel):
+    """What `pixfind status --json` prints, and what the page needs besides."""
+
+    library: str
+    images: dict[str, int] = Field(description="seen = embedded + duplicate + failed + skipped + pending")
+    merged_rows: int
+    index_rows: int
+    recall: float | None
+    model: str | None
+    precision: str | None
+    running: bool
+    run: dict[str, Any] | None
+    workers: list[dict[str, Any]]
+    images_per_second: float | None
+    eta_seconds: float | None
+    bottleneck: str | None
+    because: str | None = Field(description="the figures behind the bottleneck")
+    stages: dict[str, float] = Field(description="stage -> seconds a second, all workers together")
+    bytes_per_second: float | None
+    cores: float | None = Field(description="processors that the embed uses")
+    failures: dict[str, int]
+    offline: dict[str, str]
+    bytes: int
+    free_bytes: int
+    searchable_rows: int
+    paused: bool
+    pause_reason: str | None
+    can_control: bool
+    folders: list[str]
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Failure(BaseModel):
+    """One image without an embedding."""
+
+    image_id: int
+    path: str
+    reason: str
+
+
+class Failures(BaseModel):
+    """Some of them."""
+
+    failures: list[Failure]
+    more: bool
+
+
+class Control(BaseModel):
+    """What to do with the embedding of this library."""
+
+    action: Literal["start", "pause", "resume", "stop"]
+
+
+class Problem(BaseModel):
+    """What, where, and the next step."""
+
+    message: str
+    kind: str
+    position: int | None = Field(description="character of the query")
+
+
+class Refusal(BaseModel):
+    """Every answer that is no success."""
+
+    error: Problem
+
+
+def shown(path: str) -> str:
+    """A path as JSON can hold it: bytes that are not UTF-8 become U+FFFD."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def instant(seconds: float | None) -> str | None:
+    """Seconds since 1970 as ISO 8601 without an offset; None where there is none or no calendar has it."""
+    if seconds is None:
+        return None
+    try:
+        return (dt.datetime(1970, 1, 1) + dt.timedelta(seconds=int(seconds))).isoformat()  # noqa: DTZ001  cameras know no zone
+    except OverflowError:
+        return None

@@ -1,0 +1,1 @@
+"""Bytes that survive a crash: files published in one step, arrays that are only appended to, the files of a worker."""

@@ -1,0 +1,1 @@
+"""One process that embeds: prefetch, decode, model, save. Never sees the library or SQLite."""

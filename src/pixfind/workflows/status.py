@@ -1,0 +1,120 @@
+"""
+What there is and how it stands: the ledger, the running embed, the index, the disk.
+
+Only reads, and cheaply: `pixfind status` answers at once for millions of images.
+"""
+
+import contextlib
+import itertools
+import shutil
+import sqlite3
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pixfind import errors
+from pixfind.embedding import progress
+from pixfind.index import header
+from pixfind.library.library import Library
+from pixfind.workflows import switch_model
+
+_FRESH_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The state of a library at one moment; `values` has the JSON that `status --json` prints."""
+
+    library: str
+    images: dict[str, int]
+    """the ledger: seen = embedded + duplicate + failed + skipped + pending"""
+    merged_rows: int
+    index_rows: int
+    recall: float | None
+    """recall@10 that the index reached on text-like queries when it was built"""
+    model: str | None
+    precision: str | None
+    change: dict[str, Any] | None
+    """model, precision, images (its ledger), merged_rows and index_rows of the model that is to answer next; None when none is"""
+    kept: list[dict[str, Any]]
+    """the same of models that answered before ("previous") or were abandoned ("aside")"""
+    running: bool
+    run: dict[str, Any] | None
+    """verb, pid, host and start of the process that holds the library"""
+    workers: list[dict[str, Any]]
+    images_per_second: float | None
+    eta_seconds: float | None
+    bottleneck: str | None
+    """disk, decode, model or budget"""
+    because: str | None
+    """the figures behind it"""
+    paused: str | None
+    """why a running embed rests"""
+    stages: dict[str, float]
+    """stage -> seconds a second over the last minute, all workers together"""
+    bytes_per_second: float | None
+    cores: float | None
+    """cores that the running embed uses"""
+    failures: dict[str, int]
+    """reason -> images"""
+    offline: dict[str, str]
+    """root -> why"""
+    bytes: int
+    """on disk, the library's own"""
+    free_bytes: int
+
+    def values(self) -> dict[str, Any]:
+        return {slot: getattr(self, slot) for slot in self.__slots__}
+
+
+def status(library: Library) -> Status:
+    """Return the state of a library; raises LibraryDamaged where the catalogue cannot be read."""
+    holder = library.holder()
+    live = (progress.read(library.path) if holder else None) or {}
+    if live and time.time() - live["written_at"] > _FRESH_SECONDS:
+        live = {}
+    try:
+        images = library.catalogue.ledger()
+    except sqlite3.DatabaseError as error:
+        raise errors.LibraryDamaged(path=library.catalogue.path, detail=str(error)) from error
+    model = library.model()
+    beside = switch_model.standing(library)
+    facts, _ = header.read_facts(library.index_path)
+    return Status(
+        library=str(library.path),
+        images=images,
+        merged_rows=library.merged_rows,
+        index_rows=facts.rows if facts else 0,
+        recall=facts.recall_text if facts else None,
+        model=model.name if model else None,
+        precision=model.precision if model else None,
+        change=next((asdict(home) for home in beside if home.part == "next"), None),
+        kept=[asdict(home) for home in beside if home.part != "next"],
+        running=holder is not None,
+        run=holder,
+        workers=live.get("workers", []),
+        images_per_second=live.get("images_per_second"),
+        eta_seconds=live.get("eta_seconds"),
+        bottleneck=live.get("bottleneck"),
+        because=live.get("because"),
+        paused=live.get("paused"),
+        stages=live.get("stages", {}),
+        bytes_per_second=live.get("bytes_per_second"),
+        cores=live.get("cores"),
+        failures=dict(library.catalogue.rows("failures_by_reason")),
+        offline={root.path: root.offline for root in library.catalogue.roots() if root.offline},
+        bytes=_bytes(library),
+        free_bytes=shutil.disk_usage(library.path).free,
+    )
+
+
+def _bytes(library: Library) -> int:
+    # Of all homes: what is kept for a rollback takes room too.
+    own = [library.path.glob("metadata.db*")]
+    own += [(library.path / folder).rglob("*") for folder in ("data", "logs", "models")]
+    total = 0
+    for path in itertools.chain(*own):
+        # What is deleted meanwhile takes none.
+        with contextlib.suppress(FileNotFoundError):
+            total += path.stat().st_size if path.is_file() else 0
+    return total
