@@ -1,13 +1,20 @@
-# The verbs of this repository. CI calls these and nothing else, so that they can never drift apart.
-#   make demo    the whole guide on drawn pictures, in a fresh library
-#   make test    the tests
-#   make check   format, lint, words, types, layers, tests
-#   make docs    the site of the documentation, in build/docs; broken links are errors
+# The verbs of this repository. CI, the hooks and people call these and nothing else, so that they can never drift apart.
+#   make demo         the whole guide on drawn pictures, in a fresh library
+#   make test         the tests
+#   make check        format, lint, words, types, layers, tests
+#   make docs         the site of the documentation, in build/docs; broken links are errors
+#   make package      wheel and sdist, in dist, checked and tried in a fresh environment
+#   make release      the same, once version, changelog and commits fit together
+#   make hooks        check lint, types and layers before each commit, tests before each push
+#   make constraints  take the newest versions of all dependencies into constraints.txt
+#   make licences     list the licences of all dependencies again
 PYTHON ?= python3
 VENV   ?= .venv
-BIN    := $(VENV)/bin
+BIN    := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+# What constraints.txt names is installed in that version, so that today's tests pass with tomorrow's packages around.
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test check lint types layers format docs install clean
+.PHONY: demo test check lint types layers format docs package release hooks constraints licences install clean
 
 demo: $(VENV)/installed
 	$(BIN)/pixfind --library demo-library demo --pictures demo-pictures
@@ -36,20 +43,42 @@ docs: $(VENV)/installed-docs
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --fresh-env --builder html docs build/docs
 	$(BIN)/python -m tools.check_site build/docs
 
+package: $(VENV)/installed-maintain
+	$(BIN)/python -m tools.package dist
+
+release: $(VENV)/installed-maintain
+	$(BIN)/python -m tools.release
+	$(BIN)/python -m tools.package dist
+
+hooks: $(VENV)/installed-dev
+	$(BIN)/pre-commit install --hook-type pre-commit --hook-type pre-push
+
+constraints: $(VENV)/installed-maintain
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --no-emit-package pixfind \
+	    --no-annotate --custom-compile-command "make constraints" --output-file constraints.txt pyproject.toml
+
+licences: $(VENV)/installed-dev
+	$(INSTALL) '.[openvino]'
+	$(BIN)/python -m tools.licences
+
 install: $(VENV)/installed
 
-$(VENV)/installed: pyproject.toml
+$(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	$(INSTALL) .
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(INSTALL) '.[dev]'
 	@touch $@
 
 $(VENV)/installed-docs: $(VENV)/installed-dev
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	$(INSTALL) '.[docs]'
+	@touch $@
+
+$(VENV)/installed-maintain: $(VENV)/installed-docs
+	$(INSTALL) '.[maintain]'
 	@touch $@
 
 clean:
-	rm -rf $(VENV) demo-library demo-pictures
+	rm -rf $(VENV) build dist demo-library demo-pictures
