@@ -7,7 +7,7 @@ Knows nothing about files, models or SQLite; every other module may import it.
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from numpy import float16, float32, uint8
 from numpy.typing import NDArray
@@ -62,6 +62,22 @@ class Facts:
     """degrees, north positive"""
     longitude: float | None = None
     """degrees, east positive"""
+
+
+class Clock(Protocol):
+    """Time as the module `time` gives it; tests hand over one that they turn themselves (`pixfind.testing.Clock`)."""
+
+    def time(self) -> float:
+        """Return seconds since 1970."""
+
+    def monotonic(self) -> float:
+        """Return seconds since some moment; they never go back."""
+
+    def process_time(self) -> float:
+        """Return the processor time that this process has used, seconds."""
+
+    def sleep(self, seconds: float, /) -> None:
+        """Return after so many seconds."""
 
 
 Progress = Callable[[int, int | None], None]

@@ -9,7 +9,7 @@ import pytest
 
 from pixfind import machine
 from pixfind.embedding import budget
-from pixfind.worker import throttle
+from pixfind.testing import Clock
 from pixfind.worker.throttle import Throttle
 
 
@@ -96,45 +96,22 @@ def test_without_a_limit_nobody_waits() -> None:
     assert {3: math.inf} == budget.Budget(math.inf).allowances({}, [3])
 
 
-class Clock:
-    """Time that passes only when somebody sleeps or works."""
-
-    def __init__(self) -> None:
-        self.wall = self.used = 0.0
-
-    def monotonic(self) -> float:
-        return self.wall
-
-    def process_time(self) -> float:
-        return self.used
-
-    def sleep(self, seconds: float) -> None:
-        self.wall += seconds
-
-    def work(self, seconds: float) -> None:
-        self.wall += seconds
-        self.used += seconds
-
-
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(throttle, "time", clock)
-    return clock
+def clock() -> Clock:
+    return Clock()
 
 
 def test_a_throttle_waits_for_what_was_used(clock: Clock) -> None:
-    throttled = Throttle(0.25)
+    throttled = Throttle(0.25, clock)
     clock.work(2.0)
 
     assert not throttled.pause(0.01)
     assert throttled.pause(10.0)
-    assert clock.used / clock.wall == pytest.approx(0.25, abs=0.05)
+    assert clock.used / clock.passed == pytest.approx(0.25, abs=0.05)
 
 
-@pytest.mark.usefixtures("clock")
-def test_a_throttle_without_allowance_rests_until_it_gets_one() -> None:
-    throttled = Throttle(0.0)
+def test_a_throttle_without_allowance_rests_until_it_gets_one(clock: Clock) -> None:
+    throttled = Throttle(0.0, clock)
 
     assert not throttled.pause(1.0)
     throttled.allowance = 1.0
@@ -195,7 +172,7 @@ def test_what_others_use_leaves_out_our_own_processes(monkeypatch: pytest.Monkey
     monkeypatch.setattr(machine, "busy_seconds", lambda: next(busy))
     monkeypatch.setattr(machine, "processor_seconds", lambda pids: next(ours))
     monkeypatch.setattr(machine, "all_cores", lambda: 2)
-    others = budget.Others()
+    others = budget.Others(clock)
     others.share([1])
     clock.sleep(2.0)
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pixfind import machine
+from pixfind.types import Clock
 
 #: The budget is a ceiling: aim a little under it.
 _AIM = 0.98
@@ -30,11 +31,12 @@ class Budget:
     What this process itself uses is taken off first; what a worker leaves unused (it waits for its disk) goes to the others.
     """
 
-    def __init__(self, cores: float) -> None:
+    def __init__(self, cores: float, clock: Clock = time) -> None:
         self.cores = cores
         """inf: no limit"""
         self.used: float | None = None
         """cores that this process and the workers used in the last second"""
+        self._clock = clock
         self._seen: dict[int, tuple[float, float]] = {}
         self._trim = 0.0
 
@@ -58,7 +60,7 @@ class Budget:
 
     def _rate(self, pid: int) -> float:
         """Return the cores that a process used since it was last looked at."""
-        now, used = time.monotonic(), machine.processor_seconds([pid])
+        now, used = self._clock.monotonic(), machine.processor_seconds([pid])
         before, used_before = self._seen.get(pid, (now, used))
         self._seen[pid] = (now, used)
         return max(0.0, used - used_before) / (now - before) if now > before else 0.0
@@ -137,12 +139,13 @@ class Rest:
 class Others:
     """What programs besides ours use, from what the whole machine uses."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = time) -> None:
+        self._clock = clock
         self._before: tuple[float, float, float] | None = None
 
     def share(self, pids: Sequence[int]) -> float:
         """Return the share of all cores that others used since the last call, 0 to 1; `pids` are our processes."""
-        now = time.monotonic(), machine.busy_seconds(), machine.processor_seconds(pids)
+        now = self._clock.monotonic(), machine.busy_seconds(), machine.processor_seconds(pids)
         before, self._before = self._before or now, now
         seconds = (now[0] - before[0]) * machine.all_cores()
         used = (now[1] - before[1]) - max(0.0, now[2] - before[2])

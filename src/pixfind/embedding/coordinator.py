@@ -27,7 +27,7 @@ from pixfind.embedding.runners import Ended, Runner
 from pixfind.library import control
 from pixfind.library.catalogue import Pending, Settled
 from pixfind.library.library import Library
-from pixfind.types import Outcome
+from pixfind.types import Clock, Outcome
 from pixfind.worker.process import RETIRED, Message, Setup
 
 log = logging.getLogger("pixfind.coordinator")
@@ -62,7 +62,8 @@ class _Seat:
     stopped: bool = False
     alone: int | None = None
     """the suspected image that it tries by itself"""
-    heard_at: float = field(default_factory=time.monotonic)
+    heard_at: float = 0.0
+    """the clock's monotonic seconds"""
     counters: progress.WorkerCounters = field(default_factory=progress.WorkerCounters)
 
 
@@ -99,11 +100,13 @@ class Coordinator:
         setup: Setup,
         watch: Callable[[progress.Snapshot], None] = lambda snapshot: None,
         rest: budget.Rest | None = None,
+        clock: Clock = time,
     ) -> None:
         self._library = library
         self._runner = runner
         self._plan = plan
         self._watch = watch
+        self._clock = clock
         count = plan.workers.value
         self._parts = [_Part(library, part, count) for part in range(count)]
         self._seats = {k: _Seat(dataclasses.replace(setup, worker=k)) for k in range(count)}
@@ -115,11 +118,11 @@ class Coordinator:
         self._without_ready = 0
         self._stops_asked = 0
         self._stopping_since: float | None = None
-        self._paced_at = 0.0
-        self.tracker = progress.Tracker(library)
-        self._budget = budget.Budget(plan.budget.value)
+        self._paced_at = -math.inf
+        self.tracker = progress.Tracker(library, clock)
+        self._budget = budget.Budget(plan.budget.value, clock)
         self._rest = rest or budget.Rest()
-        self._others = budget.Others()
+        self._others = budget.Others(clock)
         self._resting: str | None = None
 
     def run(self) -> progress.RunReport:
@@ -200,7 +203,7 @@ class Coordinator:
     # --- hearing ----------------------------------------------------------------------------------
 
     def _hear(self, seat: _Seat, message: "Message | Ended") -> None:
-        seat.heard_at = time.monotonic()
+        seat.heard_at = self._clock.monotonic()
         if isinstance(message, Ended):
             self._worker_ended(seat, message)
             return
@@ -235,11 +238,16 @@ class Coordinator:
         self._runner.send(seat.setup.worker, {"granted": granted, "refused": refused})
 
     def _settle_duplicates(self, known: list[tuple[Pending, bytes]]) -> None:
-        if known:
-            with self._library.catalogue.transaction():
-                for image, content in known:
-                    self._library.catalogue.adopt_duplicate(image.image_id, content, image.size, image.mtime_ns)
-            self.tracker.embedded(0, len(known))
+        if not known:
+            return
+        with self._library.catalogue.transaction():
+            taken = [
+                self._library.catalogue.adopt_duplicate(image.image_id, content, image.size, image.mtime_ns)
+                for image, content in known
+            ]
+        self.tracker.embedded(0, sum(taken))
+        # The row that they waited for did not become one of the library: they are embedded themselves.
+        self._again.extend(image for (image, _), done in zip(known, taken, strict=True) if not done)
 
     def _saved(self, seat: _Seat, message: Message) -> None:
         if message["saved"]:
@@ -251,7 +259,7 @@ class Coordinator:
         seat.counters.loaders = message["loaders"]
         seat.counters.processor_seconds = message["processor"]
         seat.counters.commits += bool(message["saved"])
-        seat.counters.saved_at = time.time()
+        seat.counters.saved_at = self._clock.time()
 
     def _adopt(self, seat: _Seat) -> None:
         adopted = self._library.adopt(seat.setup.worker)
@@ -289,11 +297,11 @@ class Coordinator:
 
     def _settle_changed(self, image: Pending, size: int, mtime_ns: int) -> None:
         """The file is another one by now: embed what it is, unless it never comes to rest."""
+        self._again.extend(twin for twin, _ in self._claims.release(image.image_id))
         self._changes[image.image_id] += 1
         if self._changes[image.image_id] > _TIMES_CHANGED:
             self._record([Settled(image.image_id, Outcome.FAILED, str(errors.KeepsChanging()), transient=True)])
             return
-        self._again.extend(twin for twin, _ in self._claims.release(image.image_id))
         self._library.catalogue.run("changed_on_disk", image_id=image.image_id, size=size, mtime_ns=mtime_ns)
         self._again.append(dataclasses.replace(image, size=size, mtime_ns=mtime_ns, twins=True))
 
@@ -361,11 +369,11 @@ class Coordinator:
     def _stop_if_asked(self, by_command: bool) -> None:
         running = [worker for worker, seat in self._seats.items() if not seat.stopped]
         if self._stopping_since is None and (by_command or self._stops_asked):
-            self._stopping_since = time.monotonic()
+            self._stopping_since = self._clock.monotonic()
             for worker in running:
                 self._runner.send(worker, {"stop": True})
         elif self._stopping_since is not None:
-            overdue = time.monotonic() - self._stopping_since > _STOP_SECONDS
+            overdue = self._clock.monotonic() - self._stopping_since > _STOP_SECONDS
             for worker in running if overdue or self._stops_asked > 1 else ():
                 self._runner.kill(worker)
 
@@ -374,19 +382,23 @@ class Coordinator:
         patience = 2 * self._plan.seconds_per_image.value + 10
         if self._resting is not None:
             # A worker that rests has nothing to say.
-            seat.heard_at = time.monotonic()
-        if seat.ready and seat.holds and time.monotonic() - seat.heard_at > patience:
+            seat.heard_at = self._clock.monotonic()
+        if seat.ready and seat.holds and self._clock.monotonic() - seat.heard_at > patience:
             self._runner.kill(seat.setup.worker)
-            seat.heard_at = time.monotonic()
+            seat.heard_at = self._clock.monotonic()
+
+    def _now(self) -> datetime.datetime:
+        """The owner's clock: hours are local."""
+        return datetime.datetime.fromtimestamp(self._clock.time())  # noqa: DTZ006
 
     def _pace(self, *, pause: bool) -> None:
         """Once a second: divide the budget, or let everybody rest."""
-        if time.monotonic() - self._paced_at < _PACE_SECONDS:
+        if self._clock.monotonic() - self._paced_at < _PACE_SECONDS:
             return
-        self._paced_at = time.monotonic()
+        self._paced_at = self._clock.monotonic()
         pids = self._runner.pids()
         others = self._others.share([os.getpid(), *pids.values()]) if self._rest.when_busy else 0.0
-        resting = self._rest.reason(asked=pause, others=others, now=datetime.datetime.now())  # noqa: DTZ005 - the owner's clock
+        resting = self._rest.reason(asked=pause, others=others, now=self._now())
         if (resting is None) != (self._resting is None):
             log.info("%s", resting or "going on")
         self._resting = resting

@@ -8,6 +8,7 @@ Every figure is measured: an unknown rate is None, and so is the time left.
 import collections
 import json
 import logging
+import math
 import os
 import time
 from collections.abc import Iterable, Mapping
@@ -18,7 +19,7 @@ from typing import Any
 from pixfind.library.catalogue import Settled
 from pixfind.library.library import Library
 from pixfind.storage import disk
-from pixfind.types import Outcome, spoken
+from pixfind.types import Clock, Outcome, spoken
 
 log = logging.getLogger("pixfind.coordinator")
 
@@ -139,12 +140,13 @@ class RunReport:
 class _Window:
     """A count that grows, over the last minute."""
 
-    def __init__(self) -> None:
-        self._points: collections.deque[tuple[float, float]] = collections.deque([(time.monotonic(), 0.0)])
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._points: collections.deque[tuple[float, float]] = collections.deque([(clock.monotonic(), 0.0)])
 
     def rate(self, value: float) -> float | None:
         """Note the count; return its growth a second, None while too little time has passed to tell."""
-        now = time.monotonic()
+        now = self._clock.monotonic()
         self._points.append((now, value))
         while len(self._points) > 2 and now - self._points[0][0] > _WINDOW_SECONDS:  # noqa: PLR2004 - a line needs two points
             self._points.popleft()
@@ -155,9 +157,9 @@ class _Window:
 class _WorkerWindows:
     """The counts of one worker, over the last minute."""
 
-    def __init__(self) -> None:
-        self._images, self._bytes = _Window(), _Window()
-        self._stages = {stage: _Window() for stage in STAGES}
+    def __init__(self, clock: Clock) -> None:
+        self._images, self._bytes = _Window(clock), _Window(clock)
+        self._stages = {stage: _Window(clock) for stage in STAGES}
 
     def progress(self, worker: int, pid: int | None, counters: WorkerCounters) -> WorkerProgress:
         stages = {stage: window.rate(counters.stages.get(stage, 0.0)) or 0.0 for stage, window in self._stages.items()}
@@ -178,27 +180,28 @@ class _WorkerWindows:
 class Tracker:
     """Follows one run."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, clock: Clock = time) -> None:
+        self._clock = clock
         self._path = library.path / _NAME
         self._total = library.catalogue.count_pending()
         self._outcomes: collections.Counter[str] = collections.Counter()
         self._failures: collections.Counter[str] = collections.Counter()
-        self._began = time.monotonic()
+        self._began = self._clock.monotonic()
         self._ready_at: float | None = None
-        self._processor = time.process_time()
+        self._processor = self._clock.process_time()
         self._window: _Window | None = None
         self._windows: dict[int, _WorkerWindows] = {}
-        self._written_at = 0.0
-        self._logged_at = time.monotonic()
+        self._written_at = -math.inf
+        self._logged_at = self._clock.monotonic()
         self._ready: dict[str, str] = {"device": "", "precision": ""}
         self._last: Mapping[int, WorkerCounters] = {}
 
     def began(self, device: str, precision: str) -> None:
         """The first worker is ready: rates are counted from here, not from the start of Python."""
         self._ready = {"device": device, "precision": precision}
-        self._window = self._window or _Window()
+        self._window = self._window or _Window(self._clock)
         if self._ready_at is None:
-            self._ready_at, self._processor = time.monotonic(), time.process_time()
+            self._ready_at, self._processor = self._clock.monotonic(), self._clock.process_time()
 
     def embedded(self, images: int, duplicates: int = 0) -> None:
         """So many images have got their row, or the row of an equal one."""
@@ -223,7 +226,7 @@ class Tracker:
         done = self._outcomes.total()
         rate = self._window.rate(done) if self._window else None
         each = tuple(
-            self._windows.setdefault(k, _WorkerWindows()).progress(k, pids.get(k), counters)
+            self._windows.setdefault(k, _WorkerWindows(self._clock)).progress(k, pids.get(k), counters)
             for k, counters in workers.items()
         )
         stages = {stage: sum(one.stages[stage] for one in each) for stage in STAGES}
@@ -241,7 +244,7 @@ class Tracker:
             bytes_per_second=sum(read) if read else None,
             cores=cores,
             workers=each,
-            written_at=time.time(),
+            written_at=self._clock.time(),
         )
         self._publish(found)
         return found
@@ -250,7 +253,7 @@ class Tracker:
         """Return what the run did, and take the published progress away."""
         self._path.unlink(missing_ok=True)
         counters = self._last.values()
-        now = time.monotonic()
+        now = self._clock.monotonic()
         done = RunReport(
             images=self._outcomes.total(),
             seconds=now - self._began,
@@ -259,7 +262,7 @@ class Tracker:
             outcomes=dict(self._outcomes),
             failures=dict(self._failures),
             stages={stage: sum(c.stages.get(stage, 0.0) for c in counters) for stage in STAGES},
-            processor_seconds=time.process_time() - self._processor + sum(c.processor_seconds for c in counters),
+            processor_seconds=self._clock.process_time() - self._processor + sum(c.processor_seconds for c in counters),
             bytes_read=sum(c.bytes_read for c in counters),
             commits=sum(c.commits for c in counters),
             deaths=sum(c.deaths for c in counters),
@@ -269,7 +272,7 @@ class Tracker:
         return done
 
     def _publish(self, found: Snapshot) -> None:
-        now = time.monotonic()
+        now = self._clock.monotonic()
         if now - self._written_at >= _WRITE_SECONDS:
             self._written_at = now
             _write(self._path, found)

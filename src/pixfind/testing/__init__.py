@@ -1,10 +1,12 @@
 """
 Doubles and helpers that ship with the package: for our tests and for those of programs that use pixfind.
 
-`images` makes pictures, sound and broken; `libraries` makes whole libraries; `workers` are worker processes that misbehave.
+`images` makes pictures, sound and broken; `libraries` makes whole libraries; `workers` are worker processes that misbehave, `scripted` ones that
+follow a script without a process; `waiting` waits for states, and turns a clock.
 """
 
 from pixfind.testing.images import make_broken, make_image
 from pixfind.testing.libraries import make_library, make_pictures, make_slow_pictures
+from pixfind.testing.waiting import Clock, wait_for
 
-__all__ = ["make_broken", "make_image", "make_library", "make_pictures", "make_slow_pictures"]
+__all__ = ["Clock", "make_broken", "make_image", "make_library", "make_pictures", "make_slow_pictures", "wait_for"]

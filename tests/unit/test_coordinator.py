@@ -1,0 +1,610 @@
+"""
+The coordinator's decisions, against workers that follow a script and a clock that the test turns.
+
+Files, catalogue and worker files are real, and every test ends with `verify`; no process is started and no time passes. What only
+processes can show (pipes, kills, signals) is in tests/faults.
+"""
+
+import contextlib
+import datetime
+import itertools
+import logging
+import math
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from pixfind import errors, machine
+from pixfind.embedding import budget, coordinator, plan, progress
+from pixfind.library import control, scan, verify
+from pixfind.library.library import Library, ModelIdentity
+from pixfind.testing.scripted import Changes, Dies, Fails, Fate, Hangs, Scripted, scripted_setup
+from pixfind.testing.waiting import Clock
+from pixfind.types import Choice
+from pixfind.worker.process import RETIRED
+
+SEGV, KILL = -signal.SIGSEGV, -signal.SIGKILL
+
+Make = Callable[..., Library]
+
+
+@contextlib.contextmanager
+def made(place: Path, files: dict[str, bytes]) -> Iterator[Library]:
+    """A library at a new place in which these files are pending. Ends with `verify`."""
+    (place / "pictures").mkdir(parents=True)
+    for name, content in files.items():
+        (place / "pictures" / name).write_bytes(content)
+    with Library.create(place / "library") as library:
+        library.remember_model(ModelIdentity("scripted", "0" * 64, 8, "fp16"))
+        scan.add(library, place / "pictures")
+        yield library
+        assert [] == verify.verify(library)
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    """make(count, files): a library in which so many files of their own size, and those given by name, are pending."""
+    numbers = itertools.count()
+    with contextlib.ExitStack() as stack:
+
+        def library(count: int = 20, files: dict[str, bytes] | None = None) -> Library:
+            all_files = {f"{number:02}.jpg": b"x" * (number + 1) for number in range(count)} | (files or {})
+            return stack.enter_context(made(tmp_path / str(next(numbers)), all_files))
+
+        yield library
+
+
+def coordinated(
+    library: Library, workers: Scripted, *, count: int = 1, rest: budget.Rest | None = None, **changes: Any
+) -> coordinator.Coordinator:
+    planned = plan.make(cores=Choice(2.0, ""), memory=Choice(1 << 32, ""), workers=count, share=1.0, **changes)
+    return coordinator.Coordinator(library, workers, planned, scripted_setup(library), rest=rest, clock=workers.clock)
+
+
+def run(library: Library, workers: Scripted, **options: Any) -> progress.RunReport:
+    report = coordinated(library, workers, **options).run()
+    assert workers.finished
+    return report
+
+
+def outcomes(library: Library) -> dict[str, tuple[str | None, str | None]]:
+    rows = library.catalogue.connection.execute("SELECT path, outcome, reason FROM images")
+    return {Path(path).name: (outcome, reason) for path, outcome, reason in rows}
+
+
+def counts(library: Library) -> tuple[int, int, int, int]:
+    """(embedded, duplicate, failed, pending)"""
+    ledger = library.catalogue.ledger()
+    return ledger["embedded"], ledger["duplicate"], ledger["failed"], ledger["pending"]
+
+
+# --- dealing --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_every_image_is_dealt_once_and_embedded(make: Make, count: int) -> None:
+    library, workers = make(30), Scripted()
+    report = run(library, workers, count=count)
+
+    dealt = [image for _, images in workers.dealt() for image in images]
+    assert (30, 0, 0, 0) == counts(library)
+    assert sorted(dealt) == list(range(1, 31))
+    assert (30, 30, 0, False) == (report.images, report.outcomes["embedded"], report.deaths, report.stopped)
+    assert ("script", "fp16") == (report.device, report.precision)
+
+
+def test_with_nothing_pending_no_worker_is_started(make: Make) -> None:
+    workers = Scripted()
+    report = run(make(0), workers, count=3)
+
+    assert ([], 0) == (workers.started, report.images)
+
+
+def test_workers_that_have_no_part_of_their_own_help_with_the_others(make: Make) -> None:
+    library, workers = make(40), Scripted(starts=[None, Hangs()])
+    # The second never becomes ready; the first embeds its part too, and then the run is stopped.
+    workers.at(60.0, lambda: control.ask(library.path, control.Asked(stop=True)))
+    run(library, workers, count=2)
+
+    assert {0} == {worker for worker, _ in workers.dealt()}
+    assert (40, 0, 0, 0) == counts(library)
+
+
+def test_a_worker_never_holds_more_than_the_look_ahead(make: Make) -> None:
+    library, workers = make(60), Scripted(batch=4)
+    seen = []
+    run_ = coordinated(library, workers)
+    seat = run_._seats[0]
+    run_._watch = lambda _: seen.append(len(seat.holds) - len(seat.embedded))
+    run_.run()
+
+    assert 0 < max(seen) <= 3 * 4
+
+
+def test_its_own_part_is_what_a_worker_gets_first(make: Make) -> None:
+    workers = Scripted()
+    run(make(40), workers, count=2)
+    first = dict(reversed(workers.dealt()))
+
+    assert all({worker} == {image % 2 for image in images} for worker, images in first.items())
+
+
+# --- the end of workers: who is blamed --------------------------------------------------------------
+
+
+def test_the_image_that_ends_its_worker_fails_and_no_other(make: Make) -> None:
+    library, workers = make(20), Scripted({"07.jpg": Dies(SEGV)})
+    report = run(library, workers)
+
+    assert (19, 0, 1, 0) == counts(library)
+    assert ("failed", str(errors.KillsTheDecoder(detail="ended by SIGSEGV"))) == outcomes(library)["07.jpg"]
+    assert 2 == report.deaths == len(workers.started) - 1
+
+
+def test_suspects_are_tried_alone(make: Make) -> None:
+    workers = Scripted({"07.jpg": Dies(SEGV)})
+    run(make(20), workers)
+    died = next(number for number, (_, message) in enumerate(workers.sent) if 8 in _images(message))
+    again = [images for images in map(_images, (m for _, m in workers.sent[died + 1 :])) if 8 in images]
+
+    assert [[8]] == again, "after the first death the image is dealt by itself, and after the second never"
+
+
+def _images(message: dict[str, Any]) -> list[int]:
+    return [entry[0] for entry in message.get("embed", ())]
+
+
+def test_one_crash_alone_condemns_nobody(make: Make) -> None:
+    """The next attempt embeds it: whatever it was, it was not the image."""
+    library = make(20)
+    report = run(library, Scripted({"07.jpg": [Dies(SEGV)]}))
+
+    assert (20, 0, 0, 0) == counts(library)
+    assert 1 == report.deaths
+
+
+@pytest.mark.parametrize(("code", "deaths"), [(SEGV, 2), (3, 2), (KILL, 4)])
+def test_a_kill_from_outside_counts_less_than_a_crash(make: Make, code: int, deaths: int) -> None:
+    library = make(9)
+    report = run(library, Scripted({"04.jpg": Dies(code)}))
+
+    assert (8, 0, 1, 0) == counts(library)
+    assert deaths == report.deaths
+
+
+def test_a_worker_that_retires_blames_nothing(make: Make) -> None:
+    library, workers = make(12), Scripted({"03.jpg": [Dies(RETIRED)] * 6})
+    report = run(library, workers)
+
+    assert (12, 0, 0, 0) == counts(library)
+    assert (0, 7) == (report.deaths, len(workers.started))
+
+
+def test_an_image_that_went_through_the_model_is_not_suspected(make: Make) -> None:
+    """Its row was lost with the worker: it is embedded again, in company."""
+    workers = Scripted({"03.jpg": [Dies(SEGV)]}, save_every=100)
+    run(make(12), workers)
+    later = [images for _, images in workers.dealt()[1:]]
+
+    assert [4] in later
+    assert not [images for images in later if len(images) == 1 and images[0] < 4]
+
+
+def test_rows_that_a_dead_worker_made_durable_are_adopted_and_not_embedded_again(make: Make) -> None:
+    library, workers = make(12), Scripted({"05.jpg": [Dies(SEGV, saved=True)]}, save_every=100)
+    run(library, workers)
+    dealt = Counter(image for _, images in workers.dealt() for image in images)
+
+    assert (12, 0, 0, 0) == counts(library)
+    assert {1} == {dealt[image] for image in range(1, 6)}
+    assert 12 == library.merge().rows
+
+
+def test_several_that_kill_fail_and_the_others_do_not(make: Make) -> None:
+    library = make(25)
+    poison = {f"{number:02}.jpg": Dies(SEGV) for number in (0, 1, 12, 24)}
+    run(library, Scripted(poison), count=3)
+
+    assert (21, 0, 4, 0) == counts(library)
+    assert set(poison) == {name for name, (outcome, _) in outcomes(library).items() if outcome == "failed"}
+
+
+def test_killed_again_and_again_from_outside_it_ends_complete(make: Make) -> None:
+    library, workers = make(40), Scripted()
+    for number in range(6):
+        workers.at(0.05 * (number + 1), lambda number=number: workers.kill(number % 2))
+    run(library, workers, count=2)
+
+    assert (40, 0, 0, 0) == counts(library)
+
+
+# --- workers that cannot start ----------------------------------------------------------------------
+
+
+def test_workers_that_die_before_they_are_ready_end_the_run_with_their_log(make: Make) -> None:
+    library, workers = make(5), Scripted(starts=[Dies(1)] * 10)
+    with pytest.raises(errors.WorkersKeepDying, match=r"embed_worker_0\.log"):
+        run(library, workers)
+
+    assert 5 == len(workers.started)
+    assert workers.finished
+    assert (0, 0, 0, 5) == counts(library)
+
+
+def test_somebody_who_kills_them_at_their_start_has_to_do_it_longer(make: Make) -> None:
+    library = make(5)
+    run(library, Scripted(starts=[Dies(KILL)] * 99))
+    assert (5, 0, 0, 0) == counts(library)
+
+    with pytest.raises(errors.WorkersKeepDying):
+        run(make(5), Scripted(starts=[Dies(KILL)] * 100))
+
+
+def test_a_worker_that_became_ready_wipes_out_what_was_before(make: Make) -> None:
+    """Four that cannot start, one that works and dies of an image, four again: that is no series of five."""
+    library = make(8)
+    starts: list[Fate] = [*[Dies(1)] * 4, None, *[Dies(1)] * 4]
+    run(library, Scripted({"03.jpg": [Dies(SEGV)]}, starts=starts))
+
+    assert (8, 0, 0, 0) == counts(library)
+
+
+def test_what_a_worker_calls_fatal_ends_the_run_as_its_own_error(make: Make) -> None:
+    library, workers = make(5), Scripted()
+    fatal = {"error": "DiskFull", "fields": {"path": "/data/x.npy", "detail": "No space left on device"}}
+    workers.receive = lambda seconds: [(0, {"fatal": fatal})]  # type: ignore[method-assign,assignment]
+
+    with pytest.raises(errors.DiskFull, match=r"/data/x\.npy"):
+        run(library, workers)
+    assert workers.finished
+
+
+def test_a_row_that_is_not_what_its_worker_wrote_stops_the_run(make: Make) -> None:
+    library, workers = make(12), Scripted()
+
+    def damage() -> None:
+        path = library.data / "embeddings_worker_0.npy"
+        content = bytearray(path.read_bytes())
+        content[-1] ^= 1
+        path.write_bytes(content)
+
+    save = Scripted._write
+    workers._write = lambda worker: (save(worker), damage())[0]  # type: ignore[method-assign]
+    with pytest.raises(errors.LibraryDamaged, match="row 3 is not what worker 0 wrote"):
+        run(library, workers)
+
+    library.cut_worker_file(library.data / "embeddings_worker_0.npy", 3)
+    assert 3 == library.catalogue.ledger()["embedded"]
+
+
+# --- the same bytes twice ---------------------------------------------------------------------------
+
+
+TWINS = {"a.jpg": b"same bytes", "b.jpg": b"same bytes", "c.jpg": b"same bytes", "other.jpg": b"other bits"}
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_equal_files_are_embedded_once_whoever_holds_them(make: Make, count: int) -> None:
+    library = make(3, TWINS)
+    report = run(library, Scripted(), count=count)
+
+    assert (5, 2, 0, 0) == counts(library)
+    assert 2 == report.outcomes["duplicate"]
+    assert 5 == library.merge().rows
+
+
+def test_a_copy_of_what_is_embedded_already_is_never_embedded(make: Make) -> None:
+    library, first = make(0, {"a.jpg": b"same bytes"}), Scripted()
+    run(library, first)
+    folder = Path(library.catalogue.roots()[0].path)
+    (folder / "b.jpg").write_bytes(b"same bytes")
+    scan.add(library, folder)
+    run(library, Scripted({"b.jpg": Dies(SEGV)}))
+
+    assert (1, 1, 0, 0) == counts(library)
+
+
+def test_files_of_one_size_and_other_bytes_are_each_embedded(make: Make) -> None:
+    library = make(0, {f"{letter}.jpg": letter.encode() * 9 for letter in "abcdef"})
+    run(library, Scripted(), count=2)
+
+    assert (6, 0, 0, 0) == counts(library)
+
+
+def test_copies_of_a_file_that_fails_fail_for_the_same_reason(make: Make) -> None:
+    library = make(3, TWINS)
+    bad = dict.fromkeys(("a.jpg", "b.jpg", "c.jpg"), Fails("truncated: it ends early"))
+    run(library, Scripted(bad), count=2)
+
+    assert (4, 0, 3, 0) == counts(library)
+    assert {("failed", "truncated: it ends early")} == {outcomes(library)[name] for name in bad}
+
+
+def test_copies_of_a_file_that_kills_fail_and_those_that_wait_for_it_kill_nobody(make: Make) -> None:
+    library = make(3, TWINS)
+    bad = dict.fromkeys(("a.jpg", "b.jpg", "c.jpg"), Dies(SEGV))
+    report = run(library, Scripted(bad), count=2)
+
+    assert (4, 0, 3, 0) == counts(library)
+    assert 2 <= report.deaths < 6
+
+
+def test_a_copy_is_embedded_itself_when_the_first_turns_into_another_file(make: Make) -> None:
+    library = make(3, TWINS)
+    run(library, Scripted({"a.jpg": [Changes(b"not the same any more")]}), count=2)
+
+    assert (6, 1, 0, 0) == counts(library)
+
+
+def test_copies_of_a_file_that_never_comes_to_rest_are_embedded_themselves(make: Make) -> None:
+    library = make(3, TWINS)
+    run(library, Scripted({"a.jpg": [Changes(b"another %d" % number) for number in range(4)]}), count=2)
+
+    assert (5, 1, 1, 0) == counts(library)
+    assert ("failed", str(errors.KeepsChanging())) == outcomes(library)["a.jpg"]
+
+
+def test_a_claim_outlives_the_worker_that_made_it(make: Make) -> None:
+    library = make(3, TWINS)
+    run(library, Scripted({"a.jpg": [Dies(SEGV)], "b.jpg": [Dies(KILL)]}), count=2)
+
+    assert (5, 2, 0, 0) == counts(library)
+
+
+# --- files that change --------------------------------------------------------------------------------
+
+
+def test_a_file_that_changed_since_the_scan_is_embedded_as_it_is_now(make: Make) -> None:
+    library = make(4)
+    (Path(library.catalogue.roots()[0].path) / "02.jpg").write_bytes(b"something else by now")
+    run(library, Scripted())
+
+    size = library.catalogue.connection.execute("SELECT size FROM images WHERE path LIKE '%02.jpg'").fetchone()
+    assert (4, 0, 0, 0) == counts(library)
+    assert (21,) == size
+
+
+def test_three_changes_are_followed_and_a_fourth_is_one_too_many(make: Make) -> None:
+    three = [Changes(b"y" * (100 + number)) for number in range(3)]
+    library = make(4)
+    run(library, Scripted({"02.jpg": three}))
+    assert (4, 0, 0, 0) == counts(library)
+
+    library = make(4)
+    run(library, Scripted({"02.jpg": [*three, Changes(b"z")]}))
+    assert (3, 0, 1, 0) == counts(library)
+    assert ("failed", str(errors.KeepsChanging())) == outcomes(library)["02.jpg"]
+    assert 1 == library.catalogue.run("retry_transient"), "the next run tries it again"
+
+
+def test_a_file_that_is_gone_fails_for_this_run_only(make: Make) -> None:
+    library = make(4)
+    path = Path(library.catalogue.roots()[0].path) / "02.jpg"
+    content = path.read_bytes()
+    path.unlink()
+    run(library, Scripted())
+    assert ("failed", str(errors.Vanished())) == outcomes(library)["02.jpg"]
+
+    path.write_bytes(content)
+    library.catalogue.run("retry_transient")
+    run(library, Scripted())
+    assert (4, 0, 0, 0) == counts(library)
+
+
+# --- stopping -----------------------------------------------------------------------------------------
+
+
+def test_a_stop_from_another_process_ends_the_run_cleanly(make: Make) -> None:
+    library, workers = make(40), Scripted()
+    workers.at(0.1, lambda: control.ask(library.path, control.Asked(stop=True)))
+    report = run(library, workers, count=2)
+
+    embedded, _, _, pending = counts(library)
+    assert report.stopped
+    assert 0 < embedded < 40 == embedded + pending
+    assert ([], 2) == (workers.killed, len(workers.started))
+    control.withdraw(library.path)
+    run(library, Scripted())
+    assert (40, 0, 0, 0) == counts(library)
+
+
+def test_one_ctrl_c_stops_cleanly_and_a_second_one_at_once(make: Make) -> None:
+    library, workers = make(40), Scripted({"20.jpg": Hangs()}, seconds=0.1)
+    run_ = coordinated(library, workers)
+    workers.at(0.3, run_.stop)
+    assert run_.run().stopped
+    assert [] == workers.killed
+
+    library, workers = make(40), Scripted({"03.jpg": Hangs()})
+    run_ = coordinated(library, workers)
+    workers.at(1.0, run_.stop)
+    workers.at(2.0, run_.stop)
+    assert run_.run().stopped
+    assert [0] == workers.killed
+    assert 2.0 <= workers.clock.passed < 3.0
+
+
+def test_a_worker_that_does_not_heed_a_stop_is_ended_after_twenty_seconds(make: Make) -> None:
+    library, workers = make(40), Scripted({"03.jpg": Hangs()})
+    workers.at(1.0, lambda: control.ask(library.path, control.Asked(stop=True)))
+    report = run(library, workers)
+
+    assert report.stopped
+    assert 0 in workers.killed
+    assert 21.0 <= workers.clock.passed < 23.0
+    assert 40 == sum(counts(library)), "what was embedded before is kept, the rest is pending"
+
+
+def test_after_a_stop_nothing_more_is_dealt(make: Make) -> None:
+    library, workers = make(40), Scripted()
+    workers.at(0.1, lambda: control.ask(library.path, control.Asked(stop=True)))
+    run(library, workers)
+    stop = next(number for number, (_, message) in enumerate(workers.sent) if message.get("stop"))
+
+    assert not [message for _, message in workers.sent[stop:] if "embed" in message]
+
+
+# --- hanging ------------------------------------------------------------------------------------------
+
+
+def test_a_worker_that_says_nothing_is_replaced_once_patience_is_at_its_end(make: Make) -> None:
+    library, workers = make(8), Scripted({"03.jpg": [Hangs()]})
+    report = run(library, workers, seconds_per_image=5.0)
+
+    assert (8, 0, 0, 0) == counts(library)
+    assert ([0], 1) == (workers.killed, report.deaths)
+    assert 20.0 < workers.clock.passed < 22.0, "twice the seconds of an image, and ten"
+
+
+def test_an_image_that_hangs_every_worker_fails_in_the_end(make: Make) -> None:
+    library, workers = make(8), Scripted({"03.jpg": Hangs()})
+    run(library, workers, seconds_per_image=5.0)
+
+    assert (7, 0, 1, 0) == counts(library)
+    assert 4 == len(workers.killed)
+
+
+def test_a_worker_that_rests_is_not_taken_for_one_that_hangs(make: Make) -> None:
+    library, workers = make(8), Scripted({"03.jpg": [Hangs()]})
+    workers.at(0.5, lambda: control.ask(library.path, control.Asked(pause=True)))
+    workers.at(100.0, lambda: control.ask(library.path, control.Asked(pause=False)))
+    run(library, workers, seconds_per_image=5.0)
+
+    assert [0] == workers.killed
+    assert 100.0 < workers.clock.passed < 130.0
+
+
+# --- pauses and the budget ----------------------------------------------------------------------------
+
+
+def test_a_pause_holds_everything_until_it_is_taken_back(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    library, workers = make(200), Scripted(seconds=0.1)
+    embedded: dict[float, int] = {}
+
+    def note() -> None:
+        embedded[workers.clock.passed // 1] = counts(library)[0]
+
+    workers.at(2.0, lambda: control.ask(library.path, control.Asked(pause=True)))
+    for second in (10.0, 50.0, 99.0):
+        workers.at(second, note)
+    workers.at(100.0, lambda: control.ask(library.path, control.Asked(pause=False)))
+    with caplog.at_level(logging.INFO, logger="pixfind.coordinator"):
+        run(library, workers, count=2)
+
+    assert (200, 0, 0, 0) == counts(library)
+    assert 3 == len(embedded)
+    assert 1 == len(set(embedded.values())), "not one image while it rests"
+    assert 0 < embedded[10.0] < 200
+    log = [record.getMessage() for record in caplog.records]
+    assert log.index("paused: as asked for") < log.index("going on") < len(log) - 1
+
+
+def test_a_worker_that_becomes_ready_in_a_pause_is_dealt_nothing(make: Make) -> None:
+    library, workers = make(8), Scripted()
+    control.ask(library.path, control.Asked(pause=True))
+    workers.at(0.05, lambda: workers.kill(0))
+    workers.at(50.0, lambda: control.ask(library.path, control.Asked(pause=False)))
+    dealt: list[int] = []
+    workers.at(49.0, lambda: dealt.append(len(workers.dealt())))
+    run(library, workers)
+
+    assert dealt[0] <= 1
+    assert (8, 0, 0, 0) == counts(library)
+
+
+def test_a_run_waits_for_its_hours(make: Make) -> None:
+    night = datetime.datetime(2024, 5, 1, 20, 0)  # noqa: DTZ001 - the owner's clock
+    library, workers = make(8), Scripted(clock=Clock(night.timestamp()))
+    workers.at(100.0, lambda: seen.append(counts(library)[0]))
+    seen: list[int] = []
+    rest = budget.Rest(hours=budget.Hours.parse("20:02-07:00"))
+    run(library, workers, rest=rest)
+
+    assert [0] == seen
+    assert (8, 0, 0, 0) == counts(library)
+    assert 120 <= workers.clock.passed < 125
+
+
+def test_a_run_yields_to_other_programs(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    library, workers = make(400), Scripted(seconds=0.1)
+    monkeypatch.setattr(machine, "all_cores", lambda: 2)
+    monkeypatch.setattr(machine, "processor_seconds", lambda pids: 0.0)
+    # Both cores are used by others from the fifth second to the hundredth.
+    monkeypatch.setattr(machine, "busy_seconds", lambda: 2 * (min(max(workers.clock.passed, 5.0), 100.0) - 5.0))
+    told: set[str | None] = set()
+    run_ = coordinated(library, workers, rest=budget.Rest(when_busy=True))
+    run_._watch = lambda snapshot: told.add(snapshot.paused)
+    run_.run()
+
+    assert any("other programs use" in str(reason) for reason in told)
+    assert workers.clock.passed > 100.0
+    assert (400, 0, 0, 0) == counts(library)
+
+
+def test_another_share_of_the_machine_is_heard_while_it_runs(make: Make) -> None:
+    library, workers = make(100), Scripted(seconds=0.1)
+    workers.at(2.0, lambda: control.ask(library.path, control.Asked(cpu=0.25)))
+    workers.at(5.0, lambda: control.ask(library.path, control.Asked(cpu=1.0)))
+    run(library, workers)
+    told = [message["allowance"] for _, message in workers.sent if "allowance" in message]
+
+    assert math.isinf(told[0])
+    assert any(0 < allowance <= 0.5 for allowance in told)
+    assert math.isinf(told[-1])
+
+
+# --- whatever happens ---------------------------------------------------------------------------------
+
+
+_FATE = st.one_of(
+    st.none(),
+    st.sampled_from(
+        [Dies(SEGV), Dies(KILL), Dies(RETIRED), Dies(1, saved=True), Hangs(), Fails(), Changes(b"new content")]
+    ),
+    st.lists(
+        st.sampled_from([Dies(SEGV), Dies(KILL), Dies(RETIRED), Dies(3, saved=True), Hangs(), Changes(b"another")]),
+        min_size=1,
+        max_size=3,
+    ),
+)
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    fates=st.lists(_FATE, min_size=12, max_size=12),
+    sizes=st.lists(st.integers(1, 6), min_size=12, max_size=12),
+    count=st.integers(1, 4),
+    save_every=st.sampled_from([1, 3, 50]),
+)
+def test_whatever_workers_do_the_run_ends_and_the_ledger_adds_up(
+    tmp_path_factory: pytest.TempPathFactory, fates: list[Any], sizes: list[int], count: int, save_every: int
+) -> None:
+    """Files of a few sizes, so that there are copies, and others of the same size."""
+    names = [f"{number:02}.jpg" for number in range(12)]
+    files = {name: bytes([number % 3]) * size for number, (name, size) in enumerate(zip(names, sizes, strict=True))}
+    # A worker that retires on one image for ever would be replaced for ever.
+    script = {name: fate for name, fate in zip(names, fates, strict=True) if fate != Dies(RETIRED)}
+    with made(tmp_path_factory.mktemp("any") / "made", files) as library:
+        report = run(library, Scripted(script, save_every=save_every), count=count, seconds_per_image=1.0)
+
+        embedded, duplicate, failed, pending = counts(library)
+        assert (12, 0) == (embedded + duplicate + failed, pending)
+        assert report.images == sum(report.outcomes.values()) == 12
+        assert [] == verify.verify(library)
+        assert embedded == library.merge().rows
+        # A copy shares the end of the first; what has a content of its own and no fate is embedded.
+        troubled = {files[name] for name, fate in script.items() if fate is not None}
+        sound = {name for name in names if files[name] not in troubled and script.get(name) is None}
+        found = outcomes(library)
+        assert {found[name][0] for name in sound} <= {"embedded", "duplicate"}
