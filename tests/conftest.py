@@ -1,5 +1,7 @@
 """Fixtures for all tests: a real library, real pictures, the real starter model; no network, no ../ paths."""
 
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +10,20 @@ import pytest
 from pixfind.library import verify
 from pixfind.library.library import Library
 from pixfind.testing import make_library, make_pictures
+from pixfind.testing.commands import Commands
+
+_ROOM = 4 << 30
+
+
+def pytest_configure() -> None:
+    """
+    Keep the libraries of tests in memory where the system has a place for it.
+
+    That bytes are durable is proved by kills and by calls that fail; waiting for a real disk, which others use too, proves nothing.
+    """
+    memory = Path("/dev/shm")  # noqa: S108 - pytest makes a folder of its own there
+    if memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > _ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
 
 
 @pytest.fixture(autouse=True)
@@ -15,6 +31,13 @@ def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     monkeypatch.delenv("PIXFIND_LIBRARY", raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data-home"))
     monkeypatch.setenv("PIXFIND_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="session")
+def commands() -> Iterator[Commands]:
+    """The command `pixfind`, in a process of its own each time, without the second that Python takes to start."""
+    with Commands() as started:
+        yield started
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from PIL import Image
 
 from pixfind import errors
 from pixfind.testing import make_library
+from pixfind.testing.commands import Commands
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -26,10 +26,15 @@ def doubled(tmp_path: Path, pictures: Path) -> Path:
     return tmp_path / "library"
 
 
-def run(library: Path, *arguments: object, code: int = 0) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "pixfind", "--library", str(library), "duplicates", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=55)
-    assert code == done.returncode, done.stderr
+@pytest.fixture
+def run(commands: Commands) -> Run:
+    """run(library, *arguments): what `pixfind duplicates` says; `code` is the exit code that is expected."""
+
+    def done(library: Path, *arguments: object, code: int = 0) -> "subprocess.CompletedProcess[str]":
+        found = commands.run(["--library", str(library), "duplicates", *map(str, arguments)])
+        assert code == found.returncode, found.stderr
+        return subprocess.CompletedProcess(found.args, code, found.stdout.decode(), found.stderr.decode())
+
     return done
 
 
@@ -37,7 +42,7 @@ def names(group: dict[str, list[dict[str, str]]]) -> set[str]:
     return {Path(member["path"]).name for member in group["members"]}
 
 
-def test_groups_are_told_as_json_with_their_kind(doubled: Path) -> None:
+def test_groups_are_told_as_json_with_their_kind(run: Run, doubled: Path) -> None:
     groups = json.loads(run(doubled, "--json").stdout)
 
     exact = [group for group in groups if group["sameness"] == "exact"]
@@ -48,7 +53,7 @@ def test_groups_are_told_as_json_with_their_kind(doubled: Path) -> None:
     assert all(Path(member["path"]).stat().st_size == member["size"] for group in groups for member in group["members"])
 
 
-def test_the_text_has_a_line_for_each_file_with_its_group(doubled: Path) -> None:
+def test_the_text_has_a_line_for_each_file_with_its_group(run: Run, doubled: Path) -> None:
     groups = json.loads(run(doubled, "--json").stdout)
     done = run(doubled)
 
@@ -62,7 +67,7 @@ def test_the_text_has_a_line_for_each_file_with_its_group(doubled: Path) -> None
     assert "nothing was deleted" in done.stderr
 
 
-def test_exact_lists_files_with_the_same_bytes_and_opens_none(doubled: Path, pictures: Path) -> None:
+def test_exact_lists_files_with_the_same_bytes_and_opens_none(run: Run, doubled: Path, pictures: Path) -> None:
     for path in pictures.iterdir():
         path.write_bytes(b"no picture")
     done = run(doubled, "--exact", "--json")
@@ -71,7 +76,7 @@ def test_exact_lists_files_with_the_same_bytes_and_opens_none(doubled: Path, pic
     assert "not compared" not in done.stderr
 
 
-def test_the_contact_sheet_shows_each_group_under_its_heading(doubled: Path, tmp_path: Path) -> None:
+def test_the_contact_sheet_shows_each_group_under_its_heading(run: Run, doubled: Path, tmp_path: Path) -> None:
     groups = json.loads(run(doubled, "--json", "--html", tmp_path / "sheet.html").stdout)
     page = (tmp_path / "sheet.html").read_text(encoding="utf-8")
 
@@ -81,20 +86,20 @@ def test_the_contact_sheet_shows_each_group_under_its_heading(doubled: Path, tmp
     assert f"{groups[0]['members'][0]['size']:,} bytes" in page
 
 
-def test_pictures_and_library_stay_as_they_are(doubled: Path, pictures: Path) -> None:
+def test_pictures_and_library_stay_as_they_are(run: Run, doubled: Path, pictures: Path) -> None:
     before = {path: path.read_bytes() for path in pictures.iterdir()}
     run(doubled)
 
     assert before == {path: path.read_bytes() for path in pictures.iterdir()}
 
 
-def test_a_picture_that_cannot_be_read_now_is_counted(doubled: Path, pictures: Path) -> None:
+def test_a_picture_that_cannot_be_read_now_is_counted(run: Run, doubled: Path, pictures: Path) -> None:
     (pictures / "again.jpg").unlink()
 
     assert "not compared" in run(doubled).stderr
 
 
-def test_without_duplicates_it_says_so(tmp_path: Path) -> None:
+def test_without_duplicates_it_says_so(run: Run, tmp_path: Path) -> None:
     from pixfind.testing import make_image
 
     make_image(tmp_path / "pictures" / "only.jpg", seed=1)
@@ -106,7 +111,7 @@ def test_without_duplicates_it_says_so(tmp_path: Path) -> None:
     assert "no duplicates" in done.stderr
 
 
-def test_before_anything_is_embedded_it_says_what_to_do(tmp_path: Path, pictures: Path) -> None:
+def test_before_anything_is_embedded_it_says_what_to_do(run: Run, tmp_path: Path, pictures: Path) -> None:
     make_library(tmp_path / "library", pictures, embed=False).close()
     done = run(tmp_path / "library", code=errors.NotEmbedded.exit_code)
 
