@@ -1,6 +1,8 @@
 # The verbs of this repository. CI, the hooks and people call these and nothing else, so that they can never drift apart.
 #   make demo         the whole guide on drawn pictures, in a fresh library
 #   make test         the tests
+#   make test-extras  the tests that need the extras and strace, in an environment of their own; none may be skipped for want of one
+#   make test-wheels  build the wheel, and use it with each Python that is here
 #   make check        format, lint, words, types, layers, tests
 #   make docs         the site of the documentation, in build/docs; broken links are errors
 #   make package      wheel and sdist, in dist, checked and tried in a fresh environment
@@ -11,16 +13,28 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+EXTRAS_BIN := $(subst $(VENV)/,$(VENV)-extras/,$(BIN))
 # What constraints.txt names is installed in that version, so that today's tests pass with tomorrow's packages around.
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test check lint types layers format docs package release hooks constraints licences install clean
+#: The tests that an extra changes, and those of silence.
+EXTRAS_TESTS := tests/silence tests/integration/test_parity.py tests/integration/test_encoders.py tests/unit/test_tune.py \
+    tests/serve/test_agents.py
+
+.PHONY: demo test test-extras test-wheels check lint types layers format docs package release hooks constraints licences install clean
 
 demo: $(VENV)/installed
 	$(BIN)/pixfind --library demo-library demo --pictures demo-pictures
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest $(ARGS)
+
+# Libraries keep quiet where they find CI in the environment: the tests of silence must not.
+test-extras: $(VENV)-extras/installed
+	env -u CI $(EXTRAS_BIN)/python -m pytest --require-extras -m 'not torch' $(EXTRAS_TESTS) $(ARGS)
+
+test-wheels: $(VENV)/installed-dev
+	$(BIN)/python -m tools.try_wheels $(PYTHONS)
 
 check: lint types layers test
 
@@ -72,6 +86,11 @@ $(VENV)/installed-dev: $(VENV)/installed
 	$(INSTALL) '.[dev]'
 	@touch $@
 
+$(VENV)-extras/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)-extras
+	$(subst $(BIN),$(EXTRAS_BIN),$(INSTALL)) '.[dev,openvino,mcp]'
+	@touch $@
+
 $(VENV)/installed-docs: $(VENV)/installed-dev
 	$(INSTALL) '.[docs]'
 	@touch $@
@@ -81,4 +100,4 @@ $(VENV)/installed-maintain: $(VENV)/installed-docs
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist demo-library demo-pictures
+	rm -rf $(VENV) $(VENV)-extras build dist demo-library demo-pictures

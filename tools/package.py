@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import venv
 import zipfile
 from pathlib import Path
 from typing import Final
@@ -51,11 +50,11 @@ def look_inside(wheel: Path) -> None:
         sys.exit(f"{wheel.name} would install beside the package: {', '.join(sorted(beside))}")
 
 
-def try_out(wheel: Path) -> None:
-    """Install the wheel in a fresh environment and use it as a newcomer would, from another folder."""
+def try_out(wheel: Path, python: str = sys.executable) -> None:
+    """Install the wheel in a fresh environment of this Python and use it as a newcomer would, from another folder."""
     with tempfile.TemporaryDirectory() as place:
         here = Path(place)
-        venv.create(here / "venv", with_pip=True)
+        _run(python, "-m", "venv", str(here / "venv"))
         programs = here / "venv" / ("Scripts" if os.name == "nt" else "bin")
         install = ("install", "--quiet", "--disable-pip-version-check", "--constraint", str(ROOT / "constraints.txt"))
         _run(str(programs / "python"), "-m", "pip", *install, str(wheel.resolve()))

@@ -3,7 +3,7 @@ Telemetry of the libraries that we use: switched off before any of them is impor
 
 Owns the list of switches. `pixfind/__init__` throws them, so they hold in every process that imports any part of pixfind, and in
 all that it starts. A library that reports anything gets its line here before it becomes a dependency. Must not import any of them.
-What each would send otherwise, and how the silence is tested: docs/privacy.md.
+What each would send otherwise, and how the silence is tested: docs/explanation/privacy.md.
 """
 
 import os
