@@ -20,6 +20,7 @@ OPEN_CLIP: dict[str, Any] = {
     "fill_color": 0,
 }
 TRANSFORMERS: dict[str, Any] = {
+    "image_processor_type": "CLIPImageProcessor",
     "do_center_crop": True,
     "do_normalize": True,
     "do_rescale": True,
@@ -101,22 +102,86 @@ def test_the_scale_maps_bytes_to_what_the_file_says(tmp_path: Path) -> None:
     np.testing.assert_allclose(planes[0], expected.transpose(2, 0, 1), atol=1e-5)
 
 
-@pytest.mark.parametrize("key", ["size", "mode", "mean", "std", "interpolation", "resize_mode"])
-def test_a_missing_key_is_an_error_that_names_it_and_the_file(key: str, tmp_path: Path) -> None:
+DEFAULTS = {
+    "size": 224,
+    "mode": "RGB",
+    "mean": [0.48145466, 0.4578275, 0.40821073],
+    "std": [0.26862954, 0.26130258, 0.27577711],
+    "interpolation": "bicubic",
+    "resize_mode": "shortest",
+}
+
+
+@pytest.mark.parametrize("key", DEFAULTS)
+def test_a_missing_key_means_what_open_clip_takes_for_it(key: str, tmp_path: Path) -> None:
     config = {name: value for name, value in OPEN_CLIP.items() if name != key}
 
-    with pytest.raises(errors.ModelFileWrong, match=f'preprocess_cfg.json .*"{key}" is missing'):
-        loaded(tmp_path, Layout.IMMICH, config)
+    assert loaded(tmp_path, Layout.IMMICH, OPEN_CLIP | {key: DEFAULTS[key]}) == loaded(tmp_path, Layout.IMMICH, config)
 
 
-@pytest.mark.parametrize(
-    "key", ["do_resize", "do_rescale", "do_normalize", "size", "resample", "image_mean", "crop_size"]
-)
-def test_a_missing_key_of_transformers_is_an_error_too(key: str, tmp_path: Path) -> None:
-    config = {name: value for name, value in TRANSFORMERS.items() if name != key}
+CLIP_PROCESSOR = {
+    "do_center_crop": True,
+    "do_normalize": True,
+    "do_rescale": True,
+    "do_resize": True,
+    "crop_size": {"height": 224, "width": 224},
+    "image_mean": DEFAULTS["mean"],
+    "image_std": DEFAULTS["std"],
+    "resample": 3,
+    "rescale_factor": 1 / 255,
+    "size": {"shortest_edge": 224},
+}
+SIGLIP_PROCESSOR = CLIP_PROCESSOR | {
+    "do_center_crop": False,
+    "image_mean": [0.5, 0.5, 0.5],
+    "image_std": [0.5, 0.5, 0.5],
+    "size": {"height": 224, "width": 224},
+}
 
-    with pytest.raises(errors.ModelFileWrong, match=f'preprocessor_config.json .*"{key}" is missing'):
-        loaded(tmp_path, Layout.TRANSFORMERS, config)
+
+@pytest.mark.parametrize("key", CLIP_PROCESSOR)
+@pytest.mark.parametrize("named", ["CLIPImageProcessor", "SiglipImageProcessor"])
+def test_a_missing_key_means_what_its_class_in_transformers_takes_for_it(named: str, key: str, tmp_path: Path) -> None:
+    whole = (CLIP_PROCESSOR if named.startswith("CLIP") else SIGLIP_PROCESSOR) | {"image_processor_type": named}
+
+    made = loaded(tmp_path, Layout.TRANSFORMERS, {name: value for name, value in whole.items() if name != key})
+
+    assert loaded(tmp_path, Layout.TRANSFORMERS, whole) == made
+
+
+def test_files_of_before_2023_do_not_know_of_rescaling(tmp_path: Path) -> None:
+    old = {
+        "crop_size": 32,
+        "do_center_crop": True,
+        "do_normalize": True,
+        "do_resize": True,
+        "feature_extractor_type": "CLIPFeatureExtractor",
+        "image_mean": [0.5, 0.5, 0.5],
+        "image_std": [0.5, 0.5, 0.5],
+        "resample": 3,
+        "size": 32,
+    }
+
+    assert loaded(tmp_path, Layout.TRANSFORMERS, TRANSFORMERS | {"size": 32}) == loaded(
+        tmp_path, Layout.TRANSFORMERS, old
+    )
+
+
+@pytest.mark.parametrize("family", ["clip", "siglip"])
+def test_a_file_that_names_no_class_is_read_by_that_of_the_model(family: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": family}))
+
+    made = loaded(tmp_path, Layout.TRANSFORMERS, {})
+
+    assert ((224, False) if family == "clip" else (224, True)) == (made.side, made.squash)
+
+
+@pytest.mark.parametrize("named", ["ViTFeatureExtractor", ""])
+def test_a_class_that_we_do_not_know_is_an_error(named: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+
+    with pytest.raises(errors.ModelFileWrong, match=r"preprocessor_config\.json .*CLIP or SigLIP"):
+        loaded(tmp_path, Layout.TRANSFORMERS, {"image_processor_type": named})
 
 
 @pytest.mark.parametrize(

@@ -92,3 +92,29 @@ def test_an_unknown_cleaning_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(errors.ModelFileWrong, match="shout"):
         opened(folder)
+
+
+@pytest.mark.parametrize("layout", ["clip-tiny", "siglip2-tiny-immich", "siglip2-tiny"])
+def test_immich_pads_on_the_right_and_transformers_where_the_file_says(layout: str, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(GOLDEN / layout, tmp_path / "model"))
+    right = opened(folder).encode(["a dog"]).ids[0].tolist()
+    change(next(folder.rglob("tokenizer_config.json")), padding_side="left")
+
+    left = opened(folder).encode(["a dog"]).ids[0].tolist()
+
+    if layout == "siglip2-tiny":
+        words = [number for number in right if number != right[-1]]
+        assert [right[-1]] * (len(right) - len(words)) + words == left
+    else:
+        assert right == left
+
+
+def test_transformers_cuts_where_the_file_says(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(GOLDEN / "siglip2-tiny", tmp_path / "model"))
+    short, cut = opened(folder).encode(["a dog and a cat", "dog " * 100 + "a cat"]).ids.tolist()
+    change(next(folder.rglob("tokenizer_config.json")), truncation_side="left")
+
+    kept = opened(folder).encode(["dog " * 100 + "a cat"]).ids[0].tolist()
+
+    cat = short[short.index(1) - 1]
+    assert (cat in kept, cat in cut) == (True, False)

@@ -1,7 +1,7 @@
 """
 Where an ONNX graph keeps weights outside of its own file.
 
-Reads the names from the graph's protobuf, field by field, and steps over everything else: a graph of a gigabyte is told in milliseconds,
+Reads the names from the graph's protobuf and steps over everything else: a graph of a gigabyte is told in milliseconds,
 without the `onnx` library, which would read all of it. Must not know what the weights are. `files` asks which files belong to a
 model, `hub` which to fetch.
 """
@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from pixfind import errors
+from pixfind.models import protobuf
 
 #: Of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto: message -> number of a field -> the message in it.
 _MESSAGES: dict[str, dict[int, str]] = {
@@ -24,10 +25,6 @@ _MESSAGES: dict[str, dict[int, str]] = {
     "tensor": {13: "external"},
 }
 _KEY, _VALUE = 1, 2
-_VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5
-
-_Field = tuple[int, int, int]
-"""number, and where its content begins and ends; only of fields that have a length"""
 
 
 def locations(graph: Path) -> tuple[str, ...]:
@@ -58,48 +55,16 @@ def _locations(graph: Path, size: int, _mtime_ns: int) -> tuple[str, ...]:
 
 def _external(data: mmap.mmap, message: str, start: int, stop: int) -> Iterator[str]:
     inner = _MESSAGES[message]
-    for number, begins, ends in _fields(data, start, stop):
-        kind = inner.get(number)
+    for field in protobuf.fields(data, start, stop):
+        kind = inner.get(field.number)
+        if kind is None or field.wire != protobuf.LENGTH:
+            continue
         if kind == "external":
-            entry = {key: data[first:last] for key, first, last in _fields(data, begins, ends)}
+            entry = {part.number: data[part.begins : part.ends] for part in protobuf.fields(data, *field[2:])}
             if entry.get(_KEY) == b"location":
                 yield entry.get(_VALUE, b"").decode()
-        elif kind is not None:
-            yield from _external(data, kind, begins, ends)
-
-
-def _fields(data: mmap.mmap, start: int, stop: int) -> Iterator[_Field]:
-    place = start
-    while place < stop:
-        key, place = _varint(data, place)
-        match key & 7:
-            case wire if wire == _VARINT:
-                _, place = _varint(data, place)
-            case wire if wire == _EIGHT_BYTES:
-                place += 8
-            case wire if wire == _FOUR_BYTES:
-                place += 4
-            case wire if wire == _LENGTH:
-                length, place = _varint(data, place)
-                if place + length > stop:
-                    raise ValueError("a field is longer than the message that it is in")
-                yield key >> 3, place, place + length
-                place += length
-            case wire:
-                raise ValueError(f"no field has wire type {wire}")
-
-
-def _varint(data: mmap.mmap, place: int) -> tuple[int, int]:
-    """Return a number of seven bits a byte, and where the next thing begins."""
-    value = shift = 0
-    while True:
-        byte = data[place]
-        value |= (byte & 0x7F) << shift
-        place, shift = place + 1, shift + 7
-        if byte < 0x80:  # noqa: PLR2004 - the eighth bit says that more follows
-            return value, place
-        if shift > 63:  # noqa: PLR2004
-            raise ValueError("a number has more than 64 bits")
+        else:
+            yield from _external(data, kind, field.begins, field.ends)
 
 
 def _stays_inside(name: str) -> bool:

@@ -1,5 +1,5 @@
 """
-The files of a model in a folder: two layouts, what each tower needs, and whether it is all there and fits.
+The files of a model in a folder: three layouts, what each tower needs, and whether it is all there and fits.
 
 Owns file names, the two JSON dialects and the model's identity.
 Must not know how a tower is run, nor the hub. `hub` asks it what to fetch; the encoders open what it found.
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pixfind import errors
-from pixfind.models import cache, external_data
+from pixfind.models import cache, external_data, onnx_header
 
 
 class Layout(StrEnum):
@@ -103,8 +103,12 @@ class ModelFiles:
     @property
     def pooled_is_projected(self) -> bool:
         """Whether an output called `pooler_output` is the embedding: so in SigLIP, which has no projection."""
-        config = read_json(self.path(self.names.config))
-        return self.layout is not Layout.IMMICH and config.get("model_type") == "siglip"
+        return self.layout is not Layout.IMMICH and self.family == "siglip"
+
+    @property
+    def family(self) -> str:
+        """The architecture by its name in transformers: clip or siglip; empty where the layout does not say it."""
+        return str(read_json(self.path(self.names.config)).get("model_type", ""))
 
     @property
     def vision(self) -> Path:
@@ -161,7 +165,7 @@ def inspect(directory: Path, name: str, *, text: bool = False, image: bool = Tru
         name=name,
         directory=directory,
         layout=layout,
-        dimension=_dimension(layout, config, directory / NAMES[layout].config),
+        dimension=_dimension(layout, config, directory),
         hash=_identity(directory, NAMES[layout]),
     )
 
@@ -211,16 +215,34 @@ def get(config: Mapping[str, Any], key: str, kind: type | tuple[type, ...], path
     return value
 
 
-def _dimension(layout: Layout, config: dict[str, Any], path: Path) -> int:
+def _dimension(layout: Layout, config: dict[str, Any], directory: Path) -> int:
+    path = directory / NAMES[layout].config
     if layout is Layout.IMMICH:
-        return int(get(config, "embed_dim", int, path))
+        return int(get(config, "embed_dim", int, path)) if "embed_dim" in config else _made(layout, directory)
     family = get(config, "model_type", str, path)
     if family == "clip":
         # transformers writes only what differs from its defaults; 512 and 768 are those.
         return int(config.get("projection_dim", 512))
     if family == "siglip":
         return int(config.get("vision_config", {}).get("hidden_size", 768))
-    raise errors.ModelFileWrong(path=path, detail=f'the model type "{family}" is not clip or siglip')
+    detail = f'the model type "{family}" is not clip or siglip'
+    if family == "siglip2":
+        # NaFlex: patches with a mask and a shape in place of a square. SigLIP 2 of a fixed size calls itself "siglip".
+        detail = 'the model type "siglip2" (NaFlex) takes pictures of any shape, which is not supported; '
+        detail += "SigLIP 2 of one size is, for example google/siglip2-base-patch16-256"
+    raise errors.ModelFileWrong(path=path, detail=detail)
+
+
+def _made(layout: Layout, directory: Path) -> int:
+    """Return the dimension that the graphs that are here give, for a configuration that does not say it."""
+    names = NAMES[layout]
+    graphs = [directory / name for name in (names.vision, names.text) if (directory / name).is_file()]
+    lengths = {shape[-1] for graph in graphs for shape in onnx_header.read(graph).outputs.values() if shape}
+    length = lengths.pop() if len(lengths) == 1 else None
+    if length is None:
+        detail = 'the key "embed_dim" is missing, and the graphs do not say it either'
+        raise errors.ModelFileWrong(path=directory / names.config, detail=detail)
+    return length
 
 
 # --- identity -------------------------------------------------------------------------------------

@@ -3,7 +3,8 @@ From an upright picture to the square that an image tower was trained on.
 
 Owns both dialects of the preprocessing file and the geometry of resize and crop.
 Must not know the tower. The numbers of `scale` go into `forward`, beside the tower.
-A key that is missing or unknown is an error: a guess here costs quality that nobody sees.
+A missing key means what the library that owns the format takes for it. A value that we cannot follow is an error: a guess here
+costs quality that nobody sees.
 """
 
 import math
@@ -25,6 +26,43 @@ _INTERPOLATIONS: Mapping[str, Image.Resampling] = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
+
+_CLIP_MEAN, _CLIP_STD = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]
+_BICUBIC = 3
+
+_OPEN_CLIP: Mapping[str, Any] = {
+    "size": 224,
+    "mode": "RGB",
+    "mean": _CLIP_MEAN,
+    "std": _CLIP_STD,
+    "interpolation": "bicubic",
+    "resize_mode": "shortest",
+}
+"""of open_clip's PreprocessCfg"""
+
+_ALWAYS: Mapping[str, Any] = {
+    "do_resize": True,
+    "do_rescale": True,
+    "do_normalize": True,
+    "rescale_factor": 1 / 255,
+    "resample": _BICUBIC,
+}
+_PROCESSORS: Mapping[str, Mapping[str, Any]] = {
+    "clip": {
+        "size": {"shortest_edge": 224},
+        "do_center_crop": True,
+        "crop_size": 224,
+        "image_mean": _CLIP_MEAN,
+        "image_std": _CLIP_STD,
+    },
+    "siglip": {
+        "size": {"height": 224, "width": 224},
+        "do_center_crop": False,
+        "image_mean": [0.5, 0.5, 0.5],
+        "image_std": [0.5, 0.5, 0.5],
+    },
+}
+"""of transformers' CLIPImageProcessor and SiglipImageProcessor; files of before 2023 lack `do_rescale`, which came later"""
 
 _LONGEST = 8
 """times the resized side: a picture longer than this is not resized as a whole"""
@@ -119,7 +157,7 @@ def load(files: ModelFiles) -> Preprocessing:
     """Read the model's preprocessing file; raises ModelFileWrong."""
     path = files.path(files.names.preprocessing)
     config = read_json(path)
-    made = _open_clip(config, path) if files.layout is Layout.IMMICH else _transformers(config, path)
+    made = _open_clip(config, path) if files.layout is Layout.IMMICH else _transformers(config, files, path)
     if made.resize < made.side:
         detail = f"it resizes to {made.resize} and crops to {made.side}, which would need padding"
         raise errors.ModelFileWrong(path=path, detail=detail)
@@ -127,6 +165,7 @@ def load(files: ModelFiles) -> Preprocessing:
 
 
 def _open_clip(config: Mapping[str, Any], path: Path) -> Preprocessing:
+    config = {**_OPEN_CLIP, **config}
     side = _square(get(config, "size", (int, list), path), path)
     mode = get(config, "resize_mode", str, path)
     if mode not in {"shortest", "squash"}:
@@ -146,16 +185,17 @@ def _open_clip(config: Mapping[str, Any], path: Path) -> Preprocessing:
     )
 
 
-def _transformers(config: Mapping[str, Any], path: Path) -> Preprocessing:
+def _transformers(config: Mapping[str, Any], files: ModelFiles, path: Path) -> Preprocessing:
+    config = {**_ALWAYS, **_defaults(config, files), **config}
     for key in ("do_resize", "do_rescale", "do_normalize"):
         if get(config, key, bool, path) is not True:
             raise errors.ModelFileWrong(path=path, detail=f'"{key}" is off; such a model is not supported')
-    if not math.isclose(config.get("rescale_factor", 1 / 255), 1 / 255, rel_tol=1e-4):
+    if not math.isclose(config["rescale_factor"], 1 / 255, rel_tol=1e-4):
         raise errors.ModelFileWrong(path=path, detail='"rescale_factor" is not 1/255')
     size = _sides(get(config, "size", (dict, int), path))
     squash = "shortest_edge" not in size
     resize = _square([size[key] for key in sorted(size)], path)
-    crop = bool(config.get("do_center_crop", False))
+    crop = bool(config["do_center_crop"])
     if not squash and not crop:
         raise errors.ModelFileWrong(path=path, detail='"shortest_edge" without "do_center_crop" gives no square')
     side = _square(list(_sides(get(config, "crop_size", (dict, int), path)).values()), path) if crop else resize
@@ -169,6 +209,16 @@ def _transformers(config: Mapping[str, Any], path: Path) -> Preprocessing:
         mean=_three(config, "image_mean", path),
         std=_three(config, "image_std", path),
     )
+
+
+def _defaults(config: Mapping[str, Any], files: ModelFiles) -> Mapping[str, Any]:
+    """Return what the class that reads this file takes for a missing key: the one that it names, else that of the model."""
+    name = config.get("image_processor_type") or config.get("feature_extractor_type") or files.family
+    for kind, defaults in _PROCESSORS.items():
+        if str(name).lower().startswith(kind):
+            return defaults
+    path = files.path(files.names.preprocessing)
+    raise errors.ModelFileWrong(path=path, detail=f'the image processor "{name}" is not one of CLIP or SigLIP')
 
 
 def _resampling(number: int, path: Path) -> Image.Resampling:

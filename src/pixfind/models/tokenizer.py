@@ -81,8 +81,7 @@ def load(files: ModelFiles, context: int | None) -> Tokenization:
         raise errors.ModelFileWrong(path=path, detail=f"it is not a tokenizer ({error})") from error
     rules = _rules(files)
     length = _agree(files, context, rules.context)
-    _pad(files, tokenizer, length)
-    tokenizer.enable_truncation(max_length=length)
+    _fit(files, tokenizer, length)
     _check_vocabulary(files, tokenizer, rules.vocabulary)
     return Tokenization(tokenizer, rules.clean, length, masks=rules.masks)
 
@@ -140,7 +139,8 @@ def _tokenizer_config(files: ModelFiles) -> dict[str, Any]:
     return read_json(path) if path.is_file() else {}
 
 
-def _pad(files: ModelFiles, tokenizer: "Tokenizer", length: int) -> None:
+def _fit(files: ModelFiles, tokenizer: "Tokenizer", length: int) -> None:
+    """Pad and cut as the reference implementation of the layout does."""
     config, own = _tokenizer_config(files), tokenizer.padding or {}
     token = config.get("pad_token", own.get("pad_token"))
     if isinstance(token, dict):
@@ -149,8 +149,13 @@ def _pad(files: ModelFiles, tokenizer: "Tokenizer", length: int) -> None:
     if number is None:
         path = files.path(files.names.tokenizer)
         raise errors.ModelFileWrong(path=path, detail=f"its padding token {token!r} is not in its vocabulary")
-    side = config.get("padding_side", own.get("direction", "right"))
-    tokenizer.enable_padding(direction=side, pad_id=number, pad_token=token, length=length)
+    padding = truncation = "right"
+    if files.layout is not Layout.IMMICH:
+        # Immich takes the token from here and nothing else; transformers takes the sides too.
+        padding = config.get("padding_side", own.get("direction", "right"))
+        truncation = config.get("truncation_side", "right")
+    tokenizer.enable_padding(direction=padding, pad_id=number, pad_token=token, length=length)
+    tokenizer.enable_truncation(max_length=length, direction=truncation)
 
 
 def _check_vocabulary(files: ModelFiles, tokenizer: "Tokenizer", expected: int | None) -> None:
