@@ -18,9 +18,16 @@ from numpy.typing import NDArray
 from PIL import Image
 from tools import make_model, reference
 
-from pixfind.images import decode
+from pixfind import decode
+from pixfind.models.tokenizer import canonicalize
 
-MODELS = {"clip-tiny": "immich", "siglip2-tiny": "transformers"}
+MODELS = {
+    "clip-tiny": ("clip-tiny", "immich"),
+    "siglip2-tiny": ("siglip2-tiny", "transformers"),
+    "siglip2-tiny-immich": ("siglip2-tiny", "immich"),
+    "siglip2-tiny-immich-next": ("siglip2-tiny", "immich-next"),
+}
+"""folder -> architecture and layout"""
 SHAPES = {"wide": (700, 9), "tall": (7, 500), "pixel": (1, 1), "odd": (61, 47), "small": (20, 30), "exact": (32, 32)}
 ROTATE_90 = 6
 ORIENTATION = 0x0112
@@ -75,12 +82,15 @@ def main() -> None:
     directory: Path = parser.parse_args().directory
     pictures(directory / "pictures")
     (directory / "texts.json").write_text(json.dumps(TEXTS, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    for name, layout in MODELS.items():
+    for name, (architecture, layout) in MODELS.items():
         with tempfile.TemporaryDirectory() as temporary:
             made = Path(temporary) / name
-            make_model.make(name, made, seed=7, layout=layout)
+            make_model.make(architecture, made, seed=7, layout=layout)
             model = reference.Reference(made / "reference")
-            _save(directory / f"{name}.npz", model.images(upright(directory / "pictures")), model.texts(TEXTS))
+            # open_clip cleans texts for SigLIP, which transformers leaves to the caller.
+            cleans = architecture.startswith("siglip") and layout != "transformers"
+            texts = [canonicalize(one) for one in TEXTS] if cleans else TEXTS
+            _save(directory / f"{name}.npz", model.images(upright(directory / "pictures")), model.texts(texts))
             shutil.rmtree(directory / name, ignore_errors=True)
             shutil.copytree(made, directory / name, ignore=shutil.ignore_patterns("reference"))
     print(f"golden files: {directory}")

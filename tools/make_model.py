@@ -4,6 +4,10 @@ Make a CLIP or SigLIP 2 model of the real architecture with random weights, in t
     python -m tools.make_model clip-vit-b32 DIR --seed 0
     python -m tools.make_model siglip2-b32-256 DIR --seed 0 --layout transformers
 
+- immich: what Immich publishes now: one input at a time, float pictures, rows of unit length (its exporter traces one example).
+- immich-next: what Immich publishes next (tools/immich_next.py); SigLIP 2 only.
+- transformers: what transformers.js reads, with a free batch.
+
 For tests and benchmarks: the graph, the files and the cost are those of the real model, the answers are not.
 Needs the torch extra. Beside the ONNX files it keeps the weights for transformers, as the reference of the parity tests.
 
@@ -24,6 +28,7 @@ from typing import Any
 
 import torch
 from tokenizers import processors
+from tools import immich_next
 from torch import nn
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer, SiglipConfig, SiglipModel
 from transformers.models.siglip2.tokenization_siglip2 import Siglip2Tokenizer
@@ -137,7 +142,7 @@ def make(name: str, directory: Path, *, seed: int = 0, layout: str = "immich") -
     model.save_pretrained(reference)
     tokenizer.save_pretrained(reference)
     _write_json(reference / "preprocessor_config.json", _preprocessor(size, layout))
-    (_write_immich if layout == "immich" else _write_transformers)(model, size, directory)
+    _LAYOUTS[layout](model, size, directory)
 
 
 def _model(size: Size) -> nn.Module:
@@ -247,8 +252,25 @@ def _byte_alphabet() -> list[str]:
 
 
 def _write_immich(model: nn.Module, size: Size, directory: Path) -> None:
-    _export_image(model, size, directory / "visual/model.onnx", "image", {"embedding": "embedding"})
-    _export_text(model, size, directory / "textual/model.onnx", "text", {"embedding": "embedding"}, torch.int32)
+    run = _Pooled(model.vision_model) if size.family == "siglip" else model.vision_model
+    image = _Tower(run, getattr(model, "visual_projection", None), ["embedding"], unit=True)
+    text = _Tower(model.text_model, getattr(model, "text_projection", None), ["embedding"], unit=True)
+    pixels, tokens = torch.zeros(1, 3, size.image, size.image), torch.ones(1, size.context, dtype=torch.int32)
+    _export(image, pixels, directory / "visual/model.onnx", "image", ["embedding"], free=False)
+    _export(text, tokens, directory / "textual/model.onnx", "text", ["embedding"], free=False)
+    _write_immich_files(size, directory)
+
+
+def _write_immich_next(model: nn.Module, size: Size, directory: Path) -> None:
+    if size.family != "siglip":
+        raise SystemExit("the layout immich-next is made of SigLIP 2 only: use --layout immich")
+    weights = {name: values.numpy() for name, values in model.state_dict().items()}
+    immich_next.image(weights, size.heads, size.layers, directory / "visual/model.onnx")
+    immich_next.text(weights, size.text_heads, size.layers, directory / "textual/model.onnx")
+    _write_immich_files(size, directory)
+
+
+def _write_immich_files(size: Size, directory: Path) -> None:
     _write_json(directory / "visual/preprocess_cfg.json", _open_clip_preprocessing(size))
     _write_json(directory / "config.json", _open_clip_config(size))
     for file in ("tokenizer.json", "tokenizer_config.json"):
@@ -256,44 +278,70 @@ def _write_immich(model: nn.Module, size: Size, directory: Path) -> None:
 
 
 def _write_transformers(model: nn.Module, size: Size, directory: Path) -> None:
-    siglip = {"last_hidden_state": "last_hidden_state", "pooler_output": "embedding"}
-    image = siglip if size.family == "siglip" else {"image_embeds": "embedding"}
-    text = siglip if size.family == "siglip" else {"text_embeds": "embedding"}
-    _export_image(model, size, directory / "onnx/vision_model.onnx", "pixel_values", image)
-    _export_text(model, size, directory / "onnx/text_model.onnx", "input_ids", text, torch.int64)
+    siglip = ["last_hidden_state", "pooler_output"]
+    image = siglip if size.family == "siglip" else ["image_embeds"]
+    text = siglip if size.family == "siglip" else ["text_embeds"]
+    vision = _Tower(model.vision_model, getattr(model, "visual_projection", None), image)
+    pixels, tokens = torch.zeros(2, 3, size.image, size.image), torch.ones(2, size.context, dtype=torch.int64)
+    _export(vision, pixels, directory / "onnx/vision_model.onnx", "pixel_values", image)
+    textual = _Tower(model.text_model, getattr(model, "text_projection", None), text)
+    _export(textual, tokens, directory / "onnx/text_model.onnx", "input_ids", text)
     for file in ("config.json", "preprocessor_config.json", "tokenizer.json", "tokenizer_config.json"):
         shutil.copyfile(directory / "reference" / file, directory / file)
 
 
-class _Tower(nn.Module):
-    """One tower with the outputs that a layout names."""
+_LAYOUTS: dict[str, Callable[[nn.Module, Size, Path], None]] = {
+    "immich": _write_immich,
+    "immich-next": _write_immich_next,
+    "transformers": _write_transformers,
+}
 
-    def __init__(self, run: Callable[[torch.Tensor], Any], project: nn.Module | None, outputs: dict[str, str]) -> None:
+
+class _Tower(nn.Module):
+    """One tower with the outputs that a layout names; all but the hidden state are the embedding."""
+
+    def __init__(
+        self, run: Callable[[torch.Tensor], Any], project: nn.Module | None, outputs: list[str], *, unit: bool = False
+    ) -> None:
         super().__init__()
-        self.run, self.project, self.outputs = run, project, outputs
+        self.run, self.project, self.outputs, self.unit = run, project, outputs, unit
 
     def forward(self, values: torch.Tensor) -> tuple[torch.Tensor, ...]:
         out = self.run(values)
         embedding = out.pooler_output if self.project is None else self.project(out.pooler_output)
-        made = {"embedding": embedding, "last_hidden_state": out.last_hidden_state}
-        return tuple(made[source] for source in self.outputs.values())
+        if self.unit:
+            embedding = nn.functional.normalize(embedding, dim=-1)
+        return tuple(out.last_hidden_state if name == "last_hidden_state" else embedding for name in self.outputs)
 
 
-def _export_image(model: nn.Module, size: Size, path: Path, name: str, outputs: dict[str, str]) -> None:
-    tower = _Tower(model.vision_model, getattr(model, "visual_projection", None), outputs)
-    _export(tower, torch.zeros(2, 3, size.image, size.image), path, name, list(outputs))
+class _Pooled(nn.Module):
+    """SigLIP's image tower with the pooling written as timm does, from which Immich exports: heads in a length of their own."""
+
+    def __init__(self, tower: Any) -> None:
+        super().__init__()
+        self.tower = tower
+
+    def forward(self, pixels: torch.Tensor) -> Any:
+        head = self.tower.head
+        out = self.tower(pixels)
+        hidden = out.last_hidden_state
+        batch, _, width = hidden.shape
+        heads = head.attention.num_heads
+        parts = zip(head.attention.in_proj_weight.chunk(3), head.attention.in_proj_bias.chunk(3), strict=True)
+        q, k, v = (
+            nn.functional.linear(values, *part).reshape(batch, -1, heads, width // heads).transpose(1, 2)
+            for values, part in zip((head.probe.expand(batch, -1, -1), hidden, hidden), parts, strict=True)
+        )
+        looked = torch.softmax(q @ k.transpose(-2, -1) * (width // heads) ** -0.5, dim=-1) @ v
+        pooled = head.attention.out_proj(looked.transpose(1, 2).reshape(batch, 1, width))
+        out.pooler_output = (pooled + head.mlp(head.layernorm(pooled)))[:, 0]
+        return out
 
 
-def _export_text(
-    model: nn.Module, size: Size, path: Path, name: str, outputs: dict[str, str], kind: torch.dtype
+def _export(
+    tower: nn.Module, example: torch.Tensor, path: Path, name: str, outputs: list[str], *, free: bool = True
 ) -> None:
-    tower = _Tower(model.text_model, getattr(model, "text_projection", None), outputs)
-    _export(tower, torch.ones(2, size.context, dtype=kind), path, name, list(outputs))
-
-
-def _export(tower: nn.Module, example: torch.Tensor, path: Path, name: str, outputs: list[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    free = {port: {0: "batch_size"} for port in (name, *outputs)}
     with torch.no_grad():
         torch.onnx.export(
             tower.eval(),
@@ -301,7 +349,7 @@ def _export(tower: nn.Module, example: torch.Tensor, path: Path, name: str, outp
             str(path),
             input_names=[name],
             output_names=outputs,
-            dynamic_axes=free,
+            dynamic_axes={port: {0: "batch_size"} for port in (name, *outputs)} if free else None,
             opset_version=OPSET,
             dynamo=False,
         )
@@ -343,7 +391,7 @@ def _preprocessor(size: Size, layout: str) -> dict[str, Any]:
         "image_processor_type": "CLIPImageProcessor" if clip else "SiglipImageProcessor",
         "image_std": CLIP_STD if clip else SIGLIP_STD,
         # Google publishes SigLIP 2 with bilinear (2); open_clip, and so Immich, run it with bicubic (3), as CLIP.
-        "resample": 3 if clip or layout == "immich" else 2,
+        "resample": 2 if layout == "transformers" and not clip else 3,
         "rescale_factor": 1 / 255,
         "size": {"shortest_edge": size.image} if clip else square,
     }
@@ -361,7 +409,7 @@ def main() -> None:
     parser.add_argument("name", choices=sorted(SIZES))
     parser.add_argument("directory", type=Path)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--layout", choices=("immich", "transformers"), default="immich")
+    parser.add_argument("--layout", choices=sorted(_LAYOUTS), default="immich")
     arguments = parser.parse_args()
     make(arguments.name, arguments.directory, seed=arguments.seed, layout=arguments.layout)
     print(f"{arguments.name} with random weights (seed {arguments.seed}): {arguments.directory}")

@@ -23,6 +23,11 @@ class Reference:
         self._processor = AutoImageProcessor.from_pretrained(directory)
         self._tokenizer = AutoTokenizer.from_pretrained(directory)
 
+    @property
+    def siglip(self) -> bool:
+        """Whether texts are cleaned before they come here, in the layouts of open_clip."""
+        return bool(self._model.config.model_type == "siglip")
+
     def images(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
         """Return [n, d] rows of unit length."""
         return np.concatenate([self._image(picture) for picture in pictures])

@@ -202,6 +202,15 @@ class ExtraMissing(LibraryError):
     exit_code = 28
 
 
+class RuntimeTooOld(LibraryError):
+    """
+    {path} is written for opset {opset} of ONNX, which {library} runs from version {needed} on; {installed} is installed.
+    Install it with: pip install --upgrade '{library}>={needed}'
+    """
+
+    exit_code = 38
+
+
 class NotFinite(LibraryError):
     """
     The model {name} in {precision} gave an embedding that is not a number (rows {rows} of the batch).

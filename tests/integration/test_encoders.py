@@ -20,6 +20,7 @@ from pixfind.types import Choice
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CLIP, SIGLIP = GOLDEN / "clip-tiny", GOLDEN / "siglip2-tiny"
+SIGLIP_IMMICH, SIGLIP_NEXT = GOLDEN / "siglip2-tiny-immich", GOLDEN / "siglip2-tiny-immich-next"
 
 
 @pytest.fixture(autouse=True)
@@ -102,10 +103,10 @@ def test_a_picture_gets_the_same_embedding_alone_and_in_a_batch() -> None:
     np.testing.assert_allclose(together, alone, atol=1e-4)
 
 
-def test_a_graph_with_a_fixed_batch_takes_any_number_of_pictures(clip: Path) -> None:
-    expected = images(CLIP)
-    edit(clip / "visual/model.onnx", batch=4)
-    encoder = images(clip)
+def test_a_graph_with_a_fixed_batch_takes_any_number_of_pictures(siglip: Path) -> None:
+    expected = images(SIGLIP)
+    edit(siglip / "onnx/vision_model.onnx", batch=4)
+    encoder = images(siglip)
 
     for count in (1, 4, 6):
         prepared = [encoder.prepare(picture) for picture in noise(count)]
@@ -411,12 +412,33 @@ def test_a_tokenizer_with_ids_that_the_tower_lacks_is_named(clip: Path) -> None:
         texts(clip)
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"embed_dim": "many"}', '{"embed_dim": true}', "{}"])
+@pytest.mark.parametrize("content", ["{", "[]", '{"embed_dim": "many"}', '{"embed_dim": true}'])
 def test_a_configuration_that_says_nothing_is_named(content: str, clip: Path) -> None:
     (clip / "config.json").write_text(content)
 
     with pytest.raises(errors.ModelFileWrong, match=r"config\.json"):
         hub.resolve(str(clip))
+
+
+def test_a_configuration_without_a_dimension_takes_that_of_the_graph(clip: Path) -> None:
+    (clip / "config.json").write_text('{"text_cfg": {"context_length": 16}}')
+
+    assert 24 == images(clip).dimension == texts(clip).dimension
+
+
+def test_two_towers_of_other_dimensions_leave_it_open(clip: Path) -> None:
+    (clip / "config.json").write_text("{}")
+    shutil.copyfile(SIGLIP_IMMICH / "textual/model.onnx", clip / "textual/model.onnx")
+
+    with pytest.raises(errors.ModelFileWrong, match=r"config\.json .*embed_dim"):
+        hub.resolve(str(clip))
+
+
+def test_naflex_is_refused_with_what_to_take_instead(siglip: Path) -> None:
+    change(siglip / "config.json", model_type="siglip2")
+
+    with pytest.raises(errors.ModelFileWrong, match=r"NaFlex.*siglip2-base-patch16-256"):
+        hub.resolve(str(siglip))
 
 
 def test_a_family_that_we_do_not_know_is_refused(siglip: Path) -> None:

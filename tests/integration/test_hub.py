@@ -462,3 +462,22 @@ def test_the_cache_is_where_the_variable_says(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setenv("PIXFIND_CACHE", str(tmp_path / "elsewhere"))
 
     assert tmp_path / "elsewhere/models/a" == cache.folder("models", "a")
+
+
+def test_the_next_layout_of_a_publisher_is_fetched_with_its_weights(server: Hub) -> None:
+    server.repos["someone/siglip"] = GOLDEN / "siglip2-tiny-immich-next"
+
+    files = hub.resolve("someone/siglip", text=True)
+
+    weights = [name for name in server.fetched() if name.endswith(".safetensors")]
+    assert ["textual/model.safetensors", "visual/model.safetensors"] == weights
+    assert 32 == encoders.open_image_encoder(files, threads=1).dimension
+    assert (1, 32) == encoders.open_text_encoder(files, threads=1).encode(["a dog"]).shape
+
+
+def test_a_branch_that_moves_to_another_layout_changes_no_model_that_is_here(server: Hub) -> None:
+    server.repos["someone/siglip"] = GOLDEN / "siglip2-tiny-immich"
+    before = hub.resolve("someone/siglip", text=True)
+    server.repos["someone/siglip"], server.commit = GOLDEN / "siglip2-tiny-immich-next", COMMIT[::-1]
+
+    assert before == hub.resolve("someone/siglip", text=True)

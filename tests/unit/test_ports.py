@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pixfind import errors
@@ -42,11 +43,37 @@ def test_an_output_without_a_shape_is_left_to_the_first_run() -> None:
     assert "embedding" == onnx_ports.output({"embedding": []}, GRAPH, dimension=512, pooled_is_projected=False)
 
 
-def test_pixels_of_another_size_than_the_preprocessing_makes_are_refused() -> None:
-    assert "image" == onnx_ports.image_input({"image": ["b", 3, 224, 224]}, GRAPH, 224)
-    assert "pixel_values" == onnx_ports.image_input({"pixel_values": ["b", "c", "h", "w"]}, GRAPH, 224)
-    with pytest.raises(errors.ModelFileWrong, match="256"):
-        onnx_ports.image_input({"image": ["b", 3, 224, 224]}, GRAPH, 256)
+def pixels(shape: list[int | str | None], kind: str = "float32") -> dict[str, onnx_ports.Port]:
+    return {"image": onnx_ports.Port(shape, np.dtype(kind))}
+
+
+def test_floats_are_planes_and_bytes_are_pixels() -> None:
+    assert not onnx_ports.image_input(pixels(["b", 3, 224, 224]), GRAPH, 224).takes_bytes
+    assert not onnx_ports.image_input(pixels([1, "c", "h", "w"], "float16"), GRAPH, 224).takes_bytes
+    assert onnx_ports.image_input(pixels(["b", 224, 224, 3], "uint8"), GRAPH, 224).takes_bytes
+    assert onnx_ports.image_input(pixels(["b", None, None, 3], "uint8"), GRAPH, 224).takes_bytes
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind"),
+    [
+        (["b", 3, 224, 224], "float32"),
+        (["b", 256, 256, 3], "float32"),
+        (["b", 3, 256, 256], "uint8"),
+        (["b", None, None, None], "uint8"),
+        (["b", 224, 224, 3], "uint8"),
+        (["b", 3, 256, 256], "int8"),
+        (["b", 3, 256, 256], "object"),
+    ],
+)
+def test_pixels_that_the_preprocessing_does_not_make_are_refused(shape: list[int | str | None], kind: str) -> None:
+    with pytest.raises(errors.ModelFileWrong, match=f"of {kind}.*256"):
+        onnx_ports.image_input(pixels(shape, kind), GRAPH, 256)
+
+
+@pytest.mark.parametrize("name", ["embedding", "image_embedding", "text_embedding", "image_embeds", "text_embeds"])
+def test_an_embedding_is_found_beside_other_outputs(name: str) -> None:
+    assert name == onnx_ports.output({**HIDDEN, name: [1, 512]}, GRAPH, dimension=512, pooled_is_projected=False)
 
 
 def test_tokens_and_mask_are_told_apart() -> None:

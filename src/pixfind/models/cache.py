@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import filelock
 import platformdirs
 
 from pixfind import errors
@@ -42,3 +43,11 @@ def publishing(path: Path) -> Iterator[Path]:
             if other != made:
                 other.replace(path.parent / other.name)
         made.replace(path)
+
+
+@contextlib.contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Let one process at a time make something there: what takes gigabytes for a moment must not be made by every worker at once."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(directory / ".lock"):
+        yield

@@ -6,6 +6,7 @@ Each engine lives in its own module, imported when it is chosen.
 """
 
 import json
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -13,12 +14,14 @@ from numpy.typing import NDArray
 
 from pixfind import errors
 from pixfind.models import cache, preprocess
+from pixfind.models.backends import free_batch, onnx_graphs, quantize, towers
 from pixfind.models.files import Layout, ModelFiles
 from pixfind.models.tokenizer import Tokens
 from pixfind.types import Choice
 
 PRECISIONS = ("auto", "fp32", "int8", "bf16")
 _PROCESSOR = ("auto", "cpu")
+_LIBRARIES = {"fp32": "onnxruntime", "int8": "onnxruntime", "bf16": "openvino"}
 
 
 class ImageTower(Protocol):
@@ -50,14 +53,25 @@ def open_image(
     if files.layout is Layout.TORCH:
         return _open_torch(files, made, threads=threads, precision=precision, device=device)
     chosen = image_precision(files, precision, device)
-    if chosen.value == "bf16":
+    graph = free_batch.vision(files, made)
+    session = _session(graph, files.vision, chosen.value, threads=threads, device=device)
+    return towers.ImageTower(session, files, made), Choice(_LIBRARIES[chosen.value], chosen.reason)
+
+
+def _session(
+    graph: Path, published: Path, precision: str, *, threads: int, device: str, repack: bool = True
+) -> towers.Session:
+    if precision == "bf16":
         from pixfind.models.backends import openvino
 
-        return openvino.ImageTower(files, made, threads=threads, precision="bf16"), Choice("openvino", chosen.reason)
+        return openvino.Session(graph, threads=threads, precision=precision)
     from pixfind.models.backends import onnx
 
-    tower = onnx.ImageTower(files, made, threads=threads, precision=chosen.value, device=device)
-    return tower, Choice("onnxruntime", chosen.reason)
+    if precision == "int8":
+        graph = quantize.int8(graph, published)
+    if not repack:
+        graph = onnx_graphs.mapped(graph)
+    return onnx.Session(graph, threads=threads, precision=precision, device=device, repack=repack)
 
 
 def _open_torch(
@@ -82,14 +96,9 @@ def open_text(files: ModelFiles, *, threads: int, precision: str, device: str) -
     # One text is cheap, and lossy codes hurt text queries first.
     chosen = Choice("fp32", "texts are few") if precision == "auto" else Choice(precision, "asked for")
     _check_device(chosen.value, device)
-    if chosen.value == "bf16":
-        from pixfind.models.backends import openvino
-
-        return openvino.TextTower(files, threads=threads, precision="bf16"), Choice("openvino", chosen.reason)
-    from pixfind.models.backends import onnx
-
-    tower = onnx.TextTower(files, threads=threads, precision=chosen.value, device=device)
-    return tower, Choice("onnxruntime", chosen.reason)
+    graph = free_batch.text(files)
+    session = _session(graph, files.text, chosen.value, threads=threads, device=device, repack=False)
+    return towers.TextTower(session, files), Choice(_LIBRARIES[chosen.value], chosen.reason)
 
 
 def image_precision(files: ModelFiles, precision: str, device: str = "auto") -> Choice[str]:

@@ -6,35 +6,76 @@ Taking the wrong output is the classic bug: CLIP's `pooler_output` looks like an
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from pixfind import errors
 
 Shape = Sequence[int | str | None]
 """Of a tensor in a graph: a number where it is fixed, a name or None where it is free."""
 
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """One input or output of a graph."""
+
+    shape: Shape
+    kind: np.dtype[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """The pixel input of an image tower."""
+
+    name: str
+    kind: np.dtype[Any]
+
+    @property
+    def takes_bytes(self) -> bool:
+        """Whether it is [b, side, side, 3] of 0..255, normalised inside; else [b, 3, side, side] of normalised floats."""
+        return self.kind == np.uint8
+
+
 _IMAGE_INPUTS = ("image", "pixel_values")
 _TOKEN_INPUTS = ("text", "input_ids")
 _MASK_INPUTS = ("attention_mask",)
-_PROJECTED = ("embedding", "embeddings", "image_embeds", "text_embeds", "sentence_embedding")
+_PROJECTED = (
+    "embedding",
+    "embeddings",
+    "image_embedding",
+    "text_embedding",
+    "image_embeds",
+    "text_embeds",
+    "sentence_embedding",
+)
 # SigLIP has no projection: its pooled output is the embedding.
 _POOLED = ("pooler_output",)
 
 
-def image_input(inputs: Mapping[str, Shape], path: Path, side: int) -> str:
-    """Return the name of the pixel input after checking that it takes [b, 3, side, side]."""
+def image_input(inputs: Mapping[str, Port], path: Path, side: int) -> Pixels:
+    """Return the pixel input after checking that it takes what the preprocessing makes; raises ModelFileWrong."""
     name = _one(inputs, _IMAGE_INPUTS, path, "input")
-    for length, expected in zip(inputs[name][1:], (3, side, side), strict=False):
-        if isinstance(length, int) and length != expected:
-            detail = f'its input "{name}" is {_show(inputs[name])}, but the preprocessing makes [b, 3, {side}, {side}]'
-            raise errors.ModelFileWrong(path=path, detail=detail)
-    return name
+    port = inputs[name]
+    # Bytes can only be meant as they are: there is no way to write a normalised picture with them.
+    takes_bytes = port.kind == np.uint8
+    expected = (side, side, 3) if takes_bytes else (3, side, side)
+    known = takes_bytes or np.issubdtype(port.kind, np.floating)
+    fits = all(length == one for length, one in zip(port.shape[1:], expected, strict=False) if isinstance(length, int))
+    # Where the lengths of bytes are free, nothing says which of them are the colours.
+    if not known or not fits or (takes_bytes and port.shape[-1] != len("RGB")):
+        made = f"[b, {', '.join(map(str, expected))}]"
+        detail = f'its input "{name}" is {_show(port.shape)} of {port.kind}, but the preprocessing makes {made}'
+        raise errors.ModelFileWrong(path=path, detail=detail)
+    return Pixels(name, port.kind)
 
 
-def text_inputs(inputs: Mapping[str, Shape], path: Path) -> tuple[str, str | None]:
+def text_inputs(inputs: Mapping[str, object], path: Path) -> tuple[str, str | None]:
     """Return the names of the token input and, where there is one, of the attention mask."""
     mask = next((name for name in _MASK_INPUTS if name in inputs), None)
-    rest = {name: shape for name, shape in inputs.items() if name != mask}
+    rest = {name: port for name, port in inputs.items() if name != mask}
     tokens = _one(rest, _TOKEN_INPUTS, path, "input")
     if len(rest) > 1:
         raise errors.ModelFileWrong(path=path, detail=f"it wants more inputs than tokens: {', '.join(inputs)}")
@@ -58,7 +99,7 @@ def _is_row(shape: Shape, dimension: int) -> bool:
     return len(rest) == 1 and (not isinstance(rest[0], int) or rest[0] == dimension)
 
 
-def _one(ports: Mapping[str, Shape], names: Sequence[str], path: Path, kind: str, refuse: Sequence[str] = ()) -> str:
+def _one(ports: Mapping[str, object], names: Sequence[str], path: Path, kind: str, refuse: Sequence[str] = ()) -> str:
     known = next((name for name in names if name in ports), None)
     if known is not None:
         return known

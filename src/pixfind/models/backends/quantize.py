@@ -17,9 +17,10 @@ from pixfind.models.backends import onnx_graphs
 _PRODUCTS = ["MatMul", "Gemm"]
 
 
-def int8(model: Path) -> Path:
-    """Return an int8 graph of this float graph: the one that lies beside it, else ours, made on the first call."""
-    own = model.with_name(f"{model.stem}_int8.onnx")
+def int8(model: Path, published: Path | None = None) -> Path:
+    """Return an int8 graph: the one that lies beside the published float graph, else one of `model`, made on the first call."""
+    published = published or model
+    own = published.with_name(f"{published.stem}_int8.onnx")
     if own.is_file():
         return own
     name = "int8.onnx" if has_int8_products() else "int7.onnx"
