@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tools import make_model, reference
 
-from pixfind import decode
+from pixfind.images import decode
 from pixfind.models.tokenizer import canonicalize
 
 MODELS = {

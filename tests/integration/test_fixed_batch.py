@@ -10,8 +10,8 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 
-from pixfind import encoders, errors, hub
-from pixfind.models import cache, files, onnx_header, preprocess
+from pixfind import errors
+from pixfind.models import cache, encoders, files, hub, onnx_header, preprocess
 from pixfind.models import tokenizer as texts
 from pixfind.models.backends import towers
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pixfind import decode, encoders, hub
+from pixfind.images import decode
+from pixfind.models import encoders, hub
 from pixfind.models.files import Layout
 from pixfind.models.tokenizer import canonicalize
 

@@ -2,7 +2,7 @@
 Graphs that are fixed to one input at a time, rewritten to take any number.
 
 Owns the rewriting of a loaded graph. Must not know files, caches or engines; whether the result gives the same embeddings is
-proven by running it (`free_batch`), so a rule here may be a guess, and a graph that no rule fits is simply not proven.
+proven by running it (`free_batch`), so a rule here may be a guess, and a graph that no rule fits is run one by one.
 
 Exporters that trace one example bake its batch of one into the graph: into the declared inputs and outputs, into targets of
 Reshape, and into parts that stand beside the data of each input, such as a class token.
