@@ -48,6 +48,31 @@ class Fingerprint:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageRef:
+    """An image to embed: its id, where it lies, and which bytes the catalogue expects there."""
+
+    image_id: int
+    path: str
+    size: int
+    """bytes"""
+    mtime_ns: int
+    """nanoseconds since 1970"""
+    same_size: bool = False
+    """another file has the same size, so this may be a duplicate: the worker asks before it embeds it"""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """An image that ended without an embedding of its own."""
+
+    image_id: int
+    outcome: Outcome
+    reason: str
+    transient: bool = False
+    """the next run tries it again"""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What a picture's header tells, for filters; read once, while embedding."""
 

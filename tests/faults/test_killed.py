@@ -11,6 +11,7 @@ import pytest
 
 from pixfind.library import verify
 from pixfind.library.library import Library
+from pixfind.testing.waiting import wait_for
 
 
 def kill(pids: list[int]) -> None:
@@ -83,8 +84,7 @@ def test_workers_end_when_their_coordinator_is_killed(library: Library, start: C
 
 def test_a_lock_left_by_a_crash_blocks_nobody(library: Library, start: Callable) -> None:
     process = start("hang", "picture_00020")
-    time.sleep(1.5)
-    assert library.holder() is not None
+    wait_for(lambda: library.holder() is not None)
     kill([process.pid])
     process.communicate(timeout=20)
 

@@ -24,10 +24,11 @@ from pixfind import errors, machine
 from pixfind.embedding import budget, coordinator, plan, progress
 from pixfind.library import control, scan, verify
 from pixfind.library.library import Library, ModelIdentity
-from pixfind.testing.scripted import Changes, Dies, Fails, Fate, Hangs, Scripted, scripted_setup
+from pixfind.testing.scripted import Changes, Dies, Fails, Fate, Hangs, Scripted, scripted_config
 from pixfind.testing.waiting import Clock
 from pixfind.types import Choice
-from pixfind.worker.process import RETIRED
+from pixfind.worker.pipeline import EXIT_DEGRADED
+from pixfind.worker.protocol import Embed, Fatal, Quota, Stop, ToWorker
 
 SEGV, KILL = -signal.SIGSEGV, -signal.SIGKILL
 
@@ -64,7 +65,7 @@ def coordinated(
     library: Library, workers: Scripted, *, count: int = 1, rest: budget.Rest | None = None, **changes: Any
 ) -> coordinator.Coordinator:
     planned = plan.make(cores=Choice(2.0, ""), memory=Choice(1 << 32, ""), workers=count, share=1.0, **changes)
-    return coordinator.Coordinator(library, workers, planned, scripted_setup(library), rest=rest, clock=workers.clock)
+    return coordinator.Coordinator(library, workers, planned, scripted_config(library), rest=rest, clock=workers.clock)
 
 
 def run(library: Library, workers: Scripted, **options: Any) -> progress.RunReport:
@@ -92,7 +93,7 @@ def test_every_image_is_dealt_once_and_embedded(make: Make, count: int) -> None:
     library, workers = make(30), Scripted()
     report = run(library, workers, count=count)
 
-    dealt = [image for _, images in workers.dealt() for image in images]
+    dealt = [image for _, images in workers.dispatched() for image in images]
     assert (30, 0, 0, 0) == counts(library)
     assert sorted(dealt) == list(range(1, 31))
     assert (30, 30, 0, False) == (report.images, report.outcomes["embedded"], report.deaths, report.stopped)
@@ -112,7 +113,7 @@ def test_workers_that_have_no_part_of_their_own_help_with_the_others(make: Make)
     workers.at(60.0, lambda: control.ask(library.path, control.Asked(stop=True)))
     run(library, workers, count=2)
 
-    assert {0} == {worker for worker, _ in workers.dealt()}
+    assert {0} == {worker for worker, _ in workers.dispatched()}
     assert (40, 0, 0, 0) == counts(library)
 
 
@@ -130,7 +131,7 @@ def test_a_worker_never_holds_more_than_the_look_ahead(make: Make) -> None:
 def test_its_own_part_is_what_a_worker_gets_first(make: Make) -> None:
     workers = Scripted()
     run(make(40), workers, count=2)
-    first = dict(reversed(workers.dealt()))
+    first = dict(reversed(workers.dispatched()))
 
     assert all({worker} == {image % 2 for image in images} for worker, images in first.items())
 
@@ -156,8 +157,8 @@ def test_suspects_are_tried_alone(make: Make) -> None:
     assert [[8]] == again, "after the first death the image is dealt by itself, and after the second never"
 
 
-def _images(message: dict[str, Any]) -> list[int]:
-    return [entry[0] for entry in message.get("embed", ())]
+def _images(message: ToWorker) -> list[int]:
+    return [image.image_id for image in message.images] if isinstance(message, Embed) else []
 
 
 def test_one_crash_alone_condemns_nobody(make: Make) -> None:
@@ -179,7 +180,7 @@ def test_a_kill_from_outside_counts_less_than_a_crash(make: Make, code: int, dea
 
 
 def test_a_worker_that_retires_blames_nothing(make: Make) -> None:
-    library, workers = make(12), Scripted({"03.jpg": [Dies(RETIRED)] * 6})
+    library, workers = make(12), Scripted({"03.jpg": [Dies(EXIT_DEGRADED)] * 6})
     report = run(library, workers)
 
     assert (12, 0, 0, 0) == counts(library)
@@ -190,7 +191,7 @@ def test_an_image_that_went_through_the_model_is_not_suspected(make: Make) -> No
     """Its row was lost with the worker: it is embedded again, in company."""
     workers = Scripted({"03.jpg": [Dies(SEGV)]}, save_every=100)
     run(make(12), workers)
-    later = [images for _, images in workers.dealt()[1:]]
+    later = [images for _, images in workers.dispatched()[1:]]
 
     assert [4] in later
     assert not [images for images in later if len(images) == 1 and images[0] < 4]
@@ -199,7 +200,7 @@ def test_an_image_that_went_through_the_model_is_not_suspected(make: Make) -> No
 def test_rows_that_a_dead_worker_made_durable_are_adopted_and_not_embedded_again(make: Make) -> None:
     library, workers = make(12), Scripted({"05.jpg": [Dies(SEGV, saved=True)]}, save_every=100)
     run(library, workers)
-    dealt = Counter(image for _, images in workers.dealt() for image in images)
+    dealt = Counter(image for _, images in workers.dispatched() for image in images)
 
     assert (12, 0, 0, 0) == counts(library)
     assert {1} == {dealt[image] for image in range(1, 6)}
@@ -257,8 +258,8 @@ def test_a_worker_that_became_ready_wipes_out_what_was_before(make: Make) -> Non
 
 def test_what_a_worker_calls_fatal_ends_the_run_as_its_own_error(make: Make) -> None:
     library, workers = make(5), Scripted()
-    fatal = {"error": "DiskFull", "fields": {"path": "/data/x.npy", "detail": "No space left on device"}}
-    workers.receive = lambda seconds: [(0, {"fatal": fatal})]  # type: ignore[method-assign,assignment]
+    fields = {"path": "/data/x.npy", "detail": "No space left on device"}
+    workers.receive = lambda seconds: [(0, Fatal("DiskFull", fields))]  # type: ignore[method-assign,assignment]
 
     with pytest.raises(errors.DiskFull, match=r"/data/x\.npy"):
         run(library, workers)
@@ -445,9 +446,9 @@ def test_after_a_stop_nothing_more_is_dealt(make: Make) -> None:
     library, workers = make(40), Scripted()
     workers.at(0.1, lambda: control.ask(library.path, control.Asked(stop=True)))
     run(library, workers)
-    stop = next(number for number, (_, message) in enumerate(workers.sent) if message.get("stop"))
+    stop = next(number for number, (_, message) in enumerate(workers.sent) if isinstance(message, Stop))
 
-    assert not [message for _, message in workers.sent[stop:] if "embed" in message]
+    assert not [message for _, message in workers.sent[stop:] if isinstance(message, Embed)]
 
 
 # --- hanging ------------------------------------------------------------------------------------------
@@ -511,7 +512,7 @@ def test_a_worker_that_becomes_ready_in_a_pause_is_dealt_nothing(make: Make) -> 
     workers.at(0.05, lambda: workers.kill(0))
     workers.at(50.0, lambda: control.ask(library.path, control.Asked(pause=False)))
     dealt: list[int] = []
-    workers.at(49.0, lambda: dealt.append(len(workers.dealt())))
+    workers.at(49.0, lambda: dealt.append(len(workers.dispatched())))
     run(library, workers)
 
     assert dealt[0] <= 1
@@ -552,7 +553,7 @@ def test_another_share_of_the_machine_is_heard_while_it_runs(make: Make) -> None
     workers.at(2.0, lambda: control.ask(library.path, control.Asked(cpu=0.25)))
     workers.at(5.0, lambda: control.ask(library.path, control.Asked(cpu=1.0)))
     run(library, workers)
-    told = [message["allowance"] for _, message in workers.sent if "allowance" in message]
+    told = [message.cpu_quota for _, message in workers.sent if isinstance(message, Quota)]
 
     assert math.isinf(told[0])
     assert any(0 < allowance <= 0.5 for allowance in told)
@@ -565,10 +566,12 @@ def test_another_share_of_the_machine_is_heard_while_it_runs(make: Make) -> None
 _FATE = st.one_of(
     st.none(),
     st.sampled_from(
-        [Dies(SEGV), Dies(KILL), Dies(RETIRED), Dies(1, saved=True), Hangs(), Fails(), Changes(b"new content")]
+        [Dies(SEGV), Dies(KILL), Dies(EXIT_DEGRADED), Dies(1, saved=True), Hangs(), Fails(), Changes(b"new content")]
     ),
     st.lists(
-        st.sampled_from([Dies(SEGV), Dies(KILL), Dies(RETIRED), Dies(3, saved=True), Hangs(), Changes(b"another")]),
+        st.sampled_from(
+            [Dies(SEGV), Dies(KILL), Dies(EXIT_DEGRADED), Dies(3, saved=True), Hangs(), Changes(b"another")]
+        ),
         min_size=1,
         max_size=3,
     ),
@@ -594,7 +597,7 @@ def test_whatever_workers_do_the_run_ends_and_the_ledger_adds_up(
     names = [f"{number:02}.jpg" for number in range(12)]
     files = {name: bytes([number % 3]) * size for number, (name, size) in enumerate(zip(names, sizes, strict=True))}
     # A worker that retires on one image for ever would be replaced for ever.
-    script = {name: fate for name, fate in zip(names, fates, strict=True) if fate != Dies(RETIRED)}
+    script = {name: fate for name, fate in zip(names, fates, strict=True) if fate != Dies(EXIT_DEGRADED)}
     with made(tmp_path_factory.mktemp("any") / "made", files) as library:
         report = run(library, Scripted(script, save_every=save_every), count=count, seconds_per_image=1.0)
 

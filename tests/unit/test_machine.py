@@ -66,7 +66,7 @@ def test_what_one_worker_leaves_unused_goes_to_the_others(monkeypatch: pytest.Mo
     rates = {os.getpid(): 0.0, 10: 0.1, 11: 1.0}
     shared = budget.Budget(2.0)
     monkeypatch.setattr(shared, "_rate", rates.__getitem__)
-    allowed = shared.allowances({0: 10, 1: 11}, [0, 1])
+    allowed = shared.quotas({0: 10, 1: 11}, [0, 1])
 
     assert allowed[1] > allowed[0]
 
@@ -75,15 +75,15 @@ def test_the_coordinators_own_use_is_taken_off(monkeypatch: pytest.MonkeyPatch) 
     shared = budget.Budget(1.6)
     monkeypatch.setattr(shared, "_rate", lambda pid: 0.6 if pid == os.getpid() else 0.9)
 
-    assert shared.allowances({0: 10}, [0])[0] < 1.0
+    assert shared.quotas({0: 10}, [0])[0] < 1.0
 
 
 def test_a_run_over_its_budget_is_trimmed(monkeypatch: pytest.MonkeyPatch) -> None:
     shared = budget.Budget(1.0)
     monkeypatch.setattr(shared, "_rate", lambda pid: 0.0 if pid == os.getpid() else 1.2)
-    first = shared.allowances({0: 10}, [0])[0]
+    first = shared.quotas({0: 10}, [0])[0]
     for _ in range(20):
-        last = shared.allowances({0: 10}, [0])[0]
+        last = shared.quotas({0: 10}, [0])[0]
 
     assert 0.85 < last < first <= 1.0
 
@@ -93,7 +93,7 @@ def test_without_a_limit_nobody_waits() -> None:
 
     assert throttled.pause(1.0)
     assert 0 == throttled.waited
-    assert {3: math.inf} == budget.Budget(math.inf).allowances({}, [3])
+    assert {3: math.inf} == budget.Budget(math.inf).quotas({}, [3])
 
 
 @pytest.fixture
@@ -110,11 +110,11 @@ def test_a_throttle_waits_for_what_was_used(clock: Clock) -> None:
     assert clock.used / clock.passed == pytest.approx(0.25, abs=0.05)
 
 
-def test_a_throttle_without_allowance_rests_until_it_gets_one(clock: Clock) -> None:
+def test_a_throttle_without_a_quota_pauses_until_it_gets_one(clock: Clock) -> None:
     throttled = Throttle(0.0, clock)
 
     assert not throttled.pause(1.0)
-    throttled.allowance = 1.0
+    throttled.cpu_quota = 1.0
     assert throttled.pause(1.0)
     assert 1.0 == throttled.waited
 

@@ -40,7 +40,7 @@ class Budget:
         self._seen: dict[int, tuple[float, float]] = {}
         self._trim = 0.0
 
-    def allowances(self, pids: Mapping[int, int], running: Sequence[int]) -> dict[int, float]:
+    def quotas(self, pids: Mapping[int, int], running: Sequence[int]) -> dict[int, float]:
         """Return cores per running worker; `pids` maps workers to their processes."""
         if not running:
             return {}

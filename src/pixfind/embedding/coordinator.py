@@ -15,7 +15,7 @@ import math
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,11 @@ from pixfind.embedding import budget, progress
 from pixfind.embedding.plan import Plan
 from pixfind.embedding.runners import Ended, Runner
 from pixfind.library import control
-from pixfind.library.catalogue import Pending, Settled
 from pixfind.library.library import Library
-from pixfind.types import Clock, Outcome
-from pixfind.worker.process import RETIRED, Message, Setup
+from pixfind.types import Clock, ImageRef, Outcome, Settled
+from pixfind.worker import protocol
+from pixfind.worker.pipeline import EXIT_DEGRADED
+from pixfind.worker.protocol import ClaimsAnswered, FromWorker, WorkerConfig
 
 log = logging.getLogger("pixfind.coordinator")
 
@@ -51,8 +52,8 @@ _DEATHS_BY_KILL = 4
 class _Seat:
     """One worker as the coordinator sees it."""
 
-    setup: Setup
-    holds: dict[int, Pending] = field(default_factory=dict)
+    config: WorkerConfig
+    holds: dict[int, ImageRef] = field(default_factory=dict)
     """images dealt and neither adopted nor settled"""
     embedded: set[int] = field(default_factory=set)
     """those of them that came through the model and wait to be saved"""
@@ -75,10 +76,10 @@ class _Part:
         self._library = library
         self._part = part
         self._parts = parts
-        self._chunk: collections.deque[Pending] = collections.deque()
+        self._chunk: collections.deque[ImageRef] = collections.deque()
         self._after = 0
 
-    def take(self, count: int) -> list[Pending]:
+    def take(self, count: int) -> list[ImageRef]:
         if not self._chunk and self.left:
             chunk = self._library.catalogue.pending(part=self._part, parts=self._parts, after=self._after, limit=_CHUNK)
             self._chunk.extend(chunk)
@@ -97,7 +98,7 @@ class Coordinator:
         library: Library,
         runner: Runner,
         plan: Plan,
-        setup: Setup,
+        config: WorkerConfig,
         watch: Callable[[progress.Snapshot], None] = lambda snapshot: None,
         rest: budget.Rest | None = None,
         clock: Clock = time,
@@ -109,9 +110,9 @@ class Coordinator:
         self._clock = clock
         count = plan.workers.value
         self._parts = [_Part(library, part, count) for part in range(count)]
-        self._seats = {k: _Seat(dataclasses.replace(setup, worker=k)) for k in range(count)}
-        self._again: collections.deque[Pending] = collections.deque()
-        self._suspects: collections.deque[Pending] = collections.deque()
+        self._seats = {k: _Seat(dataclasses.replace(config, worker=k)) for k in range(count)}
+        self._again: collections.deque[ImageRef] = collections.deque()
+        self._suspects: collections.deque[ImageRef] = collections.deque()
         self._deaths: collections.Counter[int] = collections.Counter()
         self._changes: collections.Counter[int] = collections.Counter()
         self._claims = _Claims()
@@ -131,7 +132,7 @@ class Coordinator:
             with _asked_to_stop(self):
                 for seat in self._seats.values():
                     if self._left():
-                        self._runner.start(seat.setup)
+                        self._runner.start(seat.config)
                     else:
                         seat.stopped = True
                 while not all(seat.stopped for seat in self._seats.values()):
@@ -173,11 +174,11 @@ class Coordinator:
             return
         room = self._plan.look_ahead.value * seat.batch - (len(seat.holds) - len(seat.embedded))
         if room >= seat.batch:
-            self._give(seat, self._next_images(seat.setup.worker, room))
+            self._give(seat, self._next_images(seat.config.worker, room))
         if not seat.holds and not self._left():
-            self._runner.send(seat.setup.worker, {"stop": True})
+            self._runner.send(seat.config.worker, protocol.Stop())
 
-    def _next_images(self, worker: int, count: int) -> list[Pending]:
+    def _next_images(self, worker: int, count: int) -> list[ImageRef]:
         """The worker's own part first, then help with what is left elsewhere."""
         images = [self._again.popleft() for _ in range(min(count, len(self._again)))]
         own = self._parts[worker]
@@ -189,44 +190,43 @@ class Coordinator:
                     break
         return images
 
-    def _give(self, seat: _Seat, images: list[Pending]) -> None:
+    def _give(self, seat: _Seat, images: list[ImageRef]) -> None:
         if not images:
             return
         seat.holds.update((image.image_id, image) for image in images)
-        entries = [dataclasses.astuple(image) for image in images]
-        self._runner.send(seat.setup.worker, {"embed": entries})
+        self._runner.send(seat.config.worker, protocol.Embed(tuple(images)))
 
-    def _deal_alone(self, seat: _Seat, image: Pending) -> None:
+    def _deal_alone(self, seat: _Seat, image: ImageRef) -> None:
         seat.alone = image.image_id
         self._give(seat, [image])
 
     # --- hearing ----------------------------------------------------------------------------------
 
-    def _hear(self, seat: _Seat, message: "Message | Ended") -> None:
+    def _hear(self, seat: _Seat, message: FromWorker | Ended) -> None:
         seat.heard_at = self._clock.monotonic()
         if isinstance(message, Ended):
             self._worker_ended(seat, message)
             return
-        if "ready" in message:
-            seat.ready = True
-            self._without_ready = 0
-            seat.batch = message["ready"]["batch"]
-            self.tracker.began(message["ready"]["device"], message["ready"]["precision"])
-        if "embedded" in message:
-            seat.embedded.update(seat.holds.keys() & message["embedded"])
-        if "claim" in message:
-            self._answer(seat, message["claim"])
-        if "saved" in message:
-            self._saved(seat, message)
-        if "fatal" in message:
-            raise rebuilt(message["fatal"])
+        match message:
+            case protocol.Ready(device, precision, batch):
+                seat.ready = True
+                self._without_ready = 0
+                seat.batch = batch
+                self.tracker.began(device, precision)
+            case protocol.Embedded(image_ids):
+                seat.embedded.update(seat.holds.keys() & set(image_ids))
+            case protocol.Claim(contents):
+                self._answer(seat, contents)
+            case protocol.Saved():
+                self._saved(seat, message)
+            case protocol.Fatal():
+                raise message.rebuilt()
         self._deal(seat)
 
-    def _answer(self, seat: _Seat, claims: list[tuple[int, str]]) -> None:
+    def _answer(self, seat: _Seat, contents: Iterable[tuple[int, bytes]]) -> None:
         """Tell which of the hashed images to embed; the others equal one that is embedded or being embedded."""
         granted, refused, known = [], [], []
-        for image_id, text in claims:
-            content = bytes.fromhex(text)
+        for image_id, content in contents:
             if self._library.catalogue.value("embedding_of_hash", hash=content) is not None:
                 known.append((seat.holds[image_id], content))
             elif self._claims.claim(seat.holds[image_id], content):
@@ -235,9 +235,9 @@ class Coordinator:
             refused.append(image_id)
             seat.holds.pop(image_id)
         self._settle_duplicates(known)
-        self._runner.send(seat.setup.worker, {"granted": granted, "refused": refused})
+        self._runner.send(seat.config.worker, ClaimsAnswered(tuple(granted), tuple(refused)))
 
-    def _settle_duplicates(self, known: list[tuple[Pending, bytes]]) -> None:
+    def _settle_duplicates(self, known: list[tuple[ImageRef, bytes]]) -> None:
         if not known:
             return
         with self._library.catalogue.transaction():
@@ -249,45 +249,47 @@ class Coordinator:
         # The row that they waited for did not become one of the library: they are embedded themselves.
         self._again.extend(image for (image, _), done in zip(known, taken, strict=True) if not done)
 
-    def _saved(self, seat: _Seat, message: Message) -> None:
-        if message["saved"]:
+    def _saved(self, seat: _Seat, saved: protocol.Saved) -> None:
+        if saved.rows:
             self._adopt(seat)
-        self._settle(seat, message["outcomes"])
+        self._settle(seat, saved.settled)
+        for changed in saved.changed:
+            image = seat.holds.pop(changed.image_id, None)
+            if image is not None:
+                self._settle_changed(image, changed.size, changed.mtime_ns)
         seat.embedded &= seat.holds.keys()
-        seat.counters.stages = message["stages"]
-        seat.counters.bytes_read = message["bytes"]
-        seat.counters.loaders = message["loaders"]
-        seat.counters.processor_seconds = message["processor"]
-        seat.counters.commits += bool(message["saved"])
+        seat.counters.stages = saved.stages
+        seat.counters.bytes_read = saved.bytes_read
+        seat.counters.loaders = saved.loader_threads
+        seat.counters.processor_seconds = saved.processor_seconds
+        seat.counters.commits += bool(saved.rows)
         seat.counters.saved_at = self._clock.time()
 
     def _adopt(self, seat: _Seat) -> None:
-        adopted = self._library.adopt(seat.setup.worker)
+        adopted = self._library.adopt(seat.config.worker)
         if adopted.damaged is not None:
             path, row = adopted.damaged
-            raise errors.LibraryDamaged(path=path, detail=f"row {row} is not what worker {seat.setup.worker} wrote")
+            raise errors.LibraryDamaged(path=path, detail=f"row {row} is not what worker {seat.config.worker} wrote")
         for image_id in (*adopted.embedded, *adopted.duplicates, *adopted.surplus):
             seat.holds.pop(image_id, None)
             self._settle_duplicates(self._claims.release(image_id))
         seat.counters.images += len(adopted.embedded)
         self.tracker.embedded(len(adopted.embedded), len(adopted.duplicates))
 
-    def _settle(self, seat: _Seat, outcomes: list[Message]) -> None:
-        settled = []
-        for outcome in outcomes:
-            image = seat.holds.pop(outcome["id"], None)
-            if image is None:
-                continue
-            if "changed" in outcome:
-                self._settle_changed(image, *outcome["changed"])
-                continue
-            # The same bytes end in the same way.
-            twins = [twin.image_id for twin, _ in self._claims.release(image.image_id)]
-            settled += [
-                Settled(image_id, Outcome(outcome["outcome"]), outcome["reason"], bool(outcome["transient"]))
-                for image_id in (image.image_id, *twins)
+    def _settle(self, seat: _Seat, settled: Iterable[Settled]) -> None:
+        held = [one for one in settled if seat.holds.pop(one.image_id, None) is not None]
+        # The same bytes end in the same way.
+        self._record(
+            [
+                dataclasses.replace(one, image_id=image_id)
+                for one in held
+                for image_id in (one.image_id, *self._waiting_for(one.image_id))
             ]
-        self._record(settled)
+        )
+
+    def _waiting_for(self, image_id: int) -> list[int]:
+        """Return the images that waited for this one to end: they have the same bytes."""
+        return [image.image_id for image, _ in self._claims.release(image_id)]
 
     def _record(self, settled: list[Settled]) -> None:
         if settled:
@@ -295,15 +297,15 @@ class Coordinator:
                 self._library.catalogue.settle(settled)
             self.tracker.settled(settled)
 
-    def _settle_changed(self, image: Pending, size: int, mtime_ns: int) -> None:
+    def _settle_changed(self, image: ImageRef, size: int, mtime_ns: int) -> None:
         """The file is another one by now: embed what it is, unless it never comes to rest."""
-        self._again.extend(twin for twin, _ in self._claims.release(image.image_id))
+        self._again.extend(waiting for waiting, _ in self._claims.release(image.image_id))
         self._changes[image.image_id] += 1
         if self._changes[image.image_id] > _TIMES_CHANGED:
             self._record([Settled(image.image_id, Outcome.FAILED, str(errors.KeepsChanging()), transient=True)])
             return
         self._library.catalogue.run("changed_on_disk", image_id=image.image_id, size=size, mtime_ns=mtime_ns)
-        self._again.append(dataclasses.replace(image, size=size, mtime_ns=mtime_ns, twins=True))
+        self._again.append(dataclasses.replace(image, size=size, mtime_ns=mtime_ns, same_size=True))
 
     # --- the end of a worker ----------------------------------------------------------------------
 
@@ -317,17 +319,17 @@ class Coordinator:
         if self._stopping_since is not None or (clean and not unfinished and not self._left()):
             seat.stopped = True
             return
-        if not clean and ended.code != RETIRED:
+        if not clean and ended.code != EXIT_DEGRADED:
             self._blame(seat, ended, unfinished)
         else:
             self._again.extend(unfinished)
         seat.ready, seat.alone = False, None
         if self._left():
-            self._runner.start(seat.setup)
+            self._runner.start(seat.config)
         else:
             seat.stopped = True
 
-    def _blame(self, seat: _Seat, ended: Ended, unfinished: list[Pending]) -> None:
+    def _blame(self, seat: _Seat, ended: Ended, unfinished: list[ImageRef]) -> None:
         seat.counters.deaths += 1
         killed = ended.code == -signal.SIGKILL
         if not seat.ready:
@@ -335,10 +337,10 @@ class Coordinator:
             self._without_ready += 1
             if self._without_ready >= (_KILLS_WITHOUT_READY if killed else _CRASHES_WITHOUT_READY):
                 raise errors.WorkersKeepDying(
-                    worker=seat.setup.worker,
+                    worker=seat.config.worker,
                     times=self._without_ready,
                     detail=ended.detail,
-                    log=Path(seat.setup.logs) / f"embed_worker_{seat.setup.worker}.log",
+                    log=Path(seat.config.logs) / f"embed_worker_{seat.config.worker}.log",
                 )
             return
         needed = _DEATHS_BY_KILL if killed else _DEATHS_BY_CRASH
@@ -346,8 +348,8 @@ class Coordinator:
             self._deaths[image.image_id] += 1
             if seat.alone == image.image_id and self._deaths[image.image_id] >= needed:
                 reason = str(errors.KillsTheDecoder(detail=ended.detail))
-                twins = [twin.image_id for twin, _ in self._claims.release(image.image_id)]
-                self._record([Settled(i, Outcome.FAILED, reason) for i in (image.image_id, *twins)])
+                same = self._waiting_for(image.image_id)
+                self._record([Settled(i, Outcome.FAILED, reason) for i in (image.image_id, *same)])
             else:
                 self._suspects.append(image)
 
@@ -371,7 +373,7 @@ class Coordinator:
         if self._stopping_since is None and (by_command or self._stops_asked):
             self._stopping_since = self._clock.monotonic()
             for worker in running:
-                self._runner.send(worker, {"stop": True})
+                self._runner.send(worker, protocol.Stop())
         elif self._stopping_since is not None:
             overdue = self._clock.monotonic() - self._stopping_since > _STOP_SECONDS
             for worker in running if overdue or self._stops_asked > 1 else ():
@@ -384,7 +386,7 @@ class Coordinator:
             # A worker that rests has nothing to say.
             seat.heard_at = self._clock.monotonic()
         if seat.ready and seat.holds and self._clock.monotonic() - seat.heard_at > patience:
-            self._runner.kill(seat.setup.worker)
+            self._runner.kill(seat.config.worker)
             seat.heard_at = self._clock.monotonic()
 
     def _now(self) -> datetime.datetime:
@@ -403,9 +405,8 @@ class Coordinator:
             log.info("%s", resting or "going on")
         self._resting = resting
         running = [worker for worker, seat in self._seats.items() if seat.ready and not seat.stopped]
-        allowances = self._budget.allowances(pids, running)
-        for worker, allowance in allowances.items():
-            self._runner.send(worker, {"allowance": 0.0 if resting else allowance})
+        for worker, quota in self._budget.quotas(pids, running).items():
+            self._runner.send(worker, protocol.Quota(0.0 if resting else quota))
 
 
 class _Claims:
@@ -414,9 +415,9 @@ class _Claims:
     def __init__(self) -> None:
         self._owner: dict[bytes, int] = {}
         self._content: dict[int, bytes] = {}
-        self._waiting: dict[bytes, list[Pending]] = collections.defaultdict(list)
+        self._waiting: dict[bytes, list[ImageRef]] = collections.defaultdict(list)
 
-    def claim(self, image: Pending, content: bytes) -> bool:
+    def claim(self, image: ImageRef, content: bytes) -> bool:
         """Return whether this image may be embedded: it is the first of its content, or the same one again."""
         owner = self._owner.setdefault(content, image.image_id)
         if owner == image.image_id:
@@ -425,20 +426,13 @@ class _Claims:
         self._waiting[content].append(image)
         return False
 
-    def release(self, image_id: int) -> list[tuple[Pending, bytes]]:
+    def release(self, image_id: int) -> list[tuple[ImageRef, bytes]]:
         """The image has ended: return those that waited for it, with their content."""
         content = self._content.pop(image_id, None)
         if content is None:
             return []
         del self._owner[content]
         return [(image, content) for image in self._waiting.pop(content, [])]
-
-
-def rebuilt(fatal: dict[str, Any]) -> errors.LibraryError:
-    """Return the error that a worker told of in a "fatal" message."""
-    kind = getattr(errors, fatal["error"])
-    error: errors.LibraryError = kind(**fatal["fields"])
-    return error
 
 
 @contextlib.contextmanager

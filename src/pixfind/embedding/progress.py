@@ -16,10 +16,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pixfind.library.catalogue import Settled
 from pixfind.library.library import Library
 from pixfind.storage import disk
-from pixfind.types import Clock, Outcome, spoken
+from pixfind.types import Clock, Outcome, Settled, spoken
 
 log = logging.getLogger("pixfind.coordinator")
 
@@ -41,7 +40,7 @@ class WorkerCounters:
     deaths: int = 0
     saved_at: float | None = None
     """seconds since 1970"""
-    stages: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+    stages: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
     """seconds; those of several threads add up"""
     bytes_read: int = 0
     commits: int = 0

@@ -17,7 +17,7 @@ from typing import Any, Self
 from pixfind import errors
 from pixfind.library import path_text, sql
 from pixfind.storage.worker_files import Row
-from pixfind.types import Fingerprint, Outcome
+from pixfind.types import Fingerprint, ImageRef, Outcome, Settled
 
 #: value, and why
 _PRAGMAS = {
@@ -58,28 +58,6 @@ class Root:
     offline: str | None
     left_out: str
     """JSON: files of known kinds that are not read, by suffix"""
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """An image that waits for its embedding."""
-
-    image_id: int
-    path: str
-    size: int
-    mtime_ns: int
-    twins: bool
-    """another file has the same size, so this may be a duplicate"""
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """An image that ended without an embedding of its own."""
-
-    image_id: int
-    outcome: Outcome
-    reason: str
-    transient: bool = False
 
 
 class Catalogue:
@@ -182,10 +160,10 @@ class Catalogue:
                 counts["offline"] += count
         return counts
 
-    def pending(self, *, part: int = 0, parts: int = 1, after: int = 0, limit: int = 1000) -> list[Pending]:
+    def pending(self, *, part: int = 0, parts: int = 1, after: int = 0, limit: int = 1000) -> list[ImageRef]:
         """Return up to `limit` images with `id % parts == part` that wait, in the order of their ids, from `after` on."""
         rows = self.rows("pending", part=part, parts=parts, after=after, limit=limit)
-        return [Pending(image_id, path, size, mtime, bool(twins)) for image_id, path, size, mtime, twins in rows]
+        return [ImageRef(image_id, path, size, mtime, bool(same)) for image_id, path, size, mtime, same in rows]
 
     def count_pending(self, *, part: int = 0, parts: int = 1) -> int:
         """Count the images of online roots that wait."""

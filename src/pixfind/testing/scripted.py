@@ -2,11 +2,10 @@
 Workers that follow a script, on a clock that the test turns: a whole run in milliseconds, without a process or a thread.
 
 `Scripted` is a `Runner`. Its workers read real files and write real worker files, so that `library.adopt` and `verify` prove what came
-of it; what they do not do is decode, and use a model. Messages pass through JSON, as they do on a pipe.
+of it; what they do not do is decode, and use a model. Messages are encoded and decoded, as they are on a pipe.
 """
 
 import collections
-import json
 import math
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -22,9 +21,10 @@ from pixfind.images import source
 from pixfind.library.library import Library
 from pixfind.storage import worker_files
 from pixfind.testing.waiting import Clock
-from pixfind.types import Facts, Outcome
-from pixfind.worker import embed
-from pixfind.worker.process import Message, Setup
+from pixfind.types import Facts, ImageRef, Outcome, Settled
+from pixfind.worker import embed, protocol
+from pixfind.worker.protocol import ClaimsAnswered, Embed, FromWorker, Quota, Stop, ToWorker, WorkerConfig
+from pixfind.worker.sink import FileSink
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Fails:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The file is found to be another one than was dealt."""
+    """The file is found to be another one than was assigned."""
 
     content: bytes
 
@@ -68,17 +68,18 @@ Fates = Mapping[str, Fate | Sequence[Fate]]
 class _Worker:
     """One worker, between two messages."""
 
-    setup: Setup
+    config: WorkerConfig
     ready: bool = False
-    resting: bool = False
+    paused: bool = False
     hanging: bool = False
     stopping: bool = False
-    inbox: "collections.deque[Message]" = field(default_factory=collections.deque)
-    tasks: "collections.deque[embed.Task]" = field(default_factory=collections.deque)
-    asked: dict[int, embed.Read] = field(default_factory=dict)
+    inbox: "collections.deque[ToWorker]" = field(default_factory=collections.deque)
+    images: "collections.deque[ImageRef]" = field(default_factory=collections.deque)
+    claimed: dict[int, embed.Read] = field(default_factory=dict)
     granted: "collections.deque[embed.Read]" = field(default_factory=collections.deque)
     rows: list[worker_files.Row] = field(default_factory=list)
-    outcomes: list[Message] = field(default_factory=list)
+    settled: list[Settled] = field(default_factory=list)
+    changed: list[protocol.Changed] = field(default_factory=list)
     seconds: float = 0.0
     """that it spent on images"""
 
@@ -104,7 +105,7 @@ class Scripted:
         self.clock = clock or Clock()
         self.started: list[int] = []
         """workers, in the order of their starts"""
-        self.sent: list[tuple[int, Message]] = []
+        self.sent: list[tuple[int, ToWorker]] = []
         """all that the coordinator said, to whom"""
         self.killed: list[int] = []
         self.finished = False
@@ -116,38 +117,45 @@ class Scripted:
         self._save_every = save_every
         self._seconds = seconds
         self._workers: dict[int, _Worker] = {}
-        self._ended: list[tuple[int, Message | Ended]] = []
+        self._ended: list[tuple[int, FromWorker | Ended]] = []
         self._planned: list[tuple[float, Callable[[], object]]] = []
 
     def at(self, seconds: float, action: Callable[[], object]) -> None:
         """Do something from outside once so many seconds of the clock have passed: a kill, a question, a word to the run."""
         self._planned.append((seconds, action))
 
-    def dealt(self) -> list[tuple[int, list[int]]]:
-        """Return (worker, image ids) of each dealing."""
-        return [(worker, [entry[0] for entry in m["embed"]]) for worker, m in self.sent if "embed" in m]
+    def dispatched(self) -> list[tuple[int, list[int]]]:
+        """Return (worker, image ids) of each message that assigned images."""
+        return [
+            (worker, [image.image_id for image in message.images])
+            for worker, message in self.sent
+            if isinstance(message, Embed)
+        ]
 
     # --- a Runner ---------------------------------------------------------------------------------
 
-    def start(self, setup: Setup) -> None:
-        assert setup.worker not in self._workers, f"worker {setup.worker} runs already"
-        self.started.append(setup.worker)
-        self._workers[setup.worker] = _Worker(setup)
+    def start(self, config: WorkerConfig) -> None:
+        assert config.worker not in self._workers, f"worker {config.worker} runs already"
+        self.started.append(config.worker)
+        self._workers[config.worker] = _Worker(config)
 
-    def send(self, worker: int, message: Message) -> None:
-        sent = json.loads(json.dumps(message))
+    def send(self, worker: int, message: ToWorker) -> None:
+        sent = protocol.decode_to_worker(protocol.encode(message))
         self.sent.append((worker, sent))
         if worker in self._workers:
             self._workers[worker].inbox.append(sent)
 
-    def receive(self, seconds: float) -> list[tuple[int, Message | Ended]]:
+    def receive(self, seconds: float) -> list[tuple[int, FromWorker | Ended]]:
         self._do_what_is_planned()
         worked = False
-        events: list[tuple[int, Message | Ended]] = []
+        events: list[tuple[int, FromWorker | Ended]] = []
         for number, worker in list(self._workers.items()):
             said = self._step(worker)
             worked = worked or bool(said)
-            events += ((number, one if isinstance(one, Ended) else json.loads(json.dumps(one))) for one in said)
+            events += (
+                (number, one if isinstance(one, Ended) else protocol.decode_from_worker(protocol.encode(one)))
+                for one in said
+            )
         self.clock.sleep(self._seconds if worked else seconds)
         assert self.clock.passed < 3600, "the run does not end"  # noqa: PLR2004
         return [*self._take_ended(), *events]
@@ -173,35 +181,35 @@ class Scripted:
         for _, action in due:
             action()
 
-    def _take_ended(self) -> list[tuple[int, Message | Ended]]:
+    def _take_ended(self) -> list[tuple[int, FromWorker | Ended]]:
         ended, self._ended = self._ended, []
         return ended
 
-    def _end(self, worker: _Worker, code: int) -> list[Message | Ended]:
-        del self._workers[worker.setup.worker]
+    def _end(self, worker: _Worker, code: int) -> list[FromWorker | Ended]:
+        del self._workers[worker.config.worker]
         return [
             Ended(code, f"ended by {signal.Signals(-code).name}" if code < 0 else f"it ended with exit code {code}")
         ]
 
-    def _step(self, worker: _Worker) -> list[Message | Ended]:
+    def _step(self, worker: _Worker) -> list[FromWorker | Ended]:
         """Do one thing; return what the coordinator hears of it."""
         if worker.hanging:
             return []
         if not worker.ready:
             return self._become_ready(worker)
         while worker.inbox:
-            self._obey(worker, worker.inbox.popleft())
+            self._apply(worker, worker.inbox.popleft())
         if worker.stopping:
             return [*self._save(worker), *self._end(worker, 0)]
-        if not worker.resting and (worker.granted or worker.tasks):
+        if not worker.paused and (worker.granted or worker.images):
             worker.seconds += self._seconds
             said = self._load(worker)
-            if worker.setup.worker not in self._workers:
+            if worker.config.worker not in self._workers:
                 return said
             return [*said, *self._save(worker, at_least=self._save_every)]
         return self._save(worker)
 
-    def _become_ready(self, worker: _Worker) -> list[Message | Ended]:
+    def _become_ready(self, worker: _Worker) -> list[FromWorker | Ended]:
         match self._starts.popleft() if self._starts else None:
             case Dies(code):
                 return self._end(worker, code)
@@ -209,40 +217,44 @@ class Scripted:
                 worker.hanging = True
                 return []
         worker.ready = True
-        return [{"ready": {"device": "script", "precision": "fp16", "batch": self._batch}}]
+        return [protocol.Ready("script", "fp16", self._batch)]
 
-    def _obey(self, worker: _Worker, message: Message) -> None:
-        worker.tasks.extend(embed.Task(*entry) for entry in message.get("embed", ()))
-        worker.granted.extend(worker.asked.pop(image_id) for image_id in message.get("granted", ()))
-        for image_id in message.get("refused", ()):
-            worker.asked.pop(image_id)
-        if "allowance" in message:
-            worker.resting = not message["allowance"]
-        worker.stopping = worker.stopping or bool(message.get("stop"))
+    def _apply(self, worker: _Worker, message: ToWorker) -> None:
+        match message:
+            case Embed(images):
+                worker.images.extend(images)
+            case ClaimsAnswered(granted, refused):
+                worker.granted.extend(worker.claimed.pop(image_id) for image_id in granted)
+                for image_id in refused:
+                    worker.claimed.pop(image_id)
+            case Quota(cpu_quota):
+                worker.paused = not cpu_quota
+            case Stop():
+                worker.stopping = True
 
-    def _load(self, worker: _Worker) -> list[Message | Ended]:
+    def _load(self, worker: _Worker) -> list[FromWorker | Ended]:
         """Take one image through, or ask whether another one with the same bytes is being embedded."""
         if worker.granted:
             return self._meet(worker, worker.granted.popleft())
-        task = worker.tasks.popleft()
+        image = worker.images.popleft()
         try:
-            file = embed.read(task)
+            file = embed.read(image)
         except errors.ChangedSince as problem:
-            changed = [problem.fields["size"], problem.fields["mtime_ns"]]
-            worker.outcomes.append({"id": task.image_id, "changed": changed})
+            now = problem.fields
+            worker.changed.append(protocol.Changed(image.image_id, now["size"], now["mtime_ns"]))
             return []
         except errors.ImageProblem as problem:
-            self._fail(worker, task.image_id, Fails(str(problem), transient=problem.transient))
+            self._fail(worker, image.image_id, Fails(str(problem), transient=problem.transient))
             return []
-        if not task.twins:
+        if not image.same_size:
             return self._meet(worker, file)
-        worker.asked[task.image_id] = file
-        return [{"claim": [[task.image_id, file.original.fingerprint.hash.hex()]]}]
+        worker.claimed[image.image_id] = file
+        return [protocol.Claim(((image.image_id, file.original.fingerprint.hash),))]
 
-    def _meet(self, worker: _Worker, file: embed.Read) -> list[Message | Ended]:
+    def _meet(self, worker: _Worker, file: embed.Read) -> list[FromWorker | Ended]:
         """Let an image have its fate."""
-        image_id, fingerprint = file.task.image_id, file.original.fingerprint
-        match self._fate(file.task.path):
+        image_id, fingerprint = file.image.image_id, file.original.fingerprint
+        match self._fate(file.image.path):
             case Dies(code, saved):
                 if saved:
                     self._write(worker)
@@ -254,12 +266,12 @@ class Scripted:
                 self._fail(worker, image_id, fails)
                 return []
             case Changes(content):
-                Path(file.task.path).write_bytes(content)
-                now = source.read(file.task.path).fingerprint
-                worker.outcomes.append({"id": image_id, "changed": [now.size, now.mtime_ns]})
+                Path(file.image.path).write_bytes(content)
+                now = source.read(file.image.path).fingerprint
+                worker.changed.append(protocol.Changed(image_id, now.size, now.mtime_ns))
                 return []
         worker.rows.append(worker_files.Row(image_id, fingerprint, Facts()))
-        return [{"embedded": [image_id]}]
+        return [protocol.Embedded((image_id,))]
 
     def _fate(self, path: str) -> Fate:
         fate = self._fates.get(Path(path).name)
@@ -269,28 +281,31 @@ class Scripted:
 
     @staticmethod
     def _fail(worker: _Worker, image_id: int, fails: Fails) -> None:
-        outcome = {"outcome": fails.outcome, "reason": fails.reason, "transient": fails.transient}
-        worker.outcomes.append({"id": image_id, **outcome})
+        worker.settled.append(Settled(image_id, fails.outcome, fails.reason, fails.transient))
 
-    def _save(self, worker: _Worker, at_least: int = 1) -> list[Message | Ended]:
-        if len(worker.rows) + len(worker.outcomes) < at_least:
+    def _save(self, worker: _Worker, at_least: int = 1) -> list[FromWorker | Ended]:
+        if len(worker.rows) + len(worker.settled) + len(worker.changed) < at_least:
             return []
-        saved, outcomes = self._write(worker), worker.outcomes
-        worker.outcomes = []
-        stages = {"read": 0.0, "decode": 0.0, "model": worker.seconds, "save": 0.0, "wait": 0.0, "pace": 0.0}
-        figures = {"bytes": 0, "loaders": 1, "processor": worker.seconds}
-        return [{"saved": saved, "outcomes": outcomes, "stages": stages, **figures}]
+        saved = protocol.Saved(
+            rows=self._write(worker),
+            settled=tuple(worker.settled),
+            changed=tuple(worker.changed),
+            stages={"read": 0.0, "decode": 0.0, "model": worker.seconds, "save": 0.0, "wait": 0.0, "pace": 0.0},
+            bytes_read=0,
+            loader_threads=1,
+            processor_seconds=worker.seconds,
+        )
+        worker.settled, worker.changed = [], []
+        return [saved]
 
     @staticmethod
     def _write(worker: _Worker) -> int:
         rows, worker.rows = worker.rows, []
         if rows:
-            setup = worker.setup
-            embeddings = np.stack([_embedding(row.fingerprint.hash, setup.dimension) for row in rows])
-            with worker_files.Pair(
-                *worker_files.paths(Path(setup.data), setup.worker), setup.dimension, write=True
-            ) as pair:
-                pair.append(worker_files.index_rows(rows, embeddings), embeddings)
+            config = worker.config
+            embeddings = np.stack([_embedding(row.fingerprint.hash, config.dimension) for row in rows])
+            with FileSink(Path(config.data), config.worker, config.dimension) as sink:
+                sink.append(rows, embeddings)
         return len(rows)
 
 
@@ -301,9 +316,9 @@ def _embedding(content: bytes, dimension: int) -> NDArray[np.float16]:
     return row
 
 
-def scripted_setup(library: Library) -> Setup:
-    """Return the setup of scripted workers of a library whose model is known."""
-    return Setup(
+def scripted_config(library: Library) -> WorkerConfig:
+    """Return the configuration of scripted workers of a library whose model is known."""
+    return WorkerConfig(
         worker=0,
         data=str(library.data),
         logs=str(library.logs),
@@ -320,5 +335,5 @@ def scripted_setup(library: Library) -> Setup:
         max_scaled_pixels=1_000_000,
         seconds_per_image=60.0,
         memory=1 << 30,
-        allowance=math.inf,
+        cpu_quota=math.inf,
     )

@@ -98,7 +98,7 @@ def _counted(path: str, load: Callable[..., embed.Loaded]) -> Callable[..., embe
 
     def counted(file: embed.Read, encoder: ImageEncoder, limits: decode.Limits) -> embed.Loaded:
         with lock, Path(path).open("a", encoding="ascii") as log:
-            log.write(f"{file.task.image_id}\n")
+            log.write(f"{file.image.image_id}\n")
         return load(file, encoder, limits)
 
     return counted
@@ -122,7 +122,7 @@ def main() -> int:
     }[how]
 
     def poisoned(file: embed.Read, encoder: ImageEncoder, limits: decode.Limits) -> embed.Loaded:
-        if argument in file.task.path:
+        if argument in file.image.path:
             misbehave()
         return load(file, encoder, limits)
 

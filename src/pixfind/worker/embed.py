@@ -2,7 +2,7 @@
 One batch: from files to unit rows.
 
 `read`, `load` and `embed` are plain functions; threads, processes and clusters only carry them.
-Must not know of the catalogue, of workers, or where the rows go next (`worker` saves them, `search` asks with them).
+Must not know of the catalogue, of messages, or where the rows go next (`pipeline` saves them).
 """
 
 import time
@@ -15,19 +15,7 @@ from numpy.typing import NDArray
 from pixfind import errors
 from pixfind.images import decode, source
 from pixfind.models.encoders import ImageEncoder
-from pixfind.types import Facts, Fingerprint, Pixels
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One image to embed, as the catalogue knows it."""
-
-    image_id: int
-    path: str
-    size: int
-    mtime_ns: int
-    twins: bool = False
-    """another file has the same size: ask before embedding it"""
+from pixfind.types import Facts, Fingerprint, ImageRef, Pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,35 +34,36 @@ class Loaded:
 class Read:
     """One image's bytes, not decoded yet."""
 
-    task: Task
+    image: ImageRef
     original: source.Original
     seconds: float
+    """that reading took"""
 
 
-def read(task: Task) -> Read:
-    """Read the file of a task; raises ImageProblem, among them ChangedSince when it is not what was registered."""
+def read(image: ImageRef) -> Read:
+    """Read the file of an image; raises ImageProblem, among them ChangedSince when it is not what was registered."""
     began = time.perf_counter()
-    original = source.read(task.path)
+    original = source.read(image.path)
     fingerprint = original.fingerprint
-    if (fingerprint.size, fingerprint.mtime_ns) != (task.size, task.mtime_ns):
+    if (fingerprint.size, fingerprint.mtime_ns) != (image.size, image.mtime_ns):
         raise errors.ChangedSince(size=fingerprint.size, mtime_ns=fingerprint.mtime_ns)
-    return Read(task, original, time.perf_counter() - began)
+    return Read(image, original, time.perf_counter() - began)
 
 
 def load(file: Read, encoder: ImageEncoder, limits: decode.Limits) -> Loaded:
-    """Decode and prepare what was read; raises ImageProblem."""
+    """Decode what was read and prepare it for `encoder`: pixels [h, w, 3] uint8; raises ImageProblem."""
     began = time.perf_counter()
     decoded = decode.decode(file.original.data, limits=limits, shortest_side=encoder.decode_side)
     pixels = encoder.prepare(decoded.image)
     seconds = (file.seconds, time.perf_counter() - began)
-    return Loaded(file.task.image_id, pixels, file.original.fingerprint, decoded.facts, seconds)
+    return Loaded(file.image.image_id, pixels, file.original.fingerprint, decoded.facts, seconds)
 
 
 def embed(encoder: ImageEncoder, batch: Sequence[Pixels]) -> tuple[NDArray[np.float16], set[int]]:
     """
-    Return the unit rows [m, d] of n prepared pictures [h, w, 3] uint8, and the places in the batch that got none.
+    Return the unit-length rows [m, d] float16 of n prepared images [h, w, 3] uint8, and the positions in the batch that got none.
 
-    A picture for which the model gives no numbers is left out; raises NotFinite when it gives none for any of several.
+    An image for which the model gives something other than numbers is left out; raises NotFinite when that is so for all of several.
     """
     raw = encoder.forward(batch)
     try:
@@ -83,5 +72,5 @@ def embed(encoder: ImageEncoder, batch: Sequence[Pixels]) -> tuple[NDArray[np.fl
         bad = set(error.fields["rows"])
         if len(bad) == len(batch) > 1:
             raise
-        good = [place for place in range(len(batch)) if place not in bad]
+        good = [position for position in range(len(batch)) if position not in bad]
         return encoder.finish(raw[good]), bad

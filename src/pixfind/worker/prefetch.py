@@ -1,73 +1,86 @@
 """
-Loaders: threads that read and decode pictures ahead of the model.
+The prefetcher: threads that read and decode images ahead of the model.
 
 Owns the order of their work and its bounds: bytes of files in memory, decodes at a time, threads. Everything that happens is
-put into one queue for the thread that runs the model. Must not know what becomes of a loaded picture.
+put into one queue for the thread that runs the model. Must not know what becomes of a loaded image.
 """
 
 import collections
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from pixfind.images import decode
 from pixfind.models.encoders import ImageEncoder
+from pixfind.types import ImageRef
 from pixfind.worker import embed
 
-READ_AHEAD = 2
-"""loaders beyond those that decode: files lie ready when a decode ends"""
+_READ_AHEAD = 2
+"""threads beyond those that decode: files lie ready when a decode ends"""
 
-MOST = 24
-"""loaders: more reads at a time help no disk"""
+MAX_THREADS = 24
+"""more reads at a time help no disk"""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An image could not be read or decoded."""
+
+    image: ImageRef
+    problem: BaseException
+
+
+Event = embed.Read | embed.Loaded | Failed
+"""what became of an image: read and waiting for an answer, ready for the model, or failed"""
 
 
 class Events(Protocol):
-    """Where loaders put what happens."""
+    """Where the threads put what happens; `queue.SimpleQueue` is one."""
 
-    def put(self, event: "tuple[str, object]") -> None:
-        """Take ("read", embed.Read), ("loaded", embed.Loaded) or ("problem", (embed.Task, exception))."""
+    def put(self, event: Event, /) -> None:
+        """Take an event, from any thread."""
 
 
-class Loaders:
+class Prefetcher:
     """
-    A few threads that turn tasks into pictures ready for the model, in the order of the tasks.
+    A few threads that turn assigned images into images ready for the model, in the order in which they were assigned.
 
-    A task that may have a twin is only read, its file kept until `load` or `forget` is called for it. At most `room` bytes of files
-    are held at once, but for one file, which may be larger; at most `decoders` pictures are decoded at a time.
+    An image that may be a duplicate is only read, its file kept until `load` or `forget` is called for it. At most `byte_budget` bytes
+    of files are held at once, except for a single file that is larger; at most `decoders` images are decoded at a time.
     """
 
     def __init__(
-        self, encoder: ImageEncoder, limits: decode.Limits, events: Events, *, decoders: int, room: int
+        self, encoder: ImageEncoder, limits: decode.Limits, events: Events, *, decoders: int, byte_budget: int
     ) -> None:
-        self.width = decoders + READ_AHEAD
-        """threads"""
+        self.threads = decoders + _READ_AHEAD
         self.began: dict[int, float] = {}
         """image id -> when a thread took it up, monotonic seconds; read it from any thread"""
         self._encoder = encoder
         self._limits = limits
         self._events = events
-        self._room = room
+        self._byte_budget = byte_budget
         self._held: dict[int, int] = {}
-        self._tasks: collections.deque[embed.Task] = collections.deque()
+        self._unread: collections.deque[ImageRef] = collections.deque()
         self._granted: collections.deque[embed.Read] = collections.deque()
         self._changed = threading.Condition()
         self._decoding = threading.BoundedSemaphore(decoders)
-        self._threads: list[threading.Thread] = []
+        self._running: list[threading.Thread] = []
         self.grow(0)
 
     def grow(self, by: int) -> None:
-        """Add threads, for a disk that answers many reads sooner than one after the other."""
-        self.width = min(self.width + by, MOST)
-        while len(self._threads) < self.width:
-            thread = threading.Thread(target=self._work, name=f"loader {len(self._threads)}", daemon=True)
-            self._threads.append(thread)
+        """Add threads, up to MAX_THREADS in all: many disks answer several reads at a time sooner than one after the other."""
+        self.threads = min(self.threads + by, MAX_THREADS)
+        while len(self._running) < self.threads:
+            thread = threading.Thread(target=self._work, name=f"loader {len(self._running)}", daemon=True)
+            self._running.append(thread)
             thread.start()
 
-    def take(self, task: embed.Task) -> None:
-        """Read this one, and decode it unless it may have a twin."""
+    def take(self, image: ImageRef) -> None:
+        """Read this image, and decode it unless it may be a duplicate."""
         with self._changed:
-            self._tasks.append(task)
+            self._unread.append(image)
             self._changed.notify()
 
     def load(self, file: embed.Read) -> None:
@@ -77,7 +90,7 @@ class Loaders:
             self._changed.notify()
 
     def forget(self, image_id: int) -> None:
-        """The bytes of this one are needed no more."""
+        """Give back the bytes that the file of this image takes of the budget."""
         with self._changed:
             self._held.pop(image_id, None)
             self.began.pop(image_id, None)
@@ -87,41 +100,43 @@ class Loaders:
 
     def _work(self) -> None:
         while True:
-            work, task = self._next()
+            work, image = self._next()
             try:
                 work()
-            except BaseException as problem:  # noqa: BLE001 - border: the run goes on, whatever a picture does
-                self._events.put(("problem", (task, problem)))
+            except BaseException as problem:  # noqa: BLE001 - border: the run goes on, whatever an image does
+                self._events.put(Failed(image, problem))
 
-    def _next(self) -> tuple[Callable[[], None], embed.Task]:
+    def _next(self) -> tuple[Callable[[], None], ImageRef]:
         """Wait for work that fits."""
         with self._changed:
             self._changed.wait_for(lambda: self._granted or self._fits())
             if self._granted:
                 file = self._granted.popleft()
-                self.began[file.task.image_id] = time.monotonic()
-                return (lambda: self._load(file)), file.task
-            task = self._tasks.popleft()
-            self._held[task.image_id] = task.size
-            self.began[task.image_id] = time.monotonic()
-            return (lambda: self._read(task)), task
+                self.began[file.image.image_id] = time.monotonic()
+                return (lambda: self._load(file)), file.image
+            image = self._unread.popleft()
+            self._held[image.image_id] = image.size
+            self.began[image.image_id] = time.monotonic()
+            return (lambda: self._read(image)), image
 
     def _fits(self) -> bool:
-        return bool(self._tasks) and (not self._held or sum(self._held.values()) + self._tasks[0].size <= self._room)
+        if not self._unread:
+            return False
+        return not self._held or sum(self._held.values()) + self._unread[0].size <= self._byte_budget
 
-    def _read(self, task: embed.Task) -> None:
-        file = embed.read(task)
-        if task.twins:
+    def _read(self, image: ImageRef) -> None:
+        file = embed.read(image)
+        if image.same_size:
             # Not a thread's time any more: the answer of the coordinator may take a while.
-            self.began.pop(task.image_id, None)
-            self._events.put(("read", file))
+            self.began.pop(image.image_id, None)
+            self._events.put(file)
         else:
             self._load(file)
 
     def _load(self, file: embed.Read) -> None:
         with self._decoding:
             # Waiting for one's turn is not hanging.
-            self.began[file.task.image_id] = time.monotonic()
+            self.began[file.image.image_id] = time.monotonic()
             loaded = embed.load(file, self._encoder, self._limits)
         self.forget(loaded.image_id)
-        self._events.put(("loaded", loaded))
+        self._events.put(loaded)

@@ -1,5 +1,5 @@
 """
-Holds one process to its part of the processor.
+The throttle: keeps one process to its share of the processor.
 
 Must not know what the time is spent on, or who divides the budget.
 """
@@ -12,26 +12,26 @@ from pixfind.types import Clock
 
 class Throttle:
     """
-    Holds this process to an allowance of processor time by waiting between pieces of work.
+    Keeps this process to a quota of processor time by waiting between pieces of work.
 
     A token bucket: time that was not used is kept for one second at most, so a share is not saved up and then spent at once.
     """
 
-    def __init__(self, allowance: float, clock: Clock = time) -> None:
-        self.allowance = allowance
-        """cores; inf: no limit; 0: rest"""
+    def __init__(self, cpu_quota: float, clock: Clock = time) -> None:
+        self.cpu_quota = cpu_quota
+        """cores; inf: no limit; 0: pause"""
         self.waited = 0.0
         """seconds spent waiting"""
         self._clock = clock
         self._wall = clock.monotonic()
         self._used = clock.process_time()
-        self._credit = allowance
+        self._credit = cpu_quota
 
     def pause(self, at_most: float) -> bool:
-        """Wait until what was used is within the allowance, `at_most` so many seconds; return whether it is."""
-        if math.isinf(self.allowance):
+        """Wait until what was used is within the quota, `at_most` so many seconds; return whether it is."""
+        if math.isinf(self.cpu_quota):
             return True
-        if self.allowance <= 0:
+        if self.cpu_quota <= 0:
             self._clock.sleep(at_most)
             self.waited += at_most
             self._account()
@@ -39,7 +39,7 @@ class Throttle:
         self._account()
         if self._credit >= 0:
             return True
-        seconds = min(-self._credit / self.allowance, at_most)
+        seconds = min(-self._credit / self.cpu_quota, at_most)
         self._clock.sleep(seconds)
         self.waited += seconds
         self._account()
@@ -47,6 +47,6 @@ class Throttle:
 
     def _account(self) -> None:
         wall, used = self._clock.monotonic(), self._clock.process_time()
-        earned = (wall - self._wall) * self.allowance
-        self._credit = min(self._credit + earned - (used - self._used), self.allowance)
+        earned = (wall - self._wall) * self.cpu_quota
+        self._credit = min(self._credit + earned - (used - self._used), self.cpu_quota)
         self._wall, self._used = wall, used

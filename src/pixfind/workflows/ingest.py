@@ -21,7 +21,7 @@ from pixfind.models import engines, hub, registry, tune
 from pixfind.models.files import ModelFiles
 from pixfind.storage import worker_files
 from pixfind.types import Choice, Progress, no_progress
-from pixfind.worker import process
+from pixfind.worker import pipeline, process, protocol
 from pixfind.workflows.tune import sample
 
 _PART_CHUNK = 512
@@ -141,11 +141,11 @@ def embed(
     repair_worker_files(library)
     library.catalogue.run("retry_failed" if options.retry else "retry_transient")
     made = make_plan(options)
-    setup = _setup(library, model, made, options)
+    config = _config(library, model, made, options)
     # Nothing is held open here: a crash at any line below leaves only what the next start adopts.
     rest = budget.Rest(hours=options.hours, when_busy=options.pause_when_busy)
     with coordinator.logging_to(library.logs / "embed.log"):
-        return coordinator.Coordinator(library, runner or Local(), made, setup, watch, rest).run()
+        return coordinator.Coordinator(library, runner or Local(), made, config, watch, rest).run()
 
 
 def merge(library: Library, watch: Progress = no_progress) -> Merged:
@@ -185,10 +185,10 @@ def embed_part(library: Library, worker_id: int, num_workers: int, options: Opti
     if options.model is not None:
         fetch_model(library, options)
     made = make_plan(options)
-    setup = dataclasses.replace(_setup(library, model, made, options), worker=worker_id)
-    process.start_log(setup)
+    config = dataclasses.replace(_config(library, model, made, options), worker=worker_id)
+    process.start_log(config)
     feed = _PartFeed(library, worker_id, num_workers)
-    code = process.serve(setup, feed.messages, feed.hear)
+    code = pipeline.serve(config, feed.inbox, feed.on_message)
     if feed.fatal is not None:
         raise feed.fatal
     assert code == 0, f"the worker ended with {code}"
@@ -199,30 +199,35 @@ class _PartFeed:
     """Deals one part to one worker, in place of the coordinator."""
 
     def __init__(self, library: Library, part: int, parts: int) -> None:
-        self.messages: queue.SimpleQueue[process.Message] = queue.SimpleQueue()
+        self.inbox: pipeline.Inbox = queue.SimpleQueue()
         self.saved = 0
         self.fatal: errors.LibraryError | None = None
         self._library = library
         self._part, self._parts, self._after = part, parts, 0
         self._out = 0
-        self._hashes: set[str] = set()
+        self._hashes: set[bytes] = set()
         self._done = _own_rows(library, part)
 
-    def hear(self, message: process.Message) -> None:
-        if "fatal" in message:
-            self.fatal = coordinator.rebuilt(message["fatal"])
-            return
-        if "claim" in message:
-            granted = [image_id for image_id, content in message["claim"] if self._is_new(content)]
-            refused = [image_id for image_id, _ in message["claim"] if image_id not in granted]
-            self._out -= len(refused)
-            self.messages.put({"granted": granted, "refused": refused})
-        self._out -= len(message.get("embedded", ())) + len(message.get("outcomes", ()))
-        self.saved += message.get("saved", 0)
+    def on_message(self, message: protocol.FromWorker) -> None:
+        """Take what the worker reports, and assign more images to it."""
+        match message:
+            case protocol.Fatal():
+                self.fatal = message.rebuilt()
+                return
+            case protocol.Claim(contents):
+                granted = tuple(image_id for image_id, content in contents if self._is_new(content))
+                refused = tuple(image_id for image_id, _ in contents if image_id not in granted)
+                self._out -= len(refused)
+                self.inbox.put(protocol.ClaimsAnswered(granted, refused))
+            case protocol.Embedded(image_ids):
+                self._out -= len(image_ids)
+            case protocol.Saved():
+                self._out -= len(message.settled) + len(message.changed)
+                self.saved += message.rows
         if self._out < _PART_CHUNK // 2:
-            self._deal()
+            self._dispatch()
 
-    def _deal(self) -> None:
+    def _dispatch(self) -> None:
         while images := self._library.catalogue.pending(
             part=self._part, parts=self._parts, after=self._after, limit=_PART_CHUNK
         ):
@@ -231,13 +236,13 @@ class _PartFeed:
             left = [image for image in images if (image.image_id, image.size, image.mtime_ns) not in self._done]
             if left:
                 self._out += len(left)
-                self.messages.put({"embed": [dataclasses.astuple(image) for image in left]})
+                self.inbox.put(protocol.Embed(tuple(left)))
                 return
         if not self._out:
-            self.messages.put({"stop": True})
+            self.inbox.put(protocol.Stop())
 
-    def _is_new(self, content: str) -> bool:
-        known = self._library.catalogue.value("embedding_of_hash", hash=bytes.fromhex(content)) is not None
+    def _is_new(self, content: bytes) -> bool:
+        known = self._library.catalogue.value("embedding_of_hash", hash=content) is not None
         known = known or content in self._hashes
         self._hashes.add(content)
         return not known
@@ -253,8 +258,8 @@ def _own_rows(library: Library, worker_id: int) -> set[tuple[int, int, int]]:
     return set(zip(table["image_id"].tolist(), prints["size"].tolist(), prints["mtime_ns"].tolist(), strict=True))
 
 
-def _setup(library: Library, model: ModelIdentity, made: Plan, options: Options) -> process.Setup:
-    return process.Setup(
+def _config(library: Library, model: ModelIdentity, made: Plan, options: Options) -> protocol.WorkerConfig:
+    return protocol.WorkerConfig(
         worker=0,
         data=str(library.data),
         logs=str(library.logs),
@@ -271,7 +276,7 @@ def _setup(library: Library, model: ModelIdentity, made: Plan, options: Options)
         max_scaled_pixels=made.limits.value.max_scaled_pixels,
         seconds_per_image=made.seconds_per_image.value,
         memory=made.memory.value,
-        allowance=made.budget.value / made.workers.value,
+        cpu_quota=made.budget.value / made.workers.value,
         nice=options.nice,
         plan=tuple(f"{name} = {value}: {reason}" for name, value, reason in made.lines()),
     )

@@ -1,14 +1,14 @@
 """
 How batches are spread: one protocol, several carriers.
 
-A runner starts workers, passes messages both ways and tells when one has ended. What the messages say is the business of `worker`
+A runner starts workers, passes messages both ways and tells when one has ended. What the messages say is the business of `worker.protocol`
 and `coordinator`. `local` runs processes on this machine, `serial` one worker in this process.
 """
 
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pixfind.worker.process import Message, Setup
+from pixfind.worker.protocol import FromWorker, ToWorker, WorkerConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +23,13 @@ class Ended:
 class Runner(Protocol):
     """Starts workers and carries their messages."""
 
-    def start(self, setup: Setup) -> None:
-        """Start the worker that `setup` describes; one number runs once at a time."""
+    def start(self, config: WorkerConfig) -> None:
+        """Start the worker that `config` describes; one number runs once at a time."""
 
-    def send(self, worker: int, message: Message) -> None:
+    def send(self, worker: int, message: ToWorker) -> None:
         """Pass a message to a worker; a message to a worker that has ended is dropped."""
 
-    def receive(self, seconds: float) -> list[tuple[int, Message | Ended]]:
+    def receive(self, seconds: float) -> list[tuple[int, FromWorker | Ended]]:
         """Return what workers have sent, in the order of each; wait for the first at most `seconds`."""
 
     def kill(self, worker: int) -> None:

@@ -6,7 +6,6 @@ one by one nor die without breaking the pool. Must not know what the messages me
 """
 
 import contextlib
-import json
 import os
 import queue
 import signal
@@ -16,8 +15,11 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from pixfind import errors
 from pixfind.embedding.runners import Ended, drain
-from pixfind.worker.process import COORDINATOR, Message, Setup, setup_line
+from pixfind.worker import protocol
+from pixfind.worker.process import COORDINATOR
+from pixfind.worker.protocol import FromWorker, ToWorker, WorkerConfig
 
 #: Our threads are counted by the plan; numerical libraries must not add their own.
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -35,10 +37,10 @@ class Local:
     def __init__(self, command: tuple[str, ...] = (sys.executable, "-m", "pixfind.worker")) -> None:
         self._command = command
         self._processes: dict[int, _Process] = {}
-        self._events: queue.SimpleQueue[tuple[int, Message | Ended]] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[tuple[int, FromWorker | Ended]] = queue.SimpleQueue()
 
-    def start(self, setup: Setup) -> None:
-        log_path = Path(setup.logs) / f"embed_worker_{setup.worker}.log"
+    def start(self, config: WorkerConfig) -> None:
+        log_path = Path(config.logs) / f"embed_worker_{config.worker}.log"
         with log_path.open("a", encoding="utf-8") as errors_to:
             started = subprocess.Popen(
                 self._command,
@@ -51,14 +53,14 @@ class Local:
                 # Ctrl-C in the terminal is for the coordinator, who then ends the workers cleanly.
                 process_group=0 if os.name == "posix" else None,
             )
-        process = _Process(started, lambda event: self._events.put((setup.worker, event)))
-        self._processes[setup.worker] = process
-        process.write(setup_line(setup))
+        process = _Process(started, lambda event: self._events.put((config.worker, event)))
+        self._processes[config.worker] = process
+        process.write(protocol.encode(config))
 
-    def send(self, worker: int, message: Message) -> None:
-        self._processes[worker].write(json.dumps(message))
+    def send(self, worker: int, message: ToWorker) -> None:
+        self._processes[worker].write(protocol.encode(message))
 
-    def receive(self, seconds: float) -> list[tuple[int, Message | Ended]]:
+    def receive(self, seconds: float) -> list[tuple[int, FromWorker | Ended]]:
         return drain(self._events, seconds)
 
     def kill(self, worker: int) -> None:
@@ -82,7 +84,7 @@ class _Process:
     process leaves behind in its process group is ended with it.
     """
 
-    def __init__(self, process: "subprocess.Popen[str]", put: Callable[[Message | Ended], None]) -> None:
+    def __init__(self, process: "subprocess.Popen[str]", put: Callable[[FromWorker | Ended], None]) -> None:
         self.pid = process.pid
         self.gone = False
         """its exit was taken note of: from now on its number may belong to another process"""
@@ -116,11 +118,11 @@ class _Process:
         assert self._process.stdout is not None
         with contextlib.closing(self._process.stdout) as lines:
             for line in lines:
-                # A line that was cut by a kill is not a message.
-                with contextlib.suppress(json.JSONDecodeError):
-                    self._tell(json.loads(line))
+                # What was printed before the worker took its channels, and a line that a kill has cut, are not messages.
+                if line.startswith("{") and line.endswith("\n"):
+                    self._tell(_decoded(line))
 
-    def _tell(self, message: Message) -> None:
+    def _tell(self, message: FromWorker) -> None:
         with self._guard:
             # Late words would be taken for those of the worker that has its number now.
             if self._listening:
@@ -151,6 +153,14 @@ class _Process:
                 os.killpg(self.pid, signal.SIGKILL)
         else:
             self._process.kill()
+
+
+def _decoded(line: str) -> FromWorker:
+    """Return the message in a line; one that is not understood ends the run, as whatever a worker calls fatal."""
+    try:
+        return protocol.decode_from_worker(line)
+    except errors.UnknownMessage as error:
+        return protocol.Fatal.of(error)
 
 
 def _how_it_ended(code: int) -> str:

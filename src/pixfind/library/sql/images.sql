@@ -12,10 +12,10 @@ SELECT CASE WHEN instr(reason, ':') THEN substr(reason, 1, instr(reason, ':') - 
 FROM images WHERE outcome IN ('failed', 'skipped') AND gone = 0 GROUP BY kind ORDER BY count(*) DESC;
 
 -- name: pending
--- What is left to do is a query, never a saved cursor. `twins` tells that another file has the same size, so that only
+-- What is left to do is a query, never a saved cursor. `same_size` tells that another file has the same size, so that only
 -- such an image need be looked up by its hash before it is embedded.
 SELECT id, path, size, mtime_ns,
-       EXISTS (SELECT 1 FROM images AS twin WHERE twin.size = images.size AND twin.id <> images.id) AS twins
+       EXISTS (SELECT 1 FROM images AS other WHERE other.size = images.size AND other.id <> images.id) AS same_size
 FROM images
 WHERE outcome IS NULL AND gone = 0 AND id > :after AND id % :parts = :part
   AND root_id IN (SELECT id FROM roots WHERE offline IS NULL)
@@ -50,10 +50,10 @@ WHERE id = :image_id AND outcome IS NULL AND size = :size AND mtime_ns = :mtime_
 -- name: adopt_duplicate
 -- As `adopt`: only for the very bytes that were hashed.
 UPDATE images
-SET outcome = 'duplicate', reason = NULL, transient = 0, hash = :hash, embedding_index = twin.embedding_index,
-    width = twin.width, height = twin.height, taken_at = twin.taken_at, camera = twin.camera,
-    latitude = twin.latitude, longitude = twin.longitude
-FROM (SELECT * FROM images WHERE hash = :hash AND embedding_index IS NOT NULL LIMIT 1) AS twin
+SET outcome = 'duplicate', reason = NULL, transient = 0, hash = :hash, embedding_index = embedded.embedding_index,
+    width = embedded.width, height = embedded.height, taken_at = embedded.taken_at, camera = embedded.camera,
+    latitude = embedded.latitude, longitude = embedded.longitude
+FROM (SELECT * FROM images WHERE hash = :hash AND embedding_index IS NOT NULL LIMIT 1) AS embedded
 WHERE images.id = :image_id AND images.outcome IS NULL AND images.size = :size AND images.mtime_ns = :mtime_ns;
 
 -- name: settle

@@ -1,0 +1,292 @@
+"""
+One worker: from messages that assign images to rows in a sink.
+
+Owns the pipeline: `prefetch` reads and decodes files, the model runs in this thread, rows are saved about twice a second. Never sees SQLite:
+it gets paths and ids, and reports which rows are durable; the coordinator assigns, adopts and replaces. Must not know what carries the messages
+(`process` does, or `embedding.runners.serial`) or where rows go (`sink`).
+"""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixfind import errors
+from pixfind.images import decode
+from pixfind.models import hub
+from pixfind.models.encoders import ImageEncoder, open_image_encoder
+from pixfind.storage import worker_files
+from pixfind.types import ImageRef, Outcome, Settled
+from pixfind.worker import embed, prefetch, protocol
+from pixfind.worker.batch_size import BatchSizeTuner
+from pixfind.worker.protocol import Claim, Embedded, FromWorker, Ready, Saved, ToWorker, WorkerConfig
+from pixfind.worker.sink import FileSink, Sink
+from pixfind.worker.throttle import Throttle
+
+EXIT_DEGRADED = 75
+"""exit code of a worker whose threads hang in images: replace it, and suspect nothing that it still held"""
+
+_SAVE_SECONDS = 0.5
+_SAVE_ROWS = 4096
+_TICK_SECONDS = 0.1
+_TUNE_SECONDS = 5.0
+_MAX_WAIT_SHARE = 0.1
+"""share of the time that the model may wait for the disk before more files are read at a time"""
+
+Inbox = queue.SimpleQueue[ToWorker]
+Send = Callable[[FromWorker], None]
+
+log = logging.getLogger("pixfind.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class _StageSample:
+    """The seconds per stage at one moment."""
+
+    at: float
+    """monotonic seconds"""
+    stages: Mapping[str, float]
+
+    @classmethod
+    def now(cls, stages: Mapping[str, float]) -> "_StageSample":
+        return cls(time.monotonic(), dict(stages))
+
+    def share(self, before: "_StageSample", stage: str) -> float:
+        """Return the seconds per second that went into a stage since `before`."""
+        return (self.stages[stage] - before.stages[stage]) / (self.at - before.at)
+
+
+class Worker:
+    """The pipeline of one worker."""
+
+    def __init__(self, config: WorkerConfig, encoder: ImageEncoder, sink: Sink, send: Send) -> None:
+        self.batch_size = BatchSizeTuner(config.batches if encoder.device == "cpu" else config.gpu_batches)
+        self.events: queue.SimpleQueue[ToWorker | prefetch.Event] = queue.SimpleQueue()
+        """messages of the coordinator, and what the prefetcher's threads report"""
+        self._config = config
+        self._encoder = encoder
+        self._sink = sink
+        self._send = send
+        self._throttle = Throttle(config.cpu_quota)
+        limits = decode.Limits(config.max_pixels, config.max_scaled_pixels)
+        self._prefetcher = prefetch.Prefetcher(
+            encoder, limits, self.events, decoders=config.decoders, byte_budget=config.read_ahead
+        )
+        self._assigned: dict[int, ImageRef] = {}
+        self._claimed: dict[int, embed.Read] = {}
+        self._loaded: list[embed.Loaded] = []
+        self._rows: list[worker_files.Row] = []
+        self._embeddings: list[NDArray[np.float16]] = []
+        self._settled: list[Settled] = []
+        self._changed: list[protocol.Changed] = []
+        self._saved_at = time.monotonic()
+        self._stages = dict.fromkeys(("read", "decode", "model", "save", "wait"), 0.0)
+        self._bytes_read = 0
+        self._processor_at_start = time.process_time()
+        self._hung_threads = 0
+        self._sampled = _StageSample.now(self._stages)
+        self._stopping = False
+
+    def run(self) -> int:
+        """Work until told to stop; return the exit code. Raises LibraryError when rows cannot be saved."""
+        while True:
+            self._take_events()
+            self._fail_overdue()
+            full = len(self._loaded) >= self.batch_size.size or self._stopping or not self._awaits_images()
+            # Paused in short pieces, so that a stop or another quota is heard meanwhile.
+            if self._loaded and full and (self._throttle.pause(_TICK_SECONDS) or self._stopping):
+                self._forward()
+            if self._save_is_due():
+                self._save()
+            if self._stopping and not self._loaded:
+                self._save()
+                return 0
+            self._tune_threads()
+            if self._hung_threads >= self._config.decoders:
+                self._save()
+                return EXIT_DEGRADED
+
+    # --- events -----------------------------------------------------------------------------------
+
+    def _take_events(self) -> None:
+        """Handle what has arrived; wait only when there is nothing for the model."""
+        wait = 0.0 if len(self._loaded) >= self.batch_size.size else _TICK_SECONDS
+        began = time.perf_counter()
+        try:
+            event = self.events.get(timeout=wait) if wait else self.events.get_nowait()
+        except queue.Empty:
+            event = None
+        if self._assigned:
+            self._stages["wait"] += time.perf_counter() - began
+        claims: list[tuple[int, bytes]] = []
+        while event is not None:
+            self._handle(event, claims)
+            try:
+                # A full batch goes first; the events stay in their queue.
+                event = self.events.get_nowait() if len(self._loaded) < self.batch_size.size else None
+            except queue.Empty:
+                event = None
+        if claims:
+            self._send(Claim(tuple(claims)))
+
+    def _handle(self, event: ToWorker | prefetch.Event, claims: list[tuple[int, bytes]]) -> None:
+        match event:
+            case embed.Read(image, original):
+                self._claimed[image.image_id] = event
+                claims.append((image.image_id, original.fingerprint.hash))
+            case embed.Loaded():
+                if event.image_id in self._assigned:
+                    self._stages["read"] += event.seconds[0]
+                    self._stages["decode"] += event.seconds[1]
+                    self._bytes_read += event.fingerprint.size
+                    self._loaded.append(event)
+            case prefetch.Failed(image, problem):
+                if image.image_id in self._assigned:
+                    self._fail(image, problem)
+            case _:
+                self._apply(event)
+
+    def _apply(self, message: ToWorker) -> None:
+        match message:
+            case protocol.Embed(images):
+                for image in images:
+                    self._assigned[image.image_id] = image
+                    self._prefetcher.take(image)
+            case protocol.ClaimsAnswered(granted, refused):
+                for image_id in granted:
+                    self._prefetcher.load(self._claimed.pop(image_id))
+                for image_id in refused:
+                    self._claimed.pop(image_id)
+                    self._forget(image_id)
+            case protocol.Quota(cpu_quota):
+                self._throttle.cpu_quota = cpu_quota
+            case protocol.Stop():
+                self._stopping = True
+
+    # --- outcomes and limits ----------------------------------------------------------------------
+
+    def _fail(self, image: ImageRef, problem: BaseException) -> None:
+        self._forget(image.image_id)
+        if isinstance(problem, errors.ChangedSince):
+            self._changed.append(protocol.Changed(image.image_id, problem.fields["size"], problem.fields["mtime_ns"]))
+            return
+        if not isinstance(problem, errors.ImageProblem):
+            # Border: one image. A bug of ours in one image must not end the others; the log has the trace.
+            log.error("image %d: %s", image.image_id, image.path, exc_info=problem)
+            problem = errors.Damaged(detail=f"{type(problem).__name__}: {problem}")
+        outcome = Outcome.SKIPPED if problem.skipped else Outcome.FAILED
+        log.warning("%s: %s: %s", outcome, image.path, problem)
+        self._settled.append(Settled(image.image_id, outcome, str(problem), problem.transient))
+
+    def _forget(self, image_id: int) -> None:
+        self._assigned.pop(image_id, None)
+        self._prefetcher.forget(image_id)
+
+    def _fail_overdue(self) -> None:
+        """Fail images that take too long. Their thread cannot be stopped; a worker with none left ends as degraded."""
+        limit = self._config.seconds_per_image
+        for image_id, began in list(self._prefetcher.began.items()):
+            if time.monotonic() - began > limit and image_id in self._assigned:
+                self._hung_threads += 1
+                self._fail(self._assigned[image_id], errors.TakesTooLong(seconds=limit))
+
+    def _tune_threads(self) -> None:
+        """Read more files at a time when the model waits for the disk: nothing else here costs no processor time."""
+        if time.monotonic() - self._sampled.at < _TUNE_SECONDS:
+            return
+        before, self._sampled = self._sampled, _StageSample.now(self._stages)
+        waits, reads, decodes = (self._sampled.share(before, stage) for stage in ("wait", "read", "decode"))
+        threads = self._prefetcher.threads
+        if waits > _MAX_WAIT_SHARE and reads > decodes and threads < prefetch.MAX_THREADS:
+            self._prefetcher.grow(max(1, threads // 2))
+            log.info(
+                "%d loader threads: the model waits for the disk %.0f%% of the time",
+                self._prefetcher.threads,
+                100 * waits,
+            )
+
+    def _awaits_images(self) -> bool:
+        """Return whether threads are at work on images, so that the next batch may grow."""
+        return len(self._assigned) > len(self._loaded) + len(self._claimed)
+
+    # --- model and rows ---------------------------------------------------------------------------
+
+    def _forward(self) -> None:
+        size = self.batch_size.size
+        batch, self._loaded = self._loaded[:size], self._loaded[size:]
+        began = time.perf_counter()
+        embeddings, without = embed.embed(self._encoder, [loaded.pixels for loaded in batch])
+        seconds = time.perf_counter() - began
+        self._stages["model"] += seconds
+        self.batch_size.record(len(batch), seconds)
+        for position in without:
+            self._fail(self._assigned[batch[position].image_id], errors.NoEmbedding())
+        batch = [loaded for position, loaded in enumerate(batch) if position not in without]
+        self._rows += [worker_files.Row(loaded.image_id, loaded.fingerprint, loaded.facts) for loaded in batch]
+        self._embeddings.append(embeddings)
+        for loaded in batch:
+            self._forget(loaded.image_id)
+        # More can be assigned at once: these are through, though not durable yet.
+        self._send(Embedded(tuple(loaded.image_id for loaded in batch)))
+
+    def _save_is_due(self) -> bool:
+        if not (self._rows or self._settled or self._changed):
+            return False
+        idle = not self._assigned
+        return idle or len(self._rows) >= _SAVE_ROWS or time.monotonic() - self._saved_at >= _SAVE_SECONDS
+
+    def _save(self) -> None:
+        """Make the rows durable, then report them: the coordinator adopts what is reported."""
+        began = time.perf_counter()
+        if self._rows:
+            self._sink.append(self._rows, np.concatenate(self._embeddings))
+        self._stages["save"] += time.perf_counter() - began
+        self._saved_at = time.monotonic()
+        self._send(
+            Saved(
+                rows=len(self._rows),
+                settled=tuple(self._settled),
+                changed=tuple(self._changed),
+                stages={**self._stages, "pace": self._throttle.waited},
+                bytes_read=self._bytes_read,
+                loader_threads=self._prefetcher.threads,
+                processor_seconds=time.process_time() - self._processor_at_start,
+            )
+        )
+        self._rows, self._embeddings, self._settled, self._changed = [], [], [], []
+
+
+def serve(config: WorkerConfig, inbox: Inbox, send: Send) -> int:
+    """
+    Embed what the messages in `inbox` assign, until one of them is Stop; return the exit code.
+
+    Sends Ready once the model is loaded and the worker files are locked, and Fatal for a LibraryError.
+    """
+    try:
+        with FileSink(Path(config.data), config.worker, config.dimension) as sink:
+            encoder = open_image_encoder(
+                hub.resolve(config.model, offline=True),
+                threads=config.threads,
+                precision=config.precision,
+                device=config.device,
+            )
+            log.info("ready: %s on %s, %s", config.model, encoder.device, encoder.precision)
+            worker = Worker(config, encoder, sink, send)
+            send(Ready(encoder.device, encoder.precision, worker.batch_size.largest))
+            threading.Thread(target=_pass_on, args=(inbox, worker), daemon=True).start()
+            return worker.run()
+    except errors.LibraryError as error:
+        log.error("%s", error)  # noqa: TRY400 - a known error needs no trace
+        send(protocol.Fatal.of(error))
+        return error.exit_code
+
+
+def _pass_on(inbox: Inbox, worker: Worker) -> None:
+    while True:
+        worker.events.put(inbox.get())

@@ -1,0 +1,262 @@
+"""
+The protocol between the coordinator and its workers: every message in both directions, and how it looks on the wire.
+
+Owns the message classes, the worker's configuration, and their encoding: one JSON object a line, `{"name": {field: value, ...}}`.
+Must not know how lines travel (`embedding.runners`) or what either side does with a message.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from pixfind import errors
+from pixfind.types import ImageRef, Settled
+
+# --- to a worker ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerConfig:
+    """What a worker is given at its start; the first line of its standard input."""
+
+    worker: int
+    """its number: 0, 1, ..."""
+    data: str
+    """directory of the worker files"""
+    logs: str
+    """directory of the log files"""
+    model: str
+    """name or directory of the model"""
+    dimension: int
+    """numbers in one embedding"""
+    precision: str
+    device: str
+    threads: int
+    """inference threads"""
+    decoders: int
+    """images decoded at a time"""
+    read_ahead: int
+    """bytes of files held in memory at most"""
+    batches: tuple[int, ...]
+    """batch sizes to try on a processor; the fastest is kept"""
+    gpu_batches: tuple[int, ...]
+    """... and on anything else"""
+    max_pixels: int
+    max_scaled_pixels: int
+    seconds_per_image: float
+    """time limit for one image"""
+    memory: int
+    """bytes of data that this worker may allocate"""
+    cpu_quota: float
+    """cores that this worker may use; inf: no limit"""
+    nice: int = 0
+    """added to the niceness of the process"""
+    plan: tuple[str, ...] = ()
+    """lines for the top of the log"""
+
+
+@dataclass(frozen=True, slots=True)
+class Embed:
+    """Embed these images."""
+
+    images: tuple[ImageRef, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimsAnswered:
+    """The answer to `Claim`: embed the granted images and drop the refused ones, whose bytes are embedded elsewhere."""
+
+    granted: tuple[int, ...] = ()
+    """image ids"""
+    refused: tuple[int, ...] = ()
+    """image ids"""
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How much of the processor the worker may use from now on."""
+
+    cpu_quota: float
+    """cores; inf: no limit; 0: pause"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Save what went through the model, and end."""
+
+
+ToWorker = Embed | ClaimsAnswered | Quota | Stop
+
+# --- from a worker --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The model is loaded and the worker's files are locked."""
+
+    device: str
+    precision: str
+    batch: int
+    """images that may go through the model together"""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """May these images be embedded? Sent for images of which another file has the same size."""
+
+    contents: tuple[tuple[int, bytes], ...]
+    """(image id, content hash)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """These images went through the model and are not saved yet: more can be assigned."""
+
+    image_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """The file of an image is not the one that the catalogue knows."""
+
+    image_id: int
+    size: int
+    """bytes, now"""
+    mtime_ns: int
+    """nanoseconds since 1970, now"""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """Rows are durable, and images ended without a row; with the counters of the worker since its model was loaded."""
+
+    rows: int
+    """since the last Saved"""
+    settled: tuple[Settled, ...]
+    """images that ended without a row since the last Saved"""
+    changed: tuple[Changed, ...]
+    """images that were not embedded because their file has changed"""
+    stages: Mapping[str, float]
+    """stage -> seconds; those of several threads add up"""
+    bytes_read: int
+    loader_threads: int
+    """threads that read and decode at the moment"""
+    processor_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fatal:
+    """A LibraryError that ends the worker, and with it the run."""
+
+    error: str
+    """name of the class in `errors`"""
+    fields: Mapping[str, str]
+
+    @classmethod
+    def of(cls, error: errors.LibraryError) -> "Fatal":
+        """Return the message that carries `error`; its fields travel as text."""
+        return cls(type(error).__name__, {name: str(value) for name, value in error.fields.items()})
+
+    def rebuilt(self) -> errors.LibraryError:
+        """Return the error that the worker met; UnknownMessage when this version has no such error."""
+        kind = getattr(errors, self.error, None)
+        if not (isinstance(kind, type) and issubclass(kind, errors.LibraryError)):
+            return errors.UnknownMessage(detail=f"error {self.error}")
+        return kind(**self.fields)
+
+
+FromWorker = Ready | Claim | Embedded | Saved | Fatal
+
+# --- the wire -------------------------------------------------------------------------------------
+
+_NAMES: dict[type, str] = {
+    WorkerConfig: "config",
+    Embed: "embed",
+    ClaimsAnswered: "claims_answered",
+    Quota: "quota",
+    Stop: "stop",
+    Ready: "ready",
+    Claim: "claim",
+    Embedded: "embedded",
+    Saved: "saved",
+    Fatal: "fatal",
+}
+
+_FIELDS: dict[type, dict[str, Any]] = {kind: get_type_hints(kind) for kind in (*_NAMES, ImageRef, Settled, Changed)}
+"""class -> field -> type, in the order of the fields"""
+
+_M = TypeVar("_M")
+
+
+def encode(message: WorkerConfig | ToWorker | FromWorker) -> str:
+    """Return a message as one line of ASCII JSON, without its newline."""
+    content = {field.name: getattr(message, field.name) for field in dataclasses.fields(message)}
+    return json.dumps({_NAMES[type(message)]: content}, default=_plain)
+
+
+def decode_config(line: str) -> WorkerConfig:
+    """Return the configuration in a line; raises UnknownMessage for anything else."""
+    return _decode(line, WorkerConfig)
+
+
+def decode_to_worker(line: str) -> ToWorker:
+    """Return the message to a worker in a line; raises UnknownMessage for anything else."""
+    message: ToWorker = _decode(line, *get_args(ToWorker))
+    return message
+
+
+def decode_from_worker(line: str) -> FromWorker:
+    """Return the message from a worker in a line; raises UnknownMessage for anything else."""
+    message: FromWorker = _decode(line, *get_args(FromWorker))
+    return message
+
+
+def _decode(line: str, *kinds: type[_M]) -> _M:
+    by_name = {_NAMES[kind]: kind for kind in kinds}
+    try:
+        ((name, content),) = json.loads(line).items()
+        return _build(by_name[name], content)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise errors.UnknownMessage(detail=line.strip()[:200]) from error
+
+
+def _plain(value: object) -> object:
+    """Return what JSON has for values inside a message: a list for a dataclass, hexadecimal digits for bytes."""
+    if isinstance(value, bytes):
+        return value.hex()
+    assert dataclasses.is_dataclass(value)
+    return [getattr(value, field.name) for field in dataclasses.fields(value)]
+
+
+def _build(kind: type[_M], content: Any) -> _M:
+    """Return the dataclass `kind` from its JSON, an object or a list; raises ValueError, TypeError or KeyError when it does not fit."""
+    hints = _FIELDS[kind]
+    if isinstance(content, list):
+        content = dict(zip(hints, content, strict=True))
+    if not content.keys() <= hints.keys():
+        raise ValueError(content)
+    return kind(**{name: _value(hints[name], value) for name, value in content.items()})
+
+
+def _value(hint: Any, value: Any) -> Any:
+    """Return `value`, as JSON gave it, as the type `hint`; raises like `_build`."""
+    items = get_args(hint)
+    if get_origin(hint) is tuple:
+        if not isinstance(value, list):
+            raise TypeError(value)
+        types_ = items[:1] * len(value) if items[-1] is Ellipsis else items
+        return tuple(_value(item, one) for item, one in zip(types_, value, strict=True))
+    if get_origin(hint) is Mapping:
+        return {name: _value(items[1], one) for name, one in value.items()}
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return _build(hint, value)
+    if hint is bytes:
+        return bytes.fromhex(value)
+    if issubclass(hint, StrEnum):
+        return hint(value)
+    if not isinstance(value, (int, float) if hint is float else hint):
+        raise TypeError(value)
+    return value

@@ -1,0 +1,66 @@
+"""
+Where a worker's rows go.
+
+Owns the `Sink` protocol, which is all that the pipeline knows, and `FileSink`: the pair of worker files of one worker on this machine.
+Must not know where rows come from; `library.adopt` makes them part of the library.
+"""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixfind.storage import worker_files
+
+_LOCK_SECONDS = 30.0
+"""how long a predecessor that was killed may still hold the files"""
+
+log = logging.getLogger("pixfind.worker")
+
+
+class Sink(Protocol):
+    """Takes the rows of one worker, in order."""
+
+    def append(self, rows: Sequence[worker_files.Row], embeddings: NDArray[np.float16]) -> None:
+        """
+        Take `rows` and their embeddings [n, d] float16.
+
+        A `protocol.Saved` that is sent after this has returned is true when it arrives: the rows are durable by then.
+        Raises LibraryError when they cannot be kept, such as DiskFull.
+        """
+
+
+class FileSink:
+    """The worker files of one worker, locked for as long as the sink is open."""
+
+    def __init__(self, data: Path, worker: int, dimension: int) -> None:
+        """
+        Lock and open the files of `worker` in the directory `data`, for embeddings of `dimension` numbers.
+
+        Raises WorkerFilesBusy when another process keeps them, and DiskFull.
+        """
+        self._lock = worker_files.lock(data, worker, patience=_LOCK_SECONDS)
+        try:
+            self._pair = worker_files.Pair(*worker_files.paths(data, worker), dimension, write=True)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def append(self, rows: Sequence[worker_files.Row], embeddings: NDArray[np.float16]) -> None:
+        """Make `rows` and their embeddings [n, d] float16 durable; raises DiskFull."""
+        self._pair.append(worker_files.index_rows(rows, embeddings), embeddings)
+        log.info("saved %d rows, %d in all", len(rows), self._pair.count)
+
+    def close(self) -> None:
+        """Close the files and release their lock."""
+        self._pair.close()
+        self._lock.release()
