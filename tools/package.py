@@ -21,10 +21,10 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 _PICTURES: Final = 20
 _SHIPPED: Final = (
     "pixfind/py.typed",
-    "pixfind/starter/visual/model.onnx",
-    "pixfind/starter/textual/tokenizer.json",
-    "pixfind/serve/page/index.html",
-    "pixfind/sql/schema.sql",
+    "pixfind/models/starter/visual/model.onnx",
+    "pixfind/models/starter/textual/tokenizer.json",
+    "pixfind/server/page/index.html",
+    "pixfind/library/sql/schema.sql",
 )
 
 
