@@ -46,7 +46,7 @@ _IMMICH = 'Immich\'s documentation, "Searching"'
 # Languages that need a language code before the text (NLLB) are not in the table: a search has no such field.
 # No commit is pinned by hand: the hub names the commit of the first download, and a library remembers the
 # hash of the files themselves, which holds for folders and mirrors too. A new library follows the branch, so it may get the
-# layout that the publisher has announced for it; both are read and tested (docs/models.md).
+# layout that the publisher has announced for it; both are read and tested (docs/reference/models.md).
 TABLE: tuple[Model, ...] = (
     Model(
         name=STARTER,
