@@ -37,8 +37,11 @@ def test_the_changelog_of_this_project_is_one_that_a_release_can_read() -> None:
 
 @pytest.mark.parametrize("name", [".github/workflows/ci.yml", ".pre-commit-config.yaml"])
 def test_ci_and_hooks_call_targets_of_the_makefile_and_nothing_else(name: str) -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     commands = re.findall(r"^\s*(?:- run|run|entry): (\S.*)$", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)
 
-    assert commands
-    assert [] == [command for command in commands if command.split()[0] != "make" or command.split()[1] not in targets]
+    # What the system of a runner lacks may be installed, as `setup-python` does.
+    ours = [command.split() for command in commands if not command.startswith("sudo apt-get install ")]
+
+    assert ours
+    assert [] == [words for words in ours if words[0] != "make" or words[1] not in targets]
