@@ -67,7 +67,7 @@ class Damaged(ImageProblem):
 
 
 class TooLarge(ImageProblem):
-    """too large: {megapixels:.0f} MP is over the limit of {limit:.0f} MP; raise it with --max-megapixels"""
+    """too large: {megapixels:g} MP is over the limit of {limit:g} MP; raise it with --max-megapixels"""
 
     skipped = True
 
@@ -115,6 +115,52 @@ class LibraryError(PixfindError):
     """The library cannot be used: {detail}"""
 
     exit_code: ClassVar[int] = 3
+
+
+# --- how a command was called ---------------------------------------------------------------------
+
+
+class WrongUsage(LibraryError):
+    """Wrong usage: {detail}"""
+
+    exit_code = 2
+
+
+class OptionsExclude(WrongUsage):
+    """
+    {first} cannot be used with {second}: {detail}.
+    {instead}
+    """
+
+
+class OptionNeeds(WrongUsage):
+    """
+    {first} does nothing without {second}.
+    {instead}
+    """
+
+
+class NothingToIndex(WrongUsage):
+    """
+    There is no library in {path} yet, and no folder was named.
+    Name one with pictures: pixfind index FOLDER
+    """
+
+
+class TooLittleMemory(WrongUsage):
+    """
+    --memory {asked} is too little for {workers} workers: each needs {least} for a model and a picture.
+    Give at least {enough}, or fewer workers.
+    """
+
+
+class OutputRefused(LibraryError):
+    """
+    {path} cannot be written to: {detail}.
+    Name another file, or - for standard output.
+    """
+
+    exit_code = 45
 
 
 # --- models ---------------------------------------------------------------------------------------
@@ -290,6 +336,22 @@ class OtherModel(LibraryError):
     """
 
     exit_code = 10
+
+
+class OtherPrecision(LibraryError):
+    """
+    This library was embedded with {model} in {precision}; {asked} makes other embeddings, and the two are never mixed.
+    Leave out --precision, or embed again without losing search: pixfind index --precision {asked}
+    """
+
+    exit_code = 46
+
+
+class NoModelSwitch(WrongUsage):
+    """
+    --switch-anyway has nothing to do: no other model is being embedded in {path}.
+    Leave it out, or name the new model: pixfind index --model NEW --switch-anyway
+    """
 
 
 class ChangeUnderWay(LibraryError):

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 HEAD = """# Errors
 
 Every error that pixfind tells, with its exit code. Words in braces are filled in.
-0 is success, 1 a bug of ours, 2 wrong usage, 130 a run that was stopped.
+0 is success, 1 a search that found nothing, 2 wrong usage, 70 a bug of ours, 130 a run that was stopped.
 """
 
 
@@ -79,11 +79,17 @@ def test_the_golden_documents_are_up_to_date(name: str, made: object) -> None:
 
 
 def test_every_error_has_its_own_exit_code_above_two() -> None:
-    codes = {kind.__name__: kind.exit_code for kind in _kinds(errors.LibraryError)}
+    usage = {errors.WrongUsage, *_kinds(errors.WrongUsage)}
+    codes = {kind.__name__: kind.exit_code for kind in _kinds(errors.LibraryError) if kind not in usage}
     shared = {code for code in codes.values() if list(codes.values()).count(code) > 1}
 
     assert set() == shared
-    assert all(code >= 3 for code in codes.values())
+    assert all(3 <= code < 70 for code in codes.values())
+    assert {2} == {kind.exit_code for kind in usage}
+
+
+def test_no_flag_takes_a_bool() -> None:
+    assert "bool" not in (ROOT / "docs" / "reference" / "cli_help.txt").read_text(encoding="utf-8")
 
 
 def test_the_help_imports_nothing_heavy() -> None:

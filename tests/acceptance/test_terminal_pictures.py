@@ -71,18 +71,22 @@ def test_no_pictures_where_they_are_not_wanted(place: Path, arguments: tuple[str
 
 
 @pytest.mark.parametrize("verb", ["search", "search-text", "search-image"])
-def test_a_pipe_gets_paths_whatever_is_asked(place: Path, pictures: Path, verb: str) -> None:
+@pytest.mark.parametrize(("how", "count"), [("auto", 0), ("none", 0), ("kitty", 3)])
+def test_a_pipe_gets_paths_alone_unless_pictures_are_asked_for_by_name(
+    place: Path, pictures: Path, verb: str, how: str, count: int
+) -> None:
     query = str(pictures / "picture_00001.jpg") if verb == "search-image" else "sky"
+    everything = () if verb == "search-image" else ("--all",)
     done = subprocess.run(
-        command(place, verb, query, "-k", "3", "--pictures", "kitty"),
+        command(place, verb, query, *everything, "-k", "3", "--pictures", how),
         env={**os.environ, "TERM": "xterm-kitty"},
         capture_output=True,
         check=True,
         timeout=50,
     )
 
-    assert b"\x1b" not in done.stdout
-    assert b".jpg" in done.stdout
+    assert count == done.stdout.count(KITTY)
+    assert 3 == done.stdout.count(b".jpg")
 
 
 def test_a_picture_that_is_gone_is_a_path_alone(place: Path, pictures: Path) -> None:

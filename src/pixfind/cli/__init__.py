@@ -20,6 +20,10 @@ from pixfind.storage import disk
 __all__ = ["app", "index_commands", "inspect_commands", "main", "search_commands", "serve_commands"]
 
 
+BUG = 70
+"""exit code of an error that nobody foresaw: EX_SOFTWARE of sysexits.h; 1 is a search without a match"""
+
+
 @contextlib.contextmanager
 def _telling(console: Console) -> Iterator[None]:
     """Border: the process. Known errors become a message and an exit code, unknown ones are told as ours."""
@@ -37,7 +41,7 @@ def _telling(console: Console) -> Iterator[None]:
             _exit(console, errors.DiskFull(path=error.filename or "a file", detail=error.strerror))
         console.traceback()
         console.error("This is a bug in pixfind; please report it with what stands above.")
-        raise SystemExit(1) from None
+        raise SystemExit(BUG) from None
     finally:
         # A second Ctrl-C while Python ends would only hide the exit code.
         signal.signal(signal.SIGINT, signal.SIG_IGN)

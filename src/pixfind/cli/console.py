@@ -10,15 +10,23 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import rich.progress
 from rich.console import Console as Rich
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Column, Table
+from rich.text import Text
 
 from pixfind.types import Progress, spoken
 
@@ -30,6 +38,7 @@ if TYPE_CHECKING:
     from pixfind.library.verify import Finding
     from pixfind.search.duplicates import Duplicates, Group
     from pixfind.search.searcher import Answer, BuildReport
+    from pixfind.storage.output import Output
     from pixfind.workflows.status import Status
 
 _PLAIN_SECONDS = 5.0
@@ -61,11 +70,20 @@ class Console:
             self._out.clear()
 
     @staticmethod
-    def data(text: str) -> None:
+    def data(text: str, end: bytes = b"\n") -> None:
         """Write a line to standard output; a file name that is not UTF-8 comes out as the bytes it is."""
         with _pipe_may_close():
-            sys.stdout.buffer.write(os.fsencode(text) + b"\n")
+            sys.stdout.buffer.write(os.fsencode(text) + end)
             sys.stdout.buffer.flush()
+
+    def write(self, output: "Output", content: bytes) -> None:
+        """Write a file that the user named, and say so."""
+        if output.is_standard_output:
+            with _pipe_may_close():
+                output.write(content)
+            return
+        output.write(content)
+        self.say(f"wrote {escape(str(output.path))}")
 
     def json(self, values: Any) -> None:
         self.data(json.dumps(values, indent=2, default=str))
@@ -117,13 +135,7 @@ class Console:
         if self.quiet or not self._rich.is_terminal:
             yield _PlainRun(self)
             return
-        columns = (
-            SpinnerColumn(),
-            TextColumn("embedding"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-        )
+        columns = run_columns()
         with rich.progress.Progress(*columns, console=self._rich, transient=True) as shown:
             task = shown.add_task("", total=None, rate="starting workers")
 
@@ -180,6 +192,9 @@ class Console:
             if len(names) > len(shown):
                 self.say(f"  {kind}: ... and {getattr(report, kind) - len(shown):,} more")
 
+        if report.left_out:
+            self.say(f"  not read: {_counted(report.left_out)}")
+
     def report(self, report: "RunReport") -> None:
         rate = f", {report.images_per_second:,.1f} images/s" if report.images_per_second else ""
         ended = "stopped after" if report.stopped else "embedded"
@@ -206,6 +221,8 @@ class Console:
         self.tell(f"{images['seen']:,} images = {ledger}")
         if images["gone"] or images["offline"]:
             self.tell(f"  {images['gone']:,} gone, {images['offline']:,} on roots that are offline")
+        if status.left_out:
+            self.tell(f"  not read: {_counted(status.left_out)}")
         for root, why in status.offline.items():
             self.tell(f"  offline: {escape(root)} ({escape(why)})")
         for reason, count in list(status.failures.items())[:10]:
@@ -303,8 +320,30 @@ class Console:
             self.tell(f"[red]{escape(finding.where)}[/red]: {escape(finding.what)}")
             self.tell(f"  --repair: {escape(finding.repair)}")
 
-    def wrote(self, path: Path) -> None:
-        self.say(f"wrote {escape(str(path))}")
+
+def _counted(suffixes: Mapping[str, int]) -> str:
+    """Name kinds of files by number, the most frequent first."""
+    most = sorted(suffixes.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{count:,} {escape(suffix)}" for suffix, count in most)
+
+
+def run_columns() -> tuple[ProgressColumn, ...]:
+    """Return the line of a running embed; where it is too long for the terminal, its end is cut and the rest stays."""
+    whole = Column(no_wrap=True)
+    return (
+        SpinnerColumn(table_column=whole),
+        TextColumn("embedding", table_column=whole),
+        BarColumn(bar_width=20, table_column=whole),
+        MofNCompleteColumn(table_column=whole),
+        _Rate(),
+    )
+
+
+class _Rate(ProgressColumn):
+    """The rate, the time left and the bottleneck: the only column that gives way."""
+
+    def render(self, task: Task) -> Text:
+        return Text(task.fields["rate"], no_wrap=True, overflow="ellipsis")
 
 
 @contextlib.contextmanager

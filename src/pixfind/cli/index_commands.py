@@ -30,11 +30,13 @@ from pixfind.cli.options import (
     Precision,
     Retry,
     Workers,
-    app,
+    alone,
+    command,
     share,
 )
 from pixfind.library import generations
 from pixfind.library.library import Library
+from pixfind.storage import output
 
 if TYPE_CHECKING:
     # Types alone: at run time the modules that load models are imported by the commands that need them.
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
     from pixfind.workflows import ingest
 
 
-@app.command()
+@command()
 def index(
     context: typer.Context,
     paths: KnownPaths = None,
@@ -74,32 +76,25 @@ def index(
 
     With another --model search answers with the old one until the new one is complete; --rollback goes back.
     """
-    from pixfind.workflows import ingest
+    from pixfind.library import scan
 
     path, console = context.obj.path, context.obj.console
     if rollback or drop_previous:
-        if paths or model or rollback == drop_previous:
-            raise typer.BadParameter("--rollback and --drop-previous stand alone")
+        option = "rollback" if rollback else "drop_previous"
+        alone(context, option, instead="Run it by itself, then the rest with another `pixfind index`.")
         (model_commands.roll_back if rollback else model_commands.drop_previous)(path, console)
         return
     if not paths and not generations.here(path):
-        raise typer.BadParameter("name a folder with pictures: pixfind index FOLDER")
-    asked = ingest.Options(
-        workers,
-        share(cpu),
-        model,
-        precision,
-        device,
-        nice,
-        max_megapixels,
-        memory=memory,
-        retry=retry,
-        hours=between,
-        pause_when_busy=pause_when_busy,
-    )
+        raise errors.NothingToIndex(path=path)
+    asked = _options(context)
+    if not generations.here(path):
+        scan.check_folders(paths or [])
     with Library.create(path) as library, library.lock("index") as run:
         console.say(f"library: {library.path}")
-        with model_commands.filling(library, asked, lambda: _add(library, paths, exclude, console), console) as filled:
+        scan.check_folders(paths or [], library)
+        with model_commands.filling(
+            library, asked, lambda: _add(library, paths, exclude, console), console, switch_anyway=switch_anyway
+        ) as filled:
             stopped = _embed(filled, asked, console, run.report)
             _merge(filled, console)
             if not stopped:
@@ -108,22 +103,26 @@ def index(
     _end(stopped)
 
 
-@app.command()
+@command()
 def add(
     context: typer.Context, paths: Paths, exclude: Exclude = None, model: Model = None, precision: Precision = "auto"
 ) -> None:
     """Register the images below folders, and tell what is new, changed, moved, gone or offline."""
+    from pixfind.library import scan
     from pixfind.workflows import ingest
 
-    console = context.obj.console
-    with Library.create(context.obj.path) as library, library.lock("add"):
-        if model is not None:
+    path, console = context.obj.path, context.obj.console
+    if not generations.here(path):
+        scan.check_folders(paths)
+    with Library.create(path) as library, library.lock("add"):
+        scan.check_folders(paths, library)
+        if model is not None or precision != "auto":
             asked = ingest.Options(model=model, precision=precision)
             _choose_model(library, asked, _fetch_model(library, asked, console), console)
         _add(library, paths, exclude, console)
 
 
-@app.command()
+@command()
 def embed(
     context: typer.Context,
     workers: Workers = None,
@@ -144,46 +143,25 @@ def embed(
     num_workers: Annotated[int | None, typer.Option(min=1, help="Embed one part alone: of how many.")] = None,
     then_index: Annotated[bool, typer.Option("--index", help="Build the index as well when all is embedded.")] = False,
     set_cpu: Annotated[str | None, typer.Option(metavar="SHARE", help="Change the share of a running embed.")] = None,
-    pause: Annotated[
-        bool | None, typer.Option("--pause/--resume", help="Let a running embed rest, or go on.", show_default=False)
-    ] = None,
+    pause: Annotated[bool, typer.Option("--pause", help="Let a running embed rest.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Let a paused embed go on.")] = False,
 ) -> None:
     """Embed what is pending (the guide's step 1), then merge."""
-    from pixfind.library import control
-    from pixfind.workflows import ingest, switch_model
+    from pixfind.workflows import switch_model
 
-    console = context.obj.console
-    if set_cpu is not None or pause is not None:
-        asked_cpu = None if set_cpu is None else share(set_cpu)
-        _running(context.obj.path)
-        control.ask(context.obj.path, control.Asked(cpu=asked_cpu, pause=pause))
-        console.say("; ".join(_told(set_cpu, pause)))
+    path, console = context.obj.path, context.obj.console
+    if set_cpu is not None or pause or resume:
+        _control(context, set_cpu, pause=pause, resume=resume)
         return
-    asked = ingest.Options(
-        workers,
-        share(cpu),
-        model,
-        precision,
-        device,
-        nice,
-        max_megapixels,
-        memory=memory,
-        retry=retry,
-        hours=between,
-        pause_when_busy=pause_when_busy,
-    )
-    if (worker_id is None) != (num_workers is None) or (worker_id or 0) >= (num_workers or 1):
-        raise typer.BadParameter("--worker-id K and --num-workers N go together, with K < N")
-    if worker_id is not None and num_workers is not None:
-        with Library.open(context.obj.path) as library, switch_model.going_on(library, write=False) as filled:
-            count = ingest.embed_part(filled, worker_id, num_workers, asked)
-        console.say(f"part {worker_id} of {num_workers}: {count:,} images embedded; adopt them with `pixfind merge`")
+    asked = _options(context)
+    if worker_id is not None or num_workers is not None:
+        _embed_part(context, asked, worker_id, num_workers)
         return
     if background:
-        _background(context.obj.path, console)
+        _background(path, console)
         return
     with (
-        Library.open(context.obj.path, write=True) as library,
+        Library.open(path, write=True) as library,
         library.lock("embed") as run,
         switch_model.going_on(library) as filled,
     ):
@@ -196,7 +174,7 @@ def embed(
     _end(stopped)
 
 
-@app.command()
+@command()
 def merge(context: typer.Context) -> None:
     """Move what workers saved into data/embeddings.npy."""
     from pixfind.workflows import switch_model
@@ -209,14 +187,14 @@ def merge(context: typer.Context) -> None:
         _merge(filled, context.obj.console)
 
 
-@app.command()
+@command()
 def build_index(context: typer.Context) -> None:
     """Build data/faiss.index, and measure its recall on this library."""
     with Library.open(context.obj.path, write=True) as library, library.lock("build-index"):
         _build_index(library, context.obj.console)
 
 
-@app.command()
+@command()
 def stop(context: typer.Context) -> None:
     """End a running embed cleanly: nothing that was saved is lost."""
     from pixfind.library import control
@@ -233,7 +211,7 @@ def stop(context: typer.Context) -> None:
     console.say("stopped; `pixfind embed` goes on from here")
 
 
-@app.command()
+@command()
 def demo(
     context: typer.Context,
     pictures: Annotated[
@@ -241,7 +219,8 @@ def demo(
     ] = None,
     count: Annotated[int, typer.Option(min=20, help="How many pictures.")] = 150,
     html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The contact sheet; default: in the library.")
+        output.Output | None,
+        typer.Option(parser=output.Output.at, metavar="FILE", help="The contact sheet; default: in the library."),
     ] = None,
 ) -> None:
     """Draw a small collection and walk through the guide on it: no pictures of your own, no network."""
@@ -266,19 +245,90 @@ def demo(
             _end(stopped)
         _guide(console, "4", "build the index", "pixfind build-index")
         _build_index(library, console)
-    sheet = html or path / "sky.html"
+    sheet = html or output.Output.at(path / "sky.html")
     _guide(console, "5", "search", 'pixfind search-text "sky"')
     search_commands.show(context.obj, "sky", 8, sheet)
     for query in ("sunset over the sea", "red flower"):
         console.step(f"  $ pixfind search-text {query!r}")
         search_commands.show(context.obj, query, 4, None)
-    console.say(f"\nNow look at {sheet.absolute()} in a browser, and try your own words:")
+    console.say(f"\nNow look at {sheet.path.absolute()} in a browser, and try your own words:")
     console.say(f'  pixfind --library {context.obj.path} search-text "autumn forest"')
 
 
 def _guide(console: Console, number: str, what: str, command: str) -> None:
     console.say("")
     console.step(f"{number}. {what}" + (f"   $ {command}" if command else ""))
+
+
+def _options(context: typer.Context) -> "ingest.Options":
+    """Return what `index` and `embed` were asked for."""
+    from pixfind.workflows import ingest
+
+    values = context.params
+    asked = ingest.Options(
+        workers=values["workers"],
+        share=share(values["cpu"]),
+        model=values["model"],
+        precision=values["precision"],
+        device=values["device"],
+        nice=values["nice"],
+        megapixels=values["max_megapixels"],
+        memory=values["memory"],
+        retry=values["retry"],
+        hours=values["between"],
+        pause_when_busy=values["pause_when_busy"],
+    )
+    # Refuses what no machine can do with these numbers, before any work is done.
+    ingest.make_plan(asked)
+    return asked
+
+
+def _control(context: typer.Context, set_cpu: str | None, *, pause: bool, resume: bool) -> None:
+    """Ask a running embed for something else."""
+    from pixfind.library import control
+
+    if pause and resume:
+        raise errors.OptionsExclude(
+            first="--pause", second="--resume", detail="an embed does one or the other", instead="Give one of them."
+        )
+    option = "set_cpu" if set_cpu is not None else "pause" if pause else "resume"
+    alone(
+        context,
+        option,
+        "set_cpu",
+        "pause",
+        "resume",
+        instead="Leave it out: only --set-cpu and --pause reach a running embed.",
+    )
+    asked = control.Asked(
+        cpu=None if set_cpu is None else share(set_cpu), pause=True if pause else False if resume else None
+    )
+    _running(context.obj.path)
+    control.ask(context.obj.path, asked)
+    context.obj.console.say("; ".join(_told(set_cpu, asked.pause)))
+
+
+def _embed_part(
+    context: typer.Context, asked: "ingest.Options", worker_id: int | None, num_workers: int | None
+) -> None:
+    """Embed one part alone, as one of several processes that somebody else starts."""
+    from pixfind.workflows import ingest, switch_model
+
+    usage = "`pixfind embed --worker-id K --num-workers N` embeds part K of N; K counts from 0."
+    if worker_id is None:
+        raise errors.OptionNeeds(first="--num-workers", second="--worker-id", instead=usage)
+    if num_workers is None:
+        raise errors.OptionNeeds(first="--worker-id", second="--num-workers", instead=usage)
+    if worker_id >= num_workers:
+        raise typer.BadParameter(f"--worker-id {worker_id} is none of {num_workers} parts: they count from 0")
+    # What only the coordinator of all workers can do: a part has none.
+    harmless = ("num_workers", "cpu", "model", "precision", "device", "max_megapixels", "nice", "memory")
+    alone(context, "worker_id", *harmless, instead="Leave it out, or embed all of it: pixfind embed")
+    with Library.open(context.obj.path) as library, switch_model.going_on(library, write=False) as filled:
+        count = ingest.embed_part(filled, worker_id, num_workers, asked)
+    context.obj.console.say(
+        f"part {worker_id} of {num_workers}: {count:,} images embedded; adopt them with `pixfind merge`"
+    )
 
 
 # --- steps ----------------------------------------------------------------------------------------
@@ -357,11 +407,12 @@ def _running(path: Path) -> int:
 def _background(path: Path, console: Console) -> None:
     """Start the same command again, detached from this terminal."""
     with Library.open(path) as library:
+        library.refuse_second_writer()
         log = library.logs / "embed.log"
-    command = [argument for argument in sys.argv[1:] if argument != "--background"]
+    words = [argument for argument in sys.argv[1:] if argument != "--background"]
     with log.open("a", encoding="utf-8") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "pixfind", *command],
+            [sys.executable, "-m", "pixfind", *words],
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,

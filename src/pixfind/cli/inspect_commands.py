@@ -11,11 +11,11 @@ from typing import Annotated
 import typer
 
 from pixfind import errors
-from pixfind.cli.options import Cpu, Device, Json, Model, Workers, app, share
+from pixfind.cli.options import Cpu, Device, Json, Model, Workers, command, share
 from pixfind.library.library import Library
 
 
-@app.command()
+@command()
 def status(
     context: typer.Context,
     json: Json = False,
@@ -39,7 +39,7 @@ def status(
             time.sleep(2)
 
 
-@app.command()
+@command()
 def verify(
     context: typer.Context,
     repair: Annotated[
@@ -67,7 +67,8 @@ def verify(
             with console.bar("checking rows", "rows") as show:
                 found = proof.verify(one, show)
             if repair and found:
-                console.findings(found)
+                if not json:
+                    console.findings(found)
                 found = proof.repair(one, found)
             findings += found
     if json:
@@ -79,7 +80,7 @@ def verify(
         raise typer.Exit(errors.LibraryDamaged.exit_code)
 
 
-@app.command()
+@command()
 def plan(context: typer.Context, workers: Workers = None, cpu: Cpu = "80%") -> None:
     """Show the numbers that embed would use, each with its reason."""
     from pixfind.workflows import ingest
@@ -87,7 +88,7 @@ def plan(context: typer.Context, workers: Workers = None, cpu: Cpu = "80%") -> N
     context.obj.console.plan(ingest.make_plan(ingest.Options(workers, share(cpu))))
 
 
-@app.command()
+@command()
 def models(
     context: typer.Context,
     words: Annotated[
@@ -126,7 +127,7 @@ def _model_named(words: list[str]) -> str | None:
     raise typer.BadParameter("name one model: pixfind models show NAME")
 
 
-@app.command()
+@command()
 def tune(
     context: typer.Context,
     model: Model = None,
@@ -141,10 +142,13 @@ def tune(
     with Library.open(context.obj.path) as library:
         files = ingest.fetch_model(library, asked)
         report = ingest.tune_model(library, files, asked, lambda precision: console.say(f"trying {precision}"), sample)
-        known = library.model()
+        known, embedded = library.model(), library.has_embeddings()
     for line in report.lines():
         console.data(line)
-    if known is not None and known.precision != report.choice.value:
-        console.say(
-            f"this library stays in {known.precision}, in which it was begun; a new one takes {report.choice.value}"
+    if known is not None and known.precision != (best := report.choice.value):
+        how = (
+            f"embed it again with `pixfind index --precision {best}`"
+            if embedded
+            else f"`pixfind embed --precision {best}`"
         )
+        console.say(f"this library has {known.precision}; to take {best}: {how}")

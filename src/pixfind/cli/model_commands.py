@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pixfind import errors
 from pixfind.cli.console import Console
 from pixfind.library.library import Library
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def filling(library: Library, asked: "ingest.Options", add: Callable[[], None], console: Console) -> Iterator[Library]:
+def filling(
+    library: Library, asked: "ingest.Options", add: Callable[[], None], console: Console, *, switch_anyway: bool = False
+) -> Iterator[Library]:
     """
     Yield the library that an `index` fills: `library` itself, or the home of another model beside it.
 
@@ -28,6 +31,8 @@ def filling(library: Library, asked: "ingest.Options", add: Callable[[], None], 
     switch_model.settle(library)
     with console.bar("fetching the model", "bytes") as show:
         goal = switch_model.goal(library, asked, lambda _, done, total: show(done, total))
+    if switch_anyway and goal.home == library.home:
+        raise errors.NoModelSwitch(path=library.path)
     add()
     filled, chosen = switch_model.target(library, asked, goal, lambda precision: console.say(f"trying {precision}"))
     model = chosen.value

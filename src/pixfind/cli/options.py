@@ -2,27 +2,84 @@
 What all commands share: the program, its global options, and options that several commands have.
 """
 
+import functools
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import typer.core
 
+import pixfind
+from pixfind import errors
 from pixfind.cli.console import Console
-from pixfind.embedding.budget import Hours
+from pixfind.embedding.budget import LEAST_MEMORY, Hours
 from pixfind.library.library import locate
+from pixfind.storage import output
 
-_LEAST_MEMORY = 512 * 2**20
+
+class _PlainFlags:
+    """Shows a flag by its name alone: what it takes is nothing, not a `<bool>`."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        params: list[Any] = super().get_params(ctx)  # type: ignore[misc]  # of the command that this is mixed into
+        for param in params:
+            if getattr(param, "is_flag", False):
+                param.metavar = ""
+        return params
+
+
+class Command(_PlainFlags, typer.core.TyperCommand):
+    """One verb."""
+
+
+class Program(_PlainFlags, typer.core.TyperGroup):
+    """All of them; takes `--library` after the verb too, where people write it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, library_first(args))
+
+
+def library_first(words: list[str]) -> list[str]:
+    """
+    Return the words of a command line with `--library DIR` in front of the verb.
+
+    Raises OptionsExclude when two libraries are named. What follows `--` stays where it is.
+    """
+    end = words.index("--") if "--" in words else len(words)
+    named: list[list[str]] = []
+    others: list[str] = []
+    left = iter(words[:end])
+    for word in left:
+        if word == "--library" and (value := next(left, None)) is not None:
+            named.append([word, value])
+        elif word.startswith("--library="):
+            named.append(["--library", word.partition("=")[2]])
+        else:
+            others.append(word)
+    if any(name != named[0] for name in named):
+        first, second = named[0], next(name for name in named if name != named[0])
+        raise errors.OptionsExclude(
+            first=" ".join(first),
+            second=" ".join(second),
+            detail="a command works on one library",
+            instead="Give --library once.",
+        )
+    return [*(named[0] if named else []), *others, *words[end:]]
+
 
 app = typer.Typer(
     name="pixfind",
+    cls=Program,
     help="Search your own pictures by what they show. Begin with: pixfind index FOLDER",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+command = functools.partial(app.command, cls=Command)
+"""registers a verb"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +88,50 @@ class Globals:
     console: Console
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        Console.data(f"pixfind {pixfind.__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     context: typer.Context,
-    library: Annotated[Path | None, typer.Option(metavar="DIR", help="The library to use.")] = None,
+    library: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The library to use; it may stand behind the command too.")
+    ] = None,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Say more.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
 ) -> None:
+    if verbose and quiet:
+        raise errors.OptionsExclude(
+            first="--verbose", second="--quiet", detail="one says more, the other nothing", instead="Leave out one."
+        )
     context.obj = Globals(locate(library), Console(quiet=quiet, verbose=verbose))
+
+
+def given(context: typer.Context) -> dict[str, str]:
+    """Return parameter -> its longest name, for all that stand on the command line; what has its default is not among them."""
+    names = {param.name: param for param in context.command.params if param.name is not None}
+    sources = {name: context.get_parameter_source(name) for name in names}
+    return {
+        name: max(names[name].opts, key=len) if names[name].opts[0].startswith("-") else names[name].opts[0].upper()
+        for name, source in sources.items()
+        if source is not None and source.name == "COMMANDLINE"
+    }
+
+
+def alone(context: typer.Context, asked: str, *compatible: str, instead: str) -> None:
+    """Refuse what stands beside the option `asked` (a parameter) and would do nothing there."""
+    found = given(context)
+    for name, told in found.items():
+        if name != asked and name not in compatible:
+            raise errors.OptionsExclude(
+                first=found[asked], second=told, detail="the second would do nothing", instead=instead
+            )
 
 
 def share(text: str) -> float:
@@ -59,7 +152,7 @@ def size(text: str) -> int:
     if match is None:
         raise typer.BadParameter(f"{text!r} is not an amount of memory; write 4GiB or 800MiB")
     amount = int(float(match[1]) * 2 ** {"M": 20, "G": 30, "T": 40}[match[2].upper()])
-    if amount < _LEAST_MEMORY:
+    if amount < LEAST_MEMORY:
         raise typer.BadParameter(f"{text!r} is too little for a model and a picture; give at least 512MiB")
     return amount
 
@@ -91,6 +184,12 @@ Precision = Annotated[str, typer.Option(help="auto, fp32, int8 or bf16; chosen t
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
 Exclude = Annotated[
     list[str] | None, typer.Option(metavar="GLOB", help="Leave out files and folders with this name or path.")
+]
+Html = Annotated[
+    output.Output | None,
+    typer.Option(
+        parser=output.Output.at, metavar="FILE", help="Write a contact sheet to look at; - is standard output."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 KnownPaths = Annotated[

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import typer.core
 
-from pixfind.cli.options import Globals, Json, app
+from pixfind import errors
+from pixfind.cli.options import Command, Globals, Html, Json, command, given
 from pixfind.library.library import Library
+from pixfind.storage import output
 from pixfind.types import Pictures
 
 if TYPE_CHECKING:
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
 
 Count = Annotated[int, typer.Option("-k", "--count", max=1_000_000, metavar="K", help="How many pictures.")]
 AsPaths = Annotated[bool, typer.Option("--paths", help="One path a line, for pipes.")]
-Html = Annotated[Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Write a contact sheet to look at.")]
+Null = Annotated[
+    bool,
+    typer.Option(
+        "-0", "--null", help="With --paths: end each with a NUL byte, for `xargs -0`; names may hold a newline."
+    ),
+]
 All = Annotated[bool, typer.Option("--all", help="Show hits below the cut-off too.")]
 Distinct = Annotated[bool, typer.Option("--distinct", help="Fold pictures that are nearly the same into one.")]
 AsPictures = Annotated[
@@ -31,24 +37,27 @@ AsPictures = Annotated[
     typer.Option("--pictures", metavar="HOW", help="Thumbnails in the terminal: auto, kitty, iterm, sixel, none."),
 ]
 
+NO_MATCH = 1
+"""exit code of a search that finds nothing"""
+
 _THUMBNAIL_SIDE = 320
 _MAX_PIXELS = 200_000_000
 _MOST_ON_A_SHEET = 500
 """Groups; a page with more thumbnails takes a browser long."""
 
 
-class _QueryCommand(typer.core.TyperCommand):
+class _QueryCommand(Command):
     """A command whose arguments may begin with a minus: `-people` is a term, `-k` is an option."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         # A space in front is nothing to the query and everything to the parser of options.
         escaped = [
-            f" {word}" if re.match(r"-[^-]", word) and not re.fullmatch(r"-(k\d*|h)", word) else word for word in args
+            f" {word}" if re.match(r"-[^-]", word) and not re.fullmatch(r"-(k\d*|h|0)", word) else word for word in args
         ]
         return super().parse_args(ctx, escaped)
 
 
-@app.command(cls=_QueryCommand)
+@command(cls=_QueryCommand)
 def search(
     context: typer.Context,
     query: Annotated[
@@ -57,6 +66,7 @@ def search(
     count: Count = 20,
     json: Json = False,
     paths: AsPaths = False,
+    null: Null = False,
     html: Html = None,
     everything: All = False,
     distinct: Distinct = False,
@@ -80,7 +90,12 @@ def search(
 
     shapes = [name for name, given in (("landscape", landscape), ("portrait", portrait), ("square", square)) if given]
     if len(shapes) > 1:
-        raise typer.BadParameter(f"--{shapes[0]} and --{shapes[1]} exclude each other")
+        raise errors.OptionsExclude(
+            first=f"--{shapes[0]}",
+            second=f"--{shapes[1]}",
+            detail="no picture has both shapes",
+            instead="Leave out one.",
+        )
     asked = filters.parse(
         inside=inside,
         after=after,
@@ -91,17 +106,18 @@ def search(
         camera=camera,
         near=near,
     )
-    shown = _Shown(count, json, paths, html, everything, distinct, pictures=pictures)
-    _answer(context.obj, language.parse(query), shown, asked)
+    shown = _shown(context, count, json, paths, null, html, pictures, everything=everything, distinct=distinct)
+    _end(_answer(context.obj, language.parse(query), shown, asked))
 
 
-@app.command()
+@command()
 def search_text(
     context: typer.Context,
     query: Annotated[str, typer.Argument(metavar="QUERY", help="What the pictures should show.")],
     count: Count = 20,
     json: Json = False,
     paths: AsPaths = False,
+    null: Null = False,
     html: Html = None,
     everything: All = False,
     pictures: AsPictures = Pictures.AUTO,
@@ -109,26 +125,29 @@ def search_text(
     """Find pictures by words, taken as they are."""
     from pixfind.search import query as language
 
-    _answer(context.obj, language.text(query), _Shown(count, json, paths, html, everything, pictures=pictures))
+    shown = _shown(context, count, json, paths, null, html, pictures, everything=everything)
+    _end(_answer(context.obj, language.text(query), shown))
 
 
-@app.command()
+@command()
 def search_image(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A picture.")],
     count: Count = 20,
     json: Json = False,
     paths: AsPaths = False,
+    null: Null = False,
     html: Html = None,
     pictures: AsPictures = Pictures.AUTO,
 ) -> None:
     """Find pictures that look like this one."""
     from pixfind.search import query as language
 
-    _answer(context.obj, language.image(str(file)), _Shown(count, json, paths, html, pictures=pictures))
+    shown = _shown(context, count, json, paths, null, html, pictures)
+    _end(_answer(context.obj, language.image(str(file)), shown))
 
 
-@app.command()
+@command()
 def duplicates(
     context: typer.Context,
     exact: Annotated[bool, typer.Option("--exact", help="Only files with the same bytes; opens no picture.")] = False,
@@ -138,26 +157,26 @@ def duplicates(
     """List pictures that are the same, or nearly, in groups, the largest file first. Deletes nothing."""
     from pixfind.search import duplicates as near
 
-    given: Globals = context.obj
-    with Library.open(given.path) as library, given.console.bar("comparing", "pictures") as progress:
+    path, console = context.obj.path, context.obj.console
+    _one_answer(json=json, paths=False, html=html)
+    with Library.open(path) as library, console.bar("comparing", "pictures") as progress:
         found = near.find(library, near=not exact, progress=progress)
     if html is not None:
-        _write_groups(given, html, found)
+        _write_groups(context.obj, html, found)
     if json:
-        given.console.json([dataclasses.asdict(group) for group in found.groups])
-    else:
-        given.console.groups(found.groups)
-    given.console.duplicates(found)
+        console.json([dataclasses.asdict(group) for group in found.groups])
+    elif html is None or not html.is_standard_output:
+        console.groups(found.groups)
+    console.duplicates(found)
 
 
-def _write_groups(given: Globals, path: Path, found: "near.Duplicates") -> None:
+def _write_groups(used: Globals, html: output.Output, found: "near.Duplicates") -> None:
     from pixfind.cli import contact_sheet
-    from pixfind.storage import disk
 
     groups = found.groups[:_MOST_ON_A_SHEET]
     sizes = {member.path: member.size for group in groups for member in group.members}
     total, done = sum(len(group.members) for group in groups), itertools.count(1)
-    with given.console.bar("drawing the sheet", "pictures") as progress:
+    with used.console.bar("drawing the sheet", "pictures") as progress:
 
         def thumbnail(picture: Path) -> bytes | None:
             made = _thumbnail(picture)
@@ -173,17 +192,16 @@ def _write_groups(given: Globals, path: Path, found: "near.Duplicates") -> None:
             thumbnail,
             note=lambda picture: f"{sizes[str(picture)]:,} bytes",
         )
-    disk.publish(path.absolute(), page.encode())
-    given.console.wrote(path)
+    used.console.write(html, page.encode())
     if len(groups) < len(found.groups):
-        given.console.say(f"it shows the first {len(groups)} of {len(found.groups):,} groups; --json has all")
+        used.console.say(f"it shows the first {len(groups)} of {len(found.groups):,} groups; --json has all")
 
 
-def show(given: Globals, words: str, count: int, html: Path | None) -> None:
+def show(used: Globals, words: str, count: int, html: output.Output | None) -> None:
     """Search for words and show the answer, as `search-text` does."""
     from pixfind.search import query as language
 
-    _answer(given, language.text(words), _Shown(count, json=False, paths=False, html=html))
+    _answer(used, language.text(words), _Shown(count, html=html))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -191,43 +209,98 @@ class _Shown:
     """How an answer is shown."""
 
     count: int
-    json: bool
-    paths: bool
-    html: Path | None
+    json: bool = False
+    paths: bool = False
+    null: bool = False
+    html: output.Output | None = None
+    pictures: Pictures = Pictures.AUTO
     everything: bool = False
     distinct: bool = False
-    pictures: Pictures = Pictures.AUTO
+
+    @property
+    def listed(self) -> bool:
+        """Whether hits are written for people: not where a page goes to standard output."""
+        return self.html is None or not self.html.is_standard_output
 
 
-def _answer(given: Globals, query: object, shown: _Shown, filters: object = None) -> None:
+def _shown(
+    context: typer.Context,
+    count: int,
+    json: bool,
+    paths: bool,
+    null: bool,
+    html: output.Output | None,
+    pictures: Pictures,
+    *,
+    everything: bool = False,
+    distinct: bool = False,
+) -> _Shown:
+    """Return how an answer is to be shown; refuses options of which one would do nothing."""
+    _one_answer(json=json, paths=paths, html=html)
+    if null and not paths:
+        raise errors.OptionNeeds(first="--null", second="--paths", instead="Add --paths; --json needs no NUL bytes.")
+    if pictures not in (Pictures.AUTO, Pictures.NONE):
+        for name, asked in (("--json", json), ("--paths", paths), ("--html -", html and html.is_standard_output)):
+            if asked:
+                raise errors.OptionsExclude(
+                    first=given(context)["pictures"],
+                    second=name,
+                    detail="thumbnails stand below the hits that people read",
+                    instead=f"Leave out {name}.",
+                )
+    return _Shown(count, json, paths, null, html, pictures, everything, distinct)
+
+
+def _one_answer(*, json: bool, paths: bool, html: output.Output | None) -> None:
+    """Refuse two answers for one standard output."""
+    page = html is not None and html.is_standard_output
+    asked = [
+        name for name, here in (("--json", json), ("--paths", paths), (f"--html {html and html.path}", page)) if here
+    ]
+    if len(asked) > 1:
+        raise errors.OptionsExclude(
+            first=asked[0],
+            second=asked[1],
+            detail="both would be written to standard output",
+            instead="Leave out one" + (", or give --html a file." if page else "."),
+        )
+
+
+def _answer(used: Globals, query: object, shown: _Shown, filters: object = None) -> bool:
+    """Search and show; return whether anything was found."""
     from pixfind.search import searcher as searching
     from pixfind.search.filters import NO_FILTERS, Filters
     from pixfind.search.query import Query
 
     assert isinstance(query, Query)
     asked = filters if isinstance(filters, Filters) else NO_FILTERS
-    with Library.open(given.path) as library:
+    with Library.open(used.path) as library:
         answer = searching.search(
             library, query, shown.count, asked, distinct=shown.distinct, everything=shown.everything
         )
     if shown.html is not None:
-        _write_sheet(shown.html, answer)
-        given.console.wrote(shown.html)
+        used.console.write(shown.html, _sheet(answer))
     if shown.json:
-        given.console.json([dataclasses.asdict(hit) for hit in answer.hits])
+        used.console.json([dataclasses.asdict(hit) for hit in answer.hits])
     elif shown.paths:
         for hit in answer.hits:
-            given.console.data(hit.path)
-    else:
-        given.console.hits(answer, _pictured(shown.pictures) if answer.hits else None)
+            used.console.data(hit.path, end=b"\0" if shown.null else b"\n")
+    elif shown.listed:
+        used.console.hits(answer, _pictured(shown.pictures) if answer.hits else None)
     if (remark := answer.remark()) is not None:
-        given.console.say(remark)
+        used.console.say(remark)
+    return bool(answer.hits)
 
 
-def _write_sheet(path: Path, answer: object) -> None:
+def _end(found: bool) -> None:
+    """As grep does, so that `pixfind search ... && ...` means what it says."""
+    if not found:
+        raise typer.Exit(NO_MATCH)
+
+
+def _sheet(answer: object) -> bytes:
     from pixfind.cli import contact_sheet
     from pixfind.search.searcher import Answer
-    from pixfind.storage import disk
 
     assert isinstance(answer, Answer)
     page = contact_sheet.render(
@@ -235,14 +308,14 @@ def _write_sheet(path: Path, answer: object) -> None:
         [_SheetHit(Path(hit.path), hit.score) for hit in answer.hits],
         _thumbnail,
     )
-    disk.publish(path.absolute(), page.encode())
+    return page.encode()
 
 
 def _pictured(asked: Pictures) -> Callable[[str], str] | None:
-    """What shows the picture at a path on this terminal; None where it cannot, or where there is no terminal."""
+    """What shows the picture at a path: on this terminal, or as asked for by name wherever the answer goes. None: nothing does."""
     from pixfind.cli import terminal_images
 
-    if not sys.stdout.isatty():
+    if asked is Pictures.AUTO and not sys.stdout.isatty():
         return None
     keyboard, screen = 0, sys.stdout.fileno()
     how = terminal_images.choose(asked, os.environ, lambda: terminal_images.device_attributes(keyboard, screen))

@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from pixfind import machine
 from pixfind.types import Clock
 
+LEAST_MEMORY = 512 * 2**20
+"""bytes that a worker needs for a small model and one picture"""
+
 #: The budget is a ceiling: aim a little under it.
 _AIM = 0.98
 _CORRECTION = 0.1

@@ -8,6 +8,8 @@ Owns the decisions and nothing else: it starts nothing and measures nothing by i
 import math
 from dataclasses import dataclass, fields
 
+from pixfind import errors
+from pixfind.embedding.budget import LEAST_MEMORY
 from pixfind.images import decode
 from pixfind.types import Choice
 
@@ -77,6 +79,13 @@ def make(
     if share >= 1:
         budget = Choice(math.inf, "all of the machine, as asked for")
     decided = _workers(cores.value, share, memory, workers)
+    if memory_asked is not None and memory_asked // decided.value < LEAST_MEMORY:
+        raise errors.TooLittleMemory(
+            asked=f"{memory_asked / 2**20:.0f}MiB",
+            workers=decided.value,
+            least=f"{LEAST_MEMORY / 2**20:.0f}MiB",
+            enough=f"{decided.value * LEAST_MEMORY / 2**20:.0f}MiB",
+        )
     each = max(1, math.ceil(min(budget.value, cores.value) / decided.value))
     decoders = each + 1
     return Plan(

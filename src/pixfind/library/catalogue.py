@@ -6,9 +6,11 @@ Must not know what an embedding is or how a picture is decoded. Only the coordin
 """
 
 import contextlib
+import json
 import os
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,6 +143,13 @@ class Catalogue:
 
     def roots(self) -> list[Root]:
         return [Root(*row) for row in self.rows("roots", "scan.sql")]
+
+    def left_out(self) -> dict[str, int]:
+        """Count the files of kinds that are not read, as the last scans saw them, by suffix; the most frequent first."""
+        counted: Counter[str] = Counter()
+        for root in self.roots():
+            counted.update(json.loads(root.left_out))
+        return dict(counted.most_common())
 
     def ledger(self) -> dict[str, int]:
         """

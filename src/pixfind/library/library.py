@@ -190,6 +190,11 @@ class Library:
         lock.release()
         return None
 
+    def refuse_second_writer(self) -> None:
+        """Raise LibraryLocked while somebody writes: for a command that will write only when it is out of sight."""
+        if self.holder() is not None:
+            raise self._locked()
+
     def _locked(self) -> errors.LibraryLocked:
         holder = self.holder() or {"verb": "?", "pid": "?", "host": "?", "started_at": 0.0}
         since = datetime.datetime.fromtimestamp(holder.pop("started_at")).astimezone()
@@ -213,6 +218,25 @@ class Library:
         elif (known.hash, known.dimension) != (model.hash, model.dimension):
             ours, theirs = (f"{m.name} (files {m.hash[:12]})" for m in (known, model))
             raise errors.OtherModel(library_model=ours, asked_model=theirs, asked_name=model.name)
+
+    def has_embeddings(self) -> bool:
+        """Whether anything was embedded; until then the model can still be another one."""
+        rows = self.merged_rows or int(self.catalogue.setting("next_embedding_index") or 0)
+        files = (worker_files.paths(self.data, worker)[0] for worker in worker_files.workers(self.data))
+        return bool(rows) or any(disk.npy_shape(path)[0] for path in files)
+
+    def exchange_model(self, model: ModelIdentity) -> None:
+        """Tie a library in which nothing is embedded to another model. Raises WorkerFilesBusy while a worker is about to."""
+        assert not self.has_embeddings()
+        empty = [self.embeddings_path, self.indices_path]
+        for worker in worker_files.workers(self.data):
+            worker_files.lock(self.data, worker, patience=0).release()
+            empty += worker_files.paths(self.data, worker)
+        for path in empty:
+            # Their header says how long the rows of the other model were to be.
+            path.unlink(missing_ok=True)
+        self.catalogue.set_setting("model", stored := json.dumps(asdict(model)))
+        disk.publish(self.data / "model.json", stored.encode())
 
     @property
     def dimension(self) -> int:

@@ -12,6 +12,7 @@ import os
 import re
 import stat
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +47,8 @@ class ScanReport:
     """images whose root is offline: kept as they are"""
     problems: int = 0
     """folders or files that could not be looked at; what is known of them is kept"""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """files of kinds that people look for and that are not read, by suffix: RAW, video ..."""
     named: dict[str, list[str]] = field(default_factory=dict)
     """the first few paths of each kind"""
 
@@ -135,6 +138,14 @@ def _is_the_file(path: str, size: int, mtime_ns: int) -> bool:
     return (found.st_size, source.mtime_ns(found)) == (size, mtime_ns)
 
 
+def check_folders(folders: list[Path], library: Library | None = None) -> None:
+    """Raise NoSuchFolder for the first that cannot be read and that `library` does not know: before any work is done for the others."""
+    known = {root.path for root in library.catalogue.roots()} if library else set()
+    for folder in folders:
+        if (path := os.path.abspath(folder.expanduser())) not in known:
+            _check_folder(path)
+
+
 def _check_folder(path: str) -> None:
     try:
         with os.scandir(path):
@@ -178,6 +189,8 @@ def _scan_root(library: Library, root: Root, report: ScanReport, progress: Progr
         _set_root(library, root, offline="empty: none of its pictures is there")
         return _scan_root(library, next(r for r in catalogue.roots() if r.id == root.id), report, progress)
     _settle_unseen(library, root, walk, report)
+    report.left_out += walk.left_out
+    catalogue.run("set_left_out", "scan.sql", id=root.id, left_out=json.dumps(dict(sorted(walk.left_out.items()))))
     return [_add_mount(library, path) for path in walk.mounts]
 
 
@@ -289,6 +302,7 @@ class _Walk:
     def __init__(self, root: Root, skip: set[str]) -> None:
         self.problems: list[str] = []
         self.mounts: list[str] = []
+        self.left_out: Counter[str] = Counter()
         self._root = root
         self._skip = skip
         self._rules = [(glob, re.compile(fnmatch.translate(glob))) for glob in json.loads(root.exclude)]
@@ -311,6 +325,9 @@ class _Walk:
         names = [*parts, *(os.sep.join(parts[: end + 1]) for end in range(len(parts)))]
         return next((glob for glob, rule in self._rules if any(rule.match(name) for name in names)), None)
 
+    def _is_excluded(self, entry: os.DirEntry[str]) -> bool:
+        return self.exclusion(os.path.relpath(entry.path, self._root.path)) is not None
+
     def _files(self) -> Iterator[_File]:
         folders = [self._root.path]
         device = os.stat(self._root.path).st_dev
@@ -329,16 +346,20 @@ class _Walk:
         try:
             if entry.is_dir(follow_symlinks=False):
                 self._folder(entry, folders, device)
-            elif decode.is_image_name(entry.name) and not self.exclusion(os.path.relpath(entry.path, self._root.path)):
+                return
+            suffix = decode.suffix(entry.name)
+            if suffix in decode.SUFFIXES and not self._is_excluded(entry):
                 found = entry.stat()
                 # Links to folders are not followed (loops); links to files are; a pipe or a device is no picture.
                 if stat.S_ISREG(found.st_mode):
                     yield _File(entry.path, found.st_size, source.mtime_ns(found))
+            elif suffix in decode.KNOWN_UNREAD and not self._is_excluded(entry):
+                self.left_out[suffix] += 1
         except OSError:
             self.problems.append(entry.path)
 
     def _folder(self, entry: os.DirEntry[str], folders: list[str], device: int) -> None:
-        if entry.name in _NOT_THE_USERS or self.exclusion(os.path.relpath(entry.path, self._root.path)):
+        if entry.name in _NOT_THE_USERS or self._is_excluded(entry):
             return
         if entry.stat(follow_symlinks=False).st_dev != device:
             self.mounts.append(entry.path)

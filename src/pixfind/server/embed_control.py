@@ -35,6 +35,7 @@ def look(library: Library, *, can_control: bool) -> schemas.Status:
     now = status.status(library)
     values = now.values()
     values["failures"] = {reason or "": count for reason, count in now.failures.items()}
+    values["offline"] = {schemas.shown(root): why for root, why in now.offline.items()}
     values["pause_reason"] = values.pop("paused", None)
     return schemas.Status(
         **values,

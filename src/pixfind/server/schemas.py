@@ -135,6 +135,9 @@ class Status(BaseModel):
     bytes_per_second: float | None
     cores: float | None = Field(description="processors that the embed uses")
     failures: dict[str, int]
+    left_out: dict[str, int] = Field(
+        description="suffix -> files of that kind below the folders, which pixfind does not read"
+    )
     offline: dict[str, str]
     bytes: int
     free_bytes: int

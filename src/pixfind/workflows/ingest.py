@@ -60,11 +60,11 @@ def fetch_model(
     """
     Return the files of the model that a library has or will have, fetching those that are not here.
 
-    Raises OtherModel when the library has another, and the errors of `hub.resolve` when the model is not to be had.
+    Raises OtherModel when it was embedded with another, and the errors of `hub.resolve` when the model is not to be had.
     """
     known = library.model()
     files = hub.resolve(options.model or (known.name if known else registry.DEFAULT), progress=watch)
-    if known is not None:
+    if known is not None and library.has_embeddings():
         library.remember_model(_identity(files, known.precision))
     return files
 
@@ -76,14 +76,15 @@ def choose_model(
     tuning: Callable[[str], None] = lambda precision: None,
 ) -> Choice[ModelIdentity]:
     """
-    Return the model of a library and why in this precision; the first time it is chosen and remembered.
+    Return the model of a library and why in this precision; it is chosen and remembered until something is embedded with it.
 
     `auto` is measured on a sample of the pending images, where so many wait that it pays; `tuning` is told each precision that is tried.
-    Raises what `fetch_model` raises.
+    Raises what `fetch_model` raises, and OtherPrecision.
     """
     files = files or fetch_model(library, options)
     known = library.model()
-    if known is not None:
+    if known is not None and (library.has_embeddings() or _is_asked_for(known, files, options)):
+        refuse_another(library, files, options)
         return Choice(known, "remembered from the first run")
     precision = engines.image_precision(files, options.precision, options.device)
     if files.name == registry.STARTER and options.precision == "auto":
@@ -92,8 +93,24 @@ def choose_model(
     if options.precision == "auto" and files.name != registry.STARTER and pending >= _TUNE_FROM:
         precision = tune_model(library, files, options, tuning).choice
     model = _identity(files, precision.value)
-    library.remember_model(model)
+    (library.remember_model if known is None else library.exchange_model)(model)
     return Choice(model, precision.reason)
+
+
+def refuse_another(library: Library, files: ModelFiles, options: Options) -> None:
+    """Raise OtherModel or OtherPrecision when a library has a model, and it is not the one that is asked for."""
+    known = library.model()
+    if known is None or _is_asked_for(known, files, options):
+        return
+    library.remember_model(_identity(files, known.precision))
+    raise errors.OtherPrecision(model=known.name, precision=known.precision, asked=options.precision)
+
+
+def _is_asked_for(known: ModelIdentity, files: ModelFiles, options: Options) -> bool:
+    same = (known.hash, known.dimension) == (files.hash, files.dimension)
+    if not same or options.precision == "auto":
+        return same
+    return known.precision == engines.image_precision(files, options.precision, options.device).value
 
 
 def tune_model(
@@ -139,8 +156,9 @@ def embed(
     options = options or Options()
     model = choose_model(library, options).value
     repair_worker_files(library)
-    library.catalogue.run("retry_failed" if options.retry else "retry_transient")
     made = make_plan(options)
+    library.catalogue.run("retry_failed" if options.retry else "retry_transient")
+    library.catalogue.run("retry_too_large", megapixels=made.limits.value.max_pixels / 1e6)
     config = _config(library, model, made, options)
     # Nothing is held open here: a crash at any line below leaves only what the next start adopts.
     rest = budget.Rest(hours=options.hours, when_busy=options.pause_when_busy)
@@ -182,8 +200,8 @@ def embed_part(library: Library, worker_id: int, num_workers: int, options: Opti
     model = library.model()
     if model is None:
         raise errors.NotEmbedded(path=library.path)
-    if options.model is not None:
-        fetch_model(library, options)
+    if options.model is not None or options.precision != "auto":
+        refuse_another(library, fetch_model(library, options), options)
     made = make_plan(options)
     config = dataclasses.replace(_config(library, model, made, options), worker=worker_id)
     process.start_log(config)

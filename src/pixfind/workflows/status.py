@@ -57,6 +57,8 @@ class Status:
     """cores that the running embed uses"""
     failures: dict[str, int]
     """reason -> images"""
+    left_out: dict[str, int]
+    """suffix -> files of that kind below the roots, which pixfind does not read"""
     offline: dict[str, str]
     """root -> why"""
     bytes: int
@@ -102,6 +104,7 @@ def status(library: Library) -> Status:
         bytes_per_second=live.get("bytes_per_second"),
         cores=live.get("cores"),
         failures=dict(library.catalogue.rows("failures_by_reason")),
+        left_out=library.catalogue.left_out(),
         offline={root.path: root.offline for root in library.catalogue.roots() if root.offline},
         bytes=_bytes(library),
         free_bytes=shutil.disk_usage(library.path).free,

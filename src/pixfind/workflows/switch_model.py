@@ -83,7 +83,8 @@ def goal(
     known, coming = library.model(), _model_in(library.path, parts.next)
     own = coming or known
     files = hub.resolve(options.model or (own.name if own else registry.DEFAULT), progress=watch)
-    if own is None:
+    if own is None or (coming is None and not library.has_embeddings()):
+        # Nothing is lost by another model: there is nothing to go on answering.
         return Goal(files, library.home)
     if options.model is None and (own.hash, own.dimension) != (files.hash, files.dimension):
         raise errors.OtherModel(

@@ -33,12 +33,14 @@ from pixfind.types import Choice, Facts
 
 __all__ = [
     "DRAFT_MARGIN",
+    "KNOWN_UNREAD",
     "SUFFIXES",
     "Decoded",
     "Limits",
     "decode",
     "is_image_name",
     "limits_for",
+    "suffix",
     "use_one_thread_per_picture",
 ]
 
@@ -50,6 +52,64 @@ SUFFIXES: Final = frozenset(
     }
 )
 """What a scan registers: lower case, with the dot. Icons are left out: they are not pictures that anyone looks for."""
+
+KNOWN_UNREAD: Final = frozenset(
+    {
+        # as cameras store them
+        *(
+            ".3fr",
+            ".arw",
+            ".cr2",
+            ".cr3",
+            ".crw",
+            ".dcr",
+            ".dng",
+            ".erf",
+            ".fff",
+            ".iiq",
+            ".kdc",
+            ".mef",
+            ".mos",
+            ".mrw",
+        ),
+        *(".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"),
+        # videos
+        *(
+            ".3gp",
+            ".avi",
+            ".flv",
+            ".m2ts",
+            ".m4v",
+            ".mkv",
+            ".mov",
+            ".mp4",
+            ".mpeg",
+            ".mpg",
+            ".mts",
+            ".ogv",
+            ".webm",
+            ".wmv",
+        ),
+        # layers, drawings, and formats without a decoder here
+        *(
+            ".ai",
+            ".eps",
+            ".exr",
+            ".hdr",
+            ".jxl",
+            ".jxr",
+            ".kra",
+            ".psb",
+            ".psd",
+            ".svg",
+            ".svgz",
+            ".tga",
+            ".wdp",
+            ".xcf",
+        ),
+    }
+)
+"""What a person may expect to find and a scan leaves out; it counts them. Lower case, with the dot."""
 
 DRAFT_MARGIN: Final = 2
 """A JPEG scaled while decoding keeps at least this many times the pixels that are asked for (docs/explanation/performance.md)."""
@@ -79,8 +139,13 @@ class Decoded:
 
 def is_image_name(name: str) -> bool:
     """Whether a scan takes this file for a picture: its extension, in any case."""
-    stem, dot, suffix = name.rpartition(".")
-    return bool(stem) and f"{dot}{suffix}".lower() in SUFFIXES
+    return suffix(name) in SUFFIXES
+
+
+def suffix(name: str) -> str:
+    """Return the extension in lower case with its dot; empty where there is none, or nothing before it."""
+    stem, dot, end = name.rpartition(".")
+    return f"{dot}{end}".lower() if stem else ""
 
 
 def limits_for(memory_bytes: int, megapixels: float = DEFAULT_MEGAPIXELS) -> Choice[Limits]:

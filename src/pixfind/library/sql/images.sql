@@ -37,6 +37,12 @@ UPDATE images SET outcome = NULL, reason = NULL, transient = 0 WHERE outcome = '
 -- name: retry_failed
 UPDATE images SET outcome = NULL, reason = NULL, transient = 0 WHERE outcome IN ('failed', 'skipped') AND gone = 0;
 
+-- name: retry_too_large
+-- Skipped under a lower limit than now: "too large: 300 MP is over the limit of 200 MP; ..." (errors.TooLarge).
+UPDATE images SET outcome = NULL, reason = NULL, transient = 0
+WHERE outcome = 'skipped' AND reason LIKE 'too large:%'
+  AND CAST(substr(reason, instr(reason, 'limit of ') + 9) AS REAL) < CAST(printf('%.6g', :megapixels) AS REAL);
+
 -- name: embedding_of_hash
 SELECT embedding_index FROM images WHERE hash = :hash AND embedding_index IS NOT NULL LIMIT 1;
 

@@ -1,0 +1,391 @@
+"""
+What was asked is done or refused: every option against every other that it could contradict.
+
+Each verb is called as the command line calls it, in this process. `REFUSED` is the list of combinations of which one part would do
+nothing; each must end with its error before anything is changed. The tests below it show those that are done.
+"""
+
+import json
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import pixfind
+from pixfind import errors
+from pixfind.cli import app
+from pixfind.library import control
+from pixfind.library.library import Library
+from pixfind.library.verify import verify
+from pixfind.testing import make_image, make_library, make_pictures
+
+CLIP = Path(__file__).parents[1] / "golden" / "clip-tiny"
+
+Call = Callable[..., Any]
+
+
+def call(*words: object, code: int = 0, error: type[BaseException] | None = None) -> Any:
+    """Call pixfind; returns its output. With `error` it must be raised."""
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    if error is not None:
+        assert isinstance(result.exception, error), (result.exception, result.output)
+        assert result.stdout == "" or "error" not in result.stdout
+        return str(result.exception)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert code == result.exit_code, result.output
+    return result
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A library with everything embedded, which no test here may change."""
+    folder = tmp_path_factory.mktemp("options")
+    make_pictures(folder / "pictures", 12)
+    make_library(folder / "library", folder / "pictures").close()
+    yield folder / "library"
+    with Library.open(folder / "library") as library:
+        assert [] == verify(library)
+        assert 12 == library.catalogue.ledger()["embedded"]
+
+
+REFUSED = [
+    # which library
+    ("--verbose --quiet status", errors.OptionsExclude),
+    ("--library elsewhere status", errors.OptionsExclude),
+    # search: one standard output, one shape, NUL bytes of paths, thumbnails for people
+    *[
+        (f"{verb} {options}", error)
+        for verb in ("search sky", "search-text sky", f"search-image {CLIP / 'config.json'}")
+        for options, error in (
+            ("--json --paths", errors.OptionsExclude),
+            ("--json --html -", errors.OptionsExclude),
+            ("--paths --html -", errors.OptionsExclude),
+            ("--null", errors.OptionNeeds),
+            ("-0 --json", errors.OptionNeeds),
+            ("--pictures kitty --json", errors.OptionsExclude),
+            ("--pictures sixel --paths", errors.OptionsExclude),
+            ("--pictures iterm --html -", errors.OptionsExclude),
+        )
+    ],
+    ("search sky --landscape --portrait", errors.OptionsExclude),
+    ("search sky --portrait --square", errors.OptionsExclude),
+    ("search sky --after 2020 --before 2019", errors.FilterWrong),
+    ("search sky --min-size 100 --max-size 50", errors.FilterWrong),
+    ("search sky -k 0", errors.CountWrong),
+    ("duplicates --json --html -", errors.OptionsExclude),
+    ("search sky --html /", errors.OutputRefused),
+    ("duplicates --html /nowhere/at/all.html", errors.OutputRefused),
+    ("demo --html /", errors.OutputRefused),
+    # index: --rollback and --drop-previous by themselves
+    *[
+        (f"index {alone} {option}", errors.OptionsExclude)
+        for alone in ("--rollback", "--drop-previous")
+        for option in (
+            *(
+                "elsewhere",
+                "--exclude x",
+                "--workers 1",
+                "--cpu 50%",
+                "--model starter",
+                "--precision int8",
+                "--device cpu",
+            ),
+            *("--max-megapixels 1", "--retry", "--nice 1", "--memory 1GiB", "--pause-when-busy", "--between 22-7"),
+            "--switch-anyway",
+        )
+    ],
+    ("index --rollback --drop-previous", errors.OptionsExclude),
+    ("index --switch-anyway", errors.NoModelSwitch),
+    ("index --model starter --switch-anyway", errors.NoModelSwitch),
+    ("index --memory 1GiB --workers 3", errors.TooLittleMemory),
+    ("index --precision int4", errors.PrecisionMissing),
+    # what the library has, against what is asked for
+    ("embed --precision int8", errors.OtherPrecision),
+    ("embed --precision int4", errors.PrecisionMissing),
+    ("embed --model starter --precision int8", errors.OtherPrecision),
+    (f"embed --model {CLIP}", errors.OtherModel),
+    (f"add . --model {CLIP}", errors.OtherModel),
+    ("add . --precision int8", errors.OtherPrecision),
+    ("add . --model starter --precision int8", errors.OtherPrecision),
+    (f"tune --model {CLIP}", errors.OtherModel),
+    # embed: words for a run that is at work
+    *[
+        (f"embed {asked}", errors.NothingRunning)
+        for asked in ("--pause", "--resume", "--set-cpu 50%", "--pause --set-cpu 9%")
+    ],
+    ("stop", errors.NothingRunning),
+    ("embed --pause --resume", errors.OptionsExclude),
+    *[
+        (f"embed {asked} {option}", errors.OptionsExclude)
+        for asked in ("--pause", "--resume", "--set-cpu 50%")
+        for option in (
+            *("2", "--cpu 50%", "--model starter", "--precision int8", "--device cpu", "--max-megapixels 1", "--retry"),
+            *("--nice 1", "--memory 1GiB", "--pause-when-busy", "--between 22-7", "--background", "--index"),
+            "--worker-id 0 --num-workers 1",
+        )
+    ],
+    # embed: one part alone
+    ("embed --worker-id 0", errors.OptionNeeds),
+    ("embed --num-workers 2", errors.OptionNeeds),
+    *[
+        (f"embed --worker-id 0 --num-workers 2 {option}", errors.OptionsExclude)
+        for option in ("2", "--retry", "--pause-when-busy", "--between 22-7", "--background", "--index")
+    ],
+    ("embed --worker-id 0 --num-workers 2 --precision int8", errors.OtherPrecision),
+    (f"embed --worker-id 0 --num-workers 2 --model {CLIP}", errors.OtherModel),
+    ("embed 3 --memory 1GiB", errors.TooLittleMemory),
+    # folders that are not there: before a model is fetched, which nobody can here
+    ("index /nowhere/at/all", errors.NoSuchFolder),
+    ("index . /nowhere/at/all", errors.NoSuchFolder),
+    ("add . /nowhere/at/all", errors.NoSuchFolder),
+    ("add /nowhere/at/all --model OWNER/REPO", errors.NoSuchFolder),
+]
+
+
+@pytest.mark.parametrize(("words", "error"), REFUSED, ids=[words for words, _ in REFUSED])
+def test_what_would_do_nothing_is_refused(
+    place: Path, words: str, error: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Library.open(place) as library:
+        before = list(library.catalogue.connection.execute("SELECT path FROM roots")), library.model()
+    said = call("--library", place, *words.split(), error=error)
+
+    assert "\n" in said or error in (errors.FilterWrong, errors.CountWrong, errors.NothingRunning, errors.NoSuchFolder)
+    with Library.open(place) as library:
+        assert before == (list(library.catalogue.connection.execute("SELECT path FROM roots")), library.model())
+    assert not (place / "control.json").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "embed --between 22:00-22:00",
+        "embed --between 25:00-07:00",
+        "embed --between 22",
+        "embed --between 22:60-7",
+        "embed --memory 100MiB",
+        "embed --memory lots",
+        "embed --cpu 0%",
+        "embed --set-cpu 200%",
+        "embed --worker-id 2 --num-workers 2",
+        "embed --nice 20",
+        "embed --max-megapixels 0",
+        "search sky -k 1000001",
+        "search sky --pictures fax",
+        "models a b",
+        "serve --port 65536",
+        "status --library",
+    ],
+)
+def test_values_that_mean_nothing_are_wrong_usage(place: Path, words: str) -> None:
+    assert 2 == call("--library", place, *words.split(), code=2).exit_code
+
+
+def test_nothing_is_made_for_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    call("--library", tmp_path / "new", "index", tmp_path / "nowhere", error=errors.NoSuchFolder)
+    call("--library", tmp_path / "new", "add", tmp_path / "nowhere", error=errors.NoSuchFolder)
+    call("--library", tmp_path / "new", "index", error=errors.NothingToIndex)
+
+    assert not (tmp_path / "new").exists()
+
+
+# --- which model: until something is embedded, what is asked for is taken -------------------------
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> Path:
+    """A library that knows three pictures and a model, and has embedded nothing."""
+    make_pictures(tmp_path / "pictures", 3)
+    call("--library", tmp_path / "library", "add", tmp_path / "pictures", "--model", CLIP, "--precision", "fp32")
+    return tmp_path / "library"
+
+
+def model(place: Path) -> tuple[str, str]:
+    with Library.open(place) as library:
+        found = library.model()
+    assert found is not None
+    return found.name, found.precision
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("embed", (str(CLIP), "fp32")),
+        ("embed --precision int8", (str(CLIP), "int8")),
+        ("embed --model starter", ("starter", "fp32")),
+        ("index --precision int8", (str(CLIP), "int8")),
+        ("index --model starter --precision fp32", ("starter", "fp32")),
+    ],
+)
+def test_with_nothing_embedded_the_model_is_the_one_that_is_asked_for(
+    begun: Path, words: str, wanted: tuple[str, str]
+) -> None:
+    call("--library", begun, *words.split(), "--cpu", "100%")
+
+    assert wanted == model(begun)
+    with Library.open(begun) as library:
+        assert (3, []) == (library.catalogue.ledger()["embedded"], verify(library))
+        assert json.loads((library.data / "model.json").read_text(encoding="utf-8"))["precision"] == wanted[1]
+
+
+def test_a_choice_can_be_taken_back_until_it_is_used(begun: Path) -> None:
+    call("--library", begun, "add", begun.parent / "pictures", "--precision", "int8")
+    assert (str(CLIP), "int8") == model(begun)
+    call("--library", begun, "add", begun.parent / "pictures", "--model", "starter")
+    assert ("starter", "fp32") == model(begun)
+    call(
+        "--library",
+        begun,
+        "embed",
+        "--worker-id",
+        "0",
+        "--num-workers",
+        "2",
+        "--precision",
+        "int8",
+        error=errors.OtherPrecision,
+    )
+    call("--library", begun, "embed", "--worker-id", "0", "--num-workers", "2")
+    call("--library", begun, "embed", "--model", CLIP, error=errors.OtherModel)
+
+
+def test_a_precision_that_is_refused_names_the_command_that_takes_it(begun: Path) -> None:
+    call("--library", begun, "embed")
+    said = call("--library", begun, "embed", "--precision", "int8", error=errors.OtherPrecision)
+    (line,) = [line for line in said.splitlines() if "pixfind index" in line]
+    call("--library", begun, *line.partition("pixfind ")[2].split())
+
+    assert (str(CLIP), "int8") == model(begun)
+
+
+def test_a_higher_limit_takes_what_a_lower_one_left_out(tmp_path: Path) -> None:
+    make_image(tmp_path / "pictures" / "large.jpg", size=(200, 150))
+    make_image(tmp_path / "pictures" / "small.jpg", size=(64, 48))
+
+    def skipped(*words: object) -> int:
+        call("--library", tmp_path / "library", "index", *words, "--model", "starter")
+        with Library.open(tmp_path / "library") as library:
+            return library.catalogue.ledger()["skipped"]
+
+    assert 2 == skipped(tmp_path / "pictures", "--max-megapixels", "0.0025")
+    assert 2 == skipped("--max-megapixels", "0.0025"), "the same limit changes nothing"
+    assert 1 == skipped("--max-megapixels", "0.01")
+    assert 0 == skipped()
+
+
+# --- done together --------------------------------------------------------------------------------
+
+
+def test_paths_end_with_nul_bytes_when_asked(place: Path) -> None:
+    for option in ("-0", "--null"):
+        found = call("--library", place, "search", "sky", "--all", "--paths", option, "-k", "3").stdout
+        assert 3 == found.count("\0")
+        assert "\n" not in found
+        assert all(Path(path).is_file() for path in found.split("\0")[:-1])
+
+
+def test_a_page_and_a_list_are_both_made(place: Path, tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.html"
+    for option in ("--json", "--paths"):
+        sheet.unlink(missing_ok=True)
+        found = call("--library", place, "search-text", "sky", "--all", "-k", "2", "--html", sheet, option).stdout
+        assert 2 == found.count(".jpg")
+        assert 2 == sheet.read_text(encoding="utf-8").count("data:image/jpeg")
+    call("--library", place, "duplicates", "--json", "--html", sheet)
+
+
+def test_a_page_on_standard_output_is_all_that_is_there(place: Path) -> None:
+    found = call("--library", place, "search-text", "sky", "--all", "-k", "2", "--html", "-").stdout
+    assert found.lstrip().lower().startswith("<!doctype html")
+    assert found.rstrip().endswith("</html>")
+    groups = call("--library", place, "duplicates", "--html", "-").stdout
+    assert groups.lstrip().lower().startswith("<!doctype html")
+
+
+def test_a_page_is_written_through_a_link_and_keeps_its_mode(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "sheet.html").touch(mode=0o600)
+    (tmp_path / "link.html").symlink_to("sheet.html")
+    call("--library", place, "search", "sky", "--all", "--html", tmp_path / "link.html")
+
+    assert (tmp_path / "link.html").is_symlink()
+    assert 0o600 == stat.S_IMODE((tmp_path / "sheet.html").stat().st_mode)
+
+
+def test_a_search_that_finds_nothing_ends_as_grep_does(place: Path) -> None:
+    found = call("--library", place, "search", "qwertyuiop", "--json", code=1)
+    assert [] == json.loads(found.stdout)
+    assert "qwertyuiop" in found.stderr
+    for words in ("search sky --in nowhere", "search-text qwertyuiop --paths"):
+        assert "" == call("--library", place, *words.split(), code=1).stdout
+
+
+def test_findings_are_json_and_nothing_else_with_repair(tmp_path: Path) -> None:
+    make_pictures(tmp_path / "pictures", 3)
+    make_library(tmp_path / "library", tmp_path / "pictures").close()
+    with (tmp_path / "library" / "data" / "embeddings.npy").open("rb+") as file:
+        file.seek(130)
+        file.write(b"\xff\xff\xff\xff")
+    found = call("--library", tmp_path / "library", "verify", "--repair", "--json").stdout
+
+    assert [] == json.loads(found)
+
+
+def test_the_library_may_be_named_behind_the_verb(place: Path) -> None:
+    wanted = call("--library", place, "status", "--json").stdout
+    for words in (["status", "--json", "--library", place], ["status", f"--library={place}", "--json"]):
+        assert json.loads(wanted)["images"] == json.loads(call(*words).stdout)["images"]
+    assert "sky" in call("search", "sky", "--all", "--html", "-", "--library", place).stdout
+    call("status", "--library", place, "--library", place)
+
+
+def test_the_version_comes_from_one_place() -> None:
+    assert f"pixfind {pixfind.__version__}\n" == call("--version").stdout
+
+
+def test_a_second_embed_in_the_background_is_refused_at_once(place: Path, tmp_path: Path) -> None:
+    shutil.copytree(place, tmp_path / "library")
+    with Library.open(tmp_path / "library", write=True) as library, library.lock("embed"):
+        call("--library", tmp_path / "library", "embed", "--background", error=errors.LibraryLocked)
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("--pause", control.Asked(pause=True)),
+        ("--resume", control.Asked(pause=False)),
+        ("--set-cpu 50% --resume", control.Asked(cpu=0.5, pause=False)),
+    ],
+)
+def test_what_a_running_embed_is_asked_for_reaches_it(
+    place: Path, tmp_path: Path, words: str, wanted: control.Asked
+) -> None:
+    shutil.copytree(place, tmp_path / "library")
+    with Library.open(tmp_path / "library", write=True) as library, library.lock("embed"):
+        call("--library", tmp_path / "library", "embed", *words.split())
+        assert wanted == control.read(library.path)
+
+
+# --- what is left out -----------------------------------------------------------------------------
+
+
+def test_files_that_are_not_read_are_counted_by_their_kind(tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    make_pictures(pictures, 2)
+    for name in ("a.CR2", "b.cr2", "c.mp4", "sub/d.psd", "skip/e.cr2", ".hidden.mov", "notes.txt", "f.JXL"):
+        (pictures / name).parent.mkdir(exist_ok=True)
+        (pictures / name).touch()
+    said = call("--library", tmp_path / "library", "index", pictures, "--exclude", "skip", "--model", "starter").stderr
+    assert "not read: 2 .cr2, 1 .jxl, 1 .mp4, 1 .psd" in said
+    assert "not read: 2 .cr2, 1 .jxl, 1 .mp4, 1 .psd" in call("--library", tmp_path / "library", "status").stdout
+    (pictures / "a.CR2").unlink()
+    assert "not read: 1 .cr2" in call("--library", tmp_path / "library", "add", pictures).stderr
+
+    state = json.loads(call("--library", tmp_path / "library", "status", "--json").stdout)
+    assert {".cr2": 1, ".jxl": 1, ".mp4": 1, ".psd": 1} == state["left_out"]
+    assert 2 == state["images"]["seen"]
