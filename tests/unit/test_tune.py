@@ -1,3 +1,5 @@
+import importlib.util
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +84,26 @@ def test_a_gate_that_nothing_passes_leaves_fp32_and_says_why() -> None:
 
     assert "fp32" == report.choice.value
     assert "mean cosine" in report.rows[1].remark
+
+
+def test_a_precision_whose_graph_cannot_be_used_is_out_and_the_others_are_compared(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(GOLDEN / "clip-tiny", tmp_path / "model"))
+    (folder / "visual/model_int8.onnx").write_bytes(b"not a graph")
+
+    report = tune.tune(hub.resolve(str(folder), text=True), pictures(40), threads=1, remember=False)
+
+    assert "model_int8.onnx cannot be used" in report.rows[1].remark
+    assert ["fp32", "int8", "bf16"] == [row.precision for row in report.rows]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="needs the openvino extra")
+def test_a_library_that_is_too_old_is_out_and_says_which_version_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("openvino.__version__", "2026.2.0-21903")
+    files = hub.resolve(str(GOLDEN / "siglip2-tiny-immich-next"), text=True)
+
+    report = tune.tune(files, pictures(40), threads=1, remember=False)
+
+    assert "openvino runs from version 2026.3" in report.rows[2].remark
 
 
 def test_the_choice_is_what_auto_means_afterwards() -> None:

@@ -172,6 +172,16 @@ def _candidates(files: ModelFiles, device: str) -> Iterable[str]:
     return ("int8", "bf16") if device == "cpu" else ()
 
 
+_NOT_TO_BE_HAD = (
+    errors.PrecisionMissing,
+    errors.ExtraMissing,
+    errors.RuntimeTooOld,
+    errors.ModelFileWrong,
+    errors.NotFinite,
+)
+"""what puts one precision out: the files work, or fp32 would have said otherwise"""
+
+
 def _try(
     files: ModelFiles,
     pictures: Sequence[Image.Image],
@@ -183,7 +193,7 @@ def _try(
     precision, threads, device = how
     try:
         measured = _measure(files, pictures, threads=threads, precision=precision, device=device)
-    except (errors.PrecisionMissing, errors.ExtraMissing, errors.NotFinite) as error:
+    except _NOT_TO_BE_HAD as error:
         nan = float("nan")
         return Row(precision, "-", nan, nan, nan, nan, nan, str(error).partition("\n")[0])
     return _row(measured, reference, queries, gate)

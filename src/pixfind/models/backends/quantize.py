@@ -26,7 +26,9 @@ def int8(model: Path, published: Path | None = None) -> Path:
     name = "int8.onnx" if has_int8_products() else "int7.onnx"
     path = onnx_graphs.folder(model) / name
     if not path.is_file():
-        _make(model, path)
+        with cache.locked(path.parent):
+            if not path.is_file():
+                _make(model, path)
     return path
 
 
