@@ -1,9 +1,12 @@
 """What `make release` refuses, and that hooks and workflow call targets of the Makefile and nothing else."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from tools.release import problems_of_changelog
 
 ROOT = Path(__file__).parents[2]
@@ -45,3 +48,26 @@ def test_ci_and_hooks_call_targets_of_the_makefile_and_nothing_else(name: str) -
 
     assert ours
     assert [] == [words for words in ours if words[0] != "make" or words[1] not in targets]
+
+
+def test_every_dependency_is_pinned_to_a_version_that_it_allows() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = [
+        *project["dependencies"],
+        *(line for extra in project["optional-dependencies"].values() for line in extra),
+    ]
+    pinned: dict[str, list[str]] = {}
+    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
+        if not line.startswith(("#", " ")):
+            name, version = line.split(";")[0].strip().split("==")
+            pinned.setdefault(canonicalize_name(name), []).append(version)
+    wrong = [
+        str(requirement)
+        for requirement in map(Requirement, declared)
+        if requirement.name != "pixfind"
+        and not any(
+            requirement.specifier.contains(version) for version in pinned.get(canonicalize_name(requirement.name), [])
+        )
+    ]
+
+    assert [] == wrong, "constraints.txt is out of date: make constraints"
