@@ -50,17 +50,23 @@ def _quoted(kind: type) -> list[str]:
 
 
 def _help() -> str:
-    import os
+    from typer import rich_utils
+    from typer.testing import CliRunner
 
     from pixfind.cli import app
 
     verbs = sorted((command.name or command.callback.__name__).replace("_", "-") for command in app.registered_commands)
     pages = []
-    for verb in ([], *([verb] for verb in verbs)):
-        command = [sys.executable, "-m", "pixfind", *verb, "--help"]
-        plain = {**os.environ, "COLUMNS": "100", "TERMINAL_WIDTH": "100", "NO_COLOR": "1", "TERM": "dumb"}
-        page = subprocess.run(command, env=plain, capture_output=True, text=True, check=True).stdout
-        pages.append("\n".join(line.rstrip() for line in page.splitlines()).strip())
+    plain = {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
+    # Read from the environment when the module is imported, which may have been long ago.
+    before, rich_utils.MAX_WIDTH = rich_utils.MAX_WIDTH, 100
+    try:
+        for verb in ([], *([verb] for verb in verbs)):
+            shown = CliRunner().invoke(app, [*verb, "--help"], env=plain, prog_name="python -m pixfind")
+            assert 0 == shown.exit_code, shown.output
+            pages.append("\n".join(line.rstrip() for line in shown.output.splitlines()).strip())
+    finally:
+        rich_utils.MAX_WIDTH = before
     return "\n\n".join(pages) + "\n"
 
 

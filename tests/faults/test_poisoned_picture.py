@@ -15,7 +15,7 @@ POISON = "picture_00013"
         ("crash", 60, "kills the decoder: workers died on it again and again (ended by SIGSEGV)"),
         ("exit", 60, "kills the decoder: workers died on it again and again (it ended with exit code 3)"),
         ("eat-memory", 60, "damaged: MemoryError: "),
-        ("hang", 1.5, "takes too long: not decoded within 2 s"),
+        ("hang", 3, "takes too long: not decoded within 3 s"),
     ],
 )
 @pytest.mark.parametrize("workers", [1, 2])
@@ -23,7 +23,7 @@ def test_one_poisoned_picture_fails_alone(
     library: Library, start: Callable, outcomes: Callable, how: str, seconds: float, reason: str, workers: int
 ) -> None:
     process = start(how, POISON, seconds=seconds, workers=workers)
-    said, told = process.communicate(timeout=50)
+    said, told = process.communicate(timeout=100)
 
     assert 0 == process.returncode, told
     assert ("failed", reason) == outcomes().pop(f"{POISON}.jpg")
@@ -33,18 +33,19 @@ def test_one_poisoned_picture_fails_alone(
 
 
 def test_pictures_that_hang_every_thread_of_a_worker_do_not_end_the_run(library: Library, start: Callable) -> None:
-    process = start("hang", "picture_0000", seconds=1.0)
-    _, told = process.communicate(timeout=50)
+    # Four pictures, and a worker has three threads to decode. Sound ones must not take so long, however busy the machine is.
+    process = start("hang", "0.jpg", seconds=3.0)
+    _, told = process.communicate(timeout=100)
 
     assert 0 == process.returncode, told
-    assert 10 == library.catalogue.ledger()["failed"]
-    assert 30 == library.catalogue.ledger()["embedded"]
+    assert 4 == library.catalogue.ledger()["failed"]
+    assert 36 == library.catalogue.ledger()["embedded"]
 
 
 def test_a_worker_that_cannot_start_is_told_with_its_log(library: Library, start: Callable) -> None:
     (library.data / "indices_worker_0.npy").write_bytes(b"not an array".ljust(600))
     process = start()
-    _, told = process.communicate(timeout=50)
+    _, told = process.communicate(timeout=100)
     (library.data / "indices_worker_0.npy").unlink()
 
     assert process.returncode > 2

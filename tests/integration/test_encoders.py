@@ -158,17 +158,18 @@ def test_the_table_tells_what_the_starter_is() -> None:
     assert (row.dimension, row.image_size) == (files.dimension, preprocess.load(files).side)
 
 
-def test_the_starter_answers_its_first_text_after_half_a_second_of_processor_time() -> None:
+def test_the_starter_answers_its_first_text_with_nothing_loaded_that_it_does_not_use() -> None:
+    """What its half second of processor time goes into; benchmarks/process.py measures it."""
     code = (
-        "import time; from pixfind.models import encoders, hub;"
+        "import sys; from pixfind.models import encoders, hub;"
         "encoders.open_text_encoder(hub.resolve('starter', text=True), threads=1).encode(['a dog']);"
-        "print(time.process_time())"
+        "print(*{name.partition('.')[0] for name in sys.modules})"
     )
+    loaded = set(subprocess.check_output([sys.executable, "-c", code], text=True).split())
 
-    seconds = min(float(subprocess.check_output([sys.executable, "-c", code], text=True)) for _ in range(2))
-
-    # Twice the promise: machines differ.
-    assert seconds < 1.0
+    assert {"numpy", "onnxruntime", "tokenizers"} <= loaded
+    heavy = {"onnx", "torch", "transformers", "huggingface_hub", "openvino", "faiss", "fastapi", "rich"}
+    assert set() == loaded & heavy
 
 
 # --- precision ------------------------------------------------------------------------------------

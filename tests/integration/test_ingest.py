@@ -185,8 +185,8 @@ def test_a_library_refuses_another_model(library: Library) -> None:
 
 
 def test_a_second_writer_is_told_who_is_the_first(library: Library) -> None:
-    with library.lock("embed"), pytest.raises(errors.LibraryLocked, match="pixfind embed"), library.lock("add"):
-        pass
+    with library.lock("embed"), pytest.raises(errors.LibraryLocked, match="pixfind embed"):
+        library.lock("add", patience=0).__enter__()
 
 
 def test_the_database_can_be_read_with_sqlite_while_pixfind_writes(embedded: Library) -> None:

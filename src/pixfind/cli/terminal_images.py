@@ -137,9 +137,9 @@ def _columns(wide: int, high: int) -> float:
 # --- asking the terminal --------------------------------------------------------------------------
 
 
-def device_attributes(keyboard: int, screen: int) -> frozenset[str]:
+def device_attributes(keyboard: int, screen: int, patience: float = _ANSWER_SECONDS) -> frozenset[str]:
     """
-    Ask the terminal (two file descriptors) for its primary device attributes; empty where none are told in 0.2 s.
+    Ask the terminal (two file descriptors) for its primary device attributes; empty where none are told in `patience` seconds.
 
     Asks nothing of what is no terminal, from the background, or while typed lines wait to be read by others.
     """
@@ -150,7 +150,7 @@ def device_attributes(keyboard: int, screen: int) -> frozenset[str]:
             if select.select([keyboard], [], [], 0)[0]:
                 return frozenset()
             os.write(screen, b"\x1b[c")
-            told = _ATTRIBUTES.search(_answer(keyboard))
+            told = _ATTRIBUTES.search(_answer(keyboard, patience))
     except (OSError, ImportError):  # a terminal that went away; a system without termios
         return frozenset()
     return frozenset(told[1].decode().split(";")) if told else frozenset()
@@ -179,8 +179,8 @@ def _unbuffered(keyboard: int) -> Iterator[None]:
         termios.tcsetattr(keyboard, termios.TCSANOW, before)
 
 
-def _answer(keyboard: int) -> bytes:
-    answer, deadline = b"", time.monotonic() + _ANSWER_SECONDS
+def _answer(keyboard: int, patience: float) -> bytes:
+    answer, deadline = b"", time.monotonic() + patience
     while not _ATTRIBUTES.search(answer) and (left := deadline - time.monotonic()) > 0:
         if select.select([keyboard], [], [], left)[0]:
             answer += os.read(keyboard, 256)

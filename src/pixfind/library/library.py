@@ -29,6 +29,8 @@ from pixfind.types import Outcome, Progress, no_progress
 
 _ADOPT_ROWS = 4096
 _MERGE_ROWS = 32_768
+_PATIENCE_SECONDS = 2.0
+"""not at once: `pixfind status` holds the lock for an instant to see whether somebody does"""
 
 _Piece = tuple[NDArray[Any], NDArray[np.float16]]
 """entries [n] and their embeddings [n, d]"""
@@ -159,12 +161,15 @@ class Library:
     # --- who uses it ------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def lock(self, verb: str) -> Iterator["Run"]:
-        """Hold the library for one verb that writes; raises LibraryLocked with its holder. A crash releases it."""
+    def lock(self, verb: str, *, patience: float = _PATIENCE_SECONDS) -> Iterator["Run"]:
+        """
+        Hold the library for one verb that writes; a crash releases it.
+
+        Raises LibraryLocked with its holder when another process keeps it for `patience` seconds.
+        """
         held = filelock.FileLock(self.path / "library.lock", thread_local=False)
         try:
-            # Not at once: `pixfind status` holds it for an instant to see whether somebody does.
-            held.acquire(timeout=2)
+            held.acquire(timeout=patience)
         except filelock.Timeout as error:
             raise self._locked() from error
         # What an earlier run was asked for is not meant for this one; what comes from now on is, in whatever step it is.

@@ -16,7 +16,7 @@ import time
 import urllib.parse
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse, Response
@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pixfind import errors
 from pixfind.server import error_handlers
+from pixfind.types import Clock
 
 COOKIE = "pixfind_token"
 
@@ -89,10 +90,10 @@ class _Bucket:
     """So many at once, and so many a second from then on."""
 
     level: float
-    at: float = field(default_factory=time.monotonic)
+    at: float
+    """monotonic seconds"""
 
-    def take(self, rate: float, most: float) -> bool:
-        now = time.monotonic()
+    def take(self, rate: float, most: float, now: float) -> bool:
         self.level = min(most, self.level + (now - self.at) * rate)
         self.at = now
         if self.level < 1:
@@ -115,8 +116,9 @@ Finished = Callable[[Scope, int, float], None]
 class Guard:
     """An ASGI application around another."""
 
-    def __init__(self, app: ASGIApp, rules: Rules, finished: Finished) -> None:
+    def __init__(self, app: ASGIApp, rules: Rules, finished: Finished, clock: Clock = time) -> None:
         self._app = app
+        self._clock = clock
         self._rules = rules
         self._finished = finished
         self._clients: OrderedDict[str, _Client] = OrderedDict()
@@ -149,7 +151,9 @@ class Guard:
         """What a request that must not go on is answered with; None for all others."""
         headers = Headers(scope=scope)
         try:
-            if client.running > self._rules.at_once or not client.requests.take(self._rules.rate, 2 * self._rules.rate):
+            if client.running > self._rules.at_once or not client.requests.take(
+                self._rules.rate, 2 * self._rules.rate, self._clock.monotonic()
+            ):
                 raise errors.TooMany
             self._check_host(headers)
             self._check_origin(scope, headers)
@@ -192,7 +196,7 @@ class Guard:
         given = bearer.strip() if scheme.lower() == "bearer" else _cookie(headers)
         if given and _is(given, expected):
             return None
-        if not client.wrong_tokens.take(self._rules.wrong_tokens, 10):
+        if not client.wrong_tokens.take(self._rules.wrong_tokens, 10, self._clock.monotonic()):
             raise errors.TooMany
         refused = error_handlers.answer(errors.TokenMissing())
         refused.headers["WWW-Authenticate"] = "Bearer"
@@ -202,7 +206,8 @@ class Guard:
         name = _network(scope["client"][0]) if scope.get("client") else ""
         client = self._clients.get(name)
         if client is None:
-            client = self._clients[name] = _Client(_Bucket(2 * self._rules.rate), _Bucket(10))
+            now = self._clock.monotonic()
+            client = self._clients[name] = _Client(_Bucket(2 * self._rules.rate, now), _Bucket(10, now))
             if len(self._clients) > _MOST_CLIENTS:
                 self._clients.popitem(last=False)
         self._clients.move_to_end(name)

@@ -2,7 +2,8 @@
 Workers that misbehave: `python -m pixfind.testing.workers HOW ARGUMENT`, in the place of `python -m pixfind.worker`.
 
 Each stands for something that was seen in the field: a decoder that crashes, one that never returns, one that eats all memory, a
-process that is killed from outside. They do it when a picture's path contains the argument.
+process that is killed from outside. They do it when a picture's path contains the argument; "count" and "hold" take a file instead, which
+notes what was taken up, and holds everything back while it is there.
 """
 
 import ctypes
@@ -25,10 +26,14 @@ HOWS = (
     "eat-memory",
     "exit",
     "count",
+    "hold",
     "leave-child",
     "leave-child-and-hang",
     "leave-daemon",
 )
+
+
+_LOOK_SECONDS = 0.02
 
 
 def command(how: str, argument: str) -> tuple[str, ...]:
@@ -104,11 +109,22 @@ def _counted(path: str, load: Callable[..., embed.Loaded]) -> Callable[..., embe
     return counted
 
 
+def _held(gate: str, load: Callable[..., embed.Loaded]) -> Callable[..., embed.Loaded]:
+    """Take up each image once the file `gate` is gone: until then the worker has all that it was dealt in hand."""
+
+    def held(file: embed.Read, encoder: ImageEncoder, limits: decode.Limits) -> embed.Loaded:
+        while Path(gate).exists():
+            time.sleep(_LOOK_SECONDS)
+        return load(file, encoder, limits)
+
+    return held
+
+
 def main() -> int:
     how, argument = sys.argv[1:]
     load = embed.load
-    if how == "count":
-        embed.load = _counted(argument, load)
+    if how in {"count", "hold"}:
+        embed.load = {"count": _counted, "hold": _held}[how](argument, load)
         return process.main()
     misbehave = {
         "crash": crash,

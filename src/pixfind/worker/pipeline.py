@@ -92,6 +92,7 @@ class Worker:
         self._hung_threads = 0
         self._sampled = _StageSample.now(self._stages)
         self._stopping = False
+        self.closed = False
 
     def run(self) -> int:
         """Work until told to stop; return the exit code. Raises LibraryError when rows cannot be saved."""
@@ -111,6 +112,11 @@ class Worker:
             if self._hung_threads >= self._config.decoders:
                 self._save()
                 return EXIT_DEGRADED
+
+    def close(self) -> None:
+        """End the threads that load images."""
+        self.closed = True
+        self._prefetcher.close()
 
     # --- events -----------------------------------------------------------------------------------
 
@@ -280,7 +286,12 @@ def serve(config: WorkerConfig, inbox: Inbox, send: Send) -> int:
             worker = Worker(config, encoder, sink, send)
             send(Ready(encoder.device, encoder.precision, worker.batch_size.largest))
             threading.Thread(target=_pass_on, args=(inbox, worker), daemon=True).start()
-            return worker.run()
+            try:
+                return worker.run()
+            finally:
+                # A worker may run in a process that goes on: its threads would keep the model for ever.
+                worker.close()
+                inbox.put(protocol.Stop())
     except errors.LibraryError as error:
         log.error("%s", error)  # noqa: TRY400 - a known error needs no trace
         send(protocol.Fatal.of(error))
@@ -288,5 +299,5 @@ def serve(config: WorkerConfig, inbox: Inbox, send: Send) -> int:
 
 
 def _pass_on(inbox: Inbox, worker: Worker) -> None:
-    while True:
+    while not worker.closed:
         worker.events.put(inbox.get())

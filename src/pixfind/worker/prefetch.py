@@ -67,6 +67,7 @@ class Prefetcher:
         self._changed = threading.Condition()
         self._decoding = threading.BoundedSemaphore(decoders)
         self._running: list[threading.Thread] = []
+        self._closed = False
         self.grow(0)
 
     def grow(self, by: int) -> None:
@@ -96,20 +97,28 @@ class Prefetcher:
             self.began.pop(image_id, None)
             self._changed.notify_all()
 
+    def close(self) -> None:
+        """End the threads; what they have not begun is dropped. A thread that hangs in an image stays behind."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
     # --- the threads ------------------------------------------------------------------------------
 
     def _work(self) -> None:
-        while True:
-            work, image = self._next()
+        while (found := self._next()) is not None:
+            work, image = found
             try:
                 work()
             except BaseException as problem:  # noqa: BLE001 - border: the run goes on, whatever an image does
                 self._events.put(Failed(image, problem))
 
-    def _next(self) -> tuple[Callable[[], None], ImageRef]:
-        """Wait for work that fits."""
+    def _next(self) -> tuple[Callable[[], None], ImageRef] | None:
+        """Wait for work that fits; None: there will be no more."""
         with self._changed:
-            self._changed.wait_for(lambda: self._granted or self._fits())
+            self._changed.wait_for(lambda: self._closed or self._granted or self._fits())
+            if self._closed:
+                return None
             if self._granted:
                 file = self._granted.popleft()
                 self.began[file.image.image_id] = time.monotonic()
@@ -134,8 +143,9 @@ class Prefetcher:
             self._load(file)
 
     def _load(self, file: embed.Read) -> None:
+        # Waiting for one's turn is not hanging: where each turn hangs, those that wait are sound all the same.
+        self.began.pop(file.image.image_id, None)
         with self._decoding:
-            # Waiting for one's turn is not hanging.
             self.began[file.image.image_id] = time.monotonic()
             loaded = embed.load(file, self._encoder, self._limits)
         self.forget(loaded.image_id)
