@@ -1,6 +1,7 @@
 # The verbs of this repository. CI, the hooks and people call these and nothing else, so that they can never drift apart.
 #   make demo         the whole guide on drawn pictures, in a fresh library
-#   make test         the tests
+#   make test         the tests, two at a time; JOBS=0: one after the other, in one process
+#   make coverage     the tests, and which lines of the package none of them reaches
 #   make test-extras  the tests that need the extras and strace, in an environment of their own; none may be skipped for want of one
 #   make test-wheels  build the wheel, and use it with each Python that is here
 #   make check        format, lint, words, types, layers, tests
@@ -12,6 +13,7 @@
 #   make licences     list the licences of all dependencies again
 PYTHON ?= python3
 VENV   ?= .venv
+JOBS   ?= 2
 BIN    := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 EXTRAS_BIN := $(subst $(VENV)/,$(VENV)-extras/,$(BIN))
 # What constraints.txt names is installed in that version, so that today's tests pass with tomorrow's packages around.
@@ -21,13 +23,18 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 EXTRAS_TESTS := tests/silence tests/integration/test_parity.py tests/integration/test_encoders.py tests/unit/test_tune.py \
     tests/serve/test_agents.py
 
-.PHONY: demo test test-extras test-wheels check lint types layers format docs package release hooks constraints licences install clean
+.PHONY: demo test coverage test-extras test-wheels check lint types layers format docs package release hooks constraints licences install clean
 
 demo: $(VENV)/installed
 	$(BIN)/pixfind --library demo-library demo --pictures demo-pictures
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal $(ARGS)
+
+# Processes that tests start are measured too: coverage begins in each Python that finds its settings in the environment.
+coverage: $(VENV)/installed-dev
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal --cov --cov-report=term-missing:skip-covered \
+	    --cov-report=html:build/coverage $(ARGS)
 
 # Libraries keep quiet where they find CI in the environment: the tests of silence must not.
 test-extras: $(VENV)-extras/installed

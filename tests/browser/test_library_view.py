@@ -13,10 +13,11 @@ from pixfind.testing.servers import Server, serving
 expect = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (extra dev)").expect
 
 Open = Callable[..., Any]
-LONG_MS = 30_000
-"""An embed starts workers, which load a model."""
+LONG_MS = 120_000
+"""An embed starts workers, which load a model, and goes through all pictures."""
 
 
+@pytest.mark.timeout(600)
 def test_an_embed_is_started_paused_resumed_and_stopped_from_the_page(pending: Server, tab: Open) -> None:
     page = tab(pending).open()
     # Nothing can be found yet; the page says so and offers the next step.

@@ -4,18 +4,16 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import requests
 
+from pixfind.library import verify
 from pixfind.library.library import Library
 from pixfind.search import searcher
-from pixfind.testing import make_broken, make_library, make_pictures, make_slow_pictures
-from pixfind.testing.libraries import QUIET
-from pixfind.workflows import ingest
+from pixfind.testing import make_broken, make_library, make_pictures, make_slow_pictures, wait_for
 
 _CONTROL = {"X-Pixfind": "1"}
 
@@ -28,14 +26,17 @@ def _events(client: Any, seconds: float = 60) -> Iterator[dict[str, Any]]:
                 yield json.loads(line.removeprefix("data: "))
 
 
-def _until(client: Any, wanted: Callable[[dict[str, Any]], bool], seconds: float = 50) -> dict[str, Any]:
+def _until(client: Any, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """The first state that is as wanted, from the stream of events."""
-    ends = time.monotonic() + seconds
-    for state in _events(client, seconds):
-        if wanted(state):
-            return state
-        assert time.monotonic() < ends, state
-    raise AssertionError("the stream ended")
+    states = _events(client)
+    told: list[dict[str, Any]] = []
+
+    def is_wanted() -> bool:
+        told.append(next(states))
+        return wanted(told[-1])
+
+    wait_for(is_wanted, what=lambda: told[-1])
+    return told[-1]
 
 
 def _act(client: Any, action: str, status: int = 202) -> dict[str, Any]:
@@ -146,8 +147,7 @@ def test_an_embed_is_paused_resumed_and_stopped(tmp_path: Path, serve: Callable[
         _act(client, "stop")
         stopped = _until(client, lambda state: not state["running"])
         assert 300 == stopped["images"]["embedded"] + stopped["images"]["pending"]
-        with library.lock("embed"):
-            ingest.embed(library, QUIET)
+        assert [] == verify.verify(library)
 
 
 def test_only_known_actions_are_taken(client: Any) -> None:
@@ -174,7 +174,7 @@ def test_many_listeners_are_told_the_same(client: Any) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(50)
 
     assert [60] * 30 == [state["images"]["seen"] for state in states]
 
@@ -182,19 +182,19 @@ def test_many_listeners_are_told_the_same(client: Any) -> None:
 def test_ctrl_c_ends_the_server_at_once_whoever_listens(tmp_path: Path, serve: Callable[..., Any]) -> None:
     Library.create(tmp_path / "library").close()
     client = serve(tmp_path / "library")
-    ended = threading.Event()
+    listening, ended = threading.Event(), threading.Event()
 
     def listen() -> None:
         for _ in _events(client):
-            pass
+            listening.set()
         ended.set()
 
     threading.Thread(target=listen, daemon=True).start()
     client.get("/api/status")
-    time.sleep(0.5)
+    assert listening.wait(50)
 
-    assert 0 == client.server.interrupt()
-    assert ended.wait(10)
+    assert 0 == client.server.interrupt(50)
+    assert ended.wait(50)
     assert "Traceback" not in client.server.log.read_text(encoding="utf-8")
 
 

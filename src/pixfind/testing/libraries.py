@@ -4,10 +4,12 @@ Small real libraries: real pictures, the real starter model, real SQLite, no pro
 
 from pathlib import Path
 
+from PIL import Image
+
 from pixfind.embedding.runners.serial import Serial
 from pixfind.library import scan
 from pixfind.library.library import Library
-from pixfind.testing.images import make_image
+from pixfind.testing.images import encode, make_image, picture
 from pixfind.workflows import ingest
 
 QUIET = ingest.Options(workers=1, share=1.0, model="starter", nice=0)
@@ -25,7 +27,10 @@ def make_pictures(folder: Path, count: int, *, first: int = 0, size: tuple[int, 
 def make_slow_pictures(folder: Path, count: int) -> None:
     """Make `count` different files in `folder` that take some 40 ms each to decode, so that there is time to interrupt."""
     folder.mkdir(parents=True, exist_ok=True)
-    content = make_image(folder / "slow_00000.png", seed=0, size=(2400, 1800)).read_bytes()
+    # Large pixels: a small file that takes as long to decode as any of its size.
+    large = picture(0, (24, 18)).resize((2400, 1800), Image.Resampling.NEAREST)
+    content = encode(large, ".png")
+    (folder / "slow_00000.png").write_bytes(content)
     for number in range(1, count):
         # What follows the end of a PNG makes another file of the same picture.
         (folder / f"slow_{number:05d}.png").write_bytes(content + b"%d" % number)
