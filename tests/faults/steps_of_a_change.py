@@ -6,6 +6,7 @@ it took, -1 when it was killed. A step is whatever can be left half done: an arr
 commit. STEP counts from 1; 0 is never reached. Forks, so that Python and its libraries start once.
 """
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -18,12 +19,11 @@ from typing import Any
 import onnxruntime  # noqa: F401 - loaded once, before the forks
 
 from pixfind.embedding.runners.serial import Serial
-from pixfind.library import scan
 from pixfind.library.catalogue import Catalogue
 from pixfind.library.library import Library
-from pixfind.search import searcher
 from pixfind.testing.libraries import QUIET
-from pixfind.workflows import ingest, switch_model
+from pixfind.workflows import events, switch_model
+from pixfind.workflows import index as workflow
 
 _WRITES = os.O_WRONLY | os.O_RDWR
 
@@ -32,20 +32,9 @@ _CHANGES = {"os.rename", "os.remove", "os.rmdir"}
 
 
 def index(path: Path, model: str) -> None:
-    """What `pixfind index --model MODEL` does."""
-    with Library.create(path) as library, library.lock("index"):
-        switch_model.settle(library)
-        options = dataclasses.replace(QUIET, model=model)
-        goal = switch_model.goal(library, options)
-        for folder in scan.outer_roots(library):
-            scan.add(library, folder)
-        filled, _ = switch_model.target(library, options, goal)
-        ingest.embed(filled, options, runner=Serial())
-        ingest.merge(filled)
-        searcher.build_index(filled)
-        if filled is not library:
-            switch_model.switch(library, filled)
-            filled.close()
+    """`pixfind index --model MODEL`."""
+    with Library.create(path) as library:
+        workflow.index(library, options=dataclasses.replace(QUIET, model=model), runner=Serial())
 
 
 def rollback(path: Path, _model: str) -> None:
@@ -61,11 +50,14 @@ def drop_previous(path: Path, _model: str) -> None:
 
 
 def begin(path: Path, model: str) -> None:
-    """What an index does that is stopped before its first picture."""
-    with Library.open(path, write=True) as library, library.lock("index"):
-        options = dataclasses.replace(QUIET, model=model)
-        filled, _ = switch_model.target(library, options, switch_model.goal(library, options))
-        filled.close()
+    """The same, stopped before its first picture."""
+
+    def stop(event: events.Event) -> None:
+        if isinstance(event, events.EmbedStarted):
+            raise KeyboardInterrupt
+
+    with Library.create(path) as library, contextlib.suppress(KeyboardInterrupt):
+        workflow.index(library, options=dataclasses.replace(QUIET, model=model), runner=Serial(), observer=stop)
 
 
 COMMANDS = {"begin": begin, "index": index, "rollback": rollback, "drop-previous": drop_previous}

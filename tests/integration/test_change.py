@@ -28,7 +28,11 @@ from pixfind.server import schemas
 from pixfind.server.search import Finder
 from pixfind.testing import make_image, make_library, make_pictures
 from pixfind.testing.libraries import QUIET
-from pixfind.workflows import ingest, status, switch_model
+from pixfind.workflows import events, status, switch_model
+from pixfind.workflows.choose_model import fetch_model
+from pixfind.workflows.embed_part import embed_part
+from pixfind.workflows.index import IndexSummary, index
+from pixfind.workflows.options import EmbedOptions
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CLIP = str(GOLDEN / "clip-tiny")
@@ -53,31 +57,30 @@ def library(tmp_path: Path, pictures: Path) -> Iterator[Library]:
             assert [] == verify.verify(one)
 
 
-def to(model: str | None, precision: str = "auto") -> ingest.Options:
+def to(model: str | None, precision: str = "auto") -> EmbedOptions:
     return dataclasses.replace(QUIET, model=model, precision=precision)
 
 
 @contextlib.contextmanager
-def filling(library: Library, options: ingest.Options, *, embed: bool = True) -> Iterator[Library]:
-    """What `index` does until it switches: folders, embed, merge, index."""
-    switch_model.settle(library)
-    goal = switch_model.goal(library, options)
-    for folder in scan.outer_roots(library):
-        scan.add(library, folder)
-    filled, _ = switch_model.target(library, options, goal)
-    with filled if filled is not library else contextlib.nullcontext():
-        if embed:
-            ingest.embed(filled, dataclasses.replace(options, model=goal.files.name), runner=Serial())
-            ingest.merge(filled)
-            search.build_index(filled)
+def filling(library: Library, options: EmbedOptions, *, embed: bool = True) -> Iterator[Library]:
+    """Yield the library of the new model, where `index` was interrupted just before it switches, or before it embeds."""
+
+    def interrupt(event: events.Event) -> None:
+        if isinstance(event, events.StepStarted if embed else events.EmbedStarted) and (
+            not embed or event.step is events.Step.VERIFY
+        ):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        index(library, options=options, runner=Serial(), observer=interrupt)
+    with switch_model.going_on(library) as filled:
         yield filled
 
 
-def changed(library: Library, options: ingest.Options, *, anyway: bool = False) -> None:
-    """All that `index` does, on the library that answers now."""
-    with now(library) as current, current.lock("index"), filling(current, options) as filled:
-        if filled is not current:
-            switch_model.switch(current, filled, anyway=anyway)
+def changed(library: Library, options: EmbedOptions, *, anyway: bool = False) -> IndexSummary:
+    """`pixfind index` on the library that answers now."""
+    with now(library) as current:
+        return index(current, options=options, switch_anyway=anyway, runner=Serial())
 
 
 def now(library: Library) -> Library:
@@ -136,19 +139,19 @@ def test_nothing_is_made_where_no_model_is_changed(library: Library) -> None:
 
 def test_a_change_that_is_interrupted_goes_on_with_and_without_its_name(library: Library) -> None:
     with filling(library, to(CLIP), embed=False) as filled:
-        ingest.embed_part(filled, 0, 3, to(None))
+        saved = embed_part(filled, 0, 3, to(None))
     assert "starter" == answering(library)
     with Library.open(library.path) as current:
         told = status.status(current)
         assert ("starter", CLIP, 12) == (told.model, told.change["model"], told.change["images"]["pending"])
-    with filling(library, to(CLIP), embed=False) as filled:
-        before = len(ingest.repair_worker_files(filled).embedded)
-    changed(library, to(None))
+    with filling(library, to(CLIP), embed=False):
+        pass
+    done = changed(library, to(None))
 
     assert "clip-tiny" == answering(library)
-    with Library.open(library.path) as current:
-        assert before > 0
-        assert 12 == current.merged_rows, "what was saved is not embedded again"
+    assert 0 < saved == 12 - done.embedded.images, "what was saved is not embedded again"
+    assert 12 == done.merged.total
+    assert (CLIP, "starter") == (done.model.name, done.previous.name)
 
 
 def test_pictures_that_come_change_move_and_go_meanwhile_are_right_after_it(library: Library, pictures: Path) -> None:
@@ -232,7 +235,7 @@ def test_another_precision_is_changed_like_another_model(library: Library) -> No
 
 def test_embed_alone_never_changes_the_model(library: Library) -> None:
     with pytest.raises(errors.OtherModel, match=f"index --model {CLIP}"):
-        ingest.fetch_model(library, to(CLIP))
+        fetch_model(library, to(CLIP))
 
 
 def test_a_folder_whose_files_were_replaced_is_no_change_of_the_model(library: Library, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 Commands that fill a library: index, add, embed, stop, merge, build-index, demo.
 """
 
+import dataclasses
 import subprocess
 import sys
 import time
@@ -40,8 +41,7 @@ from pixfind.storage import output
 
 if TYPE_CHECKING:
     # Types alone: at run time the modules that load models are imported by the commands that need them.
-    from pixfind.models.files import ModelFiles
-    from pixfind.workflows import ingest
+    from pixfind.workflows.options import EmbedOptions
 
 
 @command()
@@ -76,7 +76,9 @@ def index(
 
     With another --model search answers with the old one until the new one is complete; --rollback goes back.
     """
+    from pixfind.cli.progress import TerminalObserver
     from pixfind.library import scan
+    from pixfind.workflows import index as workflow
 
     path, console = context.obj.path, context.obj.console
     if rollback or drop_previous:
@@ -89,18 +91,12 @@ def index(
     asked = _options(context)
     if not generations.here(path):
         scan.check_folders(paths or [])
-    with Library.create(path) as library, library.lock("index") as run:
+    with Library.create(path) as library, TerminalObserver(console) as observer:
         console.say(f"library: {library.path}")
-        scan.check_folders(paths or [], library)
-        with model_commands.filling(
-            library, asked, lambda: _add(library, paths, exclude, console), console, switch_anyway=switch_anyway
-        ) as filled:
-            stopped = _embed(filled, asked, console, run.report)
-            _merge(filled, console)
-            if not stopped:
-                _build_index(filled, console)
-                model_commands.switch(library, filled, console, anyway=switch_anyway)
-    _end(stopped)
+        done = workflow.index(
+            library, paths or (), asked, exclude=exclude or (), switch_anyway=switch_anyway, observer=observer
+        )
+    _end(done.stopped)
 
 
 @command()
@@ -108,18 +104,24 @@ def add(
     context: typer.Context, paths: Paths, exclude: Exclude = None, model: Model = None, precision: Precision = "auto"
 ) -> None:
     """Register the images below folders, and tell what is new, changed, moved, gone or offline."""
+    from pixfind.cli.progress import TerminalObserver
     from pixfind.library import scan
-    from pixfind.workflows import ingest
+    from pixfind.workflows import add as workflow
+    from pixfind.workflows.choose_model import choose_model
+    from pixfind.workflows.options import EmbedOptions
 
-    path, console = context.obj.path, context.obj.console
+    path = context.obj.path
     if not generations.here(path):
         scan.check_folders(paths)
-    with Library.create(path) as library, library.lock("add"):
+    with (
+        Library.create(path) as library,
+        library.lock("add"),
+        TerminalObserver(context.obj.console) as observer,
+    ):
         scan.check_folders(paths, library)
         if model is not None or precision != "auto":
-            asked = ingest.Options(model=model, precision=precision)
-            _choose_model(library, asked, _fetch_model(library, asked, console), console)
-        _add(library, paths, exclude, console)
+            choose_model(library, EmbedOptions(model=model, precision=precision), observer=observer)
+        workflow.add(library, paths, exclude or (), observer)
 
 
 @command()
@@ -147,6 +149,8 @@ def embed(
     resume: Annotated[bool, typer.Option("--resume", help="Let a paused embed go on.")] = False,
 ) -> None:
     """Embed what is pending (the guide's step 1), then merge."""
+    from pixfind.cli.progress import TerminalObserver
+    from pixfind.workflows import index as workflow
     from pixfind.workflows import switch_model
 
     path, console = context.obj.path, context.obj.console
@@ -160,38 +164,41 @@ def embed(
     if background:
         _background(path, console)
         return
-    with (
-        Library.open(path, write=True) as library,
-        library.lock("embed") as run,
-        switch_model.going_on(library) as filled,
-    ):
-        _choose_model(filled, asked, _fetch_model(filled, asked, console), console)
-        stopped = _embed(filled, asked, console, run.report)
-        _merge(filled, console)
-        if then_index and not stopped:
-            _build_index(filled, console)
-        model_commands.tell_unfinished(library, filled, console)
-    _end(stopped)
+    with Library.open(path, write=True) as library, TerminalObserver(console) as observer:
+        done = workflow.embed_and_merge(library, asked, then_index=then_index, observer=observer)
+        if switch_model.is_under_way(library):
+            console.say("a change of the model is under way: `pixfind index` goes on and ends it")
+    _end(done.stopped)
 
 
 @command()
 def merge(context: typer.Context) -> None:
     """Move what workers saved into data/embeddings.npy."""
+    from pixfind.cli.progress import TerminalObserver
+    from pixfind.workflows import merge as workflow
     from pixfind.workflows import switch_model
 
     with (
         Library.open(context.obj.path, write=True) as library,
         library.lock("merge"),
         switch_model.going_on(library) as filled,
+        TerminalObserver(context.obj.console) as observer,
     ):
-        _merge(filled, context.obj.console)
+        workflow.merge(filled, observer)
 
 
 @command()
 def build_index(context: typer.Context) -> None:
     """Build data/faiss.index, and measure its recall on this library."""
-    with Library.open(context.obj.path, write=True) as library, library.lock("build-index"):
-        _build_index(library, context.obj.console)
+    from pixfind.cli.progress import TerminalObserver
+    from pixfind.workflows import build_index as workflow
+
+    with (
+        Library.open(context.obj.path, write=True) as library,
+        library.lock("build-index"),
+        TerminalObserver(context.obj.console) as observer,
+    ):
+        workflow.build_index(library, observer)
 
 
 @command()
@@ -225,26 +232,14 @@ def demo(
 ) -> None:
     """Draw a small collection and walk through the guide on it: no pictures of your own, no network."""
     from pixfind import demo as drawing
-    from pixfind.workflows import ingest
 
     path, console = context.obj.path, context.obj.console
     folder = (pictures or path / "pictures").absolute()
     _guide(console, "0", f"draw {count} pictures into {folder}", "")
     with console.bar("drawing", "pictures") as show:
         drawing.draw_collection(folder, count, progress=lambda done: show(done, count))
-    asked = ingest.Options(model="starter")
-    with Library.create(path) as library, library.lock("demo") as run:
-        _choose_model(library, asked, _fetch_model(library, asked, console), console)
-        _guide(console, "1", "register the pictures", f"pixfind add {folder.name}")
-        _add(library, [folder], None, console)
-        _guide(console, "2", "embed them, with 80 % of this machine", "pixfind embed")
-        stopped = _embed(library, asked, console, run.report)
-        _guide(console, "3", "merge what the workers saved", "pixfind merge")
-        _merge(library, console)
-        if stopped:
-            _end(stopped)
-        _guide(console, "4", "build the index", "pixfind build-index")
-        _build_index(library, console)
+    with Library.create(path) as library:
+        _fill_step_by_step(library, folder, console)
     sheet = html or output.Output.at(path / "sky.html")
     _guide(console, "5", "search", 'pixfind search-text "sky"')
     search_commands.show(context.obj, "sky", 8, sheet)
@@ -260,12 +255,12 @@ def _guide(console: Console, number: str, what: str, command: str) -> None:
     console.step(f"{number}. {what}" + (f"   $ {command}" if command else ""))
 
 
-def _options(context: typer.Context) -> "ingest.Options":
+def _options(context: typer.Context) -> "EmbedOptions":
     """Return what `index` and `embed` were asked for."""
-    from pixfind.workflows import ingest
+    from pixfind.workflows.options import EmbedOptions, make_plan
 
     values = context.params
-    asked = ingest.Options(
+    asked = EmbedOptions(
         workers=values["workers"],
         share=share(values["cpu"]),
         model=values["model"],
@@ -279,7 +274,7 @@ def _options(context: typer.Context) -> "ingest.Options":
         pause_when_busy=values["pause_when_busy"],
     )
     # Refuses what no machine can do with these numbers, before any work is done.
-    ingest.make_plan(asked)
+    make_plan(asked)
     return asked
 
 
@@ -308,11 +303,9 @@ def _control(context: typer.Context, set_cpu: str | None, *, pause: bool, resume
     context.obj.console.say("; ".join(_told(set_cpu, asked.pause)))
 
 
-def _embed_part(
-    context: typer.Context, asked: "ingest.Options", worker_id: int | None, num_workers: int | None
-) -> None:
+def _embed_part(context: typer.Context, asked: "EmbedOptions", worker_id: int | None, num_workers: int | None) -> None:
     """Embed one part alone, as one of several processes that somebody else starts."""
-    from pixfind.workflows import ingest, switch_model
+    from pixfind.workflows import embed_part, switch_model
 
     usage = "`pixfind embed --worker-id K --num-workers N` embeds part K of N; K counts from 0."
     if worker_id is None:
@@ -325,68 +318,35 @@ def _embed_part(
     harmless = ("num_workers", "cpu", "model", "precision", "device", "max_megapixels", "nice", "memory")
     alone(context, "worker_id", *harmless, instead="Leave it out, or embed all of it: pixfind embed")
     with Library.open(context.obj.path) as library, switch_model.going_on(library, write=False) as filled:
-        count = ingest.embed_part(filled, worker_id, num_workers, asked)
+        count = embed_part.embed_part(filled, worker_id, num_workers, asked)
     context.obj.console.say(
         f"part {worker_id} of {num_workers}: {count:,} images embedded; adopt them with `pixfind merge`"
     )
 
 
-# --- steps ----------------------------------------------------------------------------------------
+def _fill_step_by_step(library: Library, folder: Path, console: Console) -> None:
+    """Do what `index` does, one command of the guide at a time."""
+    from pixfind.cli.progress import TerminalObserver
+    from pixfind.workflows.add import add
+    from pixfind.workflows.build_index import build_index
+    from pixfind.workflows.choose_model import choose_model
+    from pixfind.workflows.embed import embed
+    from pixfind.workflows.merge import merge
+    from pixfind.workflows.options import EmbedOptions
 
-
-def _add(library: Library, paths: list[Path] | None, exclude: list[str] | None, console: Console) -> None:
-    from pixfind.library import scan
-
-    for folder in paths or scan.outer_roots(library):
-        console.step(f"looking through {folder}")
-        with console.bar("looking", "files") as show:
-            console.scan(scan.add(library, folder, tuple(exclude or ()), show))
-
-
-def _fetch_model(library: Library, asked: "ingest.Options", console: Console) -> "ModelFiles":
-    from pixfind.workflows import ingest
-
-    with console.bar("fetching the model", "bytes") as show:
-        return ingest.fetch_model(library, asked, lambda _, done, total: show(done, total))
-
-
-def _choose_model(library: Library, asked: "ingest.Options", files: "ModelFiles", console: Console) -> None:
-    from pixfind.workflows import ingest
-
-    chosen = ingest.choose_model(library, asked, files, lambda precision: console.say(f"trying {precision}"))
-    model = chosen.value
-    console.say(f"model: {model.name}, {model.dimension} dimensions, {model.precision} ({chosen.reason})")
-
-
-def _embed(library: Library, asked: "ingest.Options", console: Console, report: dict[str, object]) -> bool:
-    """Embed what is pending; return whether it was stopped."""
-    from pixfind.workflows import ingest
-
-    pending = library.catalogue.count_pending()
-    console.step(f"embedding {pending:,} images")
-    if console.verbose:
-        console.plan(ingest.make_plan(asked))
-    with console.run() as show:
-        done = ingest.embed(library, asked, watch=show)
-    report.update({slot: getattr(done, slot) for slot in done.__slots__})
-    console.report(done)
-    return done.stopped
-
-
-def _merge(library: Library, console: Console) -> None:
-    from pixfind.workflows import ingest
-
-    with console.bar("merging", "rows") as show:
-        merged = ingest.merge(library, show)
-    console.say(f"merged {merged.rows:,} rows, {merged.total:,} in all")
-
-
-def _build_index(library: Library, console: Console) -> None:
-    from pixfind.search import searcher
-
-    with console.bar("building the index", "rows") as show:
-        report = searcher.build_index(library, show)
-    console.index(report)
+    options = EmbedOptions(model="starter")
+    with library.lock("demo") as run, TerminalObserver(console) as observer:
+        model = choose_model(library, options, observer=observer).value
+        _guide(console, "1", "register the pictures", f"pixfind add {folder.name}")
+        add(library, [folder], observer=observer)
+        _guide(console, "2", "embed them, with 80 % of this machine", "pixfind embed")
+        report = embed(library, options, model=model, observer=observer)
+        run.report.update(dataclasses.asdict(report))
+        _guide(console, "3", "merge what the workers saved", "pixfind merge")
+        merge(library, observer)
+        _end(report.stopped)
+        _guide(console, "4", "build the index", "pixfind build-index")
+        build_index(library, observer)
 
 
 def _told(set_cpu: str | None, pause: bool | None) -> list[str]:

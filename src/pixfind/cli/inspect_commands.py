@@ -83,9 +83,9 @@ def verify(
 @command()
 def plan(context: typer.Context, workers: Workers = None, cpu: Cpu = "80%") -> None:
     """Show the numbers that embed would use, each with its reason."""
-    from pixfind.workflows import ingest
+    from pixfind.workflows.options import EmbedOptions, make_plan
 
-    context.obj.console.plan(ingest.make_plan(ingest.Options(workers, share(cpu))))
+    context.obj.console.plan(make_plan(EmbedOptions(workers=workers, share=share(cpu))))
 
 
 @command()
@@ -135,13 +135,15 @@ def tune(
     device: Device = "auto",
 ) -> None:
     """Find the fastest precision that keeps the answers, on your own pictures."""
-    from pixfind.workflows import ingest
+    from pixfind.cli.progress import TerminalObserver
+    from pixfind.workflows.choose_model import fetch_model
+    from pixfind.workflows.options import EmbedOptions
+    from pixfind.workflows.tune import tune_model
 
     console = context.obj.console
-    asked = ingest.Options(model=model, device=device)
-    with Library.open(context.obj.path) as library:
-        files = ingest.fetch_model(library, asked)
-        report = ingest.tune_model(library, files, asked, lambda precision: console.say(f"trying {precision}"), sample)
+    asked = EmbedOptions(model=model, device=device)
+    with Library.open(context.obj.path) as library, TerminalObserver(console) as observer:
+        report = tune_model(library, fetch_model(library, asked, observer), asked, sample, observer=observer)
         known, embedded = library.model(), library.has_embeddings()
     for line in report.lines():
         console.data(line)

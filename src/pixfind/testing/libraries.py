@@ -10,9 +10,12 @@ from pixfind.embedding.runners.serial import Serial
 from pixfind.library import scan
 from pixfind.library.library import Library
 from pixfind.testing.images import encode, make_image, picture
-from pixfind.workflows import ingest
+from pixfind.workflows.choose_model import choose_model
+from pixfind.workflows.embed import embed as embed_pending
+from pixfind.workflows.merge import merge
+from pixfind.workflows.options import EmbedOptions
 
-QUIET = ingest.Options(workers=1, share=1.0, model="starter", nice=0)
+QUIET = EmbedOptions(workers=1, share=1.0, model="starter", nice=0)
 """One worker, no pacing, the model that needs no network."""
 
 
@@ -44,9 +47,9 @@ def make_library(path: Path, pictures: Path, *, embed: bool = True) -> Library:
     """
     library = Library.create(path)
     with library.lock("add"):
-        ingest.choose_model(library, QUIET)
+        choose_model(library, QUIET)
         scan.add(library, pictures)
         if embed:
-            ingest.embed(library, QUIET, runner=Serial())
-            ingest.merge(library)
+            embed_pending(library, QUIET, runner=Serial())
+            merge(library)
     return library

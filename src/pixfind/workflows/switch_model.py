@@ -11,7 +11,7 @@ The catalogue that answers is the one that knows the files: folders are looked t
 import contextlib
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,11 +20,13 @@ from pixfind.index import header
 from pixfind.library import generations, verify
 from pixfind.library.generations import Homes
 from pixfind.library.library import Library, ModelIdentity
-from pixfind.models import engines, hub, registry
+from pixfind.models import engines, registry
 from pixfind.models.files import ModelFiles
 from pixfind.search import searcher
-from pixfind.types import Choice, Progress, no_progress
-from pixfind.workflows import ingest
+from pixfind.types import Choice
+from pixfind.workflows.choose_model import choose_model, fetch_named
+from pixfind.workflows.events import ModelSwitched, Observer, Step, ignore, start
+from pixfind.workflows.options import EmbedOptions
 
 _ANSWERS_SINCE = "answers_since"
 """setting of a catalogue: seconds since 1970 at which its home was last given the part of the one that answers"""
@@ -68,11 +70,7 @@ class RolledBack:
 # --- where a run goes -----------------------------------------------------------------------------
 
 
-def goal(
-    library: Library,
-    options: ingest.Options,
-    watch: Callable[[str, int, int], None] = lambda name, done, total: None,
-) -> Goal:
+def goal(library: Library, options: EmbedOptions, observer: Observer = ignore) -> Goal:
     """
     Return which model an index with these options ends with, fetching its files when they are not here. Changes nothing.
 
@@ -82,7 +80,7 @@ def goal(
     parts = generations.read(library.path)
     known, coming = library.model(), _model_in(library.path, parts.next)
     own = coming or known
-    files = hub.resolve(options.model or (own.name if own else registry.DEFAULT), progress=watch)
+    files = fetch_named(options.model or (own.name if own else registry.DEFAULT), observer)
     if own is None or (coming is None and not library.has_embeddings()):
         # Nothing is lost by another model: there is nothing to go on answering.
         return Goal(files, library.home)
@@ -108,7 +106,7 @@ def goal(
 
 
 def target(
-    library: Library, options: ingest.Options, goal: Goal, tuning: Callable[[str], None] = lambda precision: None
+    library: Library, options: EmbedOptions, goal: Goal, observer: Observer = ignore
 ) -> tuple[Library, Choice[ModelIdentity]]:
     """
     Return the library to fill, and its model: `library` itself, or the home of another model that has followed it.
@@ -116,14 +114,14 @@ def target(
     The caller closes what is not `library`. A change is begun by the last line that writes: killed before it, the next call begins anew.
     """
     if goal.home == library.home:
-        return library, ingest.choose_model(library, options, goal.files, tuning)
+        return library, choose_model(library, options, goal.files, observer)
     parts = generations.read(library.path)
     fresh = goal.home is None
     home, parts = generations.begin(library.path, parts) if goal.home is None else (goal.home, parts)
     filled = Library.create(library.path, home=home) if fresh else Library.open(library.path, write=True, home=home)
     try:
         filled.catalogue.follow(library.catalogue)
-        chosen = ingest.choose_model(filled, replace(options, model=goal.files.name), goal.files, tuning)
+        chosen = choose_model(filled, replace(options, model=goal.files.name), goal.files, observer)
         if parts.next != home:
             generations.publish(library.path, replace(_without(parts, home), next=home))
     except BaseException:
@@ -148,19 +146,22 @@ def going_on(library: Library, *, write: bool = True) -> Iterator[Library]:
 # --- the steps that decide ------------------------------------------------------------------------
 
 
-def switch(library: Library, filled: Library, *, anyway: bool = False, progress: Progress = no_progress) -> None:
+def switch(library: Library, filled: Library, *, anyway: bool = False, observer: Observer = ignore) -> ModelIdentity:
     """
-    Let the new model answer, once it is complete and whole; what the old one made is kept for a rollback.
+    Let the new model answer, once it is complete and whole; what the old one made is kept for a rollback. Return the old one.
 
     Raises ChangeIncomplete unless every image that is found now will be found (`anyway`: all the same), ChangeRefused when `verify` finds
     anything, and what loading its text tower raises. Then nothing is changed.
     """
-    current, coming = _told(library.model()), _told(filled.model())
+    before, after = library.model(), filled.model()
+    assert before is not None, "a library without a model takes the new one as its own"
+    assert after is not None, "target has chosen it"
+    current, coming = _told(before), _told(after)
     lost = filled.catalogue.lost(library.catalogue)
     if lost and not anyway:
         why = ", ".join(f"{count:,} {reason}" for reason, count in lost.items())
         raise errors.ChangeIncomplete(count=f"{sum(lost.values()):,}", why=why, coming=coming, current=current)
-    findings = [*_proof(filled, progress), *_uncovered(filled)]
+    findings = [*_proof(filled, observer), *_uncovered(filled)]
     _refuse(findings, filled, current)
     parts = generations.read(library.path)
     # Told by `status` from the moment on at which this home answers.
@@ -169,9 +170,11 @@ def switch(library: Library, filled: Library, *, anyway: bool = False, progress:
     generations.publish(library.path, Homes(filled.home, previous=library.home, number=parts.number))
     generations.sweep(library.path)
     filled.catalogue.end_run(run, None)
+    observer(ModelSwitched(after, before))
+    return before
 
 
-def rollback(library: Library, progress: Progress = no_progress) -> RolledBack:
+def rollback(library: Library, observer: Observer = ignore) -> RolledBack:
     """
     Abandon a change that is under way; without one, let the model before answer again. Call `settle` once that is told.
 
@@ -190,7 +193,7 @@ def rollback(library: Library, progress: Progress = no_progress) -> RolledBack:
         raise errors.NothingToRollBack(path=library.path, model=_told(library.model()))
     with Library.open(library.path, write=True, home=parts.previous) as before:
         before.catalogue.follow(library.catalogue)
-        _refuse(_proof(before, progress), before, _told(library.model()))
+        _refuse(_proof(before, observer), before, _told(library.model()))
         run = before.catalogue.start_run("rollback", socket.gethostname())
         before.catalogue.set_setting(_ANSWERS_SINCE, str(time.time()))
         after = replace(parts, current=parts.previous, previous=None, aside=library.home, unfinished_rollback=True)
@@ -247,6 +250,11 @@ def _answers_since(path: Path, home: str) -> float | None:
     return float(when) if when else (0.0 if home == generations.FIRST else None)
 
 
+def is_under_way(library: Library) -> bool:
+    """Tell whether another model is being embedded beside the one that answers."""
+    return generations.read(library.path).next is not None
+
+
 # --- looking --------------------------------------------------------------------------------------
 
 
@@ -292,8 +300,9 @@ def _standing(path: Path, part: str, home: str) -> Standing:
         )
 
 
-def _proof(filled: Library, progress: Progress) -> list[verify.Finding]:
+def _proof(filled: Library, observer: Observer) -> list[verify.Finding]:
     """Return what keeps a home from answering; raises what loading its text tower raises."""
+    progress = start(Step.VERIFY, observer)
     searcher.Towers(filled).text()
     return verify.verify(filled, progress)
 

@@ -1,0 +1,124 @@
+"""
+`pixfind index`: from folders with images to a library that answers.
+
+Owns the order of the steps. Every caller runs this function: the command line, Python users, the tests that kill it at every step.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pixfind import errors
+from pixfind.embedding.progress import RunReport
+from pixfind.embedding.runners import Runner
+from pixfind.library import scan
+from pixfind.library.library import Library, Merged, ModelIdentity, Run
+from pixfind.library.scan import ScanReport
+from pixfind.search.searcher import BuildReport
+from pixfind.workflows import switch_model
+from pixfind.workflows.add import add
+from pixfind.workflows.build_index import build_index
+from pixfind.workflows.choose_model import choose_model
+from pixfind.workflows.embed import embed
+from pixfind.workflows.events import Observer, SwitchBegun, ignore
+from pixfind.workflows.merge import merge
+from pixfind.workflows.options import EmbedOptions
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSummary:
+    """What `index` or `embed_and_merge` did, step by step."""
+
+    model: ModelIdentity
+    """that embedded"""
+    embedded: RunReport
+    merged: Merged
+    built: BuildReport | None = None
+    """None: stopped before it, or not asked for"""
+    scanned: tuple[ScanReport, ...] = ()
+    """one for each folder"""
+    previous: ModelIdentity | None = None
+    """the model that answered until this run switched to `model`; None: it did not switch"""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the embed was stopped: the same call goes on from there."""
+        return self.embedded.stopped
+
+
+def index(
+    library: Library,
+    folders: Sequence[Path] = (),
+    options: EmbedOptions | None = None,
+    *,
+    exclude: Sequence[str] = (),
+    switch_anyway: bool = False,
+    runner: Runner | None = None,
+    observer: Observer = ignore,
+) -> IndexSummary:
+    """
+    Register, embed, merge, build the index, and switch the model where `options` name another one.
+
+    `folders`: none for all that the library knows. `exclude`: globs of names or paths below them. With another model the active one answers
+    until the new one is complete; `switch_anyway` switches although images that can be found now would no longer be found.
+    Whatever ends this call, the same call goes on where it ended. Raises LibraryLocked, and what the steps raise.
+    """
+    options = options or EmbedOptions()
+    with library.lock("index") as run:
+        scan.check_folders(list(folders), library)
+        switch_model.settle(library)
+        # The model's files come first: a model that is not available is told before any work.
+        goal = switch_model.goal(library, options, observer)
+        if switch_anyway and goal.home == library.home:
+            raise errors.NoModelSwitch(path=library.path)
+        scanned = add(library, folders, exclude, observer)
+        filled, chosen = switch_model.target(library, options, goal, observer)
+        try:
+            switching = filled is not library
+            if switching and (active := library.model()) is not None:
+                observer(SwitchBegun(active))
+            done = _embed_merge_build(filled, options, chosen.value, run, runner, observer)
+            if switching and not done.stopped:
+                previous = switch_model.switch(library, filled, anyway=switch_anyway, observer=observer)
+                done = dataclasses.replace(done, previous=previous)
+        finally:
+            if filled is not library:
+                filled.close()
+    return dataclasses.replace(done, scanned=scanned)
+
+
+def embed_and_merge(
+    library: Library,
+    options: EmbedOptions | None = None,
+    *,
+    then_index: bool = False,
+    runner: Runner | None = None,
+    observer: Observer = ignore,
+) -> IndexSummary:
+    """
+    Embed what is pending and merge it, and build the index if asked: `index` without a look at the folders or a switch of the model.
+
+    While the model is being switched it is the new one that embeds; `index` ends the switch. Raises as `index` does.
+    """
+    options = options or EmbedOptions()
+    with library.lock("embed") as run, switch_model.going_on(library) as filled:
+        model = choose_model(filled, options, observer=observer).value
+        return _embed_merge_build(filled, options, model, run, runner, observer, build=then_index)
+
+
+def _embed_merge_build(
+    filled: Library,
+    options: EmbedOptions,
+    model: ModelIdentity,
+    run: Run,
+    runner: Runner | None,
+    observer: Observer,
+    *,
+    build: bool = True,
+) -> IndexSummary:
+    embedded = embed(filled, options, model=model, runner=runner, observer=observer)
+    run.report.update(dataclasses.asdict(embedded))
+    merged = merge(filled, observer)
+    built = build_index(filled, observer) if build and not embedded.stopped else None
+    return IndexSummary(model, embedded, merged, built)

@@ -1,0 +1,23 @@
+"""Make what workers saved part of embeddings.npy."""
+
+from pixfind import errors
+from pixfind.library.library import Library, Merged
+from pixfind.workflows.events import Observer, RowsMerged, Step, ignore, start
+
+
+def merge(library: Library, observer: Observer = ignore) -> Merged:
+    """
+    Adopt what workers left behind and move all adopted rows into embeddings.npy; call it inside `library.lock("merge")`.
+
+    Raises NotEmbedded before the model is known, MergeRefused with the file and the row whose checksum does not hold.
+    """
+    if library.model() is None:
+        raise errors.NotEmbedded(path=library.path)
+    progress = start(Step.MERGE, observer)
+    adopted = library.adopt_left_behind()
+    if adopted.damaged is not None:
+        path, row = adopted.damaged
+        raise errors.MergeRefused(path=path, row=row, detail="its checksum does not hold")
+    merged = library.merge(progress)
+    observer(RowsMerged(merged))
+    return merged
