@@ -4,8 +4,8 @@ Search your own pictures by what they show.
     >>> from pixfind import Library
     >>> library = Library.open(Path("~/pictures-library").expanduser())
 
-The verbs of the command line are functions: `pixfind.library.scan.add`, `pixfind.workflows.ingest.embed`,
-`pixfind.workflows.ingest.merge`, `pixfind.search.searcher.search`, `pixfind.library.verify.verify`, `pixfind.workflows.status.status`.
+The verbs of the command line are functions: `pixfind.library.scan.add`, `pixfind.workflows.index.index`,
+`pixfind.workflows.embed.embed`, `pixfind.workflows.merge.merge`, `pixfind.search.searcher.search`, `pixfind.library.verify.verify`, `pixfind.workflows.status.status`.
 """
 
 from pixfind import telemetry
