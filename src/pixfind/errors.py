@@ -441,6 +441,25 @@ class NotWritable(LibraryError):
     exit_code = 15
 
 
+class DiskFailed(LibraryError):
+    """
+    {path} could not be {operation}: {detail}. All that was saved before is kept.
+    See that its disk is connected and healthy, and that this user may read and write there; then run the same command again: it goes on
+    where it stood.
+    """
+
+    exit_code = 38
+
+
+class DatabaseBusy(LibraryError):
+    """
+    {path} is held by another program: {detail}.
+    Close what has it open (a database browser, a backup), then run the same command again.
+    """
+
+    exit_code = 39
+
+
 # --- search ---------------------------------------------------------------------------------------
 
 

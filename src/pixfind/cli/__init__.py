@@ -36,9 +36,9 @@ def _telling(console: Console) -> Iterator[None]:
     except (BrokenPipeError, KeyboardInterrupt):
         raise SystemExit(130) from None
     except Exception as error:  # noqa: BLE001 - the fourth border
-        if isinstance(error, OSError) and disk.is_full(error):
-            # Met outside the library's data: a log, the contact sheet.
-            _exit(console, errors.DiskFull(path=error.filename or "a file", detail=error.strerror))
+        if isinstance(error, OSError) and disk.is_failure(error):
+            # Met outside the library: where the output goes, the model's own files.
+            _exit(console, disk.told(error, "used", error.filename or "a file"))
         console.traceback()
         console.error("This is a bug in pixfind; please report it with what stands above.")
         raise SystemExit(BUG) from None

@@ -37,7 +37,7 @@ from pixfind.cli.options import (
 )
 from pixfind.library import generations
 from pixfind.library.library import Library
-from pixfind.storage import output
+from pixfind.storage import logs, output
 
 if TYPE_CHECKING:
     # Types alone: at run time the modules that load models are imported by the commands that need them.
@@ -370,7 +370,7 @@ def _background(path: Path, console: Console) -> None:
         library.refuse_second_writer()
         log = library.logs / "embed.log"
     words = [argument for argument in sys.argv[1:] if argument != "--background"]
-    with log.open("a", encoding="utf-8") as file:
+    with logs.appending(log) as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "pixfind", *words],
             stdin=subprocess.DEVNULL,

@@ -26,6 +26,7 @@ from pixfind.embedding.plan import Plan
 from pixfind.embedding.runners import Ended, Runner
 from pixfind.library import control
 from pixfind.library.library import Library
+from pixfind.storage import logs
 from pixfind.types import Clock, ImageRef, Outcome, Settled
 from pixfind.worker import protocol
 from pixfind.worker.pipeline import EXIT_DEGRADED
@@ -438,8 +439,7 @@ class _Claims:
 @contextlib.contextmanager
 def logging_to(path: Path) -> Iterator[None]:
     """Write what the coordinator logs to a file: a line a minute, pauses, the report of the run."""
-    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler = logs.handler(path)
     log.setLevel(logging.INFO)
     log.addHandler(handler)
     try:

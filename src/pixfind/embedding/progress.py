@@ -6,6 +6,7 @@ Every figure is measured: an unknown rate is None, and so is the time left.
 """
 
 import collections
+import contextlib
 import json
 import logging
 import math
@@ -17,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from pixfind.library.library import Library
-from pixfind.storage import disk
 from pixfind.types import Clock, Outcome, Settled, spoken
 
 log = logging.getLogger("pixfind.coordinator")
@@ -250,7 +250,9 @@ class Tracker:
 
     def report(self, *, stopped: bool) -> RunReport:
         """Return what the run did, and take the published progress away."""
-        self._path.unlink(missing_ok=True)
+        # What stays is stale by its time.
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)
         counters = self._last.values()
         now = self._clock.monotonic()
         done = RunReport(
@@ -317,6 +319,7 @@ def read(library: Path) -> dict[str, Any] | None:
 
 def _write(path: Path, snapshot: Snapshot) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with disk.writing(path):
+    # For `status` alone: embedding does not depend on whether somebody can look.
+    with contextlib.suppress(OSError):
         temporary.write_text(json.dumps(asdict(snapshot)), encoding="utf-8")
         temporary.replace(path)

@@ -73,7 +73,8 @@ class Cache:
             thumbnail = path.read_bytes()
             # Without a sync a power cut can leave a name before its bytes.
             if thumbnail.endswith(_END):
-                self._mark_used(path)
+                with contextlib.suppress(OSError):
+                    self._mark_used(path)
                 return thumbnail
         return None
 
@@ -89,7 +90,8 @@ class Cache:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
             return
-        self._count(len(thumbnail))
+        with contextlib.suppress(OSError):
+            self._count(len(thumbnail))
 
     def get_or_make(self, content: bytes, side: int, read: Callable[[], bytes], *, limits: Limits) -> bytes:
         """The remembered thumbnail, or a new one of the bytes that `read` returns."""

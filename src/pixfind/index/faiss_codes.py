@@ -143,9 +143,9 @@ def write(codes: Any, path: Path) -> None:
     try:
         faiss.write_index(codes, str(path))
     except RuntimeError as error:
-        # FAISS tells a full disk in words only.
-        for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            if os.strerror(number) in str(error):
+        # FAISS tells what the system said in words only.
+        for number in errno.errorcode:
+            if f"({os.strerror(number)})" in str(error) or str(error).endswith(os.strerror(number)):
                 raise OSError(number, os.strerror(number)) from error
         raise
 

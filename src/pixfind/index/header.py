@@ -83,6 +83,8 @@ def read_facts(path: Path) -> tuple[Facts | None, str | None]:
             facts = Facts(**{**fields, "kind": Kind(fields["kind"])})
     except FileNotFoundError:
         return None, f"{path} does not exist yet"
+    except OSError as error:
+        return None, f"{path} cannot be read ({error.strerror})"
     except (struct.error, ValueError, TypeError, KeyError):
         return None, f"{path} was not finished or not made by this version of pixfind"
     if facts.faiss_bytes + length + _TAIL.size != size:
@@ -95,8 +97,11 @@ def check(path: Path, embeddings: NDArray[float16]) -> str | None:
     facts, problem = read_facts(path)
     if facts is None or problem is not None:
         return problem
-    if _crc(path, facts.faiss_bytes) != facts.faiss_crc:
-        return f"{path} has changed bytes"
+    try:
+        if _crc(path, facts.faiss_bytes) != facts.faiss_crc:
+            return f"{path} has changed bytes"
+    except OSError as error:
+        return f"{path} cannot be read ({error.strerror})"
     return misfit(facts, embeddings)
 
 

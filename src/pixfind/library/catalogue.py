@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from pixfind import errors
 from pixfind.library import path_text, sql
+from pixfind.library.database import Connection
 from pixfind.storage.worker_files import Row
 from pixfind.types import Fingerprint, ImageRef, Outcome, Settled
 
@@ -68,13 +69,12 @@ class Catalogue:
     def __init__(self, path: Path, *, write: bool = False) -> None:
         self.path = path
         self.write = write
-        with self.telling():
-            self.connection = self._connect()
-            try:
-                self._migrate()
-            except BaseException:
-                self.connection.close()
-                raise
+        self.connection = self._connect()
+        try:
+            self._migrate()
+        except BaseException:
+            self.connection.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -89,9 +89,8 @@ class Catalogue:
 
     def rows(self, name: str, file: str = "images.sql", **parameters: Any) -> Iterator[tuple[Any, ...]]:
         """Run the named query and yield its rows; what a column named `path` holds comes as the os module writes it."""
-        with self.telling():
-            found = self.connection.execute(sql.queries(file)[name], parameters)
-            yield from _with_paths(found) if "path" in sql.columns(found) else found
+        found = self.connection.execute(sql.queries(file)[name], parameters)
+        yield from _with_paths(found) if "path" in sql.columns(found) else found
 
     def value(self, name: str, file: str = "images.sql", **parameters: Any) -> Any:
         """Return the first column of the first row of the named query, None without a row."""
@@ -100,25 +99,24 @@ class Catalogue:
 
     def run(self, name: str, file: str = "images.sql", **parameters: Any) -> int:
         """Run the named statement and return how many rows it changed."""
-        with self.telling():
-            return self.connection.execute(sql.queries(file)[name], parameters).rowcount
+        return self.connection.execute(sql.queries(file)[name], parameters).rowcount
 
     def run_many(self, name: str, parameters: Iterable[Mapping[str, Any]], file: str = "images.sql") -> None:
-        with self.telling():
-            self.connection.executemany(sql.queries(file)[name], parameters)
+        self.connection.executemany(sql.queries(file)[name], parameters)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """All that the block writes becomes durable together, or nothing of it."""
-        with self.telling():
-            self.connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self.connection.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.connection.execute("COMMIT")
+        except BaseException:
+            # After a failed write SQLite has rolled back already.
+            if self.connection.in_transaction:
+                with contextlib.suppress(errors.LibraryError):
                     self.connection.execute("ROLLBACK")
-                raise
+            raise
 
     # --- settings and runs ------------------------------------------------------------------------
 
@@ -131,8 +129,7 @@ class Catalogue:
 
     def start_run(self, verb: str, host: str) -> int:
         parameters = {"verb": verb, "pid": os.getpid(), "host": host, "started_at": time.time()}
-        with self.telling():
-            run_id = self.connection.execute(sql.queries("library.sql")["start_run"], parameters).lastrowid
+        run_id = self.connection.execute(sql.queries("library.sql")["start_run"], parameters).lastrowid
         assert run_id is not None
         return run_id
 
@@ -267,14 +264,13 @@ class Catalogue:
 
     # --- the file ---------------------------------------------------------------------------------
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self) -> Connection:
         if not self.write and not self.path.exists():
             raise errors.NoLibrary(path=self.path.parent)
-        # autocommit: transactions are opened by name, in `transaction`, and nowhere else
         # A folder that nobody here can write has no place for SQLite's shared memory: then nobody writes the database either.
         frozen = not self.write and not os.access(self.path.parent, os.W_OK)
         name = f"{self.path.as_uri()}?immutable=1" if frozen else str(self.path)
-        connection = sqlite3.connect(name, isolation_level=None, check_same_thread=False, uri=frozen)
+        connection = Connection.open(self.path, name, uri=frozen)
         for pragma, value in _PRAGMAS.items():
             if self.write or pragma not in _FOR_WRITERS:
                 connection.execute(f"PRAGMA {pragma} = {value}")
@@ -292,11 +288,11 @@ class Catalogue:
         self.connection.execute("PRAGMA query_only = OFF")
         try:
             self._apply_migrations()
-        except sqlite3.OperationalError as error:
-            if self.write or not version or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
+        except errors.NotWritable:
+            if self.write or not version:
                 raise
             # An older library where nobody here may write: it is read from a copy that SQLite deletes when it is closed.
-            copy = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+            copy = Connection.open(self.path, "", uri=False)
             self.connection.backup(copy)
             self.connection.close()
             self.connection = copy
@@ -316,30 +312,13 @@ class Catalogue:
             self.connection.execute(f"PRAGMA user_version = {len(sql.migrations())}")
             self.connection.execute("COMMIT")
         except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                self.connection.execute("ROLLBACK")
+            if self.connection.in_transaction:
+                with contextlib.suppress(errors.LibraryError):
+                    self.connection.execute("ROLLBACK")
             raise
 
     def _version(self) -> int:
         return int(self.connection.execute("PRAGMA user_version").fetchone()[0])
-
-    @contextlib.contextmanager
-    def telling(self) -> Iterator[None]:
-        """Tell a full disk and a damaged file as what they are."""
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            # A file size limit shows as a failed write, a full disk by its own name.
-            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL or error.sqlite_errorname == "SQLITE_IOERR_WRITE":
-                raise errors.DiskFull(path=self.path, detail=str(error)) from error
-            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-                raise errors.NotWritable(path=self.path, detail=str(error)) from error
-            raise
-        except sqlite3.DatabaseError as error:
-            # Python's own complaints, such as a closed connection, have no code.
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-                raise errors.LibraryDamaged(path=self.path, detail=str(error)) from error
-            raise
 
 
 def _with_paths(found: sqlite3.Cursor) -> Iterator[tuple[Any, ...]]:

@@ -46,4 +46,4 @@ def ask(library: Path, asked: Asked) -> None:
 
 def withdraw(library: Path) -> None:
     """Forget what was asked for: it was meant for a run that has ended."""
-    (library / _NAME).unlink(missing_ok=True)
+    disk.delete(library / _NAME)

@@ -59,6 +59,8 @@ def read(library: Path) -> Homes:
             # The first home may be long out of date by then: never answer from it without a word.
             raise errors.LibraryDamaged(path=path, detail=f"it is missing, and {_FOLDER}/ holds embeddings") from None
         return Homes()
+    except OSError as error:
+        raise disk.told(error, "read", path) from error
     except (ValueError, TypeError) as error:
         raise errors.LibraryDamaged(path=path, detail=f"it cannot be read ({error})") from error
     # These names are deleted by `sweep`.

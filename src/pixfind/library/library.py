@@ -167,19 +167,24 @@ class Library:
 
         Raises LibraryLocked with its holder when another process keeps it for `patience` seconds.
         """
-        held = filelock.FileLock(self.path / "library.lock", thread_local=False)
+        path = self.path / "library.lock"
+        held = filelock.FileLock(path, thread_local=False)
         try:
             held.acquire(timeout=patience)
         except filelock.Timeout as error:
             raise self._locked() from error
-        # What an earlier run was asked for is not meant for this one; what comes from now on is, in whatever step it is.
-        control.withdraw(self.path)
+        except OSError as error:
+            raise disk.told(error, "written", path) from error
         try:
+            # What an earlier run was asked for is not meant for this one; what comes from now on is, in whatever step it is.
+            control.withdraw(self.path)
             run = Run(self.catalogue.start_run(verb, socket.gethostname()))
             yield run
             self.catalogue.end_run(run.id, json.dumps(run.report) if run.report else None)
         finally:
-            control.withdraw(self.path)
+            # The next run does it too.
+            with contextlib.suppress(*disk.FAILURES):
+                control.withdraw(self.path)
             held.release()
 
     def holder(self) -> dict[str, Any] | None:
@@ -274,7 +279,8 @@ class Library:
         if not self.merged_rows:
             return np.empty((0, self.dimension), worker_files.EMBEDDING)
         try:
-            array: NDArray[np.float16] = np.load(self.embeddings_path, mmap_mode="r")
+            with disk.reading(self.embeddings_path):
+                array: NDArray[np.float16] = np.load(self.embeddings_path, mmap_mode="r")
         except ValueError as error:
             detail = "the file ends before the rows that its header promises"
             raise errors.LibraryDamaged(path=self.embeddings_path, detail=detail) from error
@@ -459,7 +465,7 @@ class Library:
 
 def _make_folders(*folders: Path) -> None:
     for folder in folders:
-        with disk.writing(folder):
+        with disk.doing("made", folder):
             folder.mkdir(parents=True, exist_ok=True)
 
 

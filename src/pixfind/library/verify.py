@@ -80,8 +80,7 @@ def _database(library: Library) -> Iterator[Finding]:
 
 
 def _database_answers(found: catalogue.Catalogue) -> Iterator[str]:
-    with found.telling():
-        yield found.connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    yield found.connection.execute("PRAGMA quick_check(1)").fetchone()[0]
 
 
 def _ledger(library: Library) -> Iterator[Finding]:
@@ -209,7 +208,7 @@ def _worker_rows(library: Library) -> Iterator[Finding]:
         try:
             with library.worker_pair(worker) as pair:
                 table, embeddings = pair.read(first_row + skip, first_row + rows)
-        except (OSError, errors.LibraryDamaged) as error:
+        except errors.LibraryDamaged as error:
             yield Finding("adopted-missing", f"{path} row {first_row + skip}", str(error), "the images become pending")
             continue
         for place in np.flatnonzero(~worker_files.crc_holds(table, embeddings)):
@@ -245,13 +244,13 @@ def _mend(library: Library, findings: list[Finding]) -> None:
     if "rows-without-image" in codes:
         _adopt_merged(library)
     if "index" in codes:
-        library.index_path.unlink(missing_ok=True)
+        disk.delete(library.index_path)
     _cut_worker_files(library)
     library.adopt_left_behind()
     with contextlib.suppress(errors.MergeRefused):
         library.merge()
     for leftover in library.data.glob(".*.tmp"):
-        leftover.unlink()
+        disk.delete(leftover)
 
 
 def _sound_rows(library: Library) -> int:
@@ -264,7 +263,8 @@ def _sound_rows(library: Library) -> int:
 
 def _put_aside(paths: list[Path]) -> None:
     for path in paths:
-        path.rename(path.with_name(f"{path.name}.damaged-{int(time.time())}"))
+        with disk.doing("moved", path):
+            path.rename(path.with_name(f"{path.name}.damaged-{int(time.time())}"))
 
 
 def _forget_rows(library: Library, rows: list[int]) -> None:
@@ -288,7 +288,9 @@ def _begin_again_from(library: Library, rows: int) -> None:
 def _cut_worker_files(library: Library) -> None:
     """Cut worker files before their first row that does not hold: its image is pending and will be embedded again."""
     for worker in worker_files.workers(library.data):
-        with contextlib.suppress(FileNotFoundError), library.worker_pair(worker) as pair:
+        if not all(path.exists() for path in worker_files.paths(library.data, worker)):
+            continue
+        with library.worker_pair(worker) as pair:
             sound = min(pair.count, pair.embeddings.rows_present(), pair.indices.rows_present())
             table, embeddings = pair.read(0, sound)
             holds = worker_files.crc_holds(table, embeddings)
@@ -363,17 +365,36 @@ def rebuild_if_needed(path: Path, home: str | None = None) -> Path | None:
     kept = None
     if old.exists():
         kept = folder / f"metadata.damaged-{int(time.time())}.db"
-        shutil.copyfile(old, kept)
-        for name in ("metadata.db", "metadata.db-wal", "metadata.db-shm"):
-            (folder / name).unlink(missing_ok=True)
+        with disk.writing(kept):
+            shutil.copyfile(old, kept)
     elif not (folder / "data" / "indices.npy").exists():
         return None
-    with catalogue.Catalogue(old, write=True) as new, contextlib.suppress(FileNotFoundError):
-        new.set_setting("model", (folder / "data" / "model.json").read_text(encoding="utf-8"))
-    with Library.open(path, write=True, home=home) as library:
+    _rebuild(path, home, old)
+    return kept
+
+
+def _rebuild(path: Path, home: str, database: Path) -> None:
+    """Make the new database whole under another name first: one without its model or its images would pass for an empty library."""
+    new = database.with_name("metadata.rebuilt.db")
+    _delete_database(new)
+    with Library(path, catalogue.Catalogue(new, write=True), home) as library:
+        model = library.data / "model.json"
+        with disk.reading(model), contextlib.suppress(FileNotFoundError):
+            library.catalogue.set_setting("model", model.read_text(encoding="utf-8"))
         if library.model() is not None:
             _make_images_of_rows(library)
-    return kept
+        # All of it into the one file: what closing cannot write it does not tell.
+        library.catalogue.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    # The log of the old one would be taken for that of the new one.
+    _delete_database(database)
+    with disk.writing(database):
+        new.replace(database)
+    disk.sync_directory(database.parent)
+
+
+def _delete_database(database: Path) -> None:
+    for name in (database.name, f"{database.name}-wal", f"{database.name}-shm"):
+        disk.delete(database.with_name(name))
 
 
 def _readable(path: Path) -> bool:

@@ -14,6 +14,7 @@ import filelock
 import platformdirs
 
 from pixfind import errors
+from pixfind.storage import disk
 
 VARIABLE = "PIXFIND_CACHE"
 
@@ -33,21 +34,28 @@ def publishing(path: Path) -> Iterator[Path]:
     A folder and not a file, because a large graph is written as several files. Two processes that make the same
     file both succeed; the last rename wins with equal bytes.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".making-", dir=path.parent) as temporary:
-        yield Path(temporary)
-        made = Path(temporary) / path.name
-        if not made.is_file():
-            raise errors.ModelFileMissing(directory=temporary, file=path.name)
-        for other in Path(temporary).iterdir():
-            if other != made:
-                other.replace(path.parent / other.name)
-        made.replace(path)
+    with disk.writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # What cannot be deleted is only in the way.
+        with tempfile.TemporaryDirectory(prefix=".making-", dir=path.parent, ignore_cleanup_errors=True) as temporary:
+            yield Path(temporary)
+            made = Path(temporary) / path.name
+            if not made.is_file():
+                raise errors.ModelFileMissing(directory=temporary, file=path.name)
+            for other in Path(temporary).iterdir():
+                if other != made:
+                    other.replace(path.parent / other.name)
+            made.replace(path)
 
 
 @contextlib.contextmanager
 def locked(directory: Path) -> Iterator[None]:
     """Let one process at a time make something there: what takes gigabytes for a moment must not be made by every worker at once."""
-    directory.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(directory / ".lock"):
+    lock = filelock.FileLock(directory / ".lock")
+    with disk.writing(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    try:
         yield
+    finally:
+        lock.release()

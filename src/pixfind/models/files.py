@@ -16,6 +16,7 @@ from typing import Any
 
 from pixfind import errors
 from pixfind.models import cache, external_data, onnx_header
+from pixfind.storage import disk
 
 
 class Layout(StrEnum):
@@ -296,7 +297,7 @@ def _sha256(path: Path) -> bytes:
         return note.read_bytes()
     digest = _hash(path)
     # A read-only home costs half a second each time, nothing else.
-    with contextlib.suppress(OSError), cache.publishing(note) as temporary:
+    with contextlib.suppress(*disk.FAILURES), cache.publishing(note) as temporary:
         (temporary / note.name).write_bytes(digest)
     return digest
 

@@ -25,6 +25,7 @@ from typing import Any, BinaryIO
 from pixfind import errors
 from pixfind.models import cache, files, registry
 from pixfind.models.files import Layout, ModelFiles
+from pixfind.storage import disk
 
 Progress = Callable[[str, int, int], None]
 """Called with a file's name, the bytes that are here, and the bytes that it has."""
@@ -203,7 +204,8 @@ def _fetch(repo: str, commit: str, file: _Remote, directory: Path, progress: Pro
     if path.is_file():
         return
     partial = path.with_name(f"{path.name}.partial")
-    partial.parent.mkdir(parents=True, exist_ok=True)
+    with disk.doing("made", partial.parent):
+        partial.parent.mkdir(parents=True, exist_ok=True)
     # The library's own download starts again after a kill: it writes to a new temporary file each time.
     # So the bytes are ours, and the requests, retries and ranges are the library's.
     with _sized(repo, file, partial), partial.open("ab+") as raw, _quiet():
@@ -215,10 +217,12 @@ def _fetch(repo: str, commit: str, file: _Remote, directory: Path, progress: Pro
             expected_size=file.size,
             headers=huggingface_hub.utils.build_hf_headers(library_name="pixfind"),
         )
-        raw.flush()
-        os.fsync(raw.fileno())
+        with disk.writing(partial):
+            raw.flush()
+            os.fsync(raw.fileno())
     _check(repo, file, partial)
-    partial.replace(path)
+    with disk.writing(path):
+        partial.replace(path)
 
 
 @contextmanager
@@ -265,7 +269,8 @@ class _Sink:
             self._raw.seek(0)
 
     def write(self, data: bytes) -> int:
-        count = self._raw.write(data)
+        with disk.writing(Path(self._raw.name)):
+            count = self._raw.write(data)
         if self._progress is not None:
             self._progress(self._file.name, self._raw.tell(), self._file.size)
         return count
@@ -289,7 +294,8 @@ def _endpoint() -> str | None:
 def _locked(base: Path) -> Iterator[None]:
     from huggingface_hub.utils import WeakFileLock
 
-    base.mkdir(parents=True, exist_ok=True)
+    with disk.doing("made", base):
+        base.mkdir(parents=True, exist_ok=True)
     with WeakFileLock(base / ".lock"):
         yield
 

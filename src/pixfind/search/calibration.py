@@ -15,6 +15,7 @@ The best hit of a phrase that no picture shows is unusual and fitting to some de
 degrees are the cut-offs. A hit that exceeds either is worth showing.
 """
 
+import io
 import json
 import zipfile
 from collections.abc import Callable
@@ -155,8 +156,10 @@ def _top(
 def save(path: Path, made: Background) -> None:
     facts = {name: getattr(made, name) for name in ("cutoff", "cutoff_fitting", "model", "rows")}
     arrays = {name: getattr(made, name) for name in _ARRAYS}
-    with disk.publishing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, facts=np.array(json.dumps({"format": _FORMAT, **facts})), **arrays)
+    # In memory first: a failed write leaves NumPy's archive half open, and Python complains of that at its end.
+    content = io.BytesIO()
+    np.savez(content, facts=np.array(json.dumps({"format": _FORMAT, **facts})), **arrays)
+    disk.publish(path, content.getvalue())
 
 
 def load(path: Path, model: str, dimension: int) -> Background | None:
@@ -167,7 +170,7 @@ def load(path: Path, model: str, dimension: int) -> Background | None:
             if facts.pop("format") != _FORMAT or facts["model"] != model:
                 return None
             made = Background(**{name: arrays[name] for name in _ARRAYS}, **facts)
-    except (FileNotFoundError, zipfile.BadZipFile, KeyError, ValueError, TypeError, EOFError):
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError, EOFError):
         return None
     fits = made.mean.shape == made.text.shape == (dimension,)
     fits = fits and made.covariance.shape == made.text_covariance.shape == (dimension, dimension)

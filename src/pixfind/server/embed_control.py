@@ -19,6 +19,7 @@ from pixfind.library import control
 from pixfind.library.library import Library
 from pixfind.server import schemas
 from pixfind.server.resource_pool import Threads
+from pixfind.storage import logs
 from pixfind.workflows import status
 
 _LOOK_SECONDS = 0.5
@@ -73,7 +74,7 @@ def act(library: Library, action: str) -> None:
 
 def _start(library: Library) -> None:
     log = library.logs / "embed.log"
-    with log.open("a", encoding="utf-8") as file:
+    with logs.appending(log) as file:
         subprocess.Popen(
             [sys.executable, "-m", "pixfind", "--library", str(library.path), "embed", "--index"],
             stdin=subprocess.DEVNULL,

@@ -3,7 +3,7 @@ Our own files: how bytes become durable.
 
 Owns the two ways in which pixfind writes a file: a `GrowingArray` is appended to, everything else is published by rename.
 Must not know what the bytes mean. Byte layout and order of writes: docs/reference/format.md.
-An `OSError` here is about our own files and stops the command; a full disk is told as `DiskFull`.
+An `OSError` on our own files stops the command: `doing` tells it as a `LibraryError` with the file and what was done to it.
 """
 
 import contextlib
@@ -25,6 +25,13 @@ NO_SYNC = os.environ.get("PIXFIND_UNSAFE_NO_SYNC") == "1"
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST}
+
+FAILURES = (errors.DiskFull, errors.NotWritable, errors.DiskFailed)
+"""what `doing` raises: for those who can do without a file"""
+
+#: What only a disk says, or a system that has lost it.
+_BROKEN = {errno.EIO, errno.EROFS, errno.ENXIO, errno.ENODEV, errno.ESTALE, errno.EREMOTEIO, errno.ETIMEDOUT}
+
 _MAGIC = b"\x93NUMPY\x01\x00"
 _numbers = itertools.count()
 _LONGEST_COUNT = 10**18
@@ -35,17 +42,48 @@ def is_full(error: OSError) -> bool:
     return error.errno in _FULL
 
 
+def is_failure(error: OSError) -> bool:
+    """Tell whether the disk is to blame, whatever file it was."""
+    return is_full(error) or error.errno in _BROKEN
+
+
 @contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Tell a full disk as `DiskFull` with the file that met it; every other OSError stays what it is."""
+def doing(operation: str, path: Path) -> Iterator[None]:
+    """
+    Border: one file of ours. Every OSError becomes DiskFull, NotWritable or DiskFailed.
+
+    `operation` ends "could not be ...": written, read, deleted. Of two around each other the inner one tells, as it knows more.
+    """
     try:
         yield
     except OSError as error:
-        if is_full(error):
-            raise errors.DiskFull(path=path, detail=error.strerror) from error
-        if error.errno in _FORBIDDEN:
-            raise errors.NotWritable(path=path, detail=error.strerror) from error
-        raise
+        raise told(error, operation, path) from error
+
+
+def told(error: OSError, operation: str, path: Path | str) -> errors.LibraryError:
+    """Return the LibraryError that an OSError on a file of ours is."""
+    detail = error.strerror or str(error)
+    if is_full(error):
+        return errors.DiskFull(path=path, detail=detail)
+    if operation != "read" and error.errno in _FORBIDDEN:
+        return errors.NotWritable(path=path, detail=detail)
+    return errors.DiskFailed(path=path, operation=operation, detail=detail)
+
+
+def writing(path: Path) -> contextlib.AbstractContextManager[None]:
+    """Tell what goes wrong while `path` is written."""
+    return doing("written", path)
+
+
+def reading(path: Path) -> contextlib.AbstractContextManager[None]:
+    """Tell what goes wrong while `path` is read."""
+    return doing("read", path)
+
+
+def delete(path: Path) -> None:
+    """Delete a file of ours, if it is there."""
+    with doing("deleted", path):
+        path.unlink(missing_ok=True)
 
 
 def sync(descriptor: int) -> None:
@@ -60,11 +98,12 @@ def sync_directory(path: Path) -> None:
     """Make a rename or a new file in `path` durable. A no-op where directories cannot be opened (Windows)."""
     if NO_SYNC or os.name == "nt":
         return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with doing("synced", path):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -74,7 +113,8 @@ def publishing(path: Path) -> Iterator[Path]:
 
     Readers see the old file or the new one, never a part. A crash leaves the old file and a `.tmp`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with doing("made", path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
     # Not tempfile: its files are for their owner alone, and a library may be shared.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{next(_numbers)}.tmp")
     try:
@@ -86,7 +126,9 @@ def publishing(path: Path) -> Iterator[Path]:
             temporary.replace(path)
             sync_directory(path.parent)
     finally:
-        temporary.unlink(missing_ok=True)
+        # It is only in the way, and what went wrong before matters more.
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def publish(path: Path, data: bytes) -> None:
@@ -137,8 +179,13 @@ class GrowingArray:
         self.row_bytes = dtype.itemsize * int(np.prod(row_shape, dtype=np.int64))
         self.header_bytes = _header_length(dtype, row_shape)
         self._write = write
-        with writing(path):
-            self._descriptor = os.open(path, (os.O_RDWR | os.O_CREAT) if write else os.O_RDONLY, 0o644)
+        with writing(path) if write else reading(path):
+            try:
+                self._descriptor = os.open(path, (os.O_RDWR | os.O_CREAT) if write else os.O_RDONLY, 0o644)
+            except FileNotFoundError as error:
+                if write:
+                    raise
+                raise errors.LibraryDamaged(path=path, detail="it is missing") from error
             try:
                 self.count = self._start() if write else self._read_count()
             except BaseException:
@@ -170,7 +217,8 @@ class GrowingArray:
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Return a copy of rows `start` to `stop`; raises LibraryDamaged where the file ends before them."""
         wanted = (stop - start) * self.row_bytes
-        data = b"".join(_read_all(self._descriptor, wanted, self._offset(start)))
+        with reading(self.path):
+            data = b"".join(_read_all(self._descriptor, wanted, self._offset(start)))
         if len(data) != wanted:
             raise errors.LibraryDamaged(
                 path=self.path, detail=f"the header promises {self.count} rows, the file ends before row {stop}"
@@ -201,7 +249,10 @@ class GrowingArray:
             # A new file, or one whose first write was cut: it holds no promise yet.
             self._publish_count(0)
             sync_directory(self.path.parent)
+            return 0
         count = self._read_count()
+        # Written once more: of a header whose sync failed nobody knows whether it reached the disk, though it can be read.
+        self._publish_count(count)
         os.ftruncate(self._descriptor, min(os.fstat(self._descriptor).st_size, self._offset(count)))
         return count
 
@@ -211,7 +262,8 @@ class GrowingArray:
         self.count = count
 
     def _read_count(self) -> int:
-        data = os.pread(self._descriptor, self.header_bytes, 0)
+        with reading(self.path):
+            data = os.pread(self._descriptor, self.header_bytes, 0)
         if len(data) < self.header_bytes:
             return 0  # Its first write was cut: it holds no promise yet.
         shape, dtype = _parse_header(self.path, data)
@@ -224,11 +276,12 @@ class GrowingArray:
 
 def npy_shape(path: Path) -> tuple[int, ...]:
     """Return the shape in the header of an .npy file, (0,) for one that is missing or was never finished."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(512)
-    except FileNotFoundError:
-        return (0,)
+    with reading(path):
+        try:
+            with path.open("rb") as file:
+                data = file.read(512)
+        except FileNotFoundError:
+            return (0,)
     return _parse_header(path, data)[0] if len(data) >= len(header(np.dtype("<f2"), (0,), 128)) else (0,)
 
 

@@ -190,9 +190,11 @@ def lock(data: Path, worker: int, *, patience: float) -> filelock.BaseFileLock:
 
     Raises WorkerFilesBusy when another process keeps it for `patience` seconds.
     """
-    held = filelock.FileLock(data / f"worker_{worker}.lock", thread_local=False)
+    path = data / f"worker_{worker}.lock"
+    held = filelock.FileLock(path, thread_local=False)
     try:
-        held.acquire(timeout=patience)
+        with disk.writing(path):
+            held.acquire(timeout=patience)
     except filelock.Timeout as error:
         raise errors.WorkerFilesBusy(worker=worker, path=paths(data, worker)[0]) from error
     return held

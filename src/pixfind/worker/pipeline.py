@@ -21,7 +21,7 @@ from pixfind import errors
 from pixfind.images import decode
 from pixfind.models import hub
 from pixfind.models.encoders import ImageEncoder, open_image_encoder
-from pixfind.storage import worker_files
+from pixfind.storage import disk, worker_files
 from pixfind.types import ImageRef, Outcome, Settled
 from pixfind.worker import embed, prefetch, protocol
 from pixfind.worker.batch_size import BatchSizeTuner
@@ -293,9 +293,18 @@ def serve(config: WorkerConfig, inbox: Inbox, send: Send) -> int:
                 worker.close()
                 inbox.put(protocol.Stop())
     except errors.LibraryError as error:
-        log.error("%s", error)  # noqa: TRY400 - a known error needs no trace
-        send(protocol.Fatal.of(error))
-        return error.exit_code
+        return _fatal(error, send)
+    except OSError as error:
+        # Border: the worker's own files. Those of images are met in `prefetch`, so no image is to blame.
+        log.exception("a file of our own")
+        return _fatal(disk.told(error, "used", error.filename or f"a file of worker {config.worker}"), send)
+
+
+def _fatal(error: errors.LibraryError, send: Send) -> int:
+    """End the run, not only this worker: the next one would meet the same."""
+    log.error("%s", error)
+    send(protocol.Fatal.of(error))
+    return error.exit_code
 
 
 def _pass_on(inbox: Inbox, worker: Worker) -> None:

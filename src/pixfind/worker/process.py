@@ -16,6 +16,7 @@ from typing import NoReturn, TextIO
 
 from pixfind import errors, machine
 from pixfind.images import decode
+from pixfind.storage import logs
 from pixfind.worker import pipeline, protocol
 from pixfind.worker.protocol import FromWorker, WorkerConfig
 
@@ -60,13 +61,9 @@ def main() -> NoReturn:
 
 def start_log(config: WorkerConfig) -> None:
     """Write this process's log to logs/embed_worker_K.log, the plan first."""
-    handler = logging.FileHandler(
-        Path(config.logs) / f"embed_worker_{config.worker}.log", encoding="utf-8", errors="backslashreplace"
-    )
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     root = logging.getLogger("pixfind")
     root.setLevel(logging.INFO)
-    root.addHandler(handler)
+    root.addHandler(logs.handler(Path(config.logs) / f"embed_worker_{config.worker}.log"))
     log.info("worker %d, process %d", config.worker, os.getpid())
     for line in config.plan:
         log.info("plan: %s", line)

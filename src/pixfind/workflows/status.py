@@ -7,12 +7,10 @@ Only reads, and cheaply: `pixfind status` answers at once for millions of images
 import contextlib
 import itertools
 import shutil
-import sqlite3
 import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pixfind import errors
 from pixfind.embedding import progress
 from pixfind.index import header
 from pixfind.library.library import Library
@@ -75,10 +73,7 @@ def status(library: Library) -> Status:
     live = (progress.read(library.path) if holder else None) or {}
     if live and time.time() - live["written_at"] > _FRESH_SECONDS:
         live = {}
-    try:
-        images = library.catalogue.ledger()
-    except sqlite3.DatabaseError as error:
-        raise errors.LibraryDamaged(path=library.catalogue.path, detail=str(error)) from error
+    images = library.catalogue.ledger()
     model = library.model()
     beside = switch_model.standing(library)
     facts, _ = header.read_facts(library.index_path)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pixfind import errors
 from pixfind.embedding.runners import Ended, drain
+from pixfind.storage import logs
 from pixfind.worker import protocol
 from pixfind.worker.process import COORDINATOR
 from pixfind.worker.protocol import FromWorker, ToWorker, WorkerConfig
@@ -41,7 +42,7 @@ class Local:
 
     def start(self, config: WorkerConfig) -> None:
         log_path = Path(config.logs) / f"embed_worker_{config.worker}.log"
-        with log_path.open("a", encoding="utf-8") as errors_to:
+        with logs.appending(log_path) as errors_to:
             started = subprocess.Popen(
                 self._command,
                 stdin=subprocess.PIPE,

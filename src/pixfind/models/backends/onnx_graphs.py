@@ -13,6 +13,7 @@ from typing import Any
 
 from pixfind import errors
 from pixfind.models import cache, files
+from pixfind.storage import disk
 
 _WORTH_MAPPING = 64 << 20
 _ROOM = 3
@@ -58,7 +59,7 @@ def mapped(graph: Path) -> Path:
     if graph.stat().st_size < _WORTH_MAPPING or path.is_file():
         return path if path.is_file() else graph
     # Only time is lost without the copy: a cache that is full or read-only must not stop a search.
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, *disk.FAILURES):
         if has_room(graph):
             with cache.publishing(path) as temporary:
                 save(load(graph), temporary / path.name)

@@ -1,0 +1,157 @@
+"""
+SQLite connections whose errors are ours: every `sqlite3` error about the file is a `LibraryError` that says what to do.
+
+Owns the translation, in one place: no statement can be run without it. Must not know tables or statements. `catalogue` uses it.
+"""
+
+import contextlib
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Self
+
+from pixfind import errors
+from pixfind.storage import disk
+
+_KINDS: dict[int, type[errors.LibraryError]] = {
+    sqlite3.SQLITE_FULL: errors.DiskFull,
+    sqlite3.SQLITE_CORRUPT: errors.LibraryDamaged,
+    sqlite3.SQLITE_NOTADB: errors.LibraryDamaged,
+    sqlite3.SQLITE_FORMAT: errors.LibraryDamaged,
+    sqlite3.SQLITE_BUSY: errors.DatabaseBusy,
+    sqlite3.SQLITE_LOCKED: errors.DatabaseBusy,
+    sqlite3.SQLITE_PROTOCOL: errors.DatabaseBusy,
+    sqlite3.SQLITE_READONLY: errors.NotWritable,
+    sqlite3.SQLITE_PERM: errors.NotWritable,
+    sqlite3.SQLITE_AUTH: errors.NotWritable,
+}
+_FAILED = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+_READS = ("SQLITE_IOERR_READ", "SQLITE_IOERR_SHORT_READ", "SQLITE_IOERR_FSTAT", "SQLITE_IOERR_CORRUPTFS")
+_PROBE_BYTES = 65_536
+
+
+class Connection(sqlite3.Connection):
+    """A connection to the database at `path`; `execute` and its like raise LibraryError."""
+
+    path: Path
+
+    @classmethod
+    def open(cls, path: Path, name: str, *, uri: bool) -> "Connection":
+        """Open the file at `path`; `name` is what SQLite is told."""
+        try:
+            # autocommit: transactions are begun by name and nowhere else
+            opened = sqlite3.connect(name, isolation_level=None, check_same_thread=False, uri=uri, factory=cls)
+        except sqlite3.Error as error:
+            raise told(error, path) from error
+        opened.path = path
+        return opened
+
+    def cursor(self, factory: Any = None) -> Any:
+        return super().cursor(factory or _Cursor)
+
+    # Python's own would go past `cursor`.
+    def execute(self, statement: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        made: sqlite3.Cursor = self.cursor().execute(statement, parameters)
+        return made
+
+    def executemany(self, statement: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
+        made: sqlite3.Cursor = self.cursor().executemany(statement, parameters)
+        return made
+
+    def executescript(self, script: str, /) -> sqlite3.Cursor:
+        made: sqlite3.Cursor = self.cursor().executescript(script)
+        return made
+
+    def backup(self, target: sqlite3.Connection, **options: Any) -> None:
+        try:
+            super().backup(target, **options)
+        except sqlite3.Error as error:
+            raise told(error, self.path) from error
+
+
+class _Cursor(sqlite3.Cursor):
+    """All that a connection executes goes through one of these."""
+
+    connection: Connection
+
+    def execute(self, statement: str, parameters: Any = (), /) -> Self:
+        try:
+            return super().execute(statement, parameters)
+        except sqlite3.Error as error:
+            raise told(error, self.connection.path) from error
+
+    def executemany(self, statement: str, parameters: Iterable[Any], /) -> Self:
+        try:
+            return super().executemany(statement, parameters)
+        except sqlite3.Error as error:
+            raise told(error, self.connection.path) from error
+
+    def executescript(self, script: str, /) -> Self:
+        try:
+            super().executescript(script)
+        except sqlite3.Error as error:
+            raise told(error, self.connection.path) from error
+        return self
+
+    def fetchone(self) -> Any:
+        try:
+            return super().fetchone()
+        except sqlite3.Error as error:
+            raise told(error, self.connection.path) from error
+
+    def fetchall(self) -> list[Any]:
+        try:
+            return super().fetchall()
+        except sqlite3.Error as error:
+            raise told(error, self.connection.path) from error
+
+    def __next__(self) -> Any:
+        try:
+            return super().__next__()
+        except sqlite3.Error as error:
+            raise told(error, self.connection.path) from error
+
+
+def told(error: sqlite3.Error, path: Path) -> Exception:
+    """Return the LibraryError that an error about a file is; `error` itself where it speaks of a statement of ours."""
+    # Python's own complaints, such as a closed connection, have no code.
+    code, name = getattr(error, "sqlite_errorcode", 0) & 0xFF, getattr(error, "sqlite_errorname", "")
+    kind = _KINDS.get(code)
+    if code == sqlite3.SQLITE_ERROR and str(error).startswith(("no such table", "no such column")):
+        kind = errors.LibraryDamaged
+    if code == sqlite3.SQLITE_CANTOPEN and not _may_write(path):
+        kind = errors.NotWritable
+    elif code in _FAILED and name not in _READS and _is_full(path):
+        kind = errors.DiskFull
+    if kind is not None:
+        return kind(path=path, detail=str(error))
+    if code not in _FAILED:
+        return error
+    operation = "opened" if code == sqlite3.SQLITE_CANTOPEN else "read" if name in _READS else "written"
+    return errors.DiskFailed(path=path, operation=operation, detail=f"{error}, {name}")
+
+
+def _may_write(path: Path) -> bool:
+    return os.access(path.parent, os.W_OK | os.X_OK) and (not path.exists() or os.access(path, os.R_OK | os.W_OK))
+
+
+def _is_full(path: Path) -> bool:
+    """
+    Tell whether a failed write was for want of room.
+
+    SQLite says so of a full disk, but not of a quota or of a limit on the length of files. So try: another file beside the database,
+    longer than any of its own.
+    """
+    longest = 0
+    for name in (path, path.with_name(f"{path.name}-wal")):
+        with contextlib.suppress(OSError):
+            longest = max(longest, name.stat().st_size)
+    try:
+        with tempfile.TemporaryFile(dir=path.parent) as file:
+            os.pwrite(file.fileno(), bytes(_PROBE_BYTES), longest)
+            os.fsync(file.fileno())
+    except OSError as error:
+        return disk.is_full(error)
+    return False

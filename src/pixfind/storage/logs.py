@@ -1,0 +1,40 @@
+"""
+The logs of a run, in logs/.
+
+Owns how they are opened. A log tells of the work and is no part of it: where it cannot be written, the work goes on without.
+"""
+
+import contextlib
+import logging
+import os
+from pathlib import Path
+from typing import IO
+
+
+class _File(logging.FileHandler):
+    """A log file."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name of the base class
+        """Drop a line that cannot be written: the base class would print a traceback into the terminal for each."""
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            super().close()
+
+
+def handler(path: Path) -> logging.Handler:
+    """Return what writes the lines of a logger to `path`."""
+    try:
+        made: logging.Handler = _File(path, encoding="utf-8", errors="backslashreplace")
+    except OSError:
+        return logging.NullHandler()
+    made.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    return made
+
+
+def appending(path: Path) -> IO[str]:
+    """Return `path` open for what another process prints."""
+    try:
+        return path.open("a", encoding="utf-8")
+    except OSError:
+        return Path(os.devnull).open("a", encoding="utf-8")
