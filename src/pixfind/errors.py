@@ -448,7 +448,7 @@ class DiskFailed(LibraryError):
     where it stood.
     """
 
-    exit_code = 38
+    exit_code = 50
 
 
 class DatabaseBusy(LibraryError):
@@ -457,7 +457,7 @@ class DatabaseBusy(LibraryError):
     Close what has it open (a database browser, a backup), then run the same command again.
     """
 
-    exit_code = 39
+    exit_code = 51
 
 
 # --- search ---------------------------------------------------------------------------------------

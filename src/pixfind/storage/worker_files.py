@@ -193,8 +193,9 @@ def lock(data: Path, worker: int, *, patience: float) -> filelock.BaseFileLock:
     path = data / f"worker_{worker}.lock"
     held = filelock.FileLock(path, thread_local=False)
     try:
-        with disk.writing(path):
-            held.acquire(timeout=patience)
+        held.acquire(timeout=patience)
     except filelock.Timeout as error:
         raise errors.WorkerFilesBusy(worker=worker, path=paths(data, worker)[0]) from error
+    except OSError as error:
+        raise disk.told(error, "written", path) from error
     return held

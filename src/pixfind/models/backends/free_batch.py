@@ -19,6 +19,7 @@ from pixfind.models import cache, onnx_header, preprocess
 from pixfind.models import tokenizer as texts
 from pixfind.models.backends import onnx_batching, onnx_graphs, towers
 from pixfind.models.files import ModelFiles
+from pixfind.storage import disk
 
 _TOLERANCE = 1e-4
 """of each number of a row of unit length; another order of the same sums costs a hundredth of that"""
@@ -57,7 +58,7 @@ def freed(graph: Path, run: Run) -> Path:
     folder = onnx_graphs.folder(graph)
     copy, note = folder / "free.onnx", folder / "one-by-one"
     # Only time is lost without the copy: a cache that is full or read-only must not stop a run.
-    with contextlib.suppress(OSError), cache.locked(folder):
+    with contextlib.suppress(OSError, *disk.FAILURES), cache.locked(folder):
         if not copy.is_file() and not note.is_file() and onnx_graphs.has_room(graph):
             _make(graph, copy, note, run)
     return copy if copy.is_file() else graph
