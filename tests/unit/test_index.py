@@ -432,7 +432,7 @@ def test_a_build_that_fails_leaves_the_old_file_and_nothing_else(path: Path, mon
     before = path.read_bytes()
     monkeypatch.setattr(build.coding, "write", lambda codes, to: (_ for _ in ()).throw(OSError(5, "broken")))
 
-    with pytest.raises(OSError, match="broken"):
+    with pytest.raises(errors.DiskFailed, match=r"faiss\.index could not be written: broken"):
         build.build(make(ROWS), path, kind=Kind.CODES)
 
     assert before == path.read_bytes()
