@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pixfind.images import decode
+from pixfind.storage.output import Output
 
 SIDE = 224
 LIMITS = decode.Limits(400_000_000)
@@ -44,7 +45,7 @@ def main() -> None:
         report["sets"][name]["readers"] = _measure(readers, pictures, arguments.rounds)
         _print(name, report["sets"][name])
     if arguments.json:
-        arguments.json.write_text(json.dumps(report, indent=1))
+        arguments.json.write(json.dumps(report, indent=1).encode())
 
 
 def _arguments() -> argparse.Namespace:
@@ -52,7 +53,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--images", type=Path, required=True, help="a folder of JPEGs")
     parser.add_argument("--large", type=int, default=16, help="how many 12-megapixel JPEGs to make from them")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=Output.at)
     return parser.parse_args()
 
 

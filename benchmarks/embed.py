@@ -35,6 +35,7 @@ from PIL import Image
 from pixfind.images import decode
 from pixfind.models import hub
 from pixfind.models.encoders import open_image_encoder
+from pixfind.storage.output import Output
 
 LIMITS = decode.Limits(400_000_000)
 CORES = len(os.sched_getaffinity(0))
@@ -59,7 +60,7 @@ def main() -> None:
             report["sets"][name] = _medians(rounds) | {"files": len(files)}
             print(_table(name, report["sets"][name]), flush=True)
     if options.json:
-        options.json.write_text(json.dumps(report, indent=1), encoding="utf-8")
+        options.json.write(json.dumps(report, indent=1).encode())
 
 
 def _options() -> argparse.Namespace:
@@ -73,7 +74,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", help="contenders, with commas; default: all")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--place", type=Path, help="keeps the files for the next call")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=Output.at)
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--precision", help=argparse.SUPPRESS)
     return parser.parse_args()

@@ -26,6 +26,7 @@ import numpy as np
 import psutil
 
 from pixfind.embedding import progress
+from pixfind.storage.output import Output
 from pixfind.testing import make_pictures
 
 _SIZE = (48, 36)
@@ -46,7 +47,7 @@ def main() -> None:
             print("\nwithout syncs:")
             report["unsynced"] = _guide(Path(folder) / "unsynced", pictures, arguments)
     if arguments.json:
-        arguments.json.write_text(json.dumps(report, indent=1), encoding="utf-8")
+        arguments.json.write(json.dumps(report, indent=1).encode())
 
 
 def _make(pictures: Path, count: int) -> None:
@@ -74,7 +75,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--place", type=Path, help="keeps the pictures for the next call")
     parser.add_argument("--cpu", default="100%")
     parser.add_argument("--without-syncs", action="store_true", help="all of it again, with nothing synced")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=Output.at)
     return parser.parse_args()
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from playwright.sync_api import Page, sync_playwright
 
 from pixfind.search import searcher
+from pixfind.storage.output import Output
 from pixfind.testing import make_library, make_pictures
 from pixfind.testing.servers import serving
 
@@ -99,7 +100,7 @@ def main() -> None:
     for name, value in figures.items():
         print(f"{name:<48}{value:>12,.3f}" if name == "layout shift" else f"{name:<48}{value:>12,.0f}")
     if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=2))
+        arguments.json.write(json.dumps(figures, indent=2).encode())
 
 
 def _arguments() -> argparse.Namespace:
@@ -107,7 +108,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--hits", type=int, default=2000)
     parser.add_argument("--library", type=Path, help="one that exists already")
     parser.add_argument("--chromium", default=shutil.which("chromium") or shutil.which("google-chrome"))
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=Output.at)
     return parser.parse_args()
 
 

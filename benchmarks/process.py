@@ -24,6 +24,7 @@ from benchmarks.geometry import geometry, save
 from pixfind.library.library import Library
 from pixfind.models import hub
 from pixfind.search import searcher
+from pixfind.storage.output import Output
 from pixfind.workflows import ingest
 
 
@@ -43,7 +44,7 @@ def main() -> None:
             f"processor {found['cpu_s']:.2f} s, peak {found['peak_mb']:.0f} MB"
         )
     if options.json:
-        options.json.write_text(json.dumps(report, indent=1), encoding="utf-8")
+        options.json.write(json.dumps(report, indent=1).encode())
 
 
 def _options() -> argparse.Namespace:
@@ -53,7 +54,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--cold", action="store_true")
     parser.add_argument("--place", type=Path, help="where the library lies while this runs")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=Output.at)
     return parser.parse_args()
 
 

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from pixfind import errors
 from pixfind.index import build, exact, header, reader
+from pixfind.storage.output import Output
 
 Rows = NDArray[int64]
 Search = Callable[[NDArray[float32], Rows | None], tuple[NDArray[int64], NDArray[float32]]]
@@ -56,7 +57,7 @@ def main() -> None:
             path.unlink()
         folder.rmdir()
     if options.json:
-        Path(options.json).write_text(json.dumps(result, indent=1), encoding="utf-8")
+        options.json.write(json.dumps(result, indent=1).encode())
     print(_table(result))
 
 
@@ -65,7 +66,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--n", type=int, default=624_000, help="images")
     parser.add_argument("--dimension", type=int, default=512)
     parser.add_argument("--kinds", default="codes,wide codes,exact", help="kinds of index, with commas")
-    parser.add_argument("--json", help="write the figures here too")
+    parser.add_argument("--json", type=Output.at, help="write the figures here too")
     parser.add_argument("--folder", help="where the embeddings lie while it runs (2 bytes x n x dimension)")
     parser.add_argument("--embeddings", help="an .npy file of benchmarks.geometry to use instead of making one")
     parser.add_argument("--cold", action="store_true", help="also with nothing of the files in the page cache")

@@ -24,6 +24,7 @@ import numpy as np
 import psutil
 import requests
 
+from pixfind.storage.output import Output
 from pixfind.testing import make_pictures
 from pixfind.testing.servers import Server, serving
 
@@ -62,7 +63,7 @@ def main() -> None:
             result["megabytes_at_end"] = process.memory_info().rss / 1e6
     _show(result)
     if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=2))
+        arguments.json.write(json.dumps(result, indent=2).encode())
 
 
 def _arguments() -> argparse.Namespace:
@@ -71,7 +72,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--place", type=Path, help="keeps pictures and library for the next call")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=Output.at)
     parser.add_argument("--client", metavar="ADDRESS", help=argparse.SUPPRESS)
     parser.add_argument("--requests", type=int, help=argparse.SUPPRESS)
     return parser.parse_args()

@@ -147,6 +147,13 @@ class NothingToIndex(WrongUsage):
     """
 
 
+class LibraryIsFile(WrongUsage):
+    """
+    {path} is a file, and a library is a folder.
+    Name another place: pixfind --library DIR ...
+    """
+
+
 class TooLittleMemory(WrongUsage):
     """
     --memory {asked} is too little for {workers} workers: each needs {least} for a model and a picture.

@@ -57,6 +57,7 @@ REFUSED = [
     # which library
     ("--verbose --quiet status", errors.OptionsExclude),
     ("--library elsewhere status", errors.OptionsExclude),
+    ("demo --pictures /dev/null", errors.NoSuchFolder),
     # search: one standard output, one shape, NUL bytes of paths, thumbnails for people
     *[
         (f"{verb} {options}", error)
@@ -185,6 +186,13 @@ def test_what_would_do_nothing_is_refused(
 )
 def test_values_that_mean_nothing_are_wrong_usage(place: Path, words: str) -> None:
     assert 2 == call("--library", place, *words.split(), code=2).exit_code
+
+
+def test_a_file_is_no_library(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for library in ("file", "file/below"):
+        for verb in ("status", "index"):
+            call("--library", tmp_path / library, verb, error=errors.LibraryIsFile)
 
 
 def test_nothing_is_made_for_a_folder_that_is_not_there(tmp_path: Path) -> None:

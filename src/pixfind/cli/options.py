@@ -3,6 +3,7 @@ What all commands share: the program, its global options, and options that sever
 """
 
 import functools
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,7 +111,11 @@ def options(
         raise errors.OptionsExclude(
             first="--verbose", second="--quiet", detail="one says more, the other nothing", instead="Leave out one."
         )
-    context.obj = Globals(locate(library), Console(quiet=quiet, verbose=verbose))
+    path = locate(library)
+    for place in (path, *path.parents):
+        if os.path.isfile(place):  # noqa: PTH113  `Path.is_file` raises where a folder may not be looked into
+            raise errors.LibraryIsFile(path=place)
+    context.obj = Globals(path, Console(quiet=quiet, verbose=verbose))
 
 
 def given(context: typer.Context) -> dict[str, str]:
