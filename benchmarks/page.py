@@ -18,7 +18,7 @@ from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
 
-from pixfind.search import searcher
+from pixfind.search import build
 from pixfind.storage.output import Output
 from pixfind.testing import make_library, make_pictures
 from pixfind.testing.servers import serving
@@ -115,7 +115,7 @@ def _arguments() -> argparse.Namespace:
 def _library(place: Path, count: int) -> Path:
     make_pictures(place / "pictures", count, size=_SIZE)
     with make_library(place / "library", place / "pictures") as library:
-        searcher.build_index(library)
+        build.build_index(library)
     return place / "library"
 
 

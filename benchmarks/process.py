@@ -23,7 +23,7 @@ from benchmarks.geometry import geometry, save
 
 from pixfind.library.library import Library
 from pixfind.models import hub
-from pixfind.search import searcher
+from pixfind.search import build
 from pixfind.storage.output import Output
 from pixfind.workflows import ingest
 
@@ -82,7 +82,7 @@ def _make(path: Path, model: Path, count: int) -> None:
                 ),
             )
         save(geometry(files.dimension), count, library.embeddings_path)
-        searcher.build_index(library)
+        build.build_index(library)
 
 
 def _measured(

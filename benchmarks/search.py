@@ -95,15 +95,15 @@ def _built(
     name: str, embeddings: NDArray[float16], path: Path, file: Path, made: Geometry, *, cold: bool
 ) -> dict[str, Any]:
     try:
-        report = build.build(embeddings, file, queries=made.texts(200, 1), kind=header.Kind(name))
+        report = build.build(embeddings, file, queries=made.texts(200, 1), kind=header.IndexKind(name))
     except errors.IndexFloorMissed as error:
         return {"refused": str(error)}
     facts: dict[str, Any] = {
         "build_s": report.seconds,
         "measuring_s": report.measured_seconds,
         "bytes": report.bytes,
-        "rerank": report.facts.rerank,
-        "built_recall_text": report.facts.recall_text,
+        "rerank": report.header.rerank,
+        "built_recall_text": report.header.recall_text,
     }
     facts |= _in_a_process(path, file, len(embeddings))
     if cold:

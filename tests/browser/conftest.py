@@ -13,7 +13,7 @@ import pytest
 from pixfind.demo.collection import draw
 from pixfind.library import verify
 from pixfind.library.library import Library
-from pixfind.search import searcher
+from pixfind.search import build
 from pixfind.testing import make_broken, make_library, make_slow_pictures
 from pixfind.testing.images import exif_block
 from pixfind.testing.servers import Server, serving
@@ -136,7 +136,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Iterator
     """A server of the drawn pictures, for tests that only look."""
     place = tmp_path_factory.mktemp("served")
     with make_library(place / "library", pictures) as library:
-        searcher.build_index(library)
+        build.build_index(library)
     with serving(place / "library", place / "serve.log") as running:
         yield running
     assert "Traceback" not in running.log.read_text(encoding="utf-8")

@@ -22,6 +22,7 @@ from pixfind.embedding.runners.serial import Serial
 from pixfind.library import generations, scan, verify
 from pixfind.library.library import Library, locate
 from pixfind.models import encoders, hub
+from pixfind.search import build
 from pixfind.search import searcher as search
 from pixfind.search.searcher import Searcher
 from pixfind.server import schemas
@@ -50,7 +51,7 @@ def pictures(tmp_path: Path) -> Path:
 def library(tmp_path: Path, pictures: Path) -> Iterator[Library]:
     """A library that answers with the starter model. Ends with `verify` of every home."""
     with make_library(tmp_path / "library", pictures) as made:
-        search.build_index(made)
+        build.build_index(made)
         yield made
     with Library.open(tmp_path / "library") as now:
         for one in itertools.chain([now], switch_model.others(now)):
@@ -92,7 +93,7 @@ def answering(library: Library) -> str:
     with Library.open(library.path) as current:
         model = current.model()
         assert model is not None
-        hits = search.search(current, "sky", 12, everything=True).hits
+        hits = search.search(current, "sky", 12, include_weak=True).hits
         text = encoders.open_text_encoder(hub.resolve(model.name, text=True, image=False)).encode(["sky"])[0]
         right = current.embeddings().astype(np.float64) @ text
         assert [pytest.approx(right[hit.embedding_index], abs=1e-3) for hit in hits] == [hit.score for hit in hits]
@@ -114,7 +115,7 @@ def test_the_old_model_answers_until_the_switch_and_the_new_one_from_it_on(libra
 
 def paths_of(library: Library) -> list[str]:
     with Library.open(library.path) as current:
-        return [hit.path for hit in search.search(current, "sky", 100, everything=True).hits]
+        return [hit.path for hit in search.search(current, "sky", 100, include_weak=True).hits]
 
 
 def pictures_of(library: Library) -> list[Path]:
@@ -448,7 +449,7 @@ def test_a_searcher_that_lives_on_never_mixes_two_models(library: Library) -> No
 
 
 def answers_of(searcher: Searcher) -> list[tuple[int, int, float]]:
-    hits = searcher.search("sky", 12, everything=True).hits
+    hits = searcher.search("sky", 12, include_weak=True).hits
     return [(hit.image_id, hit.embedding_index, round(hit.score, 4)) for hit in hits]
 
 

@@ -95,7 +95,7 @@ def test_any_program_reads_every_table(odd: Path, tmp_path: Path) -> None:
 def test_inside_a_name_is_what_the_system_says(odd: Path, tmp_path: Path) -> None:
     with make_library(tmp_path / "library", odd) as library:
         known = {os.fsencode(path) for path, _, _ in library.catalogue.failures()}
-        known |= {os.fsencode(hit.path) for hit in searcher.search(library, "sky", 10, everything=True).hits}
+        known |= {os.fsencode(hit.path) for hit in searcher.search(library, "sky", 10, include_weak=True).hits}
         (group,) = duplicates.find(library, near=False).groups
 
         assert {os.fsencode(path) for path in odd.iterdir()} - {os.fsencode(odd) + b"/copy \xff.jpg"} == known
@@ -108,7 +108,7 @@ def test_a_filter_takes_the_name_itself_and_what_was_copied_from_the_catalogue(
     odd: Path, tmp_path: Path, glob: str
 ) -> None:
     with make_library(tmp_path / "library", odd) as library:
-        found = searcher.search(library, "sky", 10, filters.parse(inside=glob), everything=True).hits
+        found = searcher.search(library, "sky", 10, filters.parse(inside=glob), include_weak=True).hits
 
     assert [b"caf\xe9.jpg"] == [os.fsencode(Path(hit.path).name) for hit in found]
 
@@ -147,7 +147,7 @@ def test_an_old_library_goes_on_where_it_was(moved: Path) -> None:
     pictures = moved.parent / "pictures"
     with Library.open(moved, write=True) as library:
         before = dict(library.catalogue.connection.execute("SELECT id, embedding_index FROM images"))
-        found = {os.fsencode(hit.path) for hit in searcher.search(library, "sky", 10, everything=True).hits}
+        found = {os.fsencode(hit.path) for hit in searcher.search(library, "sky", 10, include_weak=True).hits}
         report = scan.add(library, pictures)
         done = ingest.embed(library, QUIET, runner=Serial())
 
@@ -179,7 +179,7 @@ def test_an_old_library_that_nobody_may_write_is_read_as_before(old: Path, monke
     # Root may write everywhere, so the question is answered for it; what SQLite then does is real.
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with Library.open(old) as library:
-        found = {os.fsencode(hit.path) for hit in searcher.search(library, "sky", 10, everything=True).hits}
+        found = {os.fsencode(hit.path) for hit in searcher.search(library, "sky", 10, include_weak=True).hits}
 
     assert b"/srv/pictures/caf\xe9.jpg" in found
     assert before == (old / "metadata.db").read_bytes()

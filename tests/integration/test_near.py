@@ -8,9 +8,10 @@ import pytest
 from numpy import float16
 from PIL import Image
 
+from pixfind.images.perceptual_hash import dhash
 from pixfind.library.library import Library
 from pixfind.search import duplicates
-from pixfind.search.duplicates import Sameness
+from pixfind.search.duplicates import MatchKind
 from pixfind.search.searcher import Searcher
 from pixfind.testing import make_library
 
@@ -34,8 +35,8 @@ def test_the_same_bytes_and_the_same_picture_are_two_kinds_of_group(doubled: Lib
     with doubled:
         found = duplicates.find(doubled)
 
-    exact = [names(group) for group in found.groups if group.sameness is Sameness.EXACT]
-    close = [names(group) for group in found.groups if group.sameness is Sameness.NEAR]
+    exact = [names(group) for group in found.groups if group.kind is MatchKind.EXACT]
+    close = [names(group) for group in found.groups if group.kind is MatchKind.NEAR]
     assert [{"picture_00001.jpg", "copy.jpg"}] == exact
     assert any({"picture_00002.jpg", "again.jpg"} <= group for group in close)
     assert 0 == found.unchecked
@@ -43,7 +44,7 @@ def test_the_same_bytes_and_the_same_picture_are_two_kinds_of_group(doubled: Lib
 
 def test_only_the_same_bytes_when_asked(doubled: Library) -> None:
     with doubled:
-        assert {Sameness.EXACT} == {group.sameness for group in duplicates.find(doubled, near=False).groups}
+        assert {MatchKind.EXACT} == {group.kind for group in duplicates.find(doubled, near=False).groups}
 
 
 def test_a_group_begins_with_its_largest_file(doubled: Library) -> None:
@@ -78,19 +79,21 @@ def test_pictures_that_only_embed_alike_are_no_group(tmp_path: Path) -> None:
     Image.fromarray(pixels[:, ::-1].copy()).save(tmp_path / "two.png")
 
     one, two = (
-        duplicates.perceptual_hash(str(tmp_path / "one.png")),
-        duplicates.perceptual_hash(str(tmp_path / "two.png")),
+        dhash(str(tmp_path / "one.png")),
+        dhash(str(tmp_path / "two.png")),
     )
 
     assert one is not None
     assert two is not None
-    assert (one != two).sum() > duplicates._DIFFERENT_BITS
+    assert (one != two).sum() > duplicates._MAX_DIFFERENT_BITS
 
 
 def test_distinct_hits_fold_the_others_into_a_count(doubled: Library) -> None:
     with doubled:
         searcher = Searcher(doubled)
-        image_id = next(hit.image_id for hit in searcher.search("x", 100, everything=True).hits if "00002" in hit.path)
+        image_id = next(
+            hit.image_id for hit in searcher.search("x", 100, include_weak=True).hits if "00002" in hit.path
+        )
 
         plain = searcher.search(f"id:{image_id}", 5).hits
         distinct = searcher.search(f"id:{image_id}", 5, distinct=True).hits
@@ -104,10 +107,10 @@ def test_distinct_hits_fold_the_others_into_a_count(doubled: Library) -> None:
 def test_folding_keeps_the_order_and_every_place_once() -> None:
     rows = np.eye(4, dtype=float16)[[0, 1, 0, 2, 1, 0, 3]]
 
-    assert [[0, 2, 5], [1, 4], [3], [6]] == duplicates.fold(rows, 0.9)
-    assert [] == duplicates.fold(rows[:0], 0.9)
+    assert [[0, 2, 5], [1, 4], [3], [6]] == duplicates.group(rows, 0.9)
+    assert [] == duplicates.group(rows[:0], 0.9)
 
 
 def test_the_threshold_follows_how_alike_the_pictures_of_a_library_are() -> None:
-    assert duplicates.LOWEST == duplicates.threshold(np.zeros(4, dtype=np.float32))
+    assert duplicates.MIN_COSINE == duplicates.threshold(np.zeros(4, dtype=np.float32))
     assert pytest.approx(0.99) == duplicates.threshold(np.array([0.9**0.5, 0], dtype=np.float32))

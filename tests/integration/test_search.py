@@ -16,11 +16,12 @@ from pixfind.embedding.runners.serial import Serial
 from pixfind.index import header
 from pixfind.library import sql, verify
 from pixfind.library.library import Library
-from pixfind.search import calibration, filters
+from pixfind.search import build, calibration, filters
 from pixfind.search import query as language
 from pixfind.search import searcher as search
+from pixfind.search.encoders import Encoders
 from pixfind.search.filters import Filters
-from pixfind.search.searcher import Searcher, Towers
+from pixfind.search.searcher import Searcher
 from pixfind.testing import make_image, make_library
 from pixfind.testing.libraries import QUIET
 from pixfind.workflows import ingest
@@ -42,7 +43,7 @@ class Texts:
         return text == "gibberish"
 
 
-class NoImages(Towers):
+class NoImages(Encoders):
     """Our text tower, and no image tower at all."""
 
     def text(self) -> Texts:  # type: ignore[override]
@@ -168,7 +169,7 @@ def test_an_image_of_the_library_finds_itself_first(searcher: Searcher) -> None:
 
     assert 5 == hit.image_id
     assert hit.score == pytest.approx(1, abs=1e-3)
-    assert hit.unusual is None
+    assert hit.query_z is None
 
 
 def test_a_file_that_the_library_knows_needs_no_image_tower(searcher: Searcher, tmp_path: Path, pictures: Path) -> None:
@@ -265,13 +266,13 @@ FILTERS = {
 }
 
 
-@pytest.mark.parametrize("looks", [(200, 2_000), (1,)], ids=["past the filter", "through the catalogue"])
+@pytest.mark.parametrize("depths", [(200, 2_000), (1,)], ids=["past the filter", "through the catalogue"])
 @pytest.mark.parametrize("name", FILTERS)
 def test_a_filter_leaves_exactly_the_images_it_names(
-    varied: Searcher, name: str, looks: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+    varied: Searcher, name: str, depths: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All of them in the order without a filter, however few, whichever way they are found."""
-    monkeypatch.setattr(search, "_LOOKS_PAST_FILTERS", looks)
+    monkeypatch.setattr(search, "_FILTER_DEPTHS", depths)
     options, holds = FILTERS[name]
     connection = varied.library.catalogue.connection
     cursor = connection.execute("SELECT * FROM images")
@@ -282,16 +283,7 @@ def test_a_filter_leaves_exactly_the_images_it_names(
     answer = varied.search("beach", 20, filters.parse(**options))
 
     assert [image_id for image_id in unfiltered if image_id in right][:20] == [hit.image_id for hit in answer.hits]
-    assert answer.hits or answer.remark() == "no image passes the filters"
-
-
-def test_both_statements_filter_alike() -> None:
-    """The filters stand in the SQL three times, word for word."""
-    hits, allowed, browsed = (sql.queries("search.sql")[name] for name in ("hits", "allowed_rows", "browsed"))
-    conditions = hits[hits.index("  AND (:inside") : hits.index("\nORDER BY")]
-
-    assert conditions == allowed[allowed.index("  AND (:inside") :].rstrip(";")
-    assert conditions == browsed[browsed.index("  AND (:inside") : browsed.index("\nGROUP BY")]
+    assert answer.hits or answer.message() == "No image passes the filters."
 
 
 def test_every_filter_is_a_parameter_of_the_statements() -> None:
@@ -307,38 +299,38 @@ def test_every_filter_is_a_parameter_of_the_statements() -> None:
 def calibrated(searcher: Searcher) -> Searcher:
     """A cut-off that half of the hits for "beach" reach."""
     searcher.library.path.joinpath("data").mkdir(exist_ok=True)
-    search.build_index(searcher.library, towers=searcher.towers)
-    path = search.background_path(searcher.library)
+    build.build_index(searcher.library, encoders=searcher.encoders)
+    path = calibration.path(searcher.library.data)
     made = calibration.load(path, searcher.library.model().hash, searcher.library.dimension)  # type: ignore[union-attr]
     assert made is not None
-    unusual = sorted(hit.unusual or 0.0 for hit in searcher.search("beach", 40, everything=True).hits)
+    unusual = sorted(hit.query_z or 0.0 for hit in searcher.search("beach", 40, include_weak=True).hits)
     save(path, made, (unusual[19] + unusual[20]) / 2)
     return searcher
 
 
-def save(path: Path, made: calibration.Background, cutoff: float) -> None:
+def save(path: Path, made: calibration.ScoreCalibration, cutoff: float) -> None:
     """Save with this cut-off alone."""
-    calibration.save(path, dataclasses.replace(made, cutoff=cutoff, cutoff_fitting=None))
+    calibration.save(path, dataclasses.replace(made, query_cutoff=cutoff, image_cutoff=None))
 
 
 def test_hits_below_the_cut_off_are_hidden_and_counted(calibrated: Searcher) -> None:
     answer = calibrated.search("beach", 40)
 
-    assert 20 == len(answer.hits) == answer.hidden
+    assert 20 == len(answer.hits) == answer.below_cutoff
     assert answer.cutoff is not None
-    assert all((hit.unusual or 0) >= answer.cutoff for hit in answer.hits)
+    assert all((hit.query_z or 0) >= answer.cutoff for hit in answer.hits)
 
 
 def test_everything_is_shown_when_asked_for(calibrated: Searcher) -> None:
-    answer = calibrated.search("beach", 40, everything=True)
+    answer = calibrated.search("beach", 40, include_weak=True)
 
     assert 40 == len(answer.hits)
     assert answer.cutoff is None
-    assert all(hit.unusual is not None for hit in answer.hits)
+    assert all(hit.query_z is not None for hit in answer.hits)
 
 
 def test_a_query_that_nothing_answers_says_so(calibrated: Searcher) -> None:
-    path = search.background_path(calibrated.library)
+    path = calibration.path(calibrated.library.data)
     made = calibration.load(path, calibrated.library.model().hash, calibrated.library.dimension)  # type: ignore[union-attr]
     assert made is not None
     save(path, made, 1e6)
@@ -346,20 +338,20 @@ def test_a_query_that_nothing_answers_says_so(calibrated: Searcher) -> None:
     answer = calibrated.search("beach", 5)
 
     assert () == answer.hits
-    assert "--all" in (answer.remark() or "")
+    assert "--all" in (answer.message() or "")
 
 
 def test_what_every_picture_shows_is_found_though_it_is_not_unusual(calibrated: Searcher) -> None:
-    path = search.background_path(calibrated.library)
+    path = calibration.path(calibrated.library.data)
     made = calibration.load(path, calibrated.library.model().hash, calibrated.library.dimension)  # type: ignore[union-attr]
     assert made is not None
-    fitting = sorted(hit.fitting or 0.0 for hit in calibrated.search("beach", 40, everything=True).hits)
-    calibration.save(path, dataclasses.replace(made, cutoff=1e6, cutoff_fitting=(fitting[29] + fitting[30]) / 2))
+    fitting = sorted(hit.image_z or 0.0 for hit in calibrated.search("beach", 40, include_weak=True).hits)
+    calibration.save(path, dataclasses.replace(made, query_cutoff=1e6, image_cutoff=(fitting[29] + fitting[30]) / 2))
 
     answer = calibrated.search("beach", 40)
 
-    assert fitting[30:] == sorted(hit.fitting or 0.0 for hit in answer.hits)
-    assert 30 == answer.hidden
+    assert fitting[30:] == sorted(hit.image_z or 0.0 for hit in answer.hits)
+    assert 30 == answer.below_cutoff
 
 
 def test_pictures_as_queries_know_no_cut_off(calibrated: Searcher) -> None:
@@ -370,32 +362,32 @@ def test_words_that_the_model_does_not_know_are_named(searcher: Searcher) -> Non
     answer = searcher.search("gibberish", 5)
 
     assert () == answer.hits
-    assert "'gibberish'" in (answer.remark() or "")
-    assert 5 == len(searcher.search("gibberish", 5, everything=True).hits)
+    assert '"gibberish"' in (answer.message() or "")
+    assert 5 == len(searcher.search("gibberish", 5, include_weak=True).hits)
 
 
 def test_words_that_the_model_does_not_know_are_left_out_and_named(searcher: Searcher) -> None:
     alone = searcher.search("beach", 40)
 
-    assert alone.remark() is None
+    assert alone.message() is None
     for query in ("beach -gibberish", "beach +gibberish", "gibberish +2:beach -3:gibberish"):
         answer = searcher.search(query, 40)
         assert [hit.image_id for hit in alone.hits] == [hit.image_id for hit in answer.hits]
         assert [hit.score for hit in alone.hits] == pytest.approx([hit.score for hit in answer.hits])
         assert query == answer.query.source
-        assert "went on without" in (answer.remark() or "")
-        assert "'gibberish'" in (answer.remark() or "")
+        assert "ignored" in (answer.message() or "")
+        assert '"gibberish"' in (answer.message() or "")
 
 
 def test_a_query_of_which_only_the_unwanted_part_is_known_is_not_answered(searcher: Searcher) -> None:
     answer = searcher.search("gibberish -beach", 5)
 
     assert () == answer.hits
-    assert "went on" not in (answer.remark() or "")
+    assert "ignored" not in (answer.message() or "")
 
 
 def test_the_calibration_of_another_model_is_not_used(calibrated: Searcher) -> None:
-    path = search.background_path(calibrated.library)
+    path = calibration.path(calibrated.library.data)
 
     assert calibration.load(path, "another", calibrated.library.dimension) is None
     path.write_bytes(path.read_bytes()[:100])
@@ -406,25 +398,25 @@ def test_the_calibration_of_another_model_is_not_used(calibrated: Searcher) -> N
 
 
 def test_an_index_is_built_measured_and_used(searcher: Searcher) -> None:
-    report = search.build_index(searcher.library, towers=searcher.towers)
+    report = build.build_index(searcher.library, encoders=searcher.encoders)
 
-    assert 40 == report.index.facts.rows
-    assert 1.0 == report.index.facts.recall_text
+    assert 40 == report.header.rows
+    assert 1.0 == report.header.recall_text
     assert report.text_problem is None
     assert searcher.search("beach").problem is None
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "foreign"])
 def test_a_wrong_index_is_told_and_answers_stay_the_same(searcher: Searcher, damage: str) -> None:
-    search.build_index(searcher.library, towers=searcher.towers)
-    right = searcher.search("beach", everything=True).hits
+    build.build_index(searcher.library, encoders=searcher.encoders)
+    right = searcher.search("beach", include_weak=True).hits
     path = searcher.library.index_path
     if damage == "missing":
         path.unlink()
     else:
         path.write_bytes(path.read_bytes()[:-10] if damage == "truncated" else b"x" * 1_000)
 
-    answer = searcher.search("beach", everything=True)
+    answer = searcher.search("beach", include_weak=True)
 
     assert str(path) in (answer.problem or "")
     assert right == answer.hits
@@ -433,21 +425,21 @@ def test_a_wrong_index_is_told_and_answers_stay_the_same(searcher: Searcher, dam
 
 
 def test_without_a_text_tower_the_index_is_built_and_says_what_is_missing(embedded: Library) -> None:
-    class Offline(Towers):
+    class Offline(Encoders):
         def text(self) -> object:  # type: ignore[override]
             raise errors.NotEmbedded(path="there is no network")
 
-    report = search.build_index(embedded, towers=Offline(embedded))
+    report = build.build_index(embedded, encoders=Offline(embedded))
 
-    assert 1.0 == report.index.facts.recall
-    assert report.index.facts.recall_text is None
+    assert 1.0 == report.header.recall
+    assert report.header.recall_text is None
     assert "no network" in (report.text_problem or "")
 
 
 def test_what_was_merged_meanwhile_is_found_by_an_open_searcher(embedded: Library, pictures: Path) -> None:
     searcher = Searcher(embedded, NoImages(embedded))
-    search.build_index(embedded, towers=searcher.towers)
-    assert 40 == len(searcher.search("beach", 100, everything=True).hits)
+    build.build_index(embedded, encoders=searcher.encoders)
+    assert 40 == len(searcher.search("beach", 100, include_weak=True).hits)
 
     make_image(pictures / "late.jpg", seed=99)
     with embedded.lock("embed"):
@@ -457,17 +449,17 @@ def test_what_was_merged_meanwhile_is_found_by_an_open_searcher(embedded: Librar
         ingest.embed(embedded, QUIET, runner=Serial())
         ingest.merge(embedded)
 
-    answer = searcher.search("beach", 100, everything=True)
+    answer = searcher.search("beach", 100, include_weak=True)
     assert "late.jpg" in {Path(hit.path).name for hit in answer.hits}
     assert 41 == answer.rows
 
 
 def test_the_starter_model_answers_end_to_end(embedded: Library) -> None:
-    report = search.build_index(embedded)
+    report = build.build_index(embedded)
 
     answer = search.search(embedded, "blue sky +2:id:3 -snow", 5, filters.parse(inside="*.jpg"))
 
     assert report.text_problem is None
     assert 5 == len(answer.hits)
     assert json.dumps([hit.path for hit in answer.hits])
-    assert header.Kind.EXACT is answer.kind
+    assert header.IndexKind.EXACT is answer.kind

@@ -11,7 +11,7 @@ import requests
 from pixfind.demo import draw_collection
 from pixfind.library import verify
 from pixfind.library.library import Library
-from pixfind.search import searcher
+from pixfind.search import build
 from pixfind.testing import make_library
 from pixfind.testing.servers import Server, serving
 
@@ -45,7 +45,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     place = tmp_path_factory.mktemp("drawn")
     draw_collection(place / "pictures", 60)
     with make_library(place / "library", place / "pictures") as library:
-        searcher.build_index(library)
+        build.build_index(library)
     yield place / "library"
     with Library.open(place / "library") as library:
         assert [] == verify.verify(library)

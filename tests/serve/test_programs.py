@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pixfind.library import scan
 from pixfind.library.library import Library
-from pixfind.search.searcher import Towers
+from pixfind.search.encoders import Encoders
 from pixfind.testing import make_library, make_pictures
 
 
@@ -27,7 +27,7 @@ def _embed(client: Any, **asked: Any) -> dict[str, Any]:
 def test_embeddings_are_those_of_the_model(client: Any, drawn: Path) -> None:
     texts = ["sunset over the sea", "a red flower"]
     with Library.open(drawn) as library:
-        expected = Towers(library).encode(texts)
+        expected = Encoders(library).encode_texts(texts)
     answer = _embed(client, model="starter", input=texts)
 
     assert ("list", "starter", {"prompt_tokens": 7, "total_tokens": 7}) == (

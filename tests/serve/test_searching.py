@@ -108,8 +108,8 @@ def test_an_answer_without_hits_says_why(client: Any) -> None:
     filtered = client.get("/api/search?q=sky&in=*/no/such/folder/*").json()
 
     assert ([], ["xyzzyx"]) == (unknown["hits"], unknown["unknown"])
-    assert "known to the model" in unknown["remark"]
-    assert "no image passes the filters" == filtered["remark"]
+    assert "does not know" in unknown["remark"]
+    assert "No image passes the filters." == filtered["remark"]
 
 
 @pytest.mark.parametrize(

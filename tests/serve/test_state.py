@@ -12,7 +12,7 @@ import requests
 
 from pixfind.library import verify
 from pixfind.library.library import Library
-from pixfind.search import searcher
+from pixfind.search import build
 from pixfind.testing import make_broken, make_library, make_pictures, make_slow_pictures, wait_for
 
 _CONTROL = {"X-Pixfind": "1"}
@@ -85,7 +85,7 @@ def test_a_library_without_embeddings_is_served_and_says_what_to_do(tmp_path: Pa
         client.get("/api/search?after=2020"),
         client.get("/api/images/1/similar"),
     ):
-        assert ([], "nothing is embedded yet") == (found.json()["hits"], found.json()["remark"])
+        assert ([], "Nothing is embedded yet.") == (found.json()["hits"], found.json()["remark"])
     assert "pixfind" in client.post("/v1/embeddings", 409, json={"input": "sky"}).json()["error"]["message"]
     client.get("/metrics")
 
@@ -116,14 +116,14 @@ def test_an_embed_is_started_watched_and_searched_without_a_restart(tmp_path: Pa
 def test_pictures_merged_by_others_are_found_without_a_restart(tmp_path: Path, serve: Callable[..., Any]) -> None:
     make_pictures(tmp_path / "pictures", 20)
     with make_library(tmp_path / "library", tmp_path / "pictures") as library:
-        searcher.build_index(library)
+        build.build_index(library)
         client = serve(library.path)
         before = client.get("/api/search?q=red&all=true&k=100").json()
 
         make_pictures(tmp_path / "more", 15, first=100)
         make_library(tmp_path / "library", tmp_path / "more").close()
         merged = client.get("/api/search?q=red&all=true&k=100").json()
-        searcher.build_index(library)
+        build.build_index(library)
         indexed = client.get("/api/search?q=red&all=true&k=100").json()
 
     assert [20, 35, 35] == [found["rows"] for found in (before, merged, indexed)]

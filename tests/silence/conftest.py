@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pixfind.search import searcher
+from pixfind.search import build
 from pixfind.testing import make_library, make_pictures
 from pixfind.testing.watch import Audit, Seen, Strace
 
@@ -106,7 +106,7 @@ def place(tmp_path: Path, watch: Watch) -> Place:
 def filled(place: Place) -> Place:
     """The same with a library of them, embedded and indexed."""
     with make_library(place.library, place.home / "pictures") as library:
-        searcher.build_index(library)
+        build.build_index(library)
     return place
 
 

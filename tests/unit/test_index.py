@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pixfind import errors
 from pixfind.index import build, exact, header, reader
-from pixfind.index.header import Kind
+from pixfind.index.header import IndexKind
 from pixfind.index.preconditioning import shape
 
 ROWS, DIMENSION = 2_500, 32
@@ -47,11 +47,11 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "faiss.index"
 
 
-KINDS = list(Kind)
+KINDS = list(IndexKind)
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> dict[Kind, reader.Index]:
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[IndexKind, reader.Index]:
     """One index of each kind, with a tail that none of them covers."""
     embeddings = make(ROWS)
     opened = {}
@@ -78,7 +78,12 @@ ALLOWED = {
 @pytest.mark.parametrize("allowed", ALLOWED)
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_gives_the_scores_of_brute_force(
-    built: dict[Kind, reader.Index], kind: Kind, allowed: str, k: int, gather: int, monkeypatch: pytest.MonkeyPatch
+    built: dict[IndexKind, reader.Index],
+    kind: IndexKind,
+    allowed: str,
+    k: int,
+    gather: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With any filter, also when filters must go through the codes."""
     monkeypatch.setattr(reader, "GATHER_ROWS", gather)
@@ -99,7 +104,9 @@ def test_every_kind_gives_the_scores_of_brute_force(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_rows_and_masks_and_one_query_or_many_all_say_the_same(built: dict[Kind, reader.Index], kind: Kind) -> None:
+def test_rows_and_masks_and_one_query_or_many_all_say_the_same(
+    built: dict[IndexKind, reader.Index], kind: IndexKind
+) -> None:
     opened, queries = built[kind], make_queries(12)
     by_mask = opened.search(queries, 5, ALLOWED["half"])
     by_rows = opened.search(queries, 5, np.flatnonzero(ALLOWED["half"]))
@@ -112,7 +119,7 @@ def test_rows_and_masks_and_one_query_or_many_all_say_the_same(built: dict[Kind,
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_allowed_rows_may_come_in_any_order_twice_and_beyond_the_end(
-    built: dict[Kind, reader.Index], kind: Kind
+    built: dict[IndexKind, reader.Index], kind: IndexKind
 ) -> None:
     opened, rows = built[kind], np.array([9, 3, 9, 2_000, -1, 5, ROWS, 3], dtype=int64)
 
@@ -122,7 +129,9 @@ def test_allowed_rows_may_come_in_any_order_twice_and_beyond_the_end(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_more_hits_than_rows_are_all_rows_and_then_nothing(built: dict[Kind, reader.Index], kind: Kind) -> None:
+def test_more_hits_than_rows_are_all_rows_and_then_nothing(
+    built: dict[IndexKind, reader.Index], kind: IndexKind
+) -> None:
     found, scores = built[kind].search(make_queries(1), ROWS + 5)
 
     assert list(range(ROWS)) == sorted(found[0][:ROWS])
@@ -131,21 +140,21 @@ def test_more_hits_than_rows_are_all_rows_and_then_nothing(built: dict[Kind, rea
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_hits_are_no_columns(built: dict[Kind, reader.Index], kind: Kind) -> None:
+def test_no_hits_are_no_columns(built: dict[IndexKind, reader.Index], kind: IndexKind) -> None:
     assert (3, 0) == built[kind].search(make_queries(3), 0)[0].shape
 
 
-def test_a_query_of_another_dimension_is_refused(built: dict[Kind, reader.Index]) -> None:
+def test_a_query_of_another_dimension_is_refused(built: dict[IndexKind, reader.Index]) -> None:
     with pytest.raises(ValueError, match="queries"):
-        built[Kind.CODES].search(make_queries(1, 16), 3)
+        built[IndexKind.CODES].search(make_queries(1, 16), 3)
 
 
 def test_filters_that_hide_the_best_rows_hide_nothing_else(
-    built: dict[Kind, reader.Index], monkeypatch: pytest.MonkeyPatch
+    built: dict[IndexKind, reader.Index], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The best half is not allowed: codes alone would bring back nothing but hidden rows."""
     monkeypatch.setattr(reader, "GATHER_ROWS", 0)
-    opened, query = built[Kind.CODES], make_queries(1)
+    opened, query = built[IndexKind.CODES], make_queries(1)
     scores = (query @ opened.embeddings.astype(float32).T)[0]
     mask = scores < np.median(scores)
 
@@ -193,18 +202,18 @@ def test_the_scan_is_brute_force(rows: int, k: int, queries: int, data: st.DataO
 def test_a_small_library_is_scanned_exactly_and_says_why(path: Path) -> None:
     report = build.build(make(500), path, queries=make_queries(5))
 
-    assert Kind.EXACT is report.facts.kind
-    assert "500 rows" in report.facts.reason
-    assert 1.0 == report.facts.recall_text == report.facts.recall_image
+    assert IndexKind.EXACT is report.header.kind
+    assert "500 rows" in report.header.reason
+    assert 1.0 == report.header.recall_text == report.header.recall_image
 
 
 def test_a_larger_library_gets_codes_and_a_measured_recall(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "EXACT_ROWS", 1_000)
     report = build.build(make(ROWS), path, queries=make_queries(60))
 
-    assert Kind.CODES is report.facts.kind
-    assert report.facts.recall_text is not None
-    assert min(report.facts.recall_text, report.facts.recall_image or 0) >= build.FLOOR
+    assert IndexKind.CODES is report.header.kind
+    assert report.header.recall_text is not None
+    assert min(report.header.recall_text, report.header.recall_image or 0) >= build.FLOOR
     assert report.bytes == path.stat().st_size
 
 
@@ -212,7 +221,7 @@ def test_a_very_large_library_gets_lists(path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(build, "EXACT_ROWS", 1_000)
     monkeypatch.setattr(build, "LISTS_ROWS", 2_000)
 
-    assert Kind.LISTS is build.build(make(ROWS), path, queries=make_queries(60)).facts.kind
+    assert IndexKind.LISTS is build.build(make(ROWS), path, queries=make_queries(60)).header.kind
 
 
 def test_a_kind_below_the_floor_gives_way_to_the_next_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,25 +229,25 @@ def test_a_kind_below_the_floor_gives_way_to_the_next_one(path: Path, monkeypatc
     monkeypatch.setattr(build, "_RERANKS", (11,))
     report = build.build(make(ROWS), path, queries=make_queries(60))
 
-    assert Kind.CODES is not report.facts.kind
+    assert IndexKind.CODES is not report.header.kind
     assert "codes found 0." in report.refused[0]
-    assert report.refused[0] in report.facts.reason
-    assert report.facts.recall >= build.FLOOR
+    assert report.refused[0] in report.header.reason
+    assert report.header.recall >= build.FLOOR
 
 
 def test_a_kind_that_was_asked_for_is_refused_below_the_floor(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    build.build(make(ROWS), path, kind=Kind.WIDE)
+    build.build(make(ROWS), path, kind=IndexKind.WIDE)
     monkeypatch.setattr(build, "_RERANKS", (11,))
     before = path.read_bytes()
 
     with pytest.raises(errors.IndexFloorMissed, match="codes"):
-        build.build(make(ROWS), path, queries=make_queries(60), kind=Kind.CODES)
+        build.build(make(ROWS), path, queries=make_queries(60), kind=IndexKind.CODES)
 
     assert before == path.read_bytes()
 
 
-@pytest.mark.parametrize("kind", [Kind.CODES, Kind.WIDE, Kind.LISTS])
-def test_an_extended_index_answers_like_one_built_at_once(path: Path, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [IndexKind.CODES, IndexKind.WIDE, IndexKind.LISTS])
+def test_an_extended_index_answers_like_one_built_at_once(path: Path, kind: IndexKind) -> None:
     embeddings = make(ROWS)
     build.build(embeddings[:2_000], path, queries=make_queries(60), kind=kind)
     report = build.build(embeddings, path, queries=make_queries(60), kind=kind)
@@ -246,27 +255,27 @@ def test_an_extended_index_answers_like_one_built_at_once(path: Path, kind: Kind
     opened = reader.open(path, embeddings)
 
     assert report.extended
-    assert ROWS == opened.rows == report.facts.rows
+    assert ROWS == opened.rows == report.header.rows
     assert not opened.stale
     _, scores = brute_force(embeddings, make_queries(12), 10, np.arange(ROWS))
     np.testing.assert_allclose(opened.search(make_queries(12), 10)[1], scores, atol=2e-6)
 
 
 def test_a_library_that_has_grown_much_gets_new_codes(path: Path) -> None:
-    build.build(make(1_100), path, kind=Kind.CODES)
+    build.build(make(1_100), path, kind=IndexKind.CODES)
 
-    assert not build.build(np.concatenate([make(1_100), make(4_000, 1)]), path, kind=Kind.CODES).extended
+    assert not build.build(np.concatenate([make(1_100), make(4_000, 1)]), path, kind=IndexKind.CODES).extended
 
 
 def test_codes_of_other_embeddings_are_never_extended(path: Path) -> None:
-    build.build(make(ROWS), path, kind=Kind.CODES)
+    build.build(make(ROWS), path, kind=IndexKind.CODES)
 
-    assert not build.build(make(ROWS + 10, seed=1), path, kind=Kind.CODES).extended
+    assert not build.build(make(ROWS + 10, seed=1), path, kind=IndexKind.CODES).extended
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("rows", [0, 1, 40, 1_023, 1_024])
-def test_any_number_of_rows_can_be_built(path: Path, rows: int, kind: Kind) -> None:
+def test_any_number_of_rows_can_be_built(path: Path, rows: int, kind: IndexKind) -> None:
     embeddings = make(max(rows, 1))[:rows]
     build.build(embeddings, path, queries=make_queries(5), kind=kind)
 
@@ -278,7 +287,7 @@ def test_any_number_of_rows_can_be_built(path: Path, rows: int, kind: Kind) -> N
 @pytest.mark.parametrize("dimension", [7, 64])
 def test_any_dimension_can_be_coded(path: Path, dimension: int) -> None:
     embeddings = make(2_000, dimension=dimension)
-    build.build(embeddings, path, kind=Kind.CODES)
+    build.build(embeddings, path, kind=IndexKind.CODES)
 
     _, scores = reader.open(path, embeddings).search(make_queries(5, dimension), 5)
 
@@ -290,14 +299,14 @@ def test_a_million_equal_pictures_do_not_lower_the_recall(path: Path) -> None:
     """Among equal rows any is right."""
     embeddings = np.repeat(make(2), 3_000, axis=0)
 
-    assert 1.0 == build.build(embeddings, path, queries=make_queries(5), kind=Kind.CODES).facts.recall
+    assert 1.0 == build.build(embeddings, path, queries=make_queries(5), kind=IndexKind.CODES).header.recall
 
 
 def test_rows_without_an_image_train_nothing(path: Path) -> None:
     embeddings = make(ROWS)
     embeddings[::2] = np.nan
     live = np.arange(ROWS) % 2 == 1
-    build.build(embeddings, path, live=live, kind=Kind.CODES)
+    build.build(embeddings, path, live=live, kind=IndexKind.CODES)
 
     _, scores = reader.open(path, embeddings).search(make_queries(5), 10)
 
@@ -308,7 +317,7 @@ def test_the_file_is_one_that_plain_faiss_reads_and_searches(path: Path) -> None
     import faiss
 
     embeddings = make(ROWS)
-    build.build(embeddings, path, queries=make_queries(60), kind=Kind.WIDE)
+    build.build(embeddings, path, queries=make_queries(60), kind=IndexKind.WIDE)
     plain = faiss.read_index(str(path))
 
     _, found = plain.search(make_queries(20), 200)
@@ -367,15 +376,15 @@ def spoil_faiss_part(path: Path) -> None:
 
 
 def spoil_other_embeddings(path: Path) -> None:
-    build.build(make(ROWS, seed=5), path, kind=Kind.CODES, extend=False)
+    build.build(make(ROWS, seed=5), path, kind=IndexKind.CODES, extend=False)
 
 
 def spoil_other_dimension(path: Path) -> None:
-    build.build(make(ROWS, dimension=16), path, kind=Kind.CODES, extend=False)
+    build.build(make(ROWS, dimension=16), path, kind=IndexKind.CODES, extend=False)
 
 
 def spoil_more_rows(path: Path) -> None:
-    build.build(make(ROWS + 1), path, kind=Kind.CODES, extend=False)
+    build.build(make(ROWS + 1), path, kind=IndexKind.CODES, extend=False)
 
 
 def spoil_newer(path: Path) -> None:
@@ -390,7 +399,7 @@ SPOILS = [spoil for name, spoil in sorted(globals().items()) if name.startswith(
 def test_a_wrong_file_is_told_and_never_gives_a_wrong_answer(path: Path, spoil: object) -> None:
     """The answer comes from an exact scan, and the next build repairs the file."""
     embeddings = make(ROWS)
-    build.build(embeddings, path, kind=Kind.CODES)
+    build.build(embeddings, path, kind=IndexKind.CODES)
     spoil(path)  # type: ignore[operator]
 
     opened = reader.open(path, embeddings)
@@ -400,14 +409,14 @@ def test_a_wrong_file_is_told_and_never_gives_a_wrong_answer(path: Path, spoil: 
     assert header.check(path, embeddings)
     _, scores = brute_force(embeddings, make_queries(3), 10, np.arange(ROWS))
     np.testing.assert_allclose(opened.search(make_queries(3), 10)[1], scores, atol=2e-6)
-    build.build(embeddings, path, kind=Kind.CODES)
+    build.build(embeddings, path, kind=IndexKind.CODES)
     assert header.check(path, embeddings) is None
     assert reader.open(path, embeddings).problem is None
 
 
 def test_changed_bytes_within_the_codes_are_found_by_check(path: Path) -> None:
     embeddings = make(ROWS)
-    build.build(embeddings, path, kind=Kind.CODES)
+    build.build(embeddings, path, kind=IndexKind.CODES)
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(bytes(data))
@@ -417,7 +426,7 @@ def test_changed_bytes_within_the_codes_are_found_by_check(path: Path) -> None:
 
 def test_rows_behind_the_index_are_found_at_once(path: Path) -> None:
     embeddings = make(ROWS)
-    build.build(embeddings[:2_000], path, kind=Kind.CODES)
+    build.build(embeddings[:2_000], path, kind=IndexKind.CODES)
 
     opened = reader.open(path, embeddings)
     found, _ = opened.search(embeddings[2_300:2_310].astype(float32), 1)
@@ -428,12 +437,25 @@ def test_rows_behind_the_index_are_found_at_once(path: Path) -> None:
 
 
 def test_a_build_that_fails_leaves_the_old_file_and_nothing_else(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    build.build(make(ROWS), path, kind=Kind.CODES)
+    build.build(make(ROWS), path, kind=IndexKind.CODES)
     before = path.read_bytes()
     monkeypatch.setattr(build.coding, "write", lambda codes, to: (_ for _ in ()).throw(OSError(5, "broken")))
 
     with pytest.raises(errors.DiskFailed, match=r"faiss\.index could not be written: broken"):
-        build.build(make(ROWS), path, kind=Kind.CODES)
+        build.build(make(ROWS), path, kind=IndexKind.CODES)
 
     assert before == path.read_bytes()
     assert [path] == list(path.parent.iterdir())
+
+
+def test_a_few_rows_more_keep_the_recall_and_many_are_measured_again(path: Path) -> None:
+    embeddings = make(ROWS)
+    queries = make_queries(60)
+    first = build.build(embeddings[: ROWS - 400], path, queries=queries, kind=IndexKind.CODES)
+    few = build.build(embeddings[: ROWS - 350], path, queries=queries, kind=IndexKind.CODES)
+    many = build.build(embeddings, path, queries=queries, kind=IndexKind.CODES)
+
+    assert first.header.measured_on == few.header.measured_on == ROWS - 400
+    assert (first.header.rerank, first.header.recall_text) == (few.header.rerank, few.header.recall_text)
+    assert 0.0 == few.measured_seconds
+    assert ROWS == many.header.measured_on

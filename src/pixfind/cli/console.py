@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     from pixfind.embedding.progress import RunReport, Snapshot
     from pixfind.library.scan import ScanReport
     from pixfind.library.verify import Finding
+    from pixfind.search.build import BuildReport
     from pixfind.search.duplicates import Duplicates, Group
-    from pixfind.search.searcher import Answer, BuildReport
+    from pixfind.search.results import SearchResult
     from pixfind.storage.output import Output
     from pixfind.workflows.status import Status
 
@@ -271,10 +272,13 @@ class Console:
 
     def index(self, report: "BuildReport") -> None:
         """Tell which index was built, why, and what it reaches on this library."""
-        facts, built = report.index.facts, report.index
-        self.say(f"index: {facts.kind}, {facts.rows:,} rows, {built.bytes / 1e6:,.1f} MB in {spoken(built.seconds)}")
-        self.say(f"  {escape(facts.reason)}")
-        for name, recall in (("text-like", facts.recall_text), ("image", facts.recall_image)):
+        header, built = report.header, report.built
+        if built is None:
+            self.say(f"index: current, {header.rows:,} rows")
+            return
+        self.say(f"index: {header.kind}, {header.rows:,} rows, {built.bytes / 1e6:,.1f} MB in {spoken(built.seconds)}")
+        self.say(f"  {escape(header.reason)}")
+        for name, recall in (("text-like", header.recall_text), ("image", header.recall_image)):
             if recall is not None:
                 self.say(f"  recall@10 against the exact scan, {name} queries: {recall:.4f}")
         for refused in built.refused:
@@ -282,20 +286,20 @@ class Console:
         if report.text_problem:
             self.say(f"  not measured with texts: {escape(report.text_problem)}")
 
-    def hits(self, answer: "Answer", picture: Callable[[str], str] | None = None) -> None:
+    def hits(self, answer: "SearchResult", picture: Callable[[str], str] | None = None) -> None:
         """Write the hits to standard output, one a line; `picture` makes what shows the one at a path below its line."""
         for hit in answer.hits:
-            unusual = f"  {hit.unusual:+.1f}" if hit.unusual is not None else ""
+            z = f"  {hit.query_z:+.1f}" if hit.query_z is not None else ""
             folded = f"  (and {hit.folded} like it)" if hit.folded else ""
-            self.data(f"{hit.rank:>3}  {hit.score:.3f}{unusual}  {hit.path}{folded}")
+            self.data(f"{hit.rank:>3}  {hit.score:.3f}{z}  {hit.path}{folded}")
             if picture and (shown := picture(hit.path)):
                 self.data(shown)
         if answer.hits:
             where = f"{answer.rows:,} rows searched in {answer.seconds * 1000:.0f} ms"
-            if answer.hits[0].unusual is not None:
-                where += "; score, and spreads above what these words usually score here"
-            hidden = f"; {answer.hidden} below the cut-off, shown with --all" if answer.hidden else ""
-            self.say(f"[dim]{where}{hidden}[/dim]")
+            if answer.hits[0].query_z is not None:
+                where += "; score and z-score (standard deviations above this query's mean)"
+            weak = f"; {answer.below_cutoff} below the cut-off, shown with --all" if answer.below_cutoff else ""
+            self.say(f"[dim]{where}{weak}[/dim]")
         if answer.problem:
             self.say(
                 f"[yellow]without the index:[/yellow] {escape(answer.problem)}; build it with `pixfind build-index`"
@@ -305,7 +309,7 @@ class Console:
         """Write groups to standard output, one file a line: group, kind, cosine, bytes, path."""
         for number, group in enumerate(groups, 1):
             for member in group.members:
-                self.data(f"{number:>3}  {group.sameness:<5}  {group.cosine:.3f}  {member.size:>12,}  {member.path}")
+                self.data(f"{number:>3}  {group.kind:<5}  {group.cosine:.3f}  {member.size:>12,}  {member.path}")
 
     def duplicates(self, found: "Duplicates") -> None:
         """Tell how many groups there are, and what could not be looked at."""

@@ -198,7 +198,7 @@ def build_index(context: typer.Context) -> None:
         library.lock("build-index"),
         TerminalObserver(context.obj.console) as observer,
     ):
-        workflow.build_index(library, observer)
+        workflow.build_index(library, observer, thorough=True)
 
 
 @command()

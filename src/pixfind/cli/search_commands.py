@@ -20,7 +20,7 @@ from pixfind.storage import output
 from pixfind.types import Pictures
 
 if TYPE_CHECKING:
-    from pixfind.search import duplicates as near
+    from pixfind.search import duplicates as duplicate_groups
 
 Count = Annotated[int, typer.Option("-k", "--count", max=1_000_000, metavar="K", help="How many pictures.")]
 AsPaths = Annotated[bool, typer.Option("--paths", help="One path a line, for pipes.")]
@@ -30,7 +30,7 @@ Null = Annotated[
         "-0", "--null", help="With --paths: end each with a NUL byte, for `xargs -0`; names may hold a newline."
     ),
 ]
-All = Annotated[bool, typer.Option("--all", help="Show hits below the cut-off too.")]
+IncludeWeak = Annotated[bool, typer.Option("--include-weak", "--all", help="Show hits below the cut-off too.")]
 Distinct = Annotated[bool, typer.Option("--distinct", help="Fold pictures that are nearly the same into one.")]
 AsPictures = Annotated[
     Pictures,
@@ -68,7 +68,7 @@ def search(
     paths: AsPaths = False,
     null: Null = False,
     html: Html = None,
-    everything: All = False,
+    include_weak: IncludeWeak = False,
     distinct: Distinct = False,
     inside: Annotated[str | None, typer.Option("--in", metavar="GLOB", help="Only these folders or files.")] = None,
     after: Annotated[
@@ -106,7 +106,7 @@ def search(
         camera=camera,
         near=near,
     )
-    shown = _shown(context, count, json, paths, null, html, pictures, everything=everything, distinct=distinct)
+    shown = _shown(context, count, json, paths, null, html, pictures, include_weak=include_weak, distinct=distinct)
     _end(_answer(context.obj, language.parse(query), shown, asked))
 
 
@@ -119,13 +119,13 @@ def search_text(
     paths: AsPaths = False,
     null: Null = False,
     html: Html = None,
-    everything: All = False,
+    include_weak: IncludeWeak = False,
     pictures: AsPictures = Pictures.AUTO,
 ) -> None:
     """Find pictures by words, taken as they are."""
     from pixfind.search import query as language
 
-    shown = _shown(context, count, json, paths, null, html, pictures, everything=everything)
+    shown = _shown(context, count, json, paths, null, html, pictures, include_weak=include_weak)
     _end(_answer(context.obj, language.text(query), shown))
 
 
@@ -155,22 +155,22 @@ def duplicates(
     html: Html = None,
 ) -> None:
     """List pictures that are the same, or nearly, in groups, the largest file first. Deletes nothing."""
-    from pixfind.search import duplicates as near
+    from pixfind.search import duplicates as duplicate_groups
 
     path, console = context.obj.path, context.obj.console
     _one_answer(json=json, paths=False, html=html)
     with Library.open(path) as library, console.bar("comparing", "pictures") as progress:
-        found = near.find(library, near=not exact, progress=progress)
+        found = duplicate_groups.find(library, near=not exact, progress=progress)
     if html is not None:
         _write_groups(context.obj, html, found)
     if json:
-        console.json([dataclasses.asdict(group) for group in found.groups])
+        console.json([group.values() for group in found.groups])
     elif html is None or not html.is_standard_output:
         console.groups(found.groups)
     console.duplicates(found)
 
 
-def _write_groups(used: Globals, html: output.Output, found: "near.Duplicates") -> None:
+def _write_groups(used: Globals, html: output.Output, found: "duplicate_groups.Duplicates") -> None:
     from pixfind.cli import contact_sheet
 
     groups = found.groups[:_MOST_ON_A_SHEET]
@@ -186,7 +186,7 @@ def _write_groups(used: Globals, html: output.Output, found: "near.Duplicates") 
         page = contact_sheet.render_groups(
             "duplicates",
             [
-                (f"{number} {group.sameness}", [_SheetHit(Path(member.path), group.cosine) for member in group.members])
+                (f"{number} {group.kind}", [_SheetHit(Path(member.path), group.cosine) for member in group.members])
                 for number, group in enumerate(groups, 1)
             ],
             thumbnail,
@@ -214,7 +214,7 @@ class _Shown:
     null: bool = False
     html: output.Output | None = None
     pictures: Pictures = Pictures.AUTO
-    everything: bool = False
+    include_weak: bool = False
     distinct: bool = False
 
     @property
@@ -232,7 +232,7 @@ def _shown(
     html: output.Output | None,
     pictures: Pictures,
     *,
-    everything: bool = False,
+    include_weak: bool = False,
     distinct: bool = False,
 ) -> _Shown:
     """Return how an answer is to be shown; refuses options of which one would do nothing."""
@@ -248,7 +248,7 @@ def _shown(
                     detail="thumbnails stand below the hits that people read",
                     instead=f"Leave out {name}.",
                 )
-    return _Shown(count, json, paths, null, html, pictures, everything, distinct)
+    return _Shown(count, json, paths, null, html, pictures, include_weak, distinct)
 
 
 def _one_answer(*, json: bool, paths: bool, html: output.Output | None) -> None:
@@ -276,18 +276,18 @@ def _answer(used: Globals, query: object, shown: _Shown, filters: object = None)
     asked = filters if isinstance(filters, Filters) else NO_FILTERS
     with Library.open(used.path) as library:
         answer = searching.search(
-            library, query, shown.count, asked, distinct=shown.distinct, everything=shown.everything
+            library, query, shown.count, asked, distinct=shown.distinct, include_weak=shown.include_weak
         )
     if shown.html is not None:
         used.console.write(shown.html, _sheet(answer))
     if shown.json:
-        used.console.json([dataclasses.asdict(hit) for hit in answer.hits])
+        used.console.json([hit.values() for hit in answer.hits])
     elif shown.paths:
         for hit in answer.hits:
             used.console.data(hit.path, end=b"\0" if shown.null else b"\n")
     elif shown.listed:
         used.console.hits(answer, _pictured(shown.pictures) if answer.hits else None)
-    if (remark := answer.remark()) is not None:
+    if (remark := answer.message()) is not None:
         used.console.say(remark)
     return bool(answer.hits)
 
@@ -300,9 +300,9 @@ def _end(found: bool) -> None:
 
 def _sheet(answer: object) -> bytes:
     from pixfind.cli import contact_sheet
-    from pixfind.search.searcher import Answer
+    from pixfind.search.results import SearchResult
 
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, SearchResult)
     page = contact_sheet.render(
         answer.query.source or str(answer.query),
         [_SheetHit(Path(hit.path), hit.score) for hit in answer.hits],

@@ -19,7 +19,7 @@ from numpy import float16, float32
 from numpy.typing import NDArray
 
 from pixfind.index import faiss_threads
-from pixfind.index.header import Facts, Kind
+from pixfind.index.header import IndexHeader, IndexKind
 
 _BLOCK = 16_384
 _ROUNDS = 8
@@ -28,18 +28,18 @@ _LISTS_PER_ROOT = 4
 
 
 def empty(dimension: int) -> Any:
-    """Codes for Kind.EXACT: the rows as they are, so that a small file answers plain FAISS too."""
+    """Codes for IndexKind.EXACT: the rows as they are, so that a small file answers plain FAISS too."""
     import faiss
 
     return faiss.IndexScalarQuantizer(dimension, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
 
 
-def train(kind: Kind, sample: NDArray[float32], a: NDArray[float32], rows: int) -> Any:
+def train(kind: IndexKind, sample: NDArray[float32], a: NDArray[float32], rows: int) -> Any:
     """Make codes without rows from a sample [n, d]; `a` shapes them, `rows` is how many will be added."""
     import faiss
 
     dimension = sample.shape[1]
-    inner = _lists(dimension, rows) if kind is Kind.LISTS else _flat(dimension, kind)
+    inner = _lists(dimension, rows) if kind is IndexKind.LISTS else _flat(dimension, kind)
     inner.pq.cp.niter = _ROUNDS
     with faiss_threads.one():
         # Hundreds of tiny k-means: waiting for each other takes threads ten times as long on a busy machine.
@@ -50,11 +50,11 @@ def train(kind: Kind, sample: NDArray[float32], a: NDArray[float32], rows: int) 
     return faiss.IndexPreTransform(transform, inner)
 
 
-def _flat(dimension: int, kind: Kind) -> Any:
+def _flat(dimension: int, kind: IndexKind) -> Any:
     import faiss
 
     # An odd dimension cannot be cut in pairs; one dimension a code is the finer choice.
-    pieces = dimension if kind is Kind.WIDE or dimension % 2 else dimension // 2
+    pieces = dimension if kind is IndexKind.WIDE or dimension % 2 else dimension // 2
     return faiss.IndexPQFastScan(dimension, pieces, 4, faiss.METRIC_INNER_PRODUCT)
 
 
@@ -150,7 +150,7 @@ def write(codes: Any, path: Path) -> None:
         raise
 
 
-def load(path: Path, facts: Facts) -> Any | None:
+def load(path: Path, header: IndexHeader) -> Any | None:
     """Return what `write` wrote, None when FAISS cannot make sense of it."""
     import faiss
 
@@ -159,7 +159,7 @@ def load(path: Path, facts: Facts) -> Any | None:
         codes = faiss.read_index(str(path))
     except RuntimeError:
         return None
-    if codes.d != facts.dimension or (facts.kind is not Kind.EXACT and codes.ntotal != facts.rows):
+    if codes.d != header.dimension or (header.kind is not IndexKind.EXACT and codes.ntotal != header.rows):
         return None
-    probe(codes, facts.probes)
+    probe(codes, header.probes)
     return codes

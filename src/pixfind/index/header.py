@@ -1,5 +1,5 @@
 """
-The index file: a FAISS index, a line of JSON about it (`Facts`), the length of that line, a magic.
+The index file: a FAISS index, a line of JSON about it (`IndexHeader`), the length of that line, a magic.
 
 Owns this layout and how the file is published: by rename and in one piece, so that the codes and what is said of them
 can never disagree. FAISS reads such a file as it stands, and ignores what follows its own part.
@@ -26,7 +26,7 @@ _TAIL = struct.Struct("<Q8s")
 _CHECKED_ROWS = 16
 
 
-class Kind(StrEnum):
+class IndexKind(StrEnum):
     """How candidates are found. The scores are exact in all of them."""
 
     EXACT = "exact"
@@ -40,10 +40,10 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class IndexHeader:
     """What a file says about itself."""
 
-    kind: Kind
+    kind: IndexKind
     reason: str
     """why this kind"""
     rows: int
@@ -52,9 +52,11 @@ class Facts:
     rerank: int = 0
     """rows scored again for ten hits"""
     probes: int = 0
-    """lists scanned, for Kind.LISTS"""
+    """lists scanned, for IndexKind.LISTS"""
     trained_on: int = 0
     """rows that there were when the codes were made"""
+    measured_on: int = 0
+    """rows that there were when the recall was measured"""
     recall_text: float | None = None
     """recall@10 against the exact scan; None when no text-like queries were given"""
     recall_image: float | None = None
@@ -69,7 +71,7 @@ class Facts:
         return min(1.0 if each is None else each for each in (self.recall_text, self.recall_image))
 
 
-def read_facts(path: Path) -> tuple[Facts | None, str | None]:
+def read_header(path: Path) -> tuple[IndexHeader | None, str | None]:
     """What a file says about itself, and what is wrong with it; cheap."""
     try:
         with path.open("rb") as file:
@@ -80,39 +82,39 @@ def read_facts(path: Path) -> tuple[Facts | None, str | None]:
                 return None, f"{path} was not finished or not made by pixfind"
             file.seek(size - _TAIL.size - length)
             fields = json.loads(file.read(length))
-            facts = Facts(**{**fields, "kind": Kind(fields["kind"])})
+            header = IndexHeader(**{**fields, "kind": IndexKind(fields["kind"])})
     except FileNotFoundError:
         return None, f"{path} does not exist yet"
     except OSError as error:
         return None, f"{path} cannot be read ({error.strerror})"
     except (struct.error, ValueError, TypeError, KeyError):
         return None, f"{path} was not finished or not made by this version of pixfind"
-    if facts.faiss_bytes + length + _TAIL.size != size:
+    if header.faiss_bytes + length + _TAIL.size != size:
         return None, f"{path} has lost bytes"
-    return facts, None
+    return header, None
 
 
 def check(path: Path, embeddings: NDArray[float16]) -> str | None:
     """What is wrong with the file, having read all of it; None when nothing is."""
-    facts, problem = read_facts(path)
-    if facts is None or problem is not None:
+    header, problem = read_header(path)
+    if header is None or problem is not None:
         return problem
     try:
-        if _crc(path, facts.faiss_bytes) != facts.faiss_crc:
+        if _crc(path, header.faiss_bytes) != header.faiss_crc:
             return f"{path} has changed bytes"
     except OSError as error:
         return f"{path} cannot be read ({error.strerror})"
-    return misfit(facts, embeddings)
+    return misfit(header, embeddings)
 
 
-def misfit(facts: Facts, embeddings: NDArray[float16]) -> str | None:
+def misfit(header: IndexHeader, embeddings: NDArray[float16]) -> str | None:
     """Why the file does not belong to these embeddings; None when it does."""
     rows, dimension = embeddings.shape
-    if facts.dimension != dimension:
-        return f"the index is of {facts.dimension} dimensions, the embeddings of {dimension}"
-    if facts.rows > rows:
-        return f"the index covers {facts.rows} rows, there are {rows}"
-    if rows_crc(embeddings[: facts.rows]) != facts.rows_crc:
+    if header.dimension != dimension:
+        return f"the index is of {header.dimension} dimensions, the embeddings of {dimension}"
+    if header.rows > rows:
+        return f"the index covers {header.rows} rows, there are {rows}"
+    if rows_crc(embeddings[: header.rows]) != header.rows_crc:
         return "the index was made from other embeddings"
     return None
 
@@ -123,21 +125,23 @@ def rows_crc(embeddings: NDArray[float16]) -> int:
     return zlib.crc32(b"".join(embeddings[place].tobytes() for place in places))
 
 
-def publish(path: Path, facts: Facts, embeddings: NDArray[float16], write: Callable[[Path], None]) -> tuple[Facts, int]:
-    """Let `write` make the FAISS part, add the facts, and put it in the place of `path`. Returns facts and bytes."""
+def publish(
+    path: Path, header: IndexHeader, embeddings: NDArray[float16], write: Callable[[Path], None]
+) -> tuple[IndexHeader, int]:
+    """Let `write` make the FAISS part, add the header, and put it in the place of `path`. Returns header and bytes."""
     with disk.publishing(path) as temporary:
         write(temporary)
         length = temporary.stat().st_size
-        facts = replace(
-            facts,
-            rows_crc=rows_crc(embeddings[: facts.rows]),
+        header = replace(
+            header,
+            rows_crc=rows_crc(embeddings[: header.rows]),
             faiss_bytes=length,
             faiss_crc=_crc(temporary, length),
         )
-        line = json.dumps(asdict(facts)).encode()
+        line = json.dumps(asdict(header)).encode()
         with temporary.open("ab") as file:
             file.write(line + _TAIL.pack(len(line), _MAGIC))
-        return facts, temporary.stat().st_size
+        return header, temporary.stat().st_size
 
 
 def _crc(path: Path, length: int) -> int:

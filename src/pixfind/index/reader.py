@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pixfind.index import faiss_codes as coding
 from pixfind.index.exact import Found, merged, padded, scan, stacked
-from pixfind.index.header import Facts, Kind, misfit, read_facts
+from pixfind.index.header import IndexHeader, IndexKind, misfit, read_header
 from pixfind.index.readahead import Pages
 
 GATHER_ROWS = 20_000
@@ -28,13 +28,13 @@ class Index:
     """An index that is open for searching. Made by `open`; safe to share between threads."""
 
     embeddings: NDArray[float16]
-    facts: Facts
+    header: IndexHeader
     problem: str | None
     """why the file is not used; None when it is"""
 
-    def __init__(self, embeddings: NDArray[float16], facts: Facts, codes: Any, problem: str | None) -> None:
+    def __init__(self, embeddings: NDArray[float16], header: IndexHeader, codes: Any, problem: str | None) -> None:
         self.embeddings = embeddings
-        self.facts = facts
+        self.header = header
         self.problem = problem
         self._codes = codes
         self._pages = Pages(embeddings)
@@ -42,12 +42,12 @@ class Index:
     @property
     def rows(self) -> int:
         """Rows that the file covers; the rest is scanned without it."""
-        return self.facts.rows
+        return self.header.rows
 
     @property
     def stale(self) -> bool:
         """Whether a build would make searches faster. Answers are complete either way."""
-        return self.problem is not None or self.facts.rows < len(self.embeddings)
+        return self.problem is not None or self.header.rows < len(self.embeddings)
 
     def search(
         self, queries: NDArray[float32], k: int, allowed: Allowed | None = None, *, look: int | None = None
@@ -64,11 +64,11 @@ class Index:
             raise ValueError(f"queries {queries.shape}, k {k}, embeddings {self.embeddings.shape}")
         rows = None if allowed is None else _as_rows(allowed, len(self.embeddings))
         depth = min(k, len(self.embeddings))
-        coded = self.facts.rows if self._codes is not None else 0
+        coded = self.header.rows if self._codes is not None else 0
         if coded == 0 or (rows is not None and len(rows) <= GATHER_ROWS):
             return padded(*self._scan(queries, depth, rows), k)
         tail = np.arange(coded, len(self.embeddings)) if rows is None else rows[np.searchsorted(rows, coded) :]
-        found = self._search_codes(queries, depth, rows, look or _depth(self.facts, depth))
+        found = self._search_codes(queries, depth, rows, look or _depth(self.header, depth))
         return padded(*merged(found, self._scan(queries, depth, tail), depth), k)
 
     def _scan(self, queries: NDArray[float32], k: int, rows: NDArray[int64] | None) -> Found:
@@ -78,7 +78,7 @@ class Index:
     def _search_codes(self, queries: NDArray[float32], k: int, rows: NDArray[int64] | None, depth: int) -> Found:
         """Candidates from the codes, scored again; the rows that the file covers only."""
         if rows is not None:
-            rows = rows[: np.searchsorted(rows, self.facts.rows)]
+            rows = rows[: np.searchsorted(rows, self.header.rows)]
         per_query = self._candidates(queries, depth, rows)
         return stacked(
             [
@@ -93,10 +93,10 @@ class Index:
     ) -> list[NDArray[int64] | None]:
         """For each query the rows to score, ascending; None where scoring all allowed rows costs less."""
         if rows is None:
-            found = coding.search(self._codes, queries, min(depth, self.facts.rows))
+            found = coding.search(self._codes, queries, min(depth, self.header.rows))
             # Lists may hold fewer than were asked for.
             return [np.sort(each[each >= 0]) if (each >= 0).all() else None for each in found]
-        mask = np.zeros(self.facts.rows, dtype=bool)
+        mask = np.zeros(self.header.rows, dtype=bool)
         mask[rows] = True
         return [self._allowed_candidates(query, depth, mask, len(rows)) for query in queries]
 
@@ -122,15 +122,17 @@ def open(path: Path, embeddings: NDArray[float16]) -> Index:  # noqa: A001  inde
     Never raises for the file's sake: where it is missing, truncated, foreign or of other embeddings, the returned
     index scans exactly, and `problem` says why. The codes are read into memory, the embeddings never are.
     """
-    facts, problem = read_facts(path)
-    if facts is not None and problem is None:
-        problem = misfit(facts, embeddings)
-    if facts is None or problem is not None:
-        return Index(embeddings, Facts(Kind.EXACT, "there is no usable index", 0, embeddings.shape[1]), None, problem)
-    if facts.kind is Kind.EXACT:
-        return Index(embeddings, facts, None, None)
-    codes = coding.load(path, facts)
-    return Index(embeddings, facts, codes, None if codes is not None else f"{path} cannot be read by FAISS")
+    header, problem = read_header(path)
+    if header is not None and problem is None:
+        problem = misfit(header, embeddings)
+    if header is None or problem is not None:
+        return Index(
+            embeddings, IndexHeader(IndexKind.EXACT, "there is no usable index", 0, embeddings.shape[1]), None, problem
+        )
+    if header.kind is IndexKind.EXACT:
+        return Index(embeddings, header, None, None)
+    codes = coding.load(path, header)
+    return Index(embeddings, header, codes, None if codes is not None else f"{path} cannot be read by FAISS")
 
 
 def _as_rows(allowed: Allowed, count: int) -> NDArray[int64]:
@@ -144,11 +146,11 @@ def _as_rows(allowed: Allowed, count: int) -> NDArray[int64]:
     return rows[np.searchsorted(rows, 0) : np.searchsorted(rows, count)]
 
 
-def _depth(facts: Facts, k: int) -> int:
+def _depth(header: IndexHeader, k: int) -> int:
     """
     Rows to score again for k hits: as many as were measured for ten, and fewer for each further one.
 
     Far down a list, rows that follow each other in rank lie many codes apart. In proportion would be safe and slow: 624,000 rows
     and this exponent find 0.9999 of the best 1,000.
     """
-    return max(int(facts.rerank * (max(k, 10) / 10) ** 0.6), 2 * k)
+    return max(int(header.rerank * (max(k, 10) / 10) ** 0.6), 2 * k)

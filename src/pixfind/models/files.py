@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pixfind import errors
-from pixfind.models import cache, external_data, onnx_header
+from pixfind.models import cache, external_data, onnx_header, vocabulary
 from pixfind.storage import disk
 
 
@@ -259,6 +259,16 @@ def _identity(directory: Path, names: Names) -> str:
     for path in [*parts, directory / names.preprocessing]:
         if path.is_file():
             digest.update(_sha256(path))
+    return digest.hexdigest()[:32]
+
+
+def text_hash(files: ModelFiles) -> str:
+    """Return the identity of what makes text embeddings (text encoder, tokenizer, list of words), hex; all of it must be on this machine."""
+    names = files.names
+    others = (names.config, names.tokenizer, names.tokenizer_config, vocabulary.FILE)
+    digest = hashlib.sha256()
+    for path in [*weights(files.directory / names.text), *(files.directory / name for name in others)]:
+        digest.update(_sha256(path) if path.is_file() else b"-")
     return digest.hexdigest()[:32]
 
 

@@ -1,18 +1,19 @@
 """
-The background: what scores mean on one library with one model.
+Score calibration: what the scores of one model mean on one library.
 
-Owns the built-in queries (background.txt: everyday things, and phrases that no picture shows) and the calibration made
-from them, data/background.npz. Derived; rebuilt with the index. Must not know files of models or SQLite.
+Owns the built-in queries (calibration_queries.txt: reference queries for everyday things, and negative queries that no picture answers) and
+what is measured with them, data/background.npz. Derived; rebuilt with the index. Must not know files of models or SQLite.
 
-A cosine of 0.27 is much for one text and little for another, and its meaning changes with the model and the pictures. So
-a score is told in other words: by how many spreads it lies above what this text scores on this library, after taking
-away what every text scores. Both follow from the mean and the covariance of the embeddings, without a scan.
+A cosine of 0.27 is high for one text and low for another, and its meaning changes with the model and the pictures. So a score is expressed
+as two z-scores (standard deviations above a mean), after the part that every text scores on an image was subtracted:
 
-Where nearly every picture shows a beach, "beach" is not unusual, and right all the same. So a score is also compared along the other axis:
-by how many spreads it lies above what everyday texts score on that very picture.
+- `query_z`: among the scores of this query over the library. Both moments follow from the mean and the covariance of the embeddings,
+  without a scan: mean = q.m, variance = q'Cq.
+- `image_z`: among the scores of the reference queries on this image. Where nearly every picture shows a beach, a beach does not stand out
+  among the pictures, and is the right answer all the same.
 
-The best hit of a phrase that no picture shows is unusual and fitting to some degree too, and the more so the larger the library: those
-degrees are the cut-offs. A hit that exceeds either is worth showing.
+The best hit of a negative query has a positive z-score too, and a higher one the larger the library: those are the cut-offs. A hit that
+exceeds either is shown.
 """
 
 import io
@@ -33,86 +34,89 @@ from pixfind.storage import disk
 _SAMPLE_ROWS = 50_000
 _QUICK_ROWS = 2_000
 _TRUSTED = 0.9
-"""Share of the phrases that no picture shows whose best hits stay under both cut-offs, at least."""
+"""Share of the negative queries whose best hits stay under both cut-offs, at least."""
 
-_FEWEST_ROWS = 50
-_FEWEST_PHRASES = 20
+_MIN_ROWS = 50
+_MIN_QUERIES = 20
 _FORMAT = 2
+
+#: key in the file -> field
+_FACTS = {"cutoff": "query_cutoff", "cutoff_fitting": "image_cutoff", "model": "model", "rows": "rows"}
 _ARRAYS = ("mean", "covariance", "text", "text_covariance")
 
 
 @cache
 def queries(section: str) -> list[str]:
-    """The built-in queries: "everyday" things, or phrases that show "nothing"."""
-    text = resources.files("pixfind.search").joinpath("background.txt").read_text(encoding="utf-8")
+    """Return the built-in queries: "reference" (everyday things) or "negative" (phrases that no picture answers)."""
+    text = resources.files("pixfind.search").joinpath("calibration_queries.txt").read_text(encoding="utf-8")
     _, _, rest = text.partition(f"[{section}]\n")
     return rest.partition("\n\n")[0].splitlines()
 
 
 @dataclass(frozen=True, slots=True)
-class Background:
-    """How scores of one model spread over one library."""
+class ScoreCalibration:
+    """The moments of the scores of one model on one library."""
 
     mean: NDArray[float32]
     """[d] of the embeddings"""
     covariance: NDArray[float32]
     """[d, d] of the embeddings"""
     text: NDArray[float32]
-    """[d] mean of the everyday texts; zero when there was no text tower"""
+    """[d] mean of the reference queries; zero when there was no text tower"""
     text_covariance: NDArray[float32]
-    """[d, d] of the everyday texts; zero when there was no text tower"""
-    cutoff: float | None = None
-    """how unusual a hit for a text must be to be shown; None when it was never measured"""
-    cutoff_fitting: float | None = None
-    """... or how fitting; None when it was never measured"""
+    """[d, d] of the reference queries; zero when there was no text tower"""
+    query_cutoff: float | None = None
+    """`query_z` from which a hit for a text is shown; None when it was never measured"""
+    image_cutoff: float | None = None
+    """... or its `image_z`; None when it was never measured"""
     model: str = ""
     """hash of the model's files; empty when no texts were measured"""
     rows: int = 0
     """of the embeddings, when this was measured"""
 
-    def spread(self, query: NDArray[float32]) -> float:
-        """Standard deviation of a query's scores over the library; never 0."""
+    def standard_deviation(self, query: NDArray[float32]) -> float:
+        """Return the standard deviation of the scores of a unit query [d] over the library; never 0."""
         return float(np.sqrt(max(float(query @ self.covariance @ query), 1e-12)))
 
-    def unusual(
+    def query_z(
         self, query: NDArray[float32], scores: NDArray[float32], rows: NDArray[float16], *, texts: float = 1.0
     ) -> NDArray[float32]:
         """
-        How many spreads each hit lies above what this query scores here; comparable between queries.
+        Return the z-score [k] of each hit among the scores of this query over the library; comparable between queries.
 
-        `scores` [k] are the cosines of `rows` [k, d]. What any text scores on a row is taken away first, as some
-        pictures are near to all texts; `texts` is how many texts the query amounts to (0 for "this but not that").
+        `scores` [k] are the cosines of `rows` [k, d] with the unit `query` [d]. What any text scores on a row is subtracted first, as some
+        images are near to all texts; `texts` is how many texts the query amounts to (0 for "this but not that").
         """
         own = query - float32(texts) * self.text
         lifted: NDArray[float32] = scores - float32(texts) * (rows.astype(float32) @ self.text)
-        unusual: NDArray[float32] = (lifted - float(own @ self.mean)) / self.spread(own)
-        return unusual.astype(float32)
+        z: NDArray[float32] = (lifted - float(own @ self.mean)) / self.standard_deviation(own)
+        return z.astype(float32)
 
-    def fitting(self, scores: NDArray[float32], rows: NDArray[float16], *, texts: float = 1.0) -> NDArray[float32]:
+    def image_z(self, scores: NDArray[float32], rows: NDArray[float16], *, texts: float = 1.0) -> NDArray[float32]:
         """
-        How many spreads each hit lies above what everyday texts score on that very picture; arguments as in `unusual`.
+        Return the z-score [k] of each hit among the scores of the reference queries on that image; arguments as in `query_z`.
 
-        The spread is that of single texts: a query of several is judged a little too severely, never too mildly.
+        The deviation is that of single texts: a query of several is judged a little too severely, never too mildly.
         """
         wide = rows.astype(float32)
         variance = np.einsum("ij,ij->i", wide @ self.text_covariance, wide)
         lifted: NDArray[float32] = scores - float32(texts) * (wide @ self.text)
-        fitting: NDArray[float32] = lifted / np.sqrt(np.maximum(variance, 1e-12))
-        return fitting.astype(float32)
+        z: NDArray[float32] = lifted / np.sqrt(np.maximum(variance, 1e-12))
+        return z.astype(float32)
 
-    def shows(self, unusual: float, fitting: float) -> bool:
-        """Whether a hit is worth showing: as long as nothing was measured, every one is."""
-        if self.cutoff is None:
+    def strong(self, query_z: float, image_z: float) -> bool:
+        """Tell whether a hit is worth showing: as long as nothing was measured, every one is."""
+        if self.query_cutoff is None:
             return True
-        return unusual >= self.cutoff or (self.cutoff_fitting is not None and fitting >= self.cutoff_fitting)
+        return query_z >= self.query_cutoff or (self.image_cutoff is not None and image_z >= self.image_cutoff)
 
 
 Best = Callable[[NDArray[float32]], tuple[NDArray[np.int64], NDArray[float32]]]
 """Unit queries [q, d] to the best few rows [q, k] and scores [q, k]."""
 
 
-def moments(embeddings: NDArray[float16], *, rows: int = _QUICK_ROWS) -> Background:
-    """A background without texts: quick, from a few rows spread evenly."""
+def moments(embeddings: NDArray[float16], *, rows: int = _QUICK_ROWS) -> ScoreCalibration:
+    """Return a calibration without texts for rows [n, d]: quick, from a few rows spread evenly."""
     places = np.unique(np.linspace(0, len(embeddings) - 1, min(rows, len(embeddings))).astype(np.int64))
     sample: NDArray[float32] = embeddings[places].astype(float32)
     sample = sample[np.isfinite(sample).all(axis=1)]
@@ -121,40 +125,46 @@ def moments(embeddings: NDArray[float16], *, rows: int = _QUICK_ROWS) -> Backgro
         mean = sample.mean(axis=0, dtype=float32)
     centred = sample - mean
     covariance: NDArray[float32] = (centred.T @ centred / max(len(sample), 1)).astype(float32)
-    return Background(mean, covariance, np.zeros_like(mean), np.zeros_like(covariance), rows=len(embeddings))
+    return ScoreCalibration(mean, covariance, np.zeros_like(mean), np.zeros_like(covariance), rows=len(embeddings))
 
 
 def measure(
-    embeddings: NDArray[float16], everyday: NDArray[float32], nothing: NDArray[float32], best: Best, model: str
-) -> Background:
-    """Calibrate: `everyday` and `nothing` are the built-in queries as the text tower embeds them."""
-    centred = everyday - everyday.mean(axis=0)
+    embeddings: NDArray[float16], reference: NDArray[float32], negative: NDArray[float32], best: Best, model: str
+) -> ScoreCalibration:
+    """Calibrate for rows [n, d]: `reference` [r, d] and `negative` [q, d] are the built-in queries as the text encoder embeds them."""
+    centred = reference - reference.mean(axis=0)
     made = replace(
         moments(embeddings, rows=_SAMPLE_ROWS),
-        text=everyday.mean(axis=0),
-        text_covariance=(centred.T @ centred / max(len(everyday), 1)).astype(float32),
+        text=reference.mean(axis=0),
+        text_covariance=(centred.T @ centred / max(len(reference), 1)).astype(float32),
         model=model,
     )
-    if len(embeddings) < _FEWEST_ROWS or min(len(nothing), len(everyday)) < _FEWEST_PHRASES:
+    if len(embeddings) < _MIN_ROWS or min(len(negative), len(reference)) < _MIN_QUERIES:
         return made
     tops = [
         _top(made, query, scores[rows >= 0], embeddings[rows[rows >= 0]])
-        for query, rows, scores in zip(nothing, *best(nothing), strict=True)
+        for query, rows, scores in zip(negative, *best(negative), strict=True)
     ]
     # Each cut-off lets half of the untrusted share pass, so that both together let no more pass than all of it.
     cutoffs = np.quantile(tops, (1 + _TRUSTED) / 2, axis=0).tolist()
-    return replace(made, cutoff=cutoffs[0], cutoff_fitting=cutoffs[1])
+    return replace(made, query_cutoff=cutoffs[0], image_cutoff=cutoffs[1])
 
 
 def _top(
-    made: Background, query: NDArray[float32], scores: NDArray[float32], rows: NDArray[float16]
+    made: ScoreCalibration, query: NDArray[float32], scores: NDArray[float32], rows: NDArray[float16]
 ) -> tuple[float, float]:
-    """How unusual and how fitting the best hits are."""
-    return float(made.unusual(query, scores, rows).max()), float(made.fitting(scores, rows).max())
+    """Return the highest z-scores of a query's best hits."""
+    return float(made.query_z(query, scores, rows).max()), float(made.image_z(scores, rows).max())
 
 
-def save(path: Path, made: Background) -> None:
-    facts = {name: getattr(made, name) for name in ("cutoff", "cutoff_fitting", "model", "rows")}
+def path(data: Path) -> Path:
+    """Return where the calibration lies below a library's data folder: derived, beside the index."""
+    return data / "background.npz"
+
+
+def save(path: Path, made: ScoreCalibration) -> None:
+    """Publish a calibration in one step; raises what `disk.publishing` raises."""
+    facts = {key: getattr(made, name) for key, name in _FACTS.items()}
     arrays = {name: getattr(made, name) for name in _ARRAYS}
     # In memory first: a failed write leaves NumPy's archive half open, and Python complains of that at its end.
     content = io.BytesIO()
@@ -162,14 +172,16 @@ def save(path: Path, made: Background) -> None:
     disk.publish(path, content.getvalue())
 
 
-def load(path: Path, model: str, dimension: int) -> Background | None:
+def load(path: Path, model: str, dimension: int) -> ScoreCalibration | None:
     """Return what was measured for this model; None when nothing usable is there."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             facts = json.loads(str(arrays["facts"]))
             if facts.pop("format") != _FORMAT or facts["model"] != model:
                 return None
-            made = Background(**{name: arrays[name] for name in _ARRAYS}, **facts)
+            made = ScoreCalibration(
+                **{name: arrays[name] for name in _ARRAYS}, **{name: facts[key] for key, name in _FACTS.items()}
+            )
     except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError, EOFError):
         return None
     fits = made.mean.shape == made.text.shape == (dimension,)

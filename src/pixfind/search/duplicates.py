@@ -6,42 +6,41 @@ Lists them, deletes nothing. Must not know queries. `search` folds hits with it.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy import bool_, float16, float32, int64
 from numpy.typing import NDArray
 
-from pixfind.errors import ImageProblem, NotEmbedded
-from pixfind.images import decode, source
+from pixfind.errors import NotEmbedded
+from pixfind.images.perceptual_hash import dhash
 from pixfind.index import reader
 from pixfind.library.library import Library
 from pixfind.search import calibration
 
-CLOSEST_TENTH = 0.1
-"""Nearly the same: a tenth as far from each other as two pictures of this library usually are."""
+NEAR_FRACTION = 0.1
+"""Near-duplicates are this much as far from each other (1 - cosine) as two images of the library usually are."""
 
-LOWEST = 0.95
+MIN_COSINE = 0.95
 """... but never a cosine below this."""
 
-_DIFFERENT_BITS = 10
+_MAX_DIFFERENT_BITS = 10
 """of 64: how far two perceptual hashes of the same scene, saved twice, lie apart at most"""
 
 _NEIGHBOURS = 16
-_LOOK = 64
+_CANDIDATES = 64
 """Rows to score for one image: those that are nearly the same stand far above all others, in codes too."""
 
 _BATCH = 256
-_LIMITS = decode.Limits(200_000_000)
-_HASH_SIDE = 8
 
 Progress = Callable[[int, int], None]
 """(done, total)"""
 
 
-class Sameness(StrEnum):
-    """How alike the images of a group are."""
+class MatchKind(StrEnum):
+    """How the images of a group match."""
 
     EXACT = "exact"
     """the same bytes"""
@@ -64,10 +63,15 @@ class Member:
 class Group:
     """Images that are the same, or nearly; at least two, the largest file first."""
 
-    sameness: Sameness
+    kind: MatchKind
     members: tuple[Member, ...]
     cosine: float = 1.0
     """the lowest that joined two of them"""
+
+    def values(self) -> dict[str, Any]:
+        """Return the JSON of a group."""
+        members = [asdict(member) for member in self.members]
+        return {"sameness": self.kind, "members": members, "cosine": self.cosine}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +86,12 @@ class Duplicates:
 def threshold(mean: NDArray[float32]) -> float:
     """The cosine from which two images of a library with this mean embedding [d] are nearly the same."""
     usual = 1.0 - float(mean @ mean)
-    return max(LOWEST, 1.0 - CLOSEST_TENTH * usual)
+    return max(MIN_COSINE, 1.0 - NEAR_FRACTION * usual)
 
 
-def fold(rows: NDArray[float16], cosine: float) -> list[list[int]]:
+def group(rows: NDArray[float16], cosine: float) -> list[list[int]]:
     """
-    Fold a ranking [n, d] of unit rows: each joins the first one before it that it nearly equals.
+    Group a ranking [n, d] of unit rows: each joins the first one before it that it nearly equals.
 
     Returns places in the ranking, groups in the order of their first.
     """
@@ -95,8 +99,8 @@ def fold(rows: NDArray[float16], cosine: float) -> list[list[int]]:
     close = (wide @ wide.T) >= cosine
     groups: dict[int, list[int]] = {}
     for place in range(len(rows)):
-        leader = next((first for first in groups if close[place, first]), place)
-        groups.setdefault(leader, []).append(place)
+        first = next((first for first in groups if close[place, first]), place)
+        groups.setdefault(first, []).append(place)
     return list(groups.values())
 
 
@@ -117,24 +121,24 @@ def find(
     embeddings = library.embeddings()
     live = library.live_rows()
     cosine = threshold(calibration.moments(embeddings).mean) if cosine is None else cosine
-    looks = _Looks(library)
-    joined = _Joined()
+    hashes = _HashCache(library)
+    groups = _UnionFind()
     for one, two, score in _pairs(reader.open(library.index_path, embeddings), live, cosine, progress):
-        if looks.alike(one, two):
-            joined.join(one, two, score)
-    groups = (_group(library, rows, score) for rows, score in joined.groups())
-    return Duplicates((*exact, *groups), looks.unchecked)
+        if hashes.alike(one, two):
+            groups.join(one, two, score)
+    near_groups = (_near_group(library, rows, score) for rows, score in groups.groups())
+    return Duplicates((*exact, *near_groups), hashes.unchecked)
 
 
 def _exact(library: Library) -> Iterator[Group]:
     members: list[Member] = []
     for row, image_id, path, size in library.catalogue.rows("exact_duplicates", "search.sql"):
         if members and members[0].embedding_index != row:
-            yield Group(Sameness.EXACT, tuple(members))
+            yield Group(MatchKind.EXACT, tuple(members))
             members = []
         members.append(Member(image_id, path, size, row))
     if members:
-        yield Group(Sameness.EXACT, tuple(members))
+        yield Group(MatchKind.EXACT, tuple(members))
 
 
 def _pairs(
@@ -144,7 +148,7 @@ def _pairs(
     rows = np.flatnonzero(live)
     for start in range(0, len(rows), _BATCH):
         batch = rows[start : start + _BATCH]
-        found, scores = opened.search(opened.embeddings[batch].astype(float32), _NEIGHBOURS, look=_LOOK)
+        found, scores = opened.search(opened.embeddings[batch].astype(float32), _NEIGHBOURS, look=_CANDIDATES)
         for place, neighbour in zip(*np.nonzero((scores >= cosine) & (found > batch[:, None])), strict=True):
             if live[found[place, neighbour]]:
                 yield int(batch[place]), int(found[place, neighbour]), float(scores[place, neighbour])
@@ -152,7 +156,7 @@ def _pairs(
             progress(start + len(batch), len(rows))
 
 
-class _Looks:
+class _HashCache:
     """Perceptual hashes of the images of rows, each read once."""
 
     def __init__(self, library: Library) -> None:
@@ -165,28 +169,17 @@ class _Looks:
         if first is None or second is None:
             self.unchecked += 1
             return False
-        return int((first != second).sum()) <= _DIFFERENT_BITS
+        return int((first != second).sum()) <= _MAX_DIFFERENT_BITS
 
     def _hash(self, row: int) -> NDArray[bool_] | None:
         if row not in self._hashes:
             path = self._library.catalogue.value("first_path", "search.sql", row=row)
-            self._hashes[row] = None if path is None else perceptual_hash(path)
+            self._hashes[row] = None if path is None else dhash(path)
         return self._hashes[row]
 
 
-def perceptual_hash(path: str) -> NDArray[bool_] | None:
-    """Return 64 bits: whether it gets brighter from each part of the picture to the next; None when it cannot be read."""
-    try:
-        decoded = decode.decode(source.read(path).data, limits=_LIMITS, shortest_side=4 * _HASH_SIDE)
-    except ImageProblem:
-        return None
-    grey = np.asarray(decoded.image.convert("L").resize((_HASH_SIDE + 1, _HASH_SIDE)), dtype=np.int16)
-    brighter: NDArray[bool_] = grey[:, 1:] > grey[:, :-1]
-    return brighter.ravel()
-
-
-class _Joined:
-    """Rows joined into groups, in any order."""
+class _UnionFind:
+    """Rows joined into groups in any order: union-find with path halving (Tarjan and van Leeuwen, 1984)."""
 
     def __init__(self) -> None:
         self._leader: dict[int, int] = {}
@@ -212,8 +205,8 @@ class _Joined:
         return row
 
 
-def _group(library: Library, rows: list[int], cosine: float) -> Group:
+def _near_group(library: Library, rows: list[int], cosine: float) -> Group:
     found = library.catalogue.rows("members", "search.sql", rows=str(list(map(int, np.array(rows, dtype=int64)))))
     members = [Member(image_id, path, size, row) for row, image_id, path, size in found]
     members.sort(key=lambda member: (-member.size, member.image_id))
-    return Group(Sameness.NEAR, tuple(members), cosine)
+    return Group(MatchKind.NEAR, tuple(members), cosine)

@@ -208,7 +208,7 @@ def _programs(services: Services) -> APIRouter:
         model = await services.looks.run(lambda library: library.model())
         if model is None:
             raise errors.NotEmbedded(path="this library")
-        return JSONResponse(await openai_api.embed(services.finder.towers, asked, model.name))
+        return JSONResponse(await openai_api.embed(services.finder.encoders, asked, model.name))
 
     @router.get("/healthz")
     async def healthz() -> dict[str, bool]:

@@ -17,17 +17,17 @@ from numpy.typing import NDArray
 
 from pixfind.images import source
 from pixfind.library.library import Library
-from pixfind.search.searcher import Towers
+from pixfind.search.encoders import Encoders
 
-_MOST_REMEMBERED = 4_096
-_MOST_PICTURES = 64
+_MAX_TEXTS = 4_096
+_MAX_FILES = 64
 """Remembered: somebody scrolls through the hits of one that was uploaded."""
 
-_MOST_AT_ONCE = 32
+_MAX_BATCH = 32
 """Texts in a batch: a large model on a small machine should not keep anybody waiting for seconds."""
 
 
-class SharedTowers(Towers):
+class BatchedEncoder(Encoders):
     """The encoders of a library for all its searchers. `ready` belongs to the event loop, all else to any thread."""
 
     def __init__(self, library: Library) -> None:
@@ -61,34 +61,34 @@ class SharedTowers(Towers):
         # Shielded: one client that leaves must not take the others' text with it.
         await asyncio.gather(*(asyncio.shield(future) for future in waiting))
 
-    def encode(self, texts: Sequence[str]) -> NDArray[float32]:
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[float32]:
         with self._memory_lock:
             known = {text: self._remembered[text] for text in texts if text in self._remembered}
         missing = [text for text in dict.fromkeys(texts) if text not in known]
         if missing:
-            known.update(zip(missing, super().encode(missing), strict=True))
+            known.update(zip(missing, super().encode_texts(missing), strict=True))
             self.batches += 1
             self.encoded += len(missing)
         with self._memory_lock:
             for text, vector in known.items():
                 self._remembered[text] = vector
                 self._remembered.move_to_end(text)
-            while len(self._remembered) > _MOST_REMEMBERED:
+            while len(self._remembered) > _MAX_TEXTS:
                 self._remembered.popitem(last=False)
         return np.array([known[text] for text in texts], dtype=float32)
 
-    async def seen(self, data: bytes) -> NDArray[float32]:
-        """The unit row [d] of one image file, remembered for `picture`; raises ImageProblem."""
-        return await asyncio.get_running_loop().run_in_executor(self._picture_thread, self.picture, data)
+    async def file_ready(self, data: bytes) -> NDArray[float32]:
+        """The unit row [d] of one image file, remembered for `encode_file`; raises ImageProblem."""
+        return await asyncio.get_running_loop().run_in_executor(self._picture_thread, self.encode_file, data)
 
-    def picture(self, data: bytes) -> NDArray[float32]:
+    def encode_file(self, data: bytes) -> NDArray[float32]:
         content = source.content_hash(data)
         # One at a time: an encoder takes no two, and two large pictures would take twice the memory.
         with self._picture_lock:
             vector = self._pictures.get(content)
             if vector is None:
-                vector = self._pictures[content] = super().picture(data)
-                while len(self._pictures) > _MOST_PICTURES:
+                vector = self._pictures[content] = super().encode_file(data)
+                while len(self._pictures) > _MAX_FILES:
                     self._pictures.popitem(last=False)
             return vector
 
@@ -100,10 +100,10 @@ class SharedTowers(Towers):
         """Encode what waits, until nothing does."""
         loop = asyncio.get_running_loop()
         while self._waiting:
-            batch = list(self._waiting)[:_MOST_AT_ONCE]
+            batch = list(self._waiting)[:_MAX_BATCH]
             failed: Exception | None = None
             try:
-                await loop.run_in_executor(self._thread, self.encode, batch)
+                await loop.run_in_executor(self._thread, self.encode_texts, batch)
             except Exception as error:  # noqa: BLE001  each request that waits meets it at its own border
                 failed = error
             for text in batch:

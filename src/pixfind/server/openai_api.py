@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pixfind import errors
 from pixfind.search.query import LONGEST_TEXT
-from pixfind.server.batched_encoder import SharedTowers
+from pixfind.server.batched_encoder import BatchedEncoder
 
 MOST_INPUTS = 256
 MOST_BYTES = 96 * 1024 * 1024
@@ -81,14 +81,14 @@ def read(body: bytes) -> Asked:
     return Asked(tuple(_input(part, at) for at, part in enumerate(given)), form == "base64", model, dimensions)
 
 
-async def embed(towers: SharedTowers, asked: Asked, model: str) -> dict[str, Any]:
+async def embed(encoder: BatchedEncoder, asked: Asked, model: str) -> dict[str, Any]:
     """Return the answer as JSON values; raises InputWrong, ImageProblem, and what loading the model raises."""
     if asked.model not in (*_ANY_MODEL, model):
         raise errors.OtherModelAsked(model=asked.model[:100], known=model)
     texts = [part for part in asked.inputs if isinstance(part, str)]
-    await towers.ready(texts)
-    rows = iter(towers.encode(texts) if texts else ())
-    vectors = [next(rows) if isinstance(part, str) else await towers.seen(part) for part in asked.inputs]
+    await encoder.ready(texts)
+    rows = iter(encoder.encode_texts(texts) if texts else ())
+    vectors = [next(rows) if isinstance(part, str) else await encoder.file_ready(part) for part in asked.inputs]
     if asked.dimensions not in (None, len(vectors[0])):
         raise errors.InputWrong(detail=f"dimensions: the model {model} has {len(vectors[0])}")
     words = sum(len(text.split()) for text in texts)

@@ -29,7 +29,7 @@ class Page(BaseModel):
     k: int = Field(60, ge=1, le=MOST_HITS, description="hits to show")
     offset: int = Field(0, ge=0, le=MOST_OFFSET, description="hits to leave out before them")
     distinct: bool = Field(default=False, description="fold pictures that are nearly the same into the best of them")
-    everything: bool = Field(default=False, alias="all", description="show hits below the cut-off too")
+    include_weak: bool = Field(default=False, alias="all", description="show hits below the cut-off too")
     inside: str | None = Field(None, alias="in", max_length=1_000, description="glob: a folder or files")
     after: str | None = Field(None, max_length=40, description="taken on or after: 2021, 2021-05, 2021-05-17")
     before: str | None = Field(None, max_length=40, description="taken before")
@@ -69,8 +69,10 @@ class Hit(BaseModel):
     path: str
     name: str
     score: float | None = Field(description="cosine between query and picture; null where only filters were asked for")
-    unusual: float | None = Field(description="spreads above what this query scores on this library")
-    fitting: float | None = Field(description="spreads above what everyday texts score on this picture")
+    query_z: float | None = Field(description="z-score of `score` among the scores of this query over the library")
+    image_z: float | None = Field(description="z-score of `score` among the scores of everyday texts on this picture")
+    unusual: float | None = Field(description="the former name of `query_z`", deprecated=True)
+    fitting: float | None = Field(description="the former name of `image_z`", deprecated=True)
     width: int | None
     height: int | None
     taken: str | None = Field(description="local time of the camera where it named no offset, else UTC")

@@ -18,9 +18,12 @@ from pixfind.library.library import Library
 from pixfind.search import query as language
 from pixfind.search.filters import Filters
 from pixfind.search.query import Query, Shows
-from pixfind.search.searcher import Answer, Hit, Opened, Searcher, texts_of
+from pixfind.search.query_vector import texts_of
+from pixfind.search.results import Hit, SearchResult
+from pixfind.search.searcher import Searcher
+from pixfind.search.snapshot import SnapshotCache
 from pixfind.server import schemas
-from pixfind.server.batched_encoder import SharedTowers
+from pixfind.server.batched_encoder import BatchedEncoder
 from pixfind.server.resource_pool import Threads
 
 _SEARCHERS = 2
@@ -96,7 +99,7 @@ class Finder:
 
     def close(self) -> None:
         self.threads.close()
-        self.towers.close()
+        self.encoders.close()
         for searcher in self.threads.things:
             searcher.library.close()
         self._library.close()
@@ -105,16 +108,16 @@ class Finder:
         """What changes with every change of the catalogue, the embeddings or the index."""
         library = self._library
         (version,) = library.catalogue.connection.execute("PRAGMA data_version").fetchone()
-        return library.home, library.superseded(), version, self.opened.state(library)
+        return library.home, library.superseded(), version, self.snapshots.state(library)
 
     def _share(self, library: Library) -> None:
-        """What all searchers share: the towers and the index of the model in one home."""
+        """What all searchers share: the encoders and the index of the model in one home."""
         self._library = library
-        self.towers, self.opened = SharedTowers(library), Opened()
+        self.encoders, self.snapshots = BatchedEncoder(library), SnapshotCache()
 
     def _searcher(self) -> Searcher:
-        # The home by its name: another one may answer since the towers were opened.
-        return Searcher(Library.open(self._library.path, home=self._library.home), self.towers, self.opened)
+        # The home by its name: another one may answer since the encoders were opened.
+        return Searcher(Library.open(self._library.path, home=self._library.home), self.encoders, self.snapshots)
 
     def _renewed(self, searcher: Searcher) -> Searcher:
         """Return a searcher of the model that answers now; the one that is given while it does."""
@@ -122,7 +125,7 @@ class Finder:
             return searcher
         with self._renewing:
             if self._library.superseded():
-                # The old towers are not closed: texts of requests that began before may be in them.
+                # The old encoders are not closed: texts of requests that began before may be in them.
                 self._share(Library.open(self._library.path))
             after = self._searcher()
         searcher.library.close()
@@ -133,9 +136,9 @@ class Finder:
     ) -> schemas.Found:
         filters = page.filters()
         try:
-            await self.towers.ready(texts_of(query.terms))
+            await self.encoders.ready(texts_of(query.terms))
             for picture in pictures:
-                await self.towers.seen(picture)
+                await self.encoders.file_ready(picture)
             found = await self.threads.run(lambda searcher: _found(searcher, query, page, filters, pictures, without))
         except errors.NotEmbedded:
             return _nothing(query, page)
@@ -171,10 +174,10 @@ def _found(
     depth = last + 2
     while True:
         answer = searcher.search(
-            query, depth, filters, distinct=page.distinct, everything=page.everything, pictures=pictures
+            query, depth, filters, distinct=page.distinct, include_weak=page.include_weak, files=pictures
         )
         # Hits below the cut-off may lie between those above it: look further while that can fill the page.
-        if len(answer.hits) > last or not answer.hidden or not answer.hits or depth >= _DEEPEST * last:
+        if len(answer.hits) > last or not answer.below_cutoff or not answer.hits or depth >= _DEEPEST * last:
             break
         depth = _DEEPEST * last + 2
     hits = [hit for hit in answer.hits if hit.image_id != without]
@@ -184,19 +187,19 @@ def _found(
         hits=_hits(searcher.library, shown, page.offset),
         offset=page.offset,
         more=len(hits) > last,
-        hidden=answer.hidden,
+        hidden=answer.below_cutoff,
         cutoff=answer.cutoff,
         remark=_remark(answer),
         unknown=list(answer.unknown),
         rows=answer.rows,
         seconds=answer.seconds,
-        generation=searcher.opened.generation,
+        generation=searcher.snapshots.etag,
     )
 
 
-def _remark(answer: Answer) -> str | None:
-    said = answer.remark()
-    return None if said is None else said.replace("with --all", 'with "all"')
+def _remark(answer: SearchResult) -> str | None:
+    said = answer.message()
+    return None if said is None else said.replace("Use --all", 'Use "all"')
 
 
 def _hits(library: Library, hits: Sequence[Hit], offset: int) -> list[schemas.Hit]:
@@ -212,8 +215,10 @@ def _hits(library: Library, hits: Sequence[Hit], offset: int) -> list[schemas.Hi
                 path=schemas.shown(hit.path),
                 name=schemas.shown(os.path.basename(hit.path)),  # noqa: PTH119  names may hold any bytes
                 score=hit.score,
-                unusual=hit.unusual,
-                fitting=hit.fitting,
+                query_z=hit.query_z,
+                image_z=hit.image_z,
+                unusual=hit.query_z,
+                fitting=hit.image_z,
                 width=width or None,
                 height=height or None,
                 taken=schemas.instant(taken_at),
@@ -237,9 +242,9 @@ def _browsed(searcher: Searcher, page: schemas.Page, filters: Filters) -> schema
         update={
             "hits": [hit.model_copy(update={"score": None}) for hit in _hits(searcher.library, shown, page.offset)],
             "more": len(rows) > page.k,
-            "remark": None if rows else "no image passes the filters" if merged else "nothing is embedded yet",
+            "remark": None if rows else "No image passes the filters." if merged else "Nothing is embedded yet.",
             "rows": merged,
-            "generation": searcher.opened.generation,
+            "generation": searcher.snapshots.etag,
         }
     )
 
@@ -253,7 +258,7 @@ def _nothing(query: Query, page: schemas.Page) -> schemas.Found:
         more=False,
         hidden=0,
         cutoff=None,
-        remark="nothing is embedded yet",
+        remark="Nothing is embedded yet.",
         unknown=[],
         rows=0,
         seconds=0.0,

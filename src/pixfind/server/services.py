@@ -50,19 +50,19 @@ class Services:
         return services
 
     def _measure(self) -> None:
-        # The towers are asked for each time: they are others once the library's model was changed.
+        # The encoders are asked for each time: they are others once the library's model was changed.
         finder, searches, looks = self.finder, self.finder.threads, self.looks
         self.metrics.watch(
             "pixfind_waiting",
             "Calls that run or wait, by queue",
-            lambda: {"encode": finder.towers.waiting, "search": searches.waiting, "look": looks.waiting},
+            lambda: {"encode": finder.encoders.waiting, "search": searches.waiting, "look": looks.waiting},
         )
         self.metrics.watch(
             "pixfind_done",
             "What each stage has done",
             lambda: {
-                "encoded texts": finder.towers.encoded,
-                "encoder batches": finder.towers.batches,
+                "encoded texts": finder.encoders.encoded,
+                "encoder batches": finder.encoders.batches,
                 "searches": searches.done,
                 "answers given again": self.finder.remembered,
                 "looks": looks.done,

@@ -24,7 +24,7 @@ import numpy as np
 from pixfind import cli, errors
 from pixfind.library import verify
 from pixfind.library.library import Library
-from pixfind.search import searcher
+from pixfind.search import build
 from pixfind.server import server
 from pixfind.testing.failing_disk import HUNG, Call, Disk, Fault, Ran
 from pixfind.testing.images import make_image
@@ -109,7 +109,7 @@ def _merged(place: Place) -> None:
 
 def _indexed(place: Place) -> None:
     with make_library(place.library, place.pictures) as library:
-        searcher.build_index(library)
+        build.build_index(library)
 
 
 def _rotten(place: Place) -> None:

@@ -76,7 +76,7 @@ def status(library: Library) -> Status:
     images = library.catalogue.ledger()
     model = library.model()
     beside = switch_model.standing(library)
-    facts, _ = header.read_facts(library.index_path)
+    facts, _ = header.read_header(library.index_path)
     return Status(
         library=str(library.path),
         images=images,

@@ -22,7 +22,7 @@ from pixfind.library.generations import Homes
 from pixfind.library.library import Library, ModelIdentity
 from pixfind.models import engines, registry
 from pixfind.models.files import ModelFiles
-from pixfind.search import searcher
+from pixfind.search import encoders
 from pixfind.types import Choice
 from pixfind.workflows.choose_model import choose_model, fetch_named
 from pixfind.workflows.events import ModelSwitched, Observer, Step, ignore, start
@@ -289,7 +289,7 @@ def others(library: Library, *, write: bool = False) -> Iterator[Library]:
 def _standing(path: Path, part: str, home: str) -> Standing:
     with Library.open(path, home=home) as other:
         model = other.model()
-        facts, _ = header.read_facts(other.index_path)
+        facts, _ = header.read_header(other.index_path)
         return Standing(
             part=part,
             model=model.name if model else "-",
@@ -303,13 +303,13 @@ def _standing(path: Path, part: str, home: str) -> Standing:
 def _proof(filled: Library, observer: Observer) -> list[verify.Finding]:
     """Return what keeps a home from answering; raises what loading its text tower raises."""
     progress = start(Step.VERIFY, observer)
-    searcher.Towers(filled).text()
+    encoders.Encoders(filled).text()
     return verify.verify(filled, progress)
 
 
 def _uncovered(filled: Library) -> Iterator[verify.Finding]:
     """A new home answers as fast as the old one did: its index is there, and covers every row."""
-    facts, problem = header.read_facts(filled.index_path)
+    facts, problem = header.read_header(filled.index_path)
     if filled.merged_rows and (facts is None or facts.rows < filled.merged_rows):
         what = problem or f"it covers {facts.rows if facts else 0} of {filled.merged_rows} rows"
         yield verify.Finding("index", str(filled.index_path), what, "`pixfind index` builds it")

@@ -1,7 +1,7 @@
 """
 The SQL of the catalogue, as files.
 
-`queries(file)` reads named queries: a line `-- name: pending_images` starts one. `migrations()` are applied in the order of their
+`queries(file)` reads named queries: a line `-- name: pending_images` starts one, and `{name}` in one stands for another of its file. `migrations()` are applied in the order of their
 numbers; `schema.sql` is what they add up to, for reading (a test holds that).
 """
 
@@ -17,7 +17,8 @@ def queries(file: str) -> dict[str, str]:
     """Return name -> SQL of `file` ("images.sql")."""
     text = resources.files(__name__).joinpath(file).read_text(encoding="utf-8")
     parts = re.split(r"^-- name: *(\w+) *$", text, flags=re.MULTILINE)
-    return {name: body.strip() for name, body in zip(parts[1::2], parts[2::2], strict=True)}
+    named = {name: body.strip() for name, body in zip(parts[1::2], parts[2::2], strict=True)}
+    return {name: re.sub(r"{(\w+)}", lambda found: named[found[1]], body) for name, body in named.items()}
 
 
 @cache

@@ -1,10 +1,6 @@
--- name: hits
--- The images of some rows of the embeddings (a JSON list) that are still there and pass the filters.
--- The filters stand here and in allowed_rows, word for word; a test holds that. `km` is ours, see search.py.
-SELECT embedding_index, id, path
-FROM images
-WHERE gone = 0 AND embedding_index IN (SELECT value FROM json_each(:rows))
-  AND (:inside IS NULL OR path GLOB :inside OR path GLOB :inside_folder)
+-- name: filters
+-- Which images may be hits: a part of the statements below, not one itself. NULL: no such filter. `km` is a function of `search.filters`.
+(:inside IS NULL OR path GLOB :inside OR path GLOB :inside_folder)
   AND (:after IS NULL OR coalesce(taken_at, mtime_ns / 1000000000) >= :after)
   AND (:before IS NULL OR coalesce(taken_at, mtime_ns / 1000000000) < :before)
   AND (:min_size IS NULL OR min(width, height) >= :min_size)
@@ -15,6 +11,13 @@ WHERE gone = 0 AND embedding_index IN (SELECT value FROM json_each(:rows))
   AND (:camera IS NULL OR camera LIKE :camera ESCAPE '\')
   AND (:km IS NULL OR (latitude IS NOT NULL AND longitude IS NOT NULL
         AND km(latitude, longitude, :latitude, :longitude) <= :km))
+
+-- name: hits
+-- The images of some rows of the embeddings (a JSON list) that are still there and pass the filters.
+SELECT embedding_index, id, path
+FROM images
+WHERE gone = 0 AND embedding_index IN (SELECT value FROM json_each(:rows))
+  AND {filters}
 ORDER BY embedding_index, id;
 
 -- name: allowed_rows
@@ -22,17 +25,7 @@ ORDER BY embedding_index, id;
 SELECT DISTINCT embedding_index
 FROM images
 WHERE gone = 0 AND embedding_index IS NOT NULL
-  AND (:inside IS NULL OR path GLOB :inside OR path GLOB :inside_folder)
-  AND (:after IS NULL OR coalesce(taken_at, mtime_ns / 1000000000) >= :after)
-  AND (:before IS NULL OR coalesce(taken_at, mtime_ns / 1000000000) < :before)
-  AND (:min_size IS NULL OR min(width, height) >= :min_size)
-  AND (:max_size IS NULL OR (width > 0 AND max(width, height) <= :max_size))
-  AND (:shape IS NULL OR (width > 0 AND :shape = CASE
-        WHEN 20 * min(width, height) >= 19 * max(width, height) THEN 'square'
-        WHEN width > height THEN 'landscape' ELSE 'portrait' END))
-  AND (:camera IS NULL OR camera LIKE :camera ESCAPE '\')
-  AND (:km IS NULL OR (latitude IS NOT NULL AND longitude IS NOT NULL
-        AND km(latitude, longitude, :latitude, :longitude) <= :km));
+  AND {filters};
 
 -- name: row_of_image
 SELECT embedding_index FROM images WHERE id = :image_id AND embedding_index IS NOT NULL;
@@ -58,17 +51,7 @@ WHERE gone = 0 AND embedding_index IN (SELECT value FROM json_each(:rows)) ORDER
 SELECT embedding_index, min(id), path
 FROM images
 WHERE gone = 0 AND embedding_index IS NOT NULL
-  AND (:inside IS NULL OR path GLOB :inside OR path GLOB :inside_folder)
-  AND (:after IS NULL OR coalesce(taken_at, mtime_ns / 1000000000) >= :after)
-  AND (:before IS NULL OR coalesce(taken_at, mtime_ns / 1000000000) < :before)
-  AND (:min_size IS NULL OR min(width, height) >= :min_size)
-  AND (:max_size IS NULL OR (width > 0 AND max(width, height) <= :max_size))
-  AND (:shape IS NULL OR (width > 0 AND :shape = CASE
-        WHEN 20 * min(width, height) >= 19 * max(width, height) THEN 'square'
-        WHEN width > height THEN 'landscape' ELSE 'portrait' END))
-  AND (:camera IS NULL OR camera LIKE :camera ESCAPE '\')
-  AND (:km IS NULL OR (latitude IS NOT NULL AND longitude IS NOT NULL
-        AND km(latitude, longitude, :latitude, :longitude) <= :km))
+  AND {filters}
 GROUP BY embedding_index
 ORDER BY max(coalesce(taken_at, mtime_ns / 1000000000)) DESC, min(id) LIMIT :limit OFFSET :offset;
 

@@ -13,7 +13,7 @@ from numpy import float16, float32, int64
 from numpy.typing import NDArray
 
 from pixfind.search import calibration
-from pixfind.search.calibration import Background
+from pixfind.search.calibration import ScoreCalibration
 
 DIMENSION, CONCEPTS, EVERYDAY, NOTHING = 256, 400, 200, 60
 BEACH = 0
@@ -50,12 +50,12 @@ def best(embeddings: NDArray[float16], queries: NDArray[float32]) -> tuple[NDArr
     return rows, np.take_along_axis(scores, rows, axis=1)
 
 
-def judged(made: Background, embeddings: NDArray[float16], query: NDArray[float32]) -> list[bool]:
+def judged(made: ScoreCalibration, embeddings: NDArray[float16], query: NDArray[float32]) -> list[bool]:
     """Which of the ten best hits are shown."""
     rows, scores = (each[0] for each in best(embeddings, query[None]))
-    unusual = made.unusual(query, scores, embeddings[rows])
-    fitting = made.fitting(scores, embeddings[rows])
-    return [made.shows(*pair) for pair in zip(unusual.tolist(), fitting.tolist(), strict=True)]
+    unusual = made.query_z(query, scores, embeddings[rows])
+    fitting = made.image_z(scores, embeddings[rows])
+    return [made.strong(*pair) for pair in zip(unusual.tolist(), fitting.tolist(), strict=True)]
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def world() -> World:
     return World()
 
 
-def library(world: World, share: float) -> tuple[NDArray[float16], Background]:
+def library(world: World, share: float) -> tuple[NDArray[float16], ScoreCalibration]:
     """So many of the pictures show a beach, the others one everyday thing each."""
     others = world.random.integers(1, EVERYDAY, ROWS)
     embeddings = world.images(np.where(world.random.random(ROWS) < share, BEACH, others))
@@ -73,12 +73,12 @@ def library(world: World, share: float) -> tuple[NDArray[float16], Background]:
 
 
 @pytest.fixture(params=[0.95, 0.005], ids=["nearly all beaches", "hardly any beach"])
-def measured(request: pytest.FixtureRequest, world: World) -> tuple[NDArray[float16], Background]:
+def measured(request: pytest.FixtureRequest, world: World) -> tuple[NDArray[float16], ScoreCalibration]:
     return library(world, request.param)
 
 
 def test_a_thing_is_found_however_many_pictures_show_it(
-    world: World, measured: tuple[NDArray[float16], Background]
+    world: World, measured: tuple[NDArray[float16], ScoreCalibration]
 ) -> None:
     embeddings, made = measured
     shown = [any(judged(made, embeddings, query)) for query in world.texts(np.full(50, BEACH))]
@@ -92,8 +92,8 @@ def test_what_nearly_every_picture_shows_is_not_unusual_there(world: World) -> N
     query = world.texts(np.array([BEACH]))[0]
     rows, scores = (each[0] for each in best(embeddings, query[None]))
 
-    assert made.cutoff is not None
-    assert made.unusual(query, scores, embeddings[rows]).max() < made.cutoff
+    assert made.query_cutoff is not None
+    assert made.query_z(query, scores, embeddings[rows]).max() < made.query_cutoff
 
 
 @pytest.mark.parametrize("share", [0.95, 0.005])
@@ -129,7 +129,7 @@ def test_how_fitting_a_hit_is_follows_from_the_scores_of_the_everyday_texts_on_i
 
     over_texts = embeddings.astype(np.float64) @ everyday.T
     right = (scores - over_texts.mean(axis=1)) / over_texts.std(axis=1)
-    assert right == pytest.approx(made.fitting(scores, embeddings), abs=1e-3)
+    assert right == pytest.approx(made.image_z(scores, embeddings), abs=1e-3)
 
 
 @pytest.mark.parametrize(("texts", "phrases"), [(EVERYDAY, 19), (19, NOTHING)])
@@ -143,8 +143,8 @@ def test_too_few_phrases_make_no_cut_off_and_everything_is_shown(world: World, t
         "model",
     )
 
-    assert (None, None) == (made.cutoff, made.cutoff_fitting)
-    assert made.shows(-100.0, -100.0)
+    assert (None, None) == (made.query_cutoff, made.image_cutoff)
+    assert made.strong(-100.0, -100.0)
 
 
 def test_what_was_measured_comes_back_from_its_file(world: World, tmp_path: Path) -> None:
@@ -153,6 +153,6 @@ def test_what_was_measured_comes_back_from_its_file(world: World, tmp_path: Path
 
     again = calibration.load(tmp_path / "background.npz", "model", DIMENSION)
     assert again is not None
-    for name in Background.__slots__:
+    for name in ScoreCalibration.__slots__:
         assert np.array_equal(getattr(made, name), getattr(again, name)), name
     assert calibration.load(tmp_path / "background.npz", "model", DIMENSION + 1) is None

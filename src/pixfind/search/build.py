@@ -1,0 +1,116 @@
+"""
+Make the index and the score calibration of a library current.
+
+Owns when either is worth making again. How codes are made is the business of `index.build`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from numpy import float16
+from numpy.typing import NDArray
+
+from pixfind import errors
+from pixfind.index import build, header, reader
+from pixfind.library.library import Library
+from pixfind.search import calibration, reference_embeddings
+from pixfind.search.calibration import ScoreCalibration
+from pixfind.search.encoders import Encoders
+from pixfind.search.reference_embeddings import ReferenceEmbeddings
+
+_DRIFT = 0.05
+"""Share of new rows from which the calibration is measured again: its moments and cut-offs change by less than their own error."""
+
+Progress = Callable[[int, int | None], None]
+"""(done, total) rows"""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """What `build_index` did."""
+
+    header: header.IndexHeader
+    """what the file says about itself"""
+    built: build.IndexReport | None
+    """None when the index was current, and nothing was done"""
+    cutoff: float | None
+    """the `query_z` from which hits are shown; None when it could not be measured"""
+    text_problem: str | None
+    """why text queries could not be measured; recall and cut-off are missing then"""
+
+
+def build_index(
+    library: Library,
+    progress: Progress | None = None,
+    *,
+    encoders: Encoders | None = None,
+    kind: header.IndexKind | None = None,
+    extend: bool = True,
+    thorough: bool = False,
+) -> BuildReport:
+    """
+    Build or extend the index of all merged embeddings, measure its recall, and calibrate the cut-off.
+
+    Does nothing where all that is current; `thorough` reads the whole file to find that out, and `kind` or `extend=False` build in any case.
+    Without a text encoder (no network yet) the index is built all the same, and the report says what is missing. Raises
+    NotEmbedded before the model is known, IndexFloorMissed for a kind that was asked for.
+    """
+    embeddings = library.embeddings()
+    known = _known_calibration(library)
+    if kind is None and extend and (current := _current(library, embeddings, known, thorough=thorough)) is not None:
+        return current
+    texts, problem = _reference(encoders or Encoders(library)) if len(embeddings) else (None, None)
+    report = build.build(
+        embeddings,
+        library.index_path,
+        live=library.live_rows(),
+        queries=None if texts is None else texts.reference,
+        kind=kind,
+        extend=extend,
+        progress=progress,
+    )
+    if texts is not None and (known is None or _drifted(known.rows, len(embeddings))):
+        known = _calibrate(library, embeddings, texts)
+    return BuildReport(report.header, report, None if known is None else known.query_cutoff, problem)
+
+
+def _current(
+    library: Library, embeddings: NDArray[float16], known: ScoreCalibration | None, *, thorough: bool
+) -> BuildReport | None:
+    """Return the report of a build that has nothing to do; None when there is something."""
+    found, problem = header.read_header(library.index_path)
+    if found is None or problem is not None or found.rows != len(embeddings) or header.misfit(found, embeddings):
+        return None
+    if known is None or found.recall_text is None or _drifted(known.rows, len(embeddings)):
+        return None
+    if thorough and header.check(library.index_path, embeddings) is not None:
+        return None
+    return BuildReport(found, None, known.query_cutoff, None)
+
+
+def _known_calibration(library: Library) -> ScoreCalibration | None:
+    model = library.model()
+    return None if model is None else calibration.load(calibration.path(library.data), model.hash, model.dimension)
+
+
+def _drifted(measured: int, rows: int) -> bool:
+    return rows < measured or rows > measured * (1 + _DRIFT)
+
+
+def _reference(encoders: Encoders) -> tuple[ReferenceEmbeddings | None, str | None]:
+    """Return the built-in queries, embedded, or why they are not at hand."""
+    try:
+        return reference_embeddings.get(encoders), None
+    except errors.LibraryError as error:
+        return None, str(error)
+
+
+def _calibrate(library: Library, embeddings: NDArray[float16], texts: ReferenceEmbeddings) -> ScoreCalibration:
+    model = library.model()
+    assert model is not None, "a library with embeddings has a model"
+    index = reader.open(library.index_path, embeddings)
+    made = calibration.measure(
+        embeddings, texts.reference, texts.negative, lambda queries: index.search(queries, 10), model.hash
+    )
+    calibration.save(calibration.path(library.data), made)
+    return made

@@ -1,0 +1,86 @@
+"""
+The encoders that queries of one library need, loaded when they are first used.
+
+Must not know queries, the index, or how often an encoder is asked.
+"""
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+from numpy import float16, float32
+from numpy.typing import NDArray
+from PIL import Image
+
+from pixfind import errors
+from pixfind.images import decode
+from pixfind.library.library import Library, ModelIdentity
+from pixfind.models import hub
+from pixfind.models.encoders import ImageEncoder, TextEncoder, open_image_encoder, open_text_encoder
+from pixfind.models.files import ModelFiles
+
+_LIMITS = decode.Limits(200_000_000)
+
+
+class Encoders:
+    """The text and the image encoder of a library's model. Thread-safe, but each encoder runs one call at a time."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._text: TextEncoder | None = None
+        self._image: ImageEncoder | None = None
+        self._lock = threading.Lock()
+
+    def text(self) -> TextEncoder:
+        """Return the text encoder; raises NotEmbedded, and what fetching or loading the model raises."""
+        with self._lock:
+            if self._text is None:
+                self._text = open_text_encoder(self.files(text=True, image=False))
+            return self._text
+
+    def image(self) -> ImageEncoder:
+        """Return the image encoder in the precision of the library; raises as `text`."""
+        with self._lock:
+            if self._image is None:
+                model = self._library.model()
+                precision = model.precision if model else "auto"
+                self._image = open_image_encoder(self.files(), precision=precision)
+            return self._image
+
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[float32]:
+        """Return unit rows [n, d] of some texts; raises as `text`."""
+        return self.text().encode(texts)
+
+    def unknown(self, text: str) -> bool:
+        """Tell whether the model knows no word of the text."""
+        return self.text().unknown(text)
+
+    def encode_file(self, data: bytes) -> NDArray[float32]:
+        """Return the unit row [d] of the bytes of an image file; raises ImageProblem, and as `image`."""
+        decoded = decode.decode(data, limits=_LIMITS, shortest_side=self.image().decode_side)
+        row: NDArray[float32] = self.encode_images([decoded.image])[0]
+        return row
+
+    def encode_images(self, images: Sequence[Image.Image]) -> NDArray[float32]:
+        """Return unit rows [n, d] of upright pictures; raises NotFinite, and as `image`."""
+        encoder = self.image()
+        prepared = [encoder.prepare(image) for image in images]
+        return unit_rows(encoder.finish(encoder.forward(prepared)))
+
+    def files(self, *, text: bool = False, image: bool = True) -> ModelFiles:
+        """Return the model's files, fetched where they are missing; raises OtherModel when they are not those of the library."""
+        model = self._library.model()
+        if model is None:
+            raise errors.NotEmbedded(path=self._library.path)
+        files = hub.resolve(model.name, text=text, image=image)
+        if files.hash and files.hash != model.hash:
+            # A folder whose files were replaced: its texts would be compared with another model's images.
+            self._library.remember_model(ModelIdentity(files.name, files.hash, files.dimension, model.precision))
+        return files
+
+
+def unit_rows(rows: NDArray[float16] | NDArray[float32]) -> NDArray[float32]:
+    """Return rows [..., d] as float32 of unit length: half floats are not quite, and a score should be a cosine."""
+    wide: NDArray[float32] = rows.astype(float32)
+    lengths: NDArray[float32] = np.maximum(np.linalg.norm(wide, axis=-1, keepdims=True), float32(1e-12))
+    return wide / lengths

@@ -1,0 +1,133 @@
+"""
+From the terms of a query to one embedding.
+
+Owns how terms are added up, and which texts are left out because the model knows no word of them.
+Must not know how rows are found.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy import float32
+from numpy.typing import NDArray
+
+from pixfind import errors
+from pixfind.images import source
+from pixfind.library.library import Library
+from pixfind.search.encoders import Encoders, unit_rows
+from pixfind.search.query import Query, Shows, Term
+from pixfind.search.snapshot import Snapshot
+
+_CANCELLED = 1e-3
+"""What rounding leaves of a query whose terms are equal."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryVector:
+    """A query as one embedding."""
+
+    vector: NDArray[float32]
+    """[d], unit length"""
+    texts: float | None
+    """how many texts the query amounts to (0 for "this but not that"); None where images take part"""
+    unknown: tuple[str, ...]
+    """texts of which the model knows no word"""
+    noise: bool
+    """whether one of them takes part all the same, because nothing else was wanted"""
+
+
+def encode(
+    library: Library,
+    encoders: Encoders,
+    snapshot: Snapshot,
+    query: Query,
+    files: Sequence[bytes] = (),
+    vectors: Sequence[NDArray[float32]] = (),
+) -> QueryVector:
+    """
+    Add up the terms of a query, the embeddings of image files (their bytes) and unit `vectors` [d].
+
+    Raises QueryImageWrong, NoSuchImage, QueryCancels, and what loading a model raises.
+    """
+    sources = _Sources(library, encoders, snapshot)
+    query, unknown = _without_unknown(query, encoders, alone=not files and not vectors)
+    rows = [*sources.of_terms(query.terms), *map(sources.of_bytes, files), *vectors]
+    vector, texts = _added_up(query, rows, snapshot)
+    texts_only = not files and not vectors and all(term.shows is Shows.TEXT for term in query.terms)
+    noise = any(term.shows is Shows.TEXT and term.value in unknown for term in query.terms)
+    return QueryVector(vector, texts if texts_only else None, unknown, noise)
+
+
+def texts_of(terms: Sequence[Term]) -> list[str]:
+    """Return the texts among the terms, as the model gets them."""
+    # An argument that is not UTF-8 arrives as surrogates, which no tokenizer takes.
+    return [os.fsencode(term.value).decode(errors="replace") for term in terms if term.shows is Shows.TEXT]
+
+
+def _without_unknown(query: Query, encoders: Encoders, *, alone: bool) -> tuple[Query, tuple[str, ...]]:
+    """
+    Return the query without the texts of which the model knows no word, and those texts.
+
+    Such a text has an embedding, which would be noise. The query stays whole when nothing wanted would remain of it.
+    """
+    unknown = {term for term in query.terms if term.shows is Shows.TEXT and encoders.unknown(term.value)}
+    left = tuple(term for term in query.terms if term not in unknown)
+    if alone and not any(term.weight > 0 for term in left):
+        left = query.terms
+    return replace(query, terms=left), tuple(term.value for term in query.terms if term in unknown)
+
+
+def _added_up(query: Query, rows: Sequence[NDArray[float32]], snapshot: Snapshot) -> tuple[NDArray[float32], float]:
+    """Return one unit row [d] for the whole query, and how many texts it amounts to."""
+    if len(rows) == 1:
+        return rows[0], 1.0
+    wanted = [term.weight for term in query.terms] + [1.0] * (len(rows) - len(query.terms))
+    # Images score several times as far apart as texts do: weighted as they are, one image would drown all words.
+    weights = np.array(wanted) / [snapshot.calibration.standard_deviation(row) for row in rows]
+    total = weights @ np.array(rows)
+    length = float(np.linalg.norm(total))
+    if length < _CANCELLED * np.abs(weights).sum():
+        raise errors.QueryCancels(query=str(query))
+    return (total / length).astype(float32), float(weights.sum() / length)
+
+
+class _Sources:
+    """Where the embedding of a term comes from: the model, or the library itself where it has the image."""
+
+    def __init__(self, library: Library, encoders: Encoders, snapshot: Snapshot) -> None:
+        self._library, self._encoders, self._embeddings = library, encoders, snapshot.index.embeddings
+
+    def of_terms(self, terms: tuple[Term, ...]) -> list[NDArray[float32]]:
+        texts = texts_of(terms)
+        encoded = iter(self._encoders.encode_texts(texts) if texts else ())
+        return [next(encoded) if term.shows is Shows.TEXT else self._of_image(term) for term in terms]
+
+    def of_bytes(self, data: bytes, name: str = "the picture") -> NDArray[float32]:
+        row = self._library.catalogue.value("embedding_of_hash", hash=source.content_hash(data))
+        if row is not None and row < len(self._embeddings):
+            # The same bytes are in the library: no model is needed at all.
+            return unit_rows(self._embeddings[row])
+        try:
+            return self._encoders.encode_file(data)
+        except errors.ImageProblem as error:
+            raise errors.QueryImageWrong(path=name, detail=str(error)) from error
+
+    def _of_image(self, term: Term) -> NDArray[float32]:
+        if term.shows is Shows.FILE:
+            return self._of_file(term.value)
+        row = self._library.catalogue.value("row_of_image", "search.sql", image_id=int(term.value))
+        if row is None or row >= len(self._embeddings):
+            raise errors.NoSuchImage(image_id=term.value, path=self._library.path)
+        return unit_rows(self._embeddings[row])
+
+    def _of_file(self, name: str) -> NDArray[float32]:
+        try:
+            data = source.read(str(Path(name).expanduser())).data
+        except errors.Vanished as error:
+            raise errors.QueryImageWrong(path=name, detail="there is no such file") from error
+        except errors.ImageProblem as error:
+            raise errors.QueryImageWrong(path=name, detail=str(error)) from error
+        return self.of_bytes(data, name)

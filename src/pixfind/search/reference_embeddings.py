@@ -1,0 +1,77 @@
+"""
+Embeddings of the built-in queries, which depend on the model alone: made once for each model, then read from the cache.
+
+A full-size text encoder needs some 20 s of processor time for them; a library asks for them with each new index.
+"""
+
+import contextlib
+import hashlib
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy import float32
+from numpy.typing import NDArray
+
+from pixfind.models import cache, files
+from pixfind.models.encoders import TextEncoder
+from pixfind.search import calibration
+from pixfind.search.encoders import Encoders
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceEmbeddings:
+    """The built-in queries of which the model knows a word, as its text encoder embeds them."""
+
+    reference: NDArray[float32]
+    """[r, d] unit rows: everyday things"""
+    negative: NDArray[float32]
+    """[n, d] unit rows: phrases that no picture answers"""
+
+
+def get(encoders: Encoders) -> ReferenceEmbeddings:
+    """Return them from the cache, else encode them; raises what fetching or loading the model raises."""
+    found = encoders.files(text=True, image=False)
+    path = cache.folder("reference-embeddings", _key(found) + ".npz")
+    known = _load(path, found.dimension)
+    if known is None:
+        known = _encode(encoders.text())
+        # A cache that is full or read-only costs the time again, nothing else.
+        with contextlib.suppress(OSError):
+            _save(path, known)
+    return known
+
+
+def _key(found: files.ModelFiles) -> str:
+    """Identify the text encoder and the queries: another of either is another file."""
+    digest = hashlib.sha256(files.text_hash(found).encode())
+    for section in ("reference", "negative"):
+        digest.update("\n".join(["", section, *calibration.queries(section)]).encode())
+    return digest.hexdigest()[:32]
+
+
+def _encode(encoder: TextEncoder) -> ReferenceEmbeddings:
+    # A phrase of which the model knows no word is answered by saying so; it tells nothing about scores.
+    reference, negative = (
+        [text for text in calibration.queries(section) if not encoder.unknown(text)]
+        for section in ("reference", "negative")
+    )
+    return ReferenceEmbeddings(encoder.encode(reference), encoder.encode(negative))
+
+
+def _save(path: Path, made: ReferenceEmbeddings) -> None:
+    with cache.publishing(path) as temporary:
+        np.savez(temporary / path.name, reference=made.reference, negative=made.negative)
+
+
+def _load(path: Path, dimension: int) -> ReferenceEmbeddings | None:
+    """Return what an earlier run has left; None when nothing usable is there."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            made = ReferenceEmbeddings(arrays["reference"], arrays["negative"])
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError, EOFError):
+        return None
+    rows = (made.reference, made.negative)
+    fits = all(each.ndim == 2 and each.shape[1] == dimension and each.dtype == float32 for each in rows)  # noqa: PLR2004  [n, d]
+    return made if fits and all(np.isfinite(each).all() for each in rows) else None

@@ -1,0 +1,77 @@
+"""
+What a search returns: hits, and what to make of them.
+
+Plain data; `search.searcher` fills it, the command line, the server and Python programs show it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pixfind.index.header import IndexKind
+from pixfind.search.query import Query, Shows
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One search answer."""
+
+    rank: int
+    """from 1"""
+    path: str
+    score: float
+    """exact cosine between the query and the image"""
+    image_id: int
+    embedding_index: int
+    """row of embeddings.npy"""
+    query_z: float | None = None
+    """z-score of `score` among the scores of this query over the library; None for queries with images"""
+    image_z: float | None = None
+    """z-score of `score` among the scores of everyday texts on this image; None for queries with images"""
+    also: tuple[str, ...] = ()
+    """paths of files with the same bytes"""
+    folded: int = 0
+    """near-duplicates of this hit that are not shown; 0 unless distinct hits were asked for"""
+
+    def values(self) -> dict[str, Any]:
+        """Return the JSON of a hit, the former names of the z-scores included."""
+        return {**asdict(self), "unusual": self.query_z, "fitting": self.image_z}
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """The hits of one search, best first, and what to make of them."""
+
+    query: Query
+    hits: tuple[Hit, ...]
+    below_cutoff: int
+    """of the best k, those that are not shown because they are too weak"""
+    cutoff: float | None
+    """`query_z` from which a hit is shown, unless its `image_z` is high; None when every hit was shown"""
+    unknown: tuple[str, ...]
+    """texts of which the model knows no word; they were ignored unless nothing else was wanted"""
+    rows: int
+    """embeddings that were searched"""
+    kind: IndexKind
+    problem: str | None
+    """why the index was not used; the result is complete without it, only slower"""
+    seconds: float
+
+    def __iter__(self) -> Iterator[Hit]:
+        return iter(self.hits)
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    def message(self) -> str | None:
+        """Return a sentence for a result without hits, or one that ignored texts; None when the hits say it all."""
+        if self.unknown:
+            names = ", ".join(f'"{text}"' for text in self.unknown)
+            wanted = [term for term in self.query.terms if term.weight > 0]
+            alone = bool(wanted) and all(term.shows is Shows.TEXT and term.value in self.unknown for term in wanted)
+            return f"The model of this library does not know {names}" + ("." if alone else "; ignored.")
+        if self.hits:
+            return None
+        if self.below_cutoff:
+            return "No good match. Use --all to see the nearest images anyway."
+        return "No image passes the filters." if self.rows else "Nothing is embedded yet."
