@@ -18,6 +18,7 @@ from pixfind.models import cache, files
 from pixfind.models.encoders import TextEncoder
 from pixfind.search import calibration
 from pixfind.search.encoders import Encoders
+from pixfind.storage import disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ def get(encoders: Encoders) -> ReferenceEmbeddings:
     if known is None:
         known = _encode(encoders.text())
         # A cache that is full or read-only costs the time again, nothing else.
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*disk.FAILURES):
             _save(path, known)
     return known
 

@@ -14,7 +14,7 @@ from pixfind.embedding.plan import Plan
 from pixfind.embedding.progress import RunReport, Snapshot
 from pixfind.library.library import Merged, ModelIdentity
 from pixfind.library.scan import ScanReport
-from pixfind.search.searcher import BuildReport
+from pixfind.search.build import BuildReport
 from pixfind.types import Progress
 
 

@@ -15,7 +15,7 @@ from pixfind.embedding.runners import Runner
 from pixfind.library import scan
 from pixfind.library.library import Library, Merged, ModelIdentity, Run
 from pixfind.library.scan import ScanReport
-from pixfind.search.searcher import BuildReport
+from pixfind.search.build import BuildReport
 from pixfind.workflows import switch_model
 from pixfind.workflows.add import add
 from pixfind.workflows.build_index import build_index
