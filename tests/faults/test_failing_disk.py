@@ -1,17 +1,18 @@
 """
 A disk that fails under a command: recovered or told, never lost.
 
-`python -m benchmarks.disk_faults` lets every call fail that changes a file.
+This is a sample: one call for each operation on each kind of file that a build of the index writes, with the two errors in turn. `python -m benchmarks.disk_faults` lets every call fail.
 """
 
 import errno
+import itertools
 import sys
 from pathlib import Path
 
 import pytest
 
 from pixfind.testing import disk_sweep, failing_disk
-from pixfind.testing.disk_sweep import RECOVERED, TOLD, Place, Sweep
+from pixfind.testing.disk_sweep import BAD, RECOVERED, TOLD, Place, Sweep
 from pixfind.testing.failing_disk import Call, Disk, Fault
 
 SOURCE = Path(__file__).with_name("failing_disk.c")
@@ -32,6 +33,35 @@ def sweep(name: str, disk: Disk, folder: Path, *, threads: bool = True) -> Sweep
     place = Place(folder, OTHER_MODEL)
     verb = next(verb for verb in disk_sweep.verbs(place) if verb.name == name)
     return Sweep(verb, place, disk, threads=threads)
+
+
+#: What is tried under each command, by what is in the name of the file.
+SAMPLED = {"build-index": ("",)}
+
+
+def sample(calls: tuple[Call, ...], names: tuple[str, ...]) -> list[Fault]:
+    """One call for each operation on each kind of file."""
+    found: dict[tuple[str, str], list[Call]] = {}
+    for call in calls:
+        if any(name in call.kind for name in names):
+            found.setdefault((call.operation, "published" if call.kind.endswith(".tmp") else call.kind), []).append(
+                call
+            )
+    errors = itertools.cycle((errno.EIO, errno.ENOSPC))
+    return [Fault(each[len(each) // 2], error) for each, error in zip(found.values(), errors, strict=False)]
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("verb", SAMPLED)
+def test_a_call_that_fails_is_told_or_done_without_and_nothing_is_lost(verb: str, built: Path, tmp_path: Path) -> None:
+    with Disk(built, tmp_path / "disk") as disk:
+        swept = sweep(verb, disk, tmp_path / "swept")
+        faults = sample(swept.calls, SAMPLED[verb])
+        ends = [swept.end(fault) for fault in faults]
+
+    assert len(faults) >= 3
+    assert [] == [f"{end.end}: {end.fault.call}: {end.why}" for end in ends if end.end in BAD]
+    assert any(end.end in (RECOVERED, TOLD) for end in ends)
 
 
 @pytest.mark.timeout(120)
