@@ -6,8 +6,8 @@ The only module that knows psutil. A number that cannot be found out is None, ne
 
 import ctypes
 import os
+import socket
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
@@ -43,16 +43,18 @@ def memory() -> Choice[int]:
     return Choice(available, f"{available / 2**30:.1f} GiB are available")
 
 
-def processor_seconds(pids: Iterable[int]) -> float:
-    """Return the processor time, user and system, that the processes have used; those that ended count nothing."""
-    total = 0.0
-    for pid in pids:
-        try:
-            times = psutil.Process(pid).cpu_times()
-        except psutil.Error:
-            continue
-        total += times.user + times.system
-    return total
+def host() -> str:
+    """Return the name of this machine."""
+    return socket.gethostname()
+
+
+def processor_seconds(pid: int) -> float:
+    """Return the processor time, user and system, that a process has used; 0 when it has ended."""
+    try:
+        times = psutil.Process(pid).cpu_times()
+    except psutil.Error:
+        return 0.0
+    return float(times.user + times.system)
 
 
 def busy_seconds() -> float:

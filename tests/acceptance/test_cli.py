@@ -256,11 +256,11 @@ def test_a_running_embed_rests_when_asked_and_goes_on(run: Run, slow: Path) -> N
         _, told = process.communicate(timeout=60)
 
     assert 0 == process.returncode, told
-    assert "paused: as asked for" == paused["paused"]
+    assert "paused on request" == paused["paused"]
     assert paused["images"]["embedded"] < 300
     # That not one image is embedded in a pause is proved with a clock that is turned: tests/unit/test_coordinator.py.
     log = (slow / "logs" / "embed.log").read_text(encoding="utf-8")
-    assert log.index("paused: as asked for") < log.index("going on") < log.index('"images": 300')
+    assert log.index("paused on request") < log.index("resumed") < log.index('"images": 300')
 
 
 def test_an_embed_waits_for_its_hours(run: Run, slow: Path) -> None:
@@ -319,7 +319,7 @@ def test_verify_says_whole_or_exits_with_the_code_of_damage(run: Run, place: Pat
 def test_plan_gives_each_number_with_its_reason(run: Run) -> None:
     said = run("plan", "3", "--cpu", "50%").stdout
 
-    assert "as asked for" in said
+    assert "as requested" in said
     assert "50% of" in said
 
 

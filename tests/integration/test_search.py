@@ -110,8 +110,8 @@ def test_files_with_the_same_bytes_are_one_hit_that_names_them_all(tmp_path: Pat
     with make_library(tmp_path / "library", pictures) as library:
         hits = Searcher(library, NoImages(library)).search("beach", 100).hits
 
-    twins = next({Path(hit.path).name, *(Path(path).name for path in hit.also)} for hit in hits if hit.also)
-    assert {"picture_00003.jpg", "another.jpg"} == twins
+    found = next({Path(hit.path).name, *(Path(path).name for path in hit.also)} for hit in hits if hit.also)
+    assert {"picture_00003.jpg", "another.jpg"} == found
     assert 40 == len(hits)
 
 

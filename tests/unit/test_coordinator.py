@@ -21,14 +21,14 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from pixfind import errors, machine
-from pixfind.embedding import budget, coordinator, plan, progress
+from pixfind.embedding import coordinator, plan, progress
+from pixfind.embedding.schedule import PausePolicy, TimeWindow
 from pixfind.library import control, scan, verify
 from pixfind.library.library import Library, ModelIdentity
 from pixfind.testing.scripted import Changes, Dies, Fails, Fate, Hangs, Scripted, scripted_config
 from pixfind.testing.waiting import Clock
 from pixfind.types import Choice
-from pixfind.worker.pipeline import EXIT_DEGRADED
-from pixfind.worker.protocol import Embed, Fatal, Quota, Stop, ToWorker
+from pixfind.worker.protocol import EXIT_DEGRADED, Embed, Fatal, Quota, Stop, ToWorker
 
 SEGV, KILL = -signal.SIGSEGV, -signal.SIGKILL
 
@@ -62,10 +62,11 @@ def make(tmp_path: Path) -> Iterator[Make]:
 
 
 def coordinated(
-    library: Library, workers: Scripted, *, count: int = 1, rest: budget.Rest | None = None, **changes: Any
+    library: Library, workers: Scripted, *, count: int = 1, pause_policy: PausePolicy | None = None, **changes: Any
 ) -> coordinator.Coordinator:
     planned = plan.make(cores=Choice(2.0, ""), memory=Choice(1 << 32, ""), workers=count, share=1.0, **changes)
-    return coordinator.Coordinator(library, workers, planned, scripted_config(library), rest=rest, clock=workers.clock)
+    config = scripted_config(library.data, library.logs, library.dimension)
+    return coordinator.Coordinator(library, workers, planned, config, pause_policy=pause_policy, clock=workers.clock)
 
 
 def run(library: Library, workers: Scripted, **options: Any) -> progress.RunReport:
@@ -85,17 +86,17 @@ def counts(library: Library) -> tuple[int, int, int, int]:
     return ledger["embedded"], ledger["duplicate"], ledger["failed"], ledger["pending"]
 
 
-# --- dealing --------------------------------------------------------------------------------------
+# --- assigning ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_every_image_is_dealt_once_and_embedded(make: Make, count: int) -> None:
+def test_every_image_is_assigned_once_and_embedded(make: Make, count: int) -> None:
     library, workers = make(30), Scripted()
     report = run(library, workers, count=count)
 
-    dealt = [image for _, images in workers.dispatched() for image in images]
+    assigned = [image for _, images in workers.dispatched() for image in images]
     assert (30, 0, 0, 0) == counts(library)
-    assert sorted(dealt) == list(range(1, 31))
+    assert sorted(assigned) == list(range(1, 31))
     assert (30, 30, 0, False) == (report.images, report.outcomes["embedded"], report.deaths, report.stopped)
     assert ("script", "fp16") == (report.device, report.precision)
 
@@ -117,12 +118,12 @@ def test_workers_that_have_no_part_of_their_own_help_with_the_others(make: Make)
     assert (40, 0, 0, 0) == counts(library)
 
 
-def test_a_worker_never_holds_more_than_the_look_ahead(make: Make) -> None:
+def test_a_worker_is_never_assigned_more_than_the_look_ahead(make: Make) -> None:
     library, workers = make(60), Scripted(batch=4)
     seen = []
     run_ = coordinated(library, workers)
-    seat = run_._seats[0]
-    run_._watch = lambda _: seen.append(len(seat.holds) - len(seat.embedded))
+    slot = run_._slots[0]
+    run_._watch = lambda _: seen.append(len(slot.assigned) - len(slot.embedded))
     run_.run()
 
     assert 0 < max(seen) <= 3 * 4
@@ -136,7 +137,7 @@ def test_its_own_part_is_what_a_worker_gets_first(make: Make) -> None:
     assert all({worker} == {image % 2 for image in images} for worker, images in first.items())
 
 
-# --- the end of workers: who is blamed --------------------------------------------------------------
+# --- the end of workers: crash attribution ------------------------------------------------------------
 
 
 def test_the_image_that_ends_its_worker_fails_and_no_other(make: Make) -> None:
@@ -148,13 +149,13 @@ def test_the_image_that_ends_its_worker_fails_and_no_other(make: Make) -> None:
     assert 2 == report.deaths == len(workers.started) - 1
 
 
-def test_suspects_are_tried_alone(make: Make) -> None:
+def test_images_in_quarantine_are_tried_in_isolation(make: Make) -> None:
     workers = Scripted({"07.jpg": Dies(SEGV)})
     run(make(20), workers)
     died = next(number for number, (_, message) in enumerate(workers.sent) if 8 in _images(message))
     again = [images for images in map(_images, (m for _, m in workers.sent[died + 1 :])) if 8 in images]
 
-    assert [[8]] == again, "after the first death the image is dealt by itself, and after the second never"
+    assert [[8]] == again, "after the first crash the image is assigned by itself, and after the second never"
 
 
 def _images(message: ToWorker) -> list[int]:
@@ -170,16 +171,16 @@ def test_one_crash_alone_condemns_nobody(make: Make) -> None:
     assert 1 == report.deaths
 
 
-@pytest.mark.parametrize(("code", "deaths"), [(SEGV, 2), (3, 2), (KILL, 4)])
-def test_a_kill_from_outside_counts_less_than_a_crash(make: Make, code: int, deaths: int) -> None:
+@pytest.mark.parametrize(("code", "crashes"), [(SEGV, 2), (3, 2), (KILL, 4)])
+def test_a_kill_from_outside_counts_less_than_a_crash(make: Make, code: int, crashes: int) -> None:
     library = make(9)
     report = run(library, Scripted({"04.jpg": Dies(code)}))
 
     assert (8, 0, 1, 0) == counts(library)
-    assert deaths == report.deaths
+    assert crashes == report.deaths
 
 
-def test_a_worker_that_retires_blames_nothing(make: Make) -> None:
+def test_a_degraded_worker_puts_nothing_in_quarantine(make: Make) -> None:
     library, workers = make(12), Scripted({"03.jpg": [Dies(EXIT_DEGRADED)] * 6})
     report = run(library, workers)
 
@@ -187,7 +188,7 @@ def test_a_worker_that_retires_blames_nothing(make: Make) -> None:
     assert (0, 7) == (report.deaths, len(workers.started))
 
 
-def test_an_image_that_went_through_the_model_is_not_suspected(make: Make) -> None:
+def test_an_image_that_went_through_the_model_is_not_quarantined(make: Make) -> None:
     """Its row was lost with the worker: it is embedded again, in company."""
     workers = Scripted({"03.jpg": [Dies(SEGV)]}, save_every=100)
     run(make(12), workers)
@@ -200,10 +201,10 @@ def test_an_image_that_went_through_the_model_is_not_suspected(make: Make) -> No
 def test_rows_that_a_dead_worker_made_durable_are_adopted_and_not_embedded_again(make: Make) -> None:
     library, workers = make(12), Scripted({"05.jpg": [Dies(SEGV, saved=True)]}, save_every=100)
     run(library, workers)
-    dealt = Counter(image for _, images in workers.dispatched() for image in images)
+    assigned = Counter(image for _, images in workers.dispatched() for image in images)
 
     assert (12, 0, 0, 0) == counts(library)
-    assert {1} == {dealt[image] for image in range(1, 6)}
+    assert {1} == {assigned[image] for image in range(1, 6)}
     assert 12 == library.merge().rows
 
 
@@ -287,12 +288,12 @@ def test_a_row_that_is_not_what_its_worker_wrote_stops_the_run(make: Make) -> No
 # --- the same bytes twice ---------------------------------------------------------------------------
 
 
-TWINS = {"a.jpg": b"same bytes", "b.jpg": b"same bytes", "c.jpg": b"same bytes", "other.jpg": b"other bits"}
+COPIES = {"a.jpg": b"same bytes", "b.jpg": b"same bytes", "c.jpg": b"same bytes", "other.jpg": b"other bits"}
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
-def test_equal_files_are_embedded_once_whoever_holds_them(make: Make, count: int) -> None:
-    library = make(3, TWINS)
+def test_equal_files_are_embedded_once_whoever_is_assigned_them(make: Make, count: int) -> None:
+    library = make(3, COPIES)
     report = run(library, Scripted(), count=count)
 
     assert (5, 2, 0, 0) == counts(library)
@@ -319,7 +320,7 @@ def test_files_of_one_size_and_other_bytes_are_each_embedded(make: Make) -> None
 
 
 def test_copies_of_a_file_that_fails_fail_for_the_same_reason(make: Make) -> None:
-    library = make(3, TWINS)
+    library = make(3, COPIES)
     bad = dict.fromkeys(("a.jpg", "b.jpg", "c.jpg"), Fails("truncated: it ends early"))
     run(library, Scripted(bad), count=2)
 
@@ -328,7 +329,7 @@ def test_copies_of_a_file_that_fails_fail_for_the_same_reason(make: Make) -> Non
 
 
 def test_copies_of_a_file_that_kills_fail_and_those_that_wait_for_it_kill_nobody(make: Make) -> None:
-    library = make(3, TWINS)
+    library = make(3, COPIES)
     bad = dict.fromkeys(("a.jpg", "b.jpg", "c.jpg"), Dies(SEGV))
     report = run(library, Scripted(bad), count=2)
 
@@ -337,14 +338,14 @@ def test_copies_of_a_file_that_kills_fail_and_those_that_wait_for_it_kill_nobody
 
 
 def test_a_copy_is_embedded_itself_when_the_first_turns_into_another_file(make: Make) -> None:
-    library = make(3, TWINS)
+    library = make(3, COPIES)
     run(library, Scripted({"a.jpg": [Changes(b"not the same any more")]}), count=2)
 
     assert (6, 1, 0, 0) == counts(library)
 
 
 def test_copies_of_a_file_that_never_comes_to_rest_are_embedded_themselves(make: Make) -> None:
-    library = make(3, TWINS)
+    library = make(3, COPIES)
     run(library, Scripted({"a.jpg": [Changes(b"another %d" % number) for number in range(4)]}), count=2)
 
     assert (5, 1, 1, 0) == counts(library)
@@ -352,7 +353,7 @@ def test_copies_of_a_file_that_never_comes_to_rest_are_embedded_themselves(make:
 
 
 def test_a_claim_outlives_the_worker_that_made_it(make: Make) -> None:
-    library = make(3, TWINS)
+    library = make(3, COPIES)
     run(library, Scripted({"a.jpg": [Dies(SEGV)], "b.jpg": [Dies(KILL)]}), count=2)
 
     assert (5, 2, 0, 0) == counts(library)
@@ -442,7 +443,7 @@ def test_a_worker_that_does_not_heed_a_stop_is_ended_after_twenty_seconds(make: 
     assert 40 == sum(counts(library)), "what was embedded before is kept, the rest is pending"
 
 
-def test_after_a_stop_nothing_more_is_dealt(make: Make) -> None:
+def test_after_a_stop_nothing_more_is_assigned(make: Make) -> None:
     library, workers = make(40), Scripted()
     workers.at(0.1, lambda: control.ask(library.path, control.Asked(stop=True)))
     run(library, workers)
@@ -471,7 +472,7 @@ def test_an_image_that_hangs_every_worker_fails_in_the_end(make: Make) -> None:
     assert 4 == len(workers.killed)
 
 
-def test_a_worker_that_rests_is_not_taken_for_one_that_hangs(make: Make) -> None:
+def test_a_worker_that_is_paused_is_not_taken_for_one_that_hangs(make: Make) -> None:
     library, workers = make(8), Scripted({"03.jpg": [Hangs()]})
     workers.at(0.5, lambda: control.ask(library.path, control.Asked(pause=True)))
     workers.at(100.0, lambda: control.ask(library.path, control.Asked(pause=False)))
@@ -500,22 +501,22 @@ def test_a_pause_holds_everything_until_it_is_taken_back(make: Make, caplog: pyt
 
     assert (200, 0, 0, 0) == counts(library)
     assert 3 == len(embedded)
-    assert 1 == len(set(embedded.values())), "not one image while it rests"
+    assert 1 == len(set(embedded.values())), "not one image while it is paused"
     assert 0 < embedded[10.0] < 200
     log = [record.getMessage() for record in caplog.records]
-    assert log.index("paused: as asked for") < log.index("going on") < len(log) - 1
+    assert log.index("paused on request") < log.index("resumed") < len(log) - 1
 
 
-def test_a_worker_that_becomes_ready_in_a_pause_is_dealt_nothing(make: Make) -> None:
+def test_a_worker_that_becomes_ready_in_a_pause_is_assigned_nothing(make: Make) -> None:
     library, workers = make(8), Scripted()
     control.ask(library.path, control.Asked(pause=True))
     workers.at(0.05, lambda: workers.kill(0))
     workers.at(50.0, lambda: control.ask(library.path, control.Asked(pause=False)))
-    dealt: list[int] = []
-    workers.at(49.0, lambda: dealt.append(len(workers.dispatched())))
+    messages: list[int] = []
+    workers.at(49.0, lambda: messages.append(len(workers.dispatched())))
     run(library, workers)
 
-    assert dealt[0] <= 1
+    assert messages[0] <= 1
     assert (8, 0, 0, 0) == counts(library)
 
 
@@ -524,8 +525,8 @@ def test_a_run_waits_for_its_hours(make: Make) -> None:
     library, workers = make(8), Scripted(clock=Clock(night.timestamp()))
     workers.at(100.0, lambda: seen.append(counts(library)[0]))
     seen: list[int] = []
-    rest = budget.Rest(hours=budget.Hours.parse("20:02-07:00"))
-    run(library, workers, rest=rest)
+    policy = PausePolicy(hours=TimeWindow.parse("20:02-07:00"))
+    run(library, workers, pause_policy=policy)
 
     assert [0] == seen
     assert (8, 0, 0, 0) == counts(library)
@@ -539,7 +540,7 @@ def test_a_run_yields_to_other_programs(make: Make, monkeypatch: pytest.MonkeyPa
     # Both cores are used by others from the fifth second to the hundredth.
     monkeypatch.setattr(machine, "busy_seconds", lambda: 2 * (min(max(workers.clock.passed, 5.0), 100.0) - 5.0))
     told: set[str | None] = set()
-    run_ = coordinated(library, workers, rest=budget.Rest(when_busy=True))
+    run_ = coordinated(library, workers, pause_policy=PausePolicy(when_busy=True))
     run_._watch = lambda snapshot: told.add(snapshot.paused)
     run_.run()
 
@@ -556,7 +557,7 @@ def test_another_share_of_the_machine_is_heard_while_it_runs(make: Make) -> None
     told = [message.cpu_quota for _, message in workers.sent if isinstance(message, Quota)]
 
     assert math.isinf(told[0])
-    assert any(0 < allowance <= 0.5 for allowance in told)
+    assert any(0 < quota <= 0.5 for quota in told)
     assert math.isinf(told[-1])
 
 
@@ -596,7 +597,7 @@ def test_whatever_workers_do_the_run_ends_and_the_ledger_adds_up(
     """Files of a few sizes, so that there are copies, and others of the same size."""
     names = [f"{number:02}.jpg" for number in range(12)]
     files = {name: bytes([number % 3]) * size for number, (name, size) in enumerate(zip(names, sizes, strict=True))}
-    # A worker that retires on one image for ever would be replaced for ever.
+    # A worker that ends as degraded on one image for ever would be replaced for ever.
     script = {name: fate for name, fate in zip(names, fates, strict=True) if fate != Dies(EXIT_DEGRADED)}
     with made(tmp_path_factory.mktemp("any") / "made", files) as library:
         report = run(library, Scripted(script, save_every=save_every), count=count, seconds_per_image=1.0)

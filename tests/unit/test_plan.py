@@ -20,7 +20,7 @@ def test_workers_follow_the_guide(cores: float, workers: int) -> None:
 
 
 def test_a_number_that_is_asked_for_is_taken() -> None:
-    assert (5, "as asked for") == make(2, workers=5).workers
+    assert (5, "as requested") == make(2, workers=5).workers
 
 
 def test_little_memory_means_fewer_workers_and_says_so() -> None:

@@ -15,7 +15,8 @@ import typer.core
 import pixfind
 from pixfind import errors
 from pixfind.cli.console import Console
-from pixfind.embedding.budget import LEAST_MEMORY, Hours
+from pixfind.embedding.budget import MIN_MEMORY
+from pixfind.embedding.schedule import TimeWindow
 from pixfind.library.library import locate
 from pixfind.storage import output
 
@@ -157,15 +158,15 @@ def size(text: str) -> int:
     if match is None:
         raise typer.BadParameter(f"{text!r} is not an amount of memory; write 4GiB or 800MiB")
     amount = int(float(match[1]) * 2 ** {"M": 20, "G": 30, "T": 40}[match[2].upper()])
-    if amount < LEAST_MEMORY:
+    if amount < MIN_MEMORY:
         raise typer.BadParameter(f"{text!r} is too little for a model and a picture; give at least 512MiB")
     return amount
 
 
-def hours(text: str) -> Hours:
+def hours(text: str) -> TimeWindow:
     """Read "22:00-07:00" as a daily span."""
     try:
-        return Hours.parse(text)
+        return TimeWindow.parse(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a span of hours; write 22:00-07:00") from None
 
@@ -210,5 +211,5 @@ Memory = Annotated[
 ]
 PauseWhenBusy = Annotated[bool, typer.Option("--pause-when-busy", help="Rest while other programs need the machine.")]
 Between = Annotated[
-    Hours | None, typer.Option(parser=hours, metavar="HOURS", help="Work at this time of the day: 22:00-07:00.")
+    TimeWindow | None, typer.Option(parser=hours, metavar="HOURS", help="Work at this time of the day: 22:00-07:00.")
 ]

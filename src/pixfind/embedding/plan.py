@@ -9,15 +9,15 @@ import math
 from dataclasses import dataclass, fields
 
 from pixfind import errors
-from pixfind.embedding.budget import LEAST_MEMORY
+from pixfind.embedding.budget import MIN_MEMORY
 from pixfind.images import decode
 from pixfind.types import Choice
 
 SHARE = 0.8
-"""of the machine's processor time, unless told otherwise; the rest is the owner's"""
+"""of the machine's processor time, by default; the rest is left to the owner"""
 
 _WORKER_BYTES = 600 * 2**20
-_LEAST_WORKER_BYTES = 3 * 2**29
+_MIN_WORKER_BYTES = 3 * 2**29
 _BATCHES = (8, 16, 32)
 _GPU_BATCHES = (64, 256)
 _LOOK_AHEAD = 3
@@ -37,7 +37,7 @@ class Plan:
     threads: Choice[int]
     """inference threads of each worker"""
     decoders: Choice[int]
-    """pictures that each worker decodes at a time"""
+    """images that each worker decodes at a time"""
     batches: Choice[tuple[int, ...]]
     """images that go through the model together on a processor: sizes to try"""
     gpu_batches: Choice[tuple[int, ...]]
@@ -47,21 +47,21 @@ class Plan:
     read_ahead: Choice[int]
     """bytes of files that each worker reads ahead"""
     memory: Choice[int]
-    """bytes that each worker may take for its data; beyond them a picture fails, not the machine"""
+    """bytes that each worker may allocate for its data; an image that needs more fails, instead of driving the machine into its swap"""
     limits: Choice[decode.Limits]
-    """largest picture that is decoded"""
+    """largest image that is decoded"""
     seconds_per_image: Choice[float]
 
     def lines(self) -> list[tuple[str, str, str]]:
         """Return (name, value, reason) of each decision."""
-        return [(f.name, _shown(getattr(self, f.name).value), getattr(self, f.name).reason) for f in fields(self)]
+        return [(f.name, _format(getattr(self, f.name).value), getattr(self, f.name).reason) for f in fields(self)]
 
 
 def make(
     *,
     cores: Choice[float],
     memory: Choice[int],
-    memory_asked: int | None = None,
+    memory_limit: int | None = None,
     share: float = SHARE,
     workers: int | None = None,
     megapixels: float = 200,
@@ -70,21 +70,21 @@ def make(
     """
     Decide how to embed on a machine with these cores and bytes of memory.
 
-    The guide's rule: workers = max(1, floor(0.8 x cores)), or as many as asked for. The budget is on processor time, so that a
-    small machine is not left half idle by the rounding. `memory_asked` bytes, for all workers together, go before what is available.
+    The guide's rule: workers = max(1, floor(0.8 x cores)), or as many as requested. The budget is on processor time, so that a
+    small machine is not left half idle by the rounding. `memory_limit` bytes, for all workers together, replace what is available.
     """
-    if memory_asked is not None:
-        memory = Choice(memory_asked, f"{memory_asked / 2**30:.1f} GiB were asked for")
-    budget = Choice(cores.value * share, f"{share:.0%} of {cores.value:g} cores; the rest is yours")
+    if memory_limit is not None:
+        memory = Choice(memory_limit, f"{memory_limit / 2**30:.1f} GiB were requested")
+    budget = Choice(cores.value * share, f"{share:.0%} of {cores.value:g} cores; the rest is left to you")
     if share >= 1:
-        budget = Choice(math.inf, "all of the machine, as asked for")
+        budget = Choice(math.inf, "all of the machine, as requested")
     decided = _workers(cores.value, share, memory, workers)
-    if memory_asked is not None and memory_asked // decided.value < LEAST_MEMORY:
+    if memory_limit is not None and memory_limit // decided.value < MIN_MEMORY:
         raise errors.TooLittleMemory(
-            asked=f"{memory_asked / 2**20:.0f}MiB",
+            asked=f"{memory_limit / 2**20:.0f}MiB",
             workers=decided.value,
-            least=f"{LEAST_MEMORY / 2**20:.0f}MiB",
-            enough=f"{decided.value * LEAST_MEMORY / 2**20:.0f}MiB",
+            least=f"{MIN_MEMORY / 2**20:.0f}MiB",
+            enough=f"{decided.value * MIN_MEMORY / 2**20:.0f}MiB",
         )
     each = max(1, math.ceil(min(budget.value, cores.value) / decided.value))
     decoders = each + 1
@@ -93,24 +93,24 @@ def make(
         budget=budget,
         workers=decided,
         threads=Choice(
-            each, f"{budget.value:g} cores for {decided.value} worker(s), rounded up; the budget paces them"
+            each, f"{budget.value:g} cores for {decided.value} worker(s), rounded up; the budget throttles them"
         ),
         decoders=Choice(decoders, "one more than the inference threads, so that a slow file does not stop the model"),
-        batches=Choice(_BATCHES, "each is tried on the first pictures, and the fastest kept"),
+        batches=Choice(_BATCHES, "each is tried on the first images, and the fastest is kept"),
         gpu_batches=Choice(_GPU_BATCHES, "likewise; a GPU is fed in larger pieces"),
         look_ahead=Choice(_LOOK_AHEAD, "of the largest: one in the model, one decoded, one being decoded"),
         read_ahead=Choice(
             _READ_AHEAD, "a disk's next answers lie ready, and twenty camera files fit; more would only take memory"
         ),
-        memory=_memory(memory, decided.value, asked=memory_asked is not None),
+        memory=_memory(memory, decided.value, requested=memory_limit is not None),
         limits=decode.limits_for(memory.value // (decided.value * decoders), megapixels),
-        seconds_per_image=Choice(seconds_per_image, "longer than any sound picture takes on a slow disk"),
+        seconds_per_image=Choice(seconds_per_image, "longer than any intact image takes on a slow disk"),
     )
 
 
-def _workers(cores: float, share: float, memory: Choice[int], asked: int | None) -> Choice[int]:
-    if asked is not None:
-        return Choice(asked, "as asked for")
+def _workers(cores: float, share: float, memory: Choice[int], requested: int | None) -> Choice[int]:
+    if requested is not None:
+        return Choice(requested, "as requested")
     wanted = max(1, math.floor(share * cores))
     room = max(1, memory.value // _WORKER_BYTES)
     if room < wanted:
@@ -118,16 +118,16 @@ def _workers(cores: float, share: float, memory: Choice[int], asked: int | None)
     return Choice(wanted, f"max(1, floor({share:g} x {cores:g} cores))")
 
 
-def _memory(memory: Choice[int], workers: int, *, asked: bool) -> Choice[int]:
-    if asked:
+def _memory(memory: Choice[int], workers: int, *, requested: bool) -> Choice[int]:
+    if requested:
         return Choice(memory.value // workers, f"{memory.reason}, for {workers} worker(s)")
     share = int(memory.value * SHARE) // workers
-    if share < _LEAST_WORKER_BYTES:
-        return Choice(_LEAST_WORKER_BYTES, "a worker with a large model needs as much")
+    if share < _MIN_WORKER_BYTES:
+        return Choice(_MIN_WORKER_BYTES, "a worker with a large model needs as much")
     return Choice(share, f"{memory.reason}; {SHARE:.0%} of them for {workers} worker(s)")
 
 
-def _shown(value: object) -> str:
+def _format(value: object) -> str:
     if isinstance(value, int) and value > 2**20:
         return f"{value / 2**30:.1f} GiB"
     if isinstance(value, decode.Limits):

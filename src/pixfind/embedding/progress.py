@@ -1,5 +1,5 @@
 """
-Where a run stands: rates, the time left, the present bottleneck, and the figures behind each.
+The progress of a run: rates, the time left, the present bottleneck, and the figures behind each.
 
 Owns `progress.json`, which `pixfind status` reads while another process embeds; derived data, written without syncs.
 Every figure is measured: an unknown rate is None, and so is the time left.
@@ -17,8 +17,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pixfind.embedding.bottleneck import STAGES, bottleneck, explain
+from pixfind.embedding.runners import WorkerUsage
 from pixfind.library.library import Library
 from pixfind.types import Clock, Outcome, Settled, spoken
+from pixfind.worker.protocol import Saved
 
 log = logging.getLogger("pixfind.coordinator")
 
@@ -28,16 +31,15 @@ _RATE_AFTER_SECONDS = 3.0
 _WRITE_SECONDS = 0.5
 _LOG_SECONDS = 60.0
 
-STAGES = ("read", "decode", "model", "save", "wait", "pace")
-"""what a worker's seconds go into; `wait`: the model had nothing to do; `pace`: held back by the budget"""
-
 
 @dataclass(slots=True)
 class WorkerCounters:
-    """What is known of one worker's run."""
+    """What one worker has done in a run, with those that it replaced."""
 
     images: int = 0
-    deaths: int = 0
+    """adopted"""
+    crashes: int = 0
+    """times that it ended without a stop"""
     saved_at: float | None = None
     """seconds since 1970"""
     stages: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
@@ -47,8 +49,17 @@ class WorkerCounters:
     """saves of rows"""
     processor_seconds: float = 0.0
     """since the model was loaded"""
-    loaders: int = 0
+    loader_threads: int = 0
     """threads that read and decode at the moment"""
+
+    def update(self, saved: Saved, now: float) -> None:
+        """Take over the figures that came with a save; `now` is in seconds since 1970."""
+        self.stages = saved.stages
+        self.bytes_read = saved.bytes_read
+        self.loader_threads = saved.loader_threads
+        self.processor_seconds = saved.processor_seconds
+        self.commits += bool(saved.rows)
+        self.saved_at = now
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +68,20 @@ class WorkerProgress:
 
     worker: int
     pid: int | None
+    """None for a worker inside this process"""
     images: int
     images_per_second: float | None
     bottleneck: str | None
+    """disk, decode, model or budget"""
     stages: dict[str, float]
     """stage -> seconds a second"""
     bytes_per_second: float | None
     loaders: int
+    """threads that read and decode at the moment"""
     last_commit: float | None
     """seconds since 1970"""
     deaths: int
+    """times that the worker ended without a stop"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +89,9 @@ class Snapshot:
     """The state of a run at one moment; rates are those of the last minute."""
 
     total: int
-    """images that this run set out to embed"""
+    """images that were pending when the run began"""
     done: int
+    """images that have ended, in whatever way"""
     images_per_second: float | None
     eta_seconds: float | None
     bottleneck: str | None
@@ -83,7 +99,7 @@ class Snapshot:
     because: str | None
     """the figures behind it"""
     paused: str | None
-    """why the run rests; None while it works"""
+    """why the run is paused; None while it works"""
     stages: dict[str, float]
     """stage -> seconds a second, over all workers"""
     bytes_per_second: float | None
@@ -93,7 +109,7 @@ class Snapshot:
     written_at: float
 
     def line(self) -> str:
-        """The run in one line, for a terminal and for the log."""
+        """Return the state of the run in one line, for a terminal and for the log."""
         if self.paused:
             return self.paused
         if self.images_per_second is None:
@@ -102,7 +118,7 @@ class Snapshot:
         if self.eta_seconds is not None:
             parts.append(f"{spoken(self.eta_seconds)} left")
         if self.bottleneck:
-            parts.append(f"held back by the {self.bottleneck}: {self.because}")
+            parts.append(f"bottleneck: {self.bottleneck} ({self.because})")
         return ", ".join(parts)
 
 
@@ -126,25 +142,26 @@ class RunReport:
     bytes_read: int
     commits: int
     deaths: int
+    """workers that ended without a stop"""
     device: str
     precision: str
 
     @property
     def images_per_second(self) -> float | None:
-        """Images a second once a worker was ready; None for a run too short to tell."""
+        """Images a second from when a worker was ready; None for a run of less than a second."""
         worked = self.seconds - self.start_seconds
         return self.images / worked if worked >= 1 else None
 
 
-class _Window:
-    """A count that grows, over the last minute."""
+class RateWindow:
+    """The rate of a count that grows, over the last minute."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._points: collections.deque[tuple[float, float]] = collections.deque([(clock.monotonic(), 0.0)])
 
     def rate(self, value: float) -> float | None:
-        """Note the count; return its growth a second, None while too little time has passed to tell."""
+        """Record the count; return how much it grows in a second, None while too little time has passed."""
         now = self._clock.monotonic()
         self._points.append((now, value))
         while len(self._points) > 2 and now - self._points[0][0] > _WINDOW_SECONDS:  # noqa: PLR2004 - a line needs two points
@@ -153,31 +170,31 @@ class _Window:
         return (value - before) / (now - began) if now - began >= _RATE_AFTER_SECONDS else None
 
 
-class _WorkerWindows:
-    """The counts of one worker, over the last minute."""
+class _WorkerRates:
+    """The rates of one worker, over the last minute."""
 
     def __init__(self, clock: Clock) -> None:
-        self._images, self._bytes = _Window(clock), _Window(clock)
-        self._stages = {stage: _Window(clock) for stage in STAGES}
+        self._images, self._bytes = RateWindow(clock), RateWindow(clock)
+        self._stages = {stage: RateWindow(clock) for stage in STAGES}
 
-    def progress(self, worker: int, pid: int | None, counters: WorkerCounters) -> WorkerProgress:
+    def progress(self, worker: int, usage: WorkerUsage | None, counters: WorkerCounters) -> WorkerProgress:
         stages = {stage: window.rate(counters.stages.get(stage, 0.0)) or 0.0 for stage, window in self._stages.items()}
         return WorkerProgress(
             worker=worker,
-            pid=pid,
+            pid=usage.pid if usage else None,
             images=counters.images,
             images_per_second=self._images.rate(counters.images),
             bottleneck=bottleneck(stages),
             stages=stages,
             bytes_per_second=self._bytes.rate(counters.bytes_read),
-            loaders=counters.loaders,
+            loaders=counters.loader_threads,
             last_commit=counters.saved_at,
-            deaths=counters.deaths,
+            deaths=counters.crashes,
         )
 
 
 class Tracker:
-    """Follows one run."""
+    """Counts what becomes of the images of one run."""
 
     def __init__(self, library: Library, clock: Clock = time) -> None:
         self._clock = clock
@@ -188,56 +205,56 @@ class Tracker:
         self._began = self._clock.monotonic()
         self._ready_at: float | None = None
         self._processor = self._clock.process_time()
-        self._window: _Window | None = None
-        self._windows: dict[int, _WorkerWindows] = {}
+        self._window: RateWindow | None = None
+        self._rates: dict[int, _WorkerRates] = {}
         self._written_at = -math.inf
         self._logged_at = self._clock.monotonic()
         self._ready: dict[str, str] = {"device": "", "precision": ""}
         self._last: Mapping[int, WorkerCounters] = {}
 
-    def began(self, device: str, precision: str) -> None:
-        """The first worker is ready: rates are counted from here, not from the start of Python."""
+    def worker_ready(self, device: str, precision: str) -> None:
+        """Note that a worker is ready; rates are counted from the first, not from the start of Python."""
         self._ready = {"device": device, "precision": precision}
-        self._window = self._window or _Window(self._clock)
+        self._window = self._window or RateWindow(self._clock)
         if self._ready_at is None:
             self._ready_at, self._processor = self._clock.monotonic(), self._clock.process_time()
 
-    def embedded(self, images: int, duplicates: int = 0) -> None:
-        """So many images have got their row, or the row of an equal one."""
+    def record_embedded(self, images: int, duplicates: int = 0) -> None:
+        """Count images that have got a row of their own, and those that share the row of an equal one."""
         self._outcomes += collections.Counter({Outcome.EMBEDDED: images, Outcome.DUPLICATE: duplicates})
 
-    def settled(self, images: Iterable[Settled]) -> None:
-        """These have ended without a row."""
+    def record_settled(self, images: Iterable[Settled]) -> None:
+        """Count images that have ended without a row."""
         for image in images:
             self._outcomes[image.outcome] += 1
             self._failures[image.reason or "?"] += 1
 
     def snapshot(
         self,
-        pids: Mapping[int, int],
+        usage: Mapping[int, WorkerUsage],
         workers: Mapping[int, WorkerCounters],
         *,
         paused: str | None = None,
         cores: float | None = None,
     ) -> Snapshot:
-        """Return the state now, publish it for `status` at most twice a second, and log it once a minute."""
+        """Return the state of the run now; publish it for `status` at most twice a second, and log it once a minute."""
         self._last = workers
         done = self._outcomes.total()
         rate = self._window.rate(done) if self._window else None
         each = tuple(
-            self._windows.setdefault(k, _WorkerWindows(self._clock)).progress(k, pids.get(k), counters)
+            self._rates.setdefault(k, _WorkerRates(self._clock)).progress(k, usage.get(k), counters)
             for k, counters in workers.items()
         )
         stages = {stage: sum(one.stages[stage] for one in each) for stage in STAGES}
         read = [one.bytes_per_second for one in each if one.bytes_per_second is not None]
-        held = None if paused else bottleneck(stages)
+        limit = None if paused else bottleneck(stages)
         found = Snapshot(
             total=self._total,
             done=done,
             images_per_second=rate,
             eta_seconds=max(0, self._total - done) / rate if rate else None,
-            bottleneck=held,
-            because=_because(held, stages, len(each)) if held else None,
+            bottleneck=limit,
+            because=explain(limit, stages, len(each)) if limit else None,
             paused=paused,
             stages=stages,
             bytes_per_second=sum(read) if read else None,
@@ -249,7 +266,7 @@ class Tracker:
         return found
 
     def report(self, *, stopped: bool) -> RunReport:
-        """Return what the run did, and take the published progress away."""
+        """Return what the run did; remove the published progress, and log the report."""
         # What stays is stale by its time.
         with contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)
@@ -266,7 +283,7 @@ class Tracker:
             processor_seconds=self._clock.process_time() - self._processor + sum(c.processor_seconds for c in counters),
             bytes_read=sum(c.bytes_read for c in counters),
             commits=sum(c.commits for c in counters),
-            deaths=sum(c.deaths for c in counters),
+            deaths=sum(c.crashes for c in counters),
             **self._ready,
         )
         log.info("%s", json.dumps(asdict(done)))
@@ -280,32 +297,6 @@ class Tracker:
         if now - self._logged_at >= _LOG_SECONDS:
             self._logged_at = now
             log.info("%d of %d images, %s", found.done, found.total, found.line())
-
-
-def bottleneck(stages: Mapping[str, float]) -> str | None:
-    """
-    Name what holds back a worker, or all of them, from seconds a second per stage.
-
-    What the model waits for, else the model, unless the budget makes it rest longer than it works or waits.
-    """
-    main = {stage: stages[stage] for stage in ("model", "wait", "pace")}
-    if not any(main.values()):
-        return None
-    most = max(main, key=lambda stage: main[stage])
-    if most == "wait":
-        return "disk" if stages["read"] > stages["decode"] else "decode"
-    return {"model": "model", "pace": "budget"}[most]
-
-
-def _because(held: str, stages: Mapping[str, float], workers: int) -> str:
-    """The figures behind a bottleneck, in words."""
-    share = {stage: f"{seconds / max(workers, 1):.0%}" for stage, seconds in stages.items()}
-    if held in {"disk", "decode"}:
-        return (
-            f"the model waits {share['wait']} of the time; "
-            f"{stages['read']:.1f} threads read, {stages['decode']:.1f} decode"
-        )
-    return f"the model works {share['model']} of the time, waits {share['wait']}, rests {share['pace']}"
 
 
 def read(library: Path) -> dict[str, Any] | None:

@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixfind import errors
-from pixfind.embedding.runners import Ended
+from pixfind.embedding.runners import Ended, WorkerUsage
 from pixfind.images import source
-from pixfind.library.library import Library
 from pixfind.storage import worker_files
 from pixfind.testing.waiting import Clock
 from pixfind.types import Facts, ImageRef, Outcome, Settled
@@ -33,12 +32,12 @@ class Dies:
 
     code: int = -signal.SIGSEGV
     saved: bool = False
-    """what it had embedded before is durable, but nobody was told"""
+    """what it had embedded before is durable, but has not been reported"""
 
 
 @dataclass(frozen=True, slots=True)
 class Hangs:
-    """The worker says nothing any more, and does nothing."""
+    """The worker sends nothing any more, and does nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ class Fails:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The file is found to be another one than was assigned."""
+    """The file is found to have changed since it was assigned."""
 
     content: bytes
 
@@ -106,7 +105,7 @@ class Scripted:
         self.started: list[int] = []
         """workers, in the order of their starts"""
         self.sent: list[tuple[int, ToWorker]] = []
-        """all that the coordinator said, to whom"""
+        """(worker, message) of all that the coordinator sent"""
         self.killed: list[int] = []
         self.finished = False
         self._fates = {
@@ -166,7 +165,7 @@ class Scripted:
         if self._workers.pop(worker, None) is not None:
             self._ended.append((worker, Ended(-signal.SIGKILL, "ended by SIGKILL")))
 
-    def pids(self) -> dict[int, int]:
+    def usage(self) -> dict[int, WorkerUsage]:
         return {}
 
     def close(self) -> None:
@@ -192,7 +191,7 @@ class Scripted:
         ]
 
     def _step(self, worker: _Worker) -> list[FromWorker | Ended]:
-        """Do one thing; return what the coordinator hears of it."""
+        """Do one thing; return what it sends to the coordinator."""
         if worker.hanging:
             return []
         if not worker.ready:
@@ -235,7 +234,7 @@ class Scripted:
     def _load(self, worker: _Worker) -> list[FromWorker | Ended]:
         """Take one image through, or ask whether another one with the same bytes is being embedded."""
         if worker.granted:
-            return self._meet(worker, worker.granted.popleft())
+            return self._apply_fate(worker, worker.granted.popleft())
         image = worker.images.popleft()
         try:
             file = embed.read(image)
@@ -247,11 +246,11 @@ class Scripted:
             self._fail(worker, image.image_id, Fails(str(problem), transient=problem.transient))
             return []
         if not image.same_size:
-            return self._meet(worker, file)
+            return self._apply_fate(worker, file)
         worker.claimed[image.image_id] = file
         return [protocol.Claim(((image.image_id, file.original.fingerprint.hash),))]
 
-    def _meet(self, worker: _Worker, file: embed.Read) -> list[FromWorker | Ended]:
+    def _apply_fate(self, worker: _Worker, file: embed.Read) -> list[FromWorker | Ended]:
         """Let an image have its fate."""
         image_id, fingerprint = file.image.image_id, file.original.fingerprint
         match self._fate(file.image.path):
@@ -316,14 +315,14 @@ def _embedding(content: bytes, dimension: int) -> NDArray[np.float16]:
     return row
 
 
-def scripted_config(library: Library) -> WorkerConfig:
-    """Return the configuration of scripted workers of a library whose model is known."""
+def scripted_config(data: Path, logs: Path, dimension: int) -> WorkerConfig:
+    """Return a configuration for workers that save embeddings of so many numbers in `data`."""
     return WorkerConfig(
         worker=0,
-        data=str(library.data),
-        logs=str(library.logs),
+        data=str(data),
+        logs=str(logs),
         model="scripted",
-        dimension=library.dimension,
+        dimension=dimension,
         precision="fp16",
         device="cpu",
         threads=1,

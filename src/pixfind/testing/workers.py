@@ -110,7 +110,7 @@ def _counted(path: str, load: Callable[..., embed.Loaded]) -> Callable[..., embe
 
 
 def _held(gate: str, load: Callable[..., embed.Loaded]) -> Callable[..., embed.Loaded]:
-    """Take up each image once the file `gate` is gone: until then the worker has all that it was dealt in hand."""
+    """Take up each image once the file `gate` is gone: until then the worker keeps all that it was assigned."""
 
     def held(file: embed.Read, encoder: ImageEncoder, limits: decode.Limits) -> embed.Loaded:
         while Path(gate).exists():

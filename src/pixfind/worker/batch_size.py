@@ -32,7 +32,7 @@ class BatchSizeTuner:
         return self._sizes[-1]
 
     def record(self, count: int, seconds: float) -> None:
-        """Note that a batch of `count` images took `seconds`. Batches that were not full tell nothing about a size."""
+        """Note that a batch of `count` images took `seconds`. Batches that were not full are ignored."""
         if count == self.size and len(self._sizes) > 1:
             self._seconds[count].append(seconds / count)
             self._choose()

@@ -29,9 +29,6 @@ from pixfind.worker.protocol import Claim, Embedded, FromWorker, Ready, Saved, T
 from pixfind.worker.sink import FileSink, Sink
 from pixfind.worker.throttle import Throttle
 
-EXIT_DEGRADED = 75
-"""exit code of a worker whose threads hang in images: replace it, and suspect nothing that it still held"""
-
 _SAVE_SECONDS = 0.5
 _SAVE_ROWS = 4096
 _TICK_SECONDS = 0.1
@@ -93,14 +90,15 @@ class Worker:
         self._sampled = _StageSample.now(self._stages)
         self._stopping = False
         self.closed = False
+        """no more events are taken"""
 
     def run(self) -> int:
-        """Work until told to stop; return the exit code. Raises LibraryError when rows cannot be saved."""
+        """Work until stopped; return the exit code. Raises LibraryError when rows cannot be saved."""
         while True:
             self._take_events()
             self._fail_overdue()
             full = len(self._loaded) >= self.batch_size.size or self._stopping or not self._awaits_images()
-            # Paused in short pieces, so that a stop or another quota is heard meanwhile.
+            # Paused in short pieces, so that a stop or another quota is noticed meanwhile.
             if self._loaded and full and (self._throttle.pause(_TICK_SECONDS) or self._stopping):
                 self._forward()
             if self._save_is_due():
@@ -111,7 +109,7 @@ class Worker:
             self._tune_threads()
             if self._hung_threads >= self._config.decoders:
                 self._save()
-                return EXIT_DEGRADED
+                return protocol.EXIT_DEGRADED
 
     def close(self) -> None:
         """End the threads that load images."""
@@ -289,7 +287,7 @@ def serve(config: WorkerConfig, inbox: Inbox, send: Send) -> int:
             try:
                 return worker.run()
             finally:
-                # A worker may run in a process that goes on: its threads would keep the model for ever.
+                # A worker may run in a process that continues: its threads would keep the model for ever.
                 worker.close()
                 inbox.put(protocol.Stop())
     except errors.LibraryError as error:

@@ -56,7 +56,7 @@ class Prefetcher:
     ) -> None:
         self.threads = decoders + _READ_AHEAD
         self.began: dict[int, float] = {}
-        """image id -> when a thread took it up, monotonic seconds; read it from any thread"""
+        """image id -> when a thread began to read or to decode it, monotonic seconds; read it from any thread"""
         self._encoder = encoder
         self._limits = limits
         self._events = events
@@ -110,7 +110,7 @@ class Prefetcher:
             work, image = found
             try:
                 work()
-            except BaseException as problem:  # noqa: BLE001 - border: the run goes on, whatever an image does
+            except BaseException as problem:  # noqa: BLE001 - border: the run continues, whatever an image does
                 self._events.put(Failed(image, problem))
 
     def _next(self) -> tuple[Callable[[], None], ImageRef] | None:
@@ -143,7 +143,7 @@ class Prefetcher:
             self._load(file)
 
     def _load(self, file: embed.Read) -> None:
-        # Waiting for one's turn is not hanging: where each turn hangs, those that wait are sound all the same.
+        # Waiting for one's turn is not hanging, even if all that decode now hang.
         self.began.pop(file.image.image_id, None)
         with self._decoding:
             self.began[file.image.image_id] = time.monotonic()

@@ -20,9 +20,6 @@ from pixfind.storage import logs
 from pixfind.worker import pipeline, protocol
 from pixfind.worker.protocol import FromWorker, WorkerConfig
 
-COORDINATOR = "PIXFIND_COORDINATOR"
-"""environment variable: id of the process that started this one, which may have ended by the time that it is read"""
-
 _PARENT_SECONDS = 1.0
 
 log = logging.getLogger("pixfind.worker")
@@ -30,7 +27,7 @@ log = logging.getLogger("pixfind.worker")
 
 def main() -> NoReturn:
     """Run as `python -m pixfind.worker`: the configuration is the first line of standard input."""
-    coordinator = int(os.environ.get(COORDINATOR, os.getppid()))
+    coordinator = int(os.environ.get(protocol.COORDINATOR, os.getppid()))
     threading.Thread(target=_end_with, args=(coordinator,), daemon=True).start()
     source, channel = _own_channels()
     guard = threading.Lock()

@@ -1,7 +1,7 @@
 """
-The protocol between the coordinator and its workers: every message in both directions, and how it looks on the wire.
+The protocol between the coordinator and its workers: every message in both directions, and its form on the wire.
 
-Owns the message classes, the worker's configuration, and their encoding: one JSON object a line, `{"name": {field: value, ...}}`.
+Owns the message classes, the worker's configuration, its exit code, and their encoding: one JSON object a line, `{"name": {field: value, ...}}`.
 Must not know how lines travel (`embedding.runners`) or what either side does with a message.
 """
 
@@ -14,6 +14,12 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from pixfind import errors
 from pixfind.types import ImageRef, Settled
+
+EXIT_DEGRADED = 75
+"""exit code of a worker whose threads hang in images: replace it, and quarantine nothing that it was assigned"""
+
+COORDINATOR = "PIXFIND_COORDINATOR"
+"""environment variable of a worker's process: id of the process that started it, which may have ended by the time that it is read"""
 
 # --- to a worker ----------------------------------------------------------------------------------
 

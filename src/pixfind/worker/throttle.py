@@ -14,7 +14,7 @@ class Throttle:
     """
     Keeps this process to a quota of processor time by waiting between pieces of work.
 
-    A token bucket: time that was not used is kept for one second at most, so a share is not saved up and then spent at once.
+    A token bucket: unused time is credited for one second at most, so that it is not saved up and then spent at once.
     """
 
     def __init__(self, cpu_quota: float, clock: Clock = time) -> None:

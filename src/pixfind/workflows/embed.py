@@ -4,10 +4,11 @@ Embed all pending images of a library with workers.
 Owns what comes before a run and after it; the run's traffic is in `embedding.coordinator`, the durable moves in `library`.
 """
 
-from pixfind.embedding import budget, coordinator, progress
+from pixfind.embedding import coordinator, progress, run_log
 from pixfind.embedding.plan import Plan
 from pixfind.embedding.runners import Runner
 from pixfind.embedding.runners.local import Local
+from pixfind.embedding.schedule import PausePolicy
 from pixfind.library.library import Adopted, Library, ModelIdentity
 from pixfind.worker import protocol
 from pixfind.workflows.choose_model import choose_model
@@ -37,15 +38,15 @@ def embed(
     library.catalogue.run("retry_too_large", megapixels=plan.limits.value.max_pixels / 1e6)
     observer(EmbedStarted(library.catalogue.count_pending(), plan))
     # Nothing is held open here: a crash at any line below leaves only what the next start adopts.
-    rest = budget.Rest(hours=options.hours, when_busy=options.pause_when_busy)
-    with coordinator.logging_to(library.logs / "embed.log"):
+    pause_policy = PausePolicy(hours=options.hours, when_busy=options.pause_when_busy)
+    with run_log.logging_to(library.logs / "embed.log"):
         report = coordinator.Coordinator(
             library,
             runner or Local(),
             plan,
             worker_config(library, model, plan, options),
             lambda snapshot: observer(EmbedProgress(snapshot)),
-            rest,
+            pause_policy,
         ).run()
     observer(EmbedFinished(report))
     return report

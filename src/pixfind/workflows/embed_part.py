@@ -43,7 +43,7 @@ def embed_part(library: Library, worker_id: int, num_workers: int, options: Embe
 
 
 class _PartFeed:
-    """Deals one part to one worker, in place of the coordinator."""
+    """Assigns the images of one part to one worker, in place of the coordinator."""
 
     def __init__(self, library: Library, part: int, parts: int) -> None:
         self.inbox: pipeline.Inbox = queue.SimpleQueue()

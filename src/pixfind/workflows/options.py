@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from pixfind import machine
-from pixfind.embedding import budget, plan
+from pixfind.embedding import plan
+from pixfind.embedding.schedule import TimeWindow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +28,7 @@ class EmbedOptions:
     """larger images are skipped"""
     seconds_per_image: float = 60.0
     """an image that takes longer counts as failed"""
-    hours: budget.Hours | None = None
+    hours: TimeWindow | None = None
     """local time to work in; None: any"""
     pause_when_busy: bool = False
     """pause while other programs use the machine"""
@@ -40,7 +41,7 @@ def make_plan(options: EmbedOptions) -> plan.Plan:
     return plan.make(
         cores=machine.cores(),
         memory=machine.memory(),
-        memory_asked=options.memory,
+        memory_limit=options.memory,
         share=options.share,
         workers=options.workers,
         megapixels=options.megapixels,

@@ -1,8 +1,8 @@
 """
-How batches are spread: one protocol, several carriers.
+What carries workers: one protocol, several runners.
 
-A runner starts workers, passes messages both ways and tells when one has ended. What the messages say is the business of `worker.protocol`
-and `coordinator`. `local` runs processes on this machine, `serial` one worker in this process.
+A runner starts workers, passes messages both ways and reports when one has ended. Must not know what the messages mean, which is for
+`worker.protocol` and `coordinator`. `local` runs processes on this machine, `serial` one worker in this process.
 """
 
 from dataclasses import dataclass
@@ -13,11 +13,28 @@ from pixfind.worker.protocol import FromWorker, ToWorker, WorkerConfig
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A worker is no more."""
+    """A worker has ended."""
 
     code: int
     """exit code; negative: the signal that ended it"""
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerUsage:
+    """What the process of a worker has used so far."""
+
+    host: str
+    """name of the machine that it runs on"""
+    pid: int
+    """its process id there"""
+    processor_seconds: float
+    """user and system time of all its threads since it started"""
+
+    @property
+    def process(self) -> tuple[str, int]:
+        """Host and process id: another value for the worker that replaces this one, whose time begins at zero again."""
+        return self.host, self.pid
 
 
 class Runner(Protocol):
@@ -35,15 +52,15 @@ class Runner(Protocol):
     def kill(self, worker: int) -> None:
         """End a worker at once."""
 
-    def pids(self) -> dict[int, int]:
-        """Return worker -> process id of those that run on this machine in processes of their own."""
+    def usage(self) -> dict[int, WorkerUsage]:
+        """Return worker -> what it has used, for those that run in processes of their own; others are part of this process."""
 
     def close(self) -> None:
         """End all workers at once."""
 
 
 def drain(events: Any, seconds: float) -> list[Any]:
-    """Return all that a queue holds, waiting for the first at most `seconds`."""
+    """Return all that a queue holds, waiting at most `seconds` for the first."""
     import queue
 
     found = []

@@ -1,8 +1,8 @@
 """
 Workers as processes of this machine.
 
-Owns the processes: their pipes, their end, their death. `concurrent.futures` is not used because its workers can neither be killed
-one by one nor die without breaking the pool. Must not know what the messages mean.
+Owns the processes: their pipes and their end. `concurrent.futures` is not used because its workers can neither be killed
+one by one nor end without breaking the pool. Must not know what the messages mean.
 """
 
 import contextlib
@@ -15,12 +15,11 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from pixfind import errors
-from pixfind.embedding.runners import Ended, drain
+from pixfind import errors, machine
+from pixfind.embedding.runners import Ended, WorkerUsage, drain
 from pixfind.storage import logs
 from pixfind.worker import protocol
-from pixfind.worker.process import COORDINATOR
-from pixfind.worker.protocol import FromWorker, ToWorker, WorkerConfig
+from pixfind.worker.protocol import COORDINATOR, FromWorker, ToWorker, WorkerConfig
 
 #: Our threads are counted by the plan; numerical libraries must not add their own.
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -41,6 +40,7 @@ class Local:
         self._events: queue.SimpleQueue[tuple[int, FromWorker | Ended]] = queue.SimpleQueue()
 
     def start(self, config: WorkerConfig) -> None:
+        """Start the process of a worker; its standard error goes to its log."""
         log_path = Path(config.logs) / f"embed_worker_{config.worker}.log"
         with logs.appending(log_path) as errors_to:
             started = subprocess.Popen(
@@ -59,18 +59,25 @@ class Local:
         process.write(protocol.encode(config))
 
     def send(self, worker: int, message: ToWorker) -> None:
+        """Write a message to a worker's standard input; one to a worker that has ended is dropped."""
         self._processes[worker].write(protocol.encode(message))
 
     def receive(self, seconds: float) -> list[tuple[int, FromWorker | Ended]]:
+        """Return what workers have sent, in the order of each; wait at most `seconds` for the first."""
         return drain(self._events, seconds)
 
     def kill(self, worker: int) -> None:
+        """End a worker, and what it has started, at once."""
         self._processes[worker].kill()
 
-    def pids(self) -> dict[int, int]:
-        return {worker: process.pid for worker, process in self._processes.items() if not process.gone}
+    def usage(self) -> dict[int, WorkerUsage]:
+        """Return worker -> what its process has used, for those that have not ended."""
+        host = machine.host()
+        running = {worker: process.pid for worker, process in self._processes.items() if not process.gone}
+        return {worker: WorkerUsage(host, pid, machine.processor_seconds(pid)) for worker, pid in running.items()}
 
     def close(self) -> None:
+        """End all workers at once, and wait until they have."""
         for process in self._processes.values():
             process.kill()
         for process in self._processes.values():
@@ -99,7 +106,7 @@ class _Process:
         self._waiter.start()
 
     def write(self, line: str) -> None:
-        """Send a line; one to a worker that has just died is dropped: its end is on the way."""
+        """Send a line; one to a worker that has just ended is dropped: its end is about to be reported."""
         assert self._process.stdin is not None
         with contextlib.suppress(OSError, ValueError):
             self._process.stdin.write(line + "\n")
@@ -112,7 +119,7 @@ class _Process:
                 self._kill_group()
 
     def join(self, seconds: float) -> None:
-        """Wait at most so long until the end was told."""
+        """Wait at most `seconds` until its end has been reported."""
         self._waiter.join(seconds)
 
     def _read(self) -> None:
@@ -121,11 +128,11 @@ class _Process:
             for line in lines:
                 # What was printed before the worker took its channels, and a line that a kill has cut, are not messages.
                 if line.startswith("{") and line.endswith("\n"):
-                    self._tell(_decoded(line))
+                    self._report(_decoded(line))
 
-    def _tell(self, message: FromWorker) -> None:
+    def _report(self, message: FromWorker) -> None:
         with self._guard:
-            # Late words would be taken for those of the worker that has its number now.
+            # A late message would be taken for one of the worker that has its number now.
             if self._listening:
                 self._put(message)
 

@@ -1,13 +1,13 @@
 """
 One worker inside this process, by the same protocol as the others.
 
-For Python programs that must not start processes, and for tests. A picture that kills the decoder kills this process.
+For Python programs that must not start processes, and for tests. An image that crashes the decoder crashes this process.
 """
 
 import queue
 import threading
 
-from pixfind.embedding.runners import Ended, drain
+from pixfind.embedding.runners import Ended, WorkerUsage, drain
 from pixfind.worker import pipeline
 from pixfind.worker.protocol import FromWorker, Stop, ToWorker, WorkerConfig
 
@@ -21,6 +21,7 @@ class Serial:
         self._threads: list[threading.Thread] = []
 
     def start(self, config: WorkerConfig) -> None:
+        """Start a worker in a thread."""
         inbox: pipeline.Inbox = queue.SimpleQueue()
         self._inboxes[config.worker] = inbox
 
@@ -37,18 +38,23 @@ class Serial:
         self._threads.append(thread)
 
     def send(self, worker: int, message: ToWorker) -> None:
+        """Put a message into a worker's inbox."""
         self._inboxes[worker].put(message)
 
     def receive(self, seconds: float) -> list[tuple[int, FromWorker | Ended]]:
+        """Return what workers have sent, in the order of each; wait at most `seconds` for the first."""
         return drain(self._events, seconds)
 
     def kill(self, worker: int) -> None:
+        """Stop a worker: a thread cannot be ended, so it saves what it has and ends by itself."""
         self.send(worker, Stop())
 
-    def pids(self) -> dict[int, int]:
+    def usage(self) -> dict[int, WorkerUsage]:
+        """Return nothing: what the workers use is part of this process."""
         return {}
 
     def close(self) -> None:
+        """Stop all workers, and wait until they have saved."""
         for inbox in self._inboxes.values():
             inbox.put(Stop())
         for thread in self._threads:
