@@ -66,11 +66,11 @@ def freed(graph: Path, run: Run) -> Path:
 
 def _make(graph: Path, copy: Path, note: Path, run: Run) -> None:
     with contextlib.suppress(_UnprovenError):
-        expected = _unit(run(graph))
         with cache.publishing(copy) as temporary:
             candidate = temporary / copy.name
+            # Written and let go before the first session is opened: a large tower is in memory once at a time.
             onnx_graphs.save(_free_model(graph), candidate)
-            _prove(expected, candidate, run)
+            _prove(_unit(run(graph)), candidate, run)
         return
     with cache.publishing(note) as temporary:
         (temporary / note.name).touch()
@@ -109,7 +109,7 @@ def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 def _session(graph: Path) -> towers.Session:
     from pixfind.models.backends import onnx
 
-    return onnx.Session(graph, threads=1, precision="fp32", device="cpu")
+    return onnx.Session(graph, threads=1, precision="fp32", device="cpu", repack=False)
 
 
 def _pictures(side: int) -> NDArray[np.uint8]:
