@@ -1,7 +1,12 @@
 """The default model as it is published takes one input at a time: every engine embeds any number with it, and says what fails."""
 
+import contextlib
 import importlib.util
+import json
 import shutil
+import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +14,7 @@ import numpy as np
 import onnx
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from pixfind import errors
 from pixfind.models import cache, encoders, files, hub, onnx_header, preprocess
@@ -221,3 +227,29 @@ def test_a_library_that_is_too_old_is_told_before_it_can_embed_wrongly(
 
     with pytest.raises(errors.RuntimeTooOld, match=f"{library} runs from version"):
         session(library, model(NEXT).vision)
+
+
+# --- the whole program ------------------------------------------------------------------------------
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("precision", PRECISIONS[1:])
+def test_an_embed_with_the_published_graphs_embeds_all_and_no_worker_dies(precision: str, tmp_path: Path) -> None:
+    skip_without_bf16(precision)
+    folder, library = tmp_path / "pictures", tmp_path / "library"
+    folder.mkdir()
+    for number, pixels in enumerate(pictures(20)):
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    ours = [sys.executable, "-m", "pixfind", "--quiet", "--library", str(library)]
+
+    for words in (
+        ["add", str(folder), "--model", str(GOLDEN / "siglip2-tiny-immich"), "--precision", precision],
+        ["embed", "1"],
+    ):
+        subprocess.run([*ours, *words], check=True, capture_output=True)
+
+    with contextlib.closing(sqlite3.connect(library / "metadata.db")) as database:
+        ((report,),) = database.execute("SELECT report FROM runs WHERE report IS NOT NULL").fetchall()
+    assert ({"embedded": 20}, 0, precision) == tuple(
+        json.loads(report)[key] for key in ("outcomes", "deaths", "precision")
+    )
