@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL
 from benchmarks.photos import enlarged, photos_in
 from numpy.typing import NDArray
 from PIL import Image
@@ -38,7 +39,7 @@ def main() -> None:
     """Measure and print."""
     arguments = _arguments()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    report: dict[str, Any] = {"side": SIDE, "pillow": Image.__version__, "sets": {}}
+    report: dict[str, Any] = {"side": SIDE, "pillow": PIL.__version__, "sets": {}}
     for name, pictures in _sets(arguments.images, arguments.large):
         readers = dict(_readers())
         report["sets"][name] = {"files": len(pictures), "mean_bytes": int(statistics.mean(map(len, pictures)))}

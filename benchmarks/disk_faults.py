@@ -65,7 +65,7 @@ def _ends(built: Path, place: Path, arguments: argparse.Namespace) -> Iterable[E
                 nonlocal queue
                 where = Place(place / f"{number}-{job}", OTHER_MODEL)
                 verb = next(verb for verb in disk_sweep.verbs(where) if verb.name == name)
-                ends = []
+                ends: list[End] = []
                 with Disk(built, place / f"disk-{number}-{job}") as disk:
                     sweep = Sweep(verb, where, disk, threads=arguments.threads)
                     with guard:

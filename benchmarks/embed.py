@@ -164,7 +164,8 @@ def _square(image: Image.Image, side: int) -> NDArray[np.float32]:
     image = image.resize((max(side, round(image.width * scale)), max(side, round(image.height * scale))), 3)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     pixels = np.asarray(image.crop((left, top, left + side, top + side)), dtype=np.float32)
-    return ((pixels / 255 - 0.5) / 0.25).transpose(2, 0, 1)
+    scaled = (pixels / np.float32(255) - np.float32(0.5)) / np.float32(0.25)
+    return np.asarray(scaled.transpose(2, 0, 1), np.float32)
 
 
 def _timed(embed: Callable[[list[Path]], None], files: list[Path], batch: int, count: int) -> dict[str, Any]:

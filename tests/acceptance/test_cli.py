@@ -112,7 +112,9 @@ def test_a_contact_sheet_can_be_looked_at(run: Run, pictures: Path, tmp_path: Pa
         (("index", "/nowhere/at/all", "--model", "starter"), errors.NoSuchFolder),
     ],
 )
-def test_what_is_missing_is_told_with_an_exit_code(run: Run, arguments: tuple[str, ...], error: type) -> None:
+def test_what_is_missing_is_told_with_an_exit_code(
+    run: Run, arguments: tuple[str, ...], error: type[errors.LibraryError]
+) -> None:
     done = run(*arguments, code=error.exit_code)
 
     assert "" == done.stdout

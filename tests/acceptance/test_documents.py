@@ -9,7 +9,9 @@ import inspect
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +27,7 @@ Every error that pixfind tells, with its exit code. Words in braces are filled i
 """
 
 
-def _kinds(base: type) -> list[type]:
+def _kinds(base: type) -> list[Any]:
     return [kind for child in base.__subclasses__() for kind in (child, *_kinds(child))]
 
 
@@ -73,7 +75,7 @@ def _help() -> str:
 @pytest.mark.parametrize(
     ("name", "made"), [("errors.md", _errors_page), ("cli_help.txt", _help)], ids=["errors", "help"]
 )
-def test_the_golden_documents_are_up_to_date(name: str, made: object) -> None:
+def test_the_golden_documents_are_up_to_date(name: str, made: Callable[[], str]) -> None:
     path = ROOT / "docs/reference" / name
     now = made()
     before = path.read_text(encoding="utf-8") if path.exists() else ""

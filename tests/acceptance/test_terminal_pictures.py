@@ -6,6 +6,7 @@ import pty
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ def command(place: Path, *arguments: str) -> list[str]:
     return [sys.executable, "-m", "pixfind", "--library", str(place), *arguments]
 
 
-def on_a_terminal(place: Path, *arguments: str, answer: bytes = b"", **environment: str) -> bytes:
+def on_a_terminal(place: Path, *arguments: str, answer: bytes = b"", **environment: Any) -> bytes:
     """What a terminal with these names is sent; it answers the question for its attributes."""
     named = ("TERM", "TERM_PROGRAM", "KITTY_WINDOW_ID", "TMUX")
     kept = {name: value for name, value in os.environ.items() if name not in named}
@@ -52,7 +53,7 @@ SEARCH = ("search-text", "sky", "--all", "-k", "3")
     [({"TERM": "xterm-kitty"}, KITTY), ({"TERM": "xterm", "TERM_PROGRAM": "iTerm.app"}, ITERM)],
 )
 def test_a_terminal_that_says_so_gets_a_thumbnail_for_each_hit(
-    place: Path, environment: dict[str, str], mark: bytes
+    place: Path, environment: dict[str, Any], mark: bytes
 ) -> None:
     sent = on_a_terminal(place, *SEARCH, **environment)
 

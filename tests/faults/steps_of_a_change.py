@@ -78,7 +78,7 @@ class Steps:
             connection.set_trace_callback(self._statement)
             return connection
 
-        Catalogue._connect = traced  # type: ignore[method-assign]
+        Catalogue._connect = traced  # type: ignore[method-assign,assignment]
 
     def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         path = str(arguments[0]) if arguments else ""

@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -49,23 +50,28 @@ def gate(tmp_path: Path) -> Path:
     return path
 
 
+def wait_for_chance(chance: random.Random, library: Library, process: "subprocess.Popen[str]") -> None:
+    """Wait for a state that chance picks, and a chance instant longer; no longer than the process lives."""
+    ready, rows = times_ready(library) + 1, rows_of_workers(library) + chance.randint(1, 20)
+    states: list[Callable[[], object]] = [
+        lambda: True,
+        lambda: workers_of(process.pid),
+        lambda: times_ready(library) >= ready,
+        lambda: rows_of_workers(library) >= rows,
+    ]
+    reached = chance.choice(states)
+    wait_for(lambda: process.poll() is not None or reached())
+    time.sleep(chance.uniform(0, 0.2))
+
+
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("seed", [0, 1])
 def test_killed_again_and_again_it_ends_complete(library: Library, start: Callable, seed: int) -> None:
     """At states that chance picks, and a chance instant after each: whatever the instant, the promise is the same."""
     chance = random.Random(seed)
     for _ in range(8):
-        ready, rows = times_ready(library) + 1, rows_of_workers(library) + chance.randint(1, 20)
-        states: list[Callable[[int], object]] = [
-            lambda pid: pid,
-            workers_of,
-            lambda _pid, ready=ready: times_ready(library) >= ready,
-            lambda _pid, rows=rows: rows_of_workers(library) >= rows,
-        ]
-        reached = chance.choice(states)
         process = start(workers=2)
-        wait_for(lambda process=process, reached=reached: process.poll() is not None or reached(process.pid))
-        time.sleep(chance.uniform(0, 0.2))
+        wait_for_chance(chance, library, process)
         whom = chance.choice(("worker", "coordinator", "all"))
         victims = {"worker": workers_of(process.pid)[:1], "coordinator": [process.pid]}
         kill(victims.get(whom, [*workers_of(process.pid), process.pid]))

@@ -22,7 +22,7 @@ from pixfind.embedding.runners.serial import Serial
 from pixfind.library import generations, scan, verify
 from pixfind.library.library import Library, locate
 from pixfind.models import encoders, hub
-from pixfind.search import build
+from pixfind.search import build, query
 from pixfind.search import searcher as search
 from pixfind.search.searcher import Searcher
 from pixfind.server import schemas
@@ -144,6 +144,7 @@ def test_a_change_that_is_interrupted_goes_on_with_and_without_its_name(library:
     assert "starter" == answering(library)
     with Library.open(library.path) as current:
         told = status.status(current)
+        assert told.change is not None
         assert ("starter", CLIP, 12) == (told.model, told.change["model"], told.change["images"]["pending"])
     with filling(library, to(CLIP), embed=False):
         pass
@@ -169,7 +170,7 @@ def test_pictures_that_come_change_move_and_go_meanwhile_are_right_after_it(libr
     with Library.open(library.path) as current:
         assert 14 == current.merged_rows, "only the new and the changed one were embedded again"
         for path in pictures_of(library):
-            assert str(path) == search.search(current, search.parse(f"+{path}"), 1).hits[0].path
+            assert str(path) == search.search(current, query.parse(f"+{path}"), 1).hits[0].path
 
 
 def test_names_that_are_exchanged_are_followed(library: Library, pictures: Path) -> None:
@@ -430,7 +431,7 @@ def test_a_searcher_that_lives_on_never_mixes_two_models(library: Library) -> No
     with filling(library, to(CLIP)) as filled:
         right["clip-tiny"] = answers_of(Searcher(filled))
     assert right["starter"] != right["clip-tiny"]
-    seen = []
+    seen: list[str] = []
     for arguments in (["--model", CLIP], ["--rollback"]):
         process = subprocess.Popen([*command, *arguments])
         ended = None
@@ -454,12 +455,12 @@ def answers_of(searcher: Searcher) -> list[tuple[int, int, float]]:
 
 
 def test_a_server_moves_to_the_other_model_with_all_its_searchers(library: Library) -> None:
-    asked = schemas.Search(q="sky", k=12, all=True)
+    asked = schemas.Search.model_validate({"q": "sky", "k": 12, "all": True})
     finder = Finder(library.path)
 
     async def ask() -> list[list[tuple[int, float]]]:
         found = await asyncio.gather(*(finder.search(asked) for _ in range(6)))
-        return [[(hit.image_id, round(hit.score, 4)) for hit in one.hits] for one in found]
+        return [[(hit.image_id, round(hit.score or 0, 4)) for hit in one.hits] for one in found]
 
     seen = [asyncio.run(ask())]
     changed(library, to(CLIP))

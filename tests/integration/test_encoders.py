@@ -89,7 +89,7 @@ def test_rows_are_of_unit_length_and_of_the_type_that_is_stored() -> None:
 
     rows = encoder.finish(encoder.forward([encoder.prepare(picture) for picture in noise(5)]))
 
-    assert (np.float16, (5, 24)) == (rows.dtype, rows.shape)
+    assert (np.dtype(np.float16), (5, 24)) == (rows.dtype, rows.shape)
     np.testing.assert_allclose(np.linalg.norm(rows.astype(float), axis=1), 1, atol=1e-3)
 
 

@@ -206,7 +206,7 @@ def test_bytes_give_the_same_embeddings_in_both_libraries() -> None:
         for library in ("onnxruntime", "openvino")
     ]
 
-    np.testing.assert_allclose(*rows, atol=1e-4)
+    np.testing.assert_allclose(rows[0], rows[1], atol=1e-4)
 
 
 def test_both_layouts_of_one_model_give_the_same_embeddings() -> None:
@@ -214,9 +214,9 @@ def test_both_layouts_of_one_model_give_the_same_embeddings() -> None:
     images = [unit(encoders.open_image_encoder(one, threads=1).forward(list(pictures(3)))) for one in (now, later)]
     words = [encoders.open_text_encoder(one, threads=1).encode(WORDS) for one in (now, later)]
 
-    np.testing.assert_allclose(*images, atol=1e-4)
+    np.testing.assert_allclose(images[0], images[1], atol=1e-4)
     # The table of tokens is published in half precision.
-    np.testing.assert_allclose(*words, atol=1e-3)
+    np.testing.assert_allclose(words[0], words[1], atol=1e-3)
 
 
 @pytest.mark.parametrize("library", ["onnxruntime", pytest.param("openvino", marks=NEEDS_OPENVINO)])

@@ -4,11 +4,13 @@ import json
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from pixfind import errors
+from pixfind.embedding.progress import RunReport
 from pixfind.embedding.runners.serial import Serial
 from pixfind.library import scan, verify
 from pixfind.library.library import Library, ModelIdentity
@@ -17,7 +19,7 @@ from pixfind.testing.libraries import QUIET
 from pixfind.workflows import ingest
 
 
-def embed(library: Library, **changes: object) -> ingest.progress.RunReport:
+def embed(library: Library, **changes: Any) -> RunReport:
     import dataclasses
 
     report = ingest.embed(library, dataclasses.replace(QUIET, **changes), runner=Serial())

@@ -4,7 +4,9 @@ import dataclasses
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -237,7 +239,7 @@ def instant(image: dict[str, int]) -> int:
     return image["taken_at"] if image["taken_at"] is not None else image["mtime_ns"] // 1_000_000_000
 
 
-FILTERS = {
+FILTERS: dict[str, tuple[dict[str, Any], Callable[[dict[str, Any]], object]]] = {
     "in a name": ({"inside": "picture_0000?.jpg"}, lambda i: Path(i["path"]).name < "picture_00010"),
     "in a folder": ({"inside": "pictures"}, lambda i: True),
     "in nowhere": ({"inside": "/nowhere/*"}, lambda i: False),
@@ -301,7 +303,7 @@ def calibrated(searcher: Searcher) -> Searcher:
     searcher.library.path.joinpath("data").mkdir(exist_ok=True)
     build.build_index(searcher.library, encoders=searcher.encoders)
     path = calibration.path(searcher.library.data)
-    made = calibration.load(path, searcher.library.model().hash, searcher.library.dimension)  # type: ignore[union-attr]
+    made = calibration.load(path, searcher.library.model().hash, searcher.library.dimension)
     assert made is not None
     unusual = sorted(hit.query_z or 0.0 for hit in searcher.search("beach", 40, include_weak=True).hits)
     save(path, made, (unusual[19] + unusual[20]) / 2)
@@ -331,7 +333,7 @@ def test_everything_is_shown_when_asked_for(calibrated: Searcher) -> None:
 
 def test_a_query_that_nothing_answers_says_so(calibrated: Searcher) -> None:
     path = calibration.path(calibrated.library.data)
-    made = calibration.load(path, calibrated.library.model().hash, calibrated.library.dimension)  # type: ignore[union-attr]
+    made = calibration.load(path, calibrated.library.model().hash, calibrated.library.dimension)
     assert made is not None
     save(path, made, 1e6)
 
@@ -343,7 +345,7 @@ def test_a_query_that_nothing_answers_says_so(calibrated: Searcher) -> None:
 
 def test_what_every_picture_shows_is_found_though_it_is_not_unusual(calibrated: Searcher) -> None:
     path = calibration.path(calibrated.library.data)
-    made = calibration.load(path, calibrated.library.model().hash, calibrated.library.dimension)  # type: ignore[union-attr]
+    made = calibration.load(path, calibrated.library.model().hash, calibrated.library.dimension)
     assert made is not None
     fitting = sorted(hit.image_z or 0.0 for hit in calibrated.search("beach", 40, include_weak=True).hits)
     calibration.save(path, dataclasses.replace(made, query_cutoff=1e6, image_cutoff=(fitting[29] + fitting[30]) / 2))

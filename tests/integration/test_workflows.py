@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,14 +30,14 @@ def place(tmp_path: Path) -> Path:
     return tmp_path / "library"
 
 
-def indexed(place: Path, *folders: Path, told: list[Event] | None = None, **options: object) -> IndexSummary:
+def indexed(place: Path, *folders: Path, told: list[Event] | None = None, **options: Any) -> IndexSummary:
     with Library.create(place) as library:
         done = index(
             library,
             folders,
             dataclasses.replace(QUIET, **options),
             runner=Serial(),
-            observer=[].append if told is None else told.append,
+            observer=(lambda _event: None) if told is None else told.append,
         )
     with Library.open(place) as library:
         assert [] == verify.verify(library)
@@ -88,6 +89,7 @@ def test_a_switch_of_the_model_is_told_and_returned(place: Path, pictures: Path)
     told: list[Event] = []
     done = indexed(place, told=told, model=CLIP)
 
+    assert done.previous is not None
     assert (CLIP, "starter") == (done.model.name, done.previous.name)
     assert [events.SwitchBegun(done.previous)] == [event for event in told if isinstance(event, events.SwitchBegun)]
     assert events.ModelSwitched(done.model, done.previous) == told[-1]

@@ -91,7 +91,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ]
     ):
         make_image(pictures / name, seed=seed)
-    shutil.copy(pictures / "ünïcode \u202egpj.jpg", os.fsencode(pictures) + b"/not utf-8 \xff\xfe.jpg")
+    shutil.copy(pictures / "ünïcode \u202egpj.jpg", pictures / os.fsdecode(b"not utf-8 \xff\xfe.jpg"))
     make_image(pictures / "phone.heic", seed=11)
     make_image(pictures / "exif.jpg", seed=17, exif=exif_block(make="<script>alert(1)</script>", position=(52.5, 13.4)))
     make_image(pictures / "gone.jpg", seed=12)

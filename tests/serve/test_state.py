@@ -21,9 +21,9 @@ _CONTROL = {"X-Pixfind": "1"}
 def _events(client: Any, seconds: float = 60) -> Iterator[dict[str, Any]]:
     with requests.get(f"{client.server.address}/api/events", stream=True, timeout=seconds) as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")
-        for line in stream.iter_lines(decode_unicode=True):
-            if line.startswith("data: "):
-                yield json.loads(line.removeprefix("data: "))
+        for line in stream.iter_lines():
+            if line.startswith(b"data: "):
+                yield json.loads(line.removeprefix(b"data: "))
 
 
 def _until(client: Any, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ processes can show (pipes, kills, signals) is in tests/faults.
 
 import contextlib
 import datetime
+import functools
 import itertools
 import logging
 import math
@@ -220,7 +221,7 @@ def test_several_that_kill_fail_and_the_others_do_not(make: Make) -> None:
 def test_killed_again_and_again_from_outside_it_ends_complete(make: Make) -> None:
     library, workers = make(40), Scripted()
     for number in range(6):
-        workers.at(0.05 * (number + 1), lambda number=number: workers.kill(number % 2))
+        workers.at(0.05 * (number + 1), functools.partial(workers.kill, number % 2))
     run(library, workers, count=2)
 
     assert (40, 0, 0, 0) == counts(library)
@@ -260,7 +261,7 @@ def test_a_worker_that_became_ready_wipes_out_what_was_before(make: Make) -> Non
 def test_what_a_worker_calls_fatal_ends_the_run_as_its_own_error(make: Make) -> None:
     library, workers = make(5), Scripted()
     fields = {"path": "/data/x.npy", "detail": "No space left on device"}
-    workers.receive = lambda seconds: [(0, Fatal("DiskFull", fields))]  # type: ignore[method-assign,assignment]
+    workers.receive = lambda seconds: [(0, Fatal("DiskFull", fields))]  # type: ignore[method-assign]
 
     with pytest.raises(errors.DiskFull, match=r"/data/x\.npy"):
         run(library, workers)

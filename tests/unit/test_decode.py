@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,11 +36,11 @@ def original(mode: str = "RGB", seed: int = 3) -> np.ndarray:
     return np.asarray(images.picture(seed, SIZE, mode).convert("RGB")).astype(int)
 
 
-def encoded(suffix: str, mode: str = "RGB", *, size: tuple[int, int] = SIZE, **options: object) -> bytes:
+def encoded(suffix: str, mode: str = "RGB", *, size: tuple[int, int] = SIZE, **options: Any) -> bytes:
     return images.encode(images.picture(3, size, mode), suffix, **options)
 
 
-def animated(suffix: str, **options: object) -> bytes:
+def animated(suffix: str, **options: Any) -> bytes:
     further = [images.picture(seed, SIZE) for seed in (5, 6)]
     return encoded(suffix, save_all=True, append_images=further, **options)
 
@@ -153,7 +154,7 @@ def test_half_a_file_is_called_truncated(name: str) -> None:
 
 @pytest.mark.parametrize("end", [b"\xff\xd9", bytes(500)])
 @pytest.mark.parametrize("options", [{}, {"restart_marker_blocks": 3}, {"subsampling": 2}])
-def test_a_jpeg_whose_missing_end_was_papered_over_is_truncated(options: dict[str, int], end: bytes) -> None:
+def test_a_jpeg_whose_missing_end_was_papered_over_is_truncated(options: dict[str, Any], end: bytes) -> None:
     """An end marker or zeros in place of the missing half make libjpeg fill it with grey and say nothing."""
     data = encoded(".jpg", quality=95, **options)
 

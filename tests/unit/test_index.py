@@ -439,7 +439,9 @@ def test_rows_behind_the_index_are_found_at_once(path: Path) -> None:
 def test_a_build_that_fails_leaves_the_old_file_and_nothing_else(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build.build(make(ROWS), path, kind=IndexKind.CODES)
     before = path.read_bytes()
-    monkeypatch.setattr(build.coding, "write", lambda codes, to: (_ for _ in ()).throw(OSError(5, "broken")))
+    monkeypatch.setattr(
+        "pixfind.index.build.coding.write", lambda codes, to: (_ for _ in ()).throw(OSError(5, "broken"))
+    )
 
     with pytest.raises(errors.DiskFailed, match=r"faiss\.index could not be written: broken"):
         build.build(make(ROWS), path, kind=IndexKind.CODES)

@@ -1,6 +1,7 @@
 """The plan: the guide's rule, and a reason for every number."""
 
 import math
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from pixfind.types import Choice
 MUCH = Choice(64 * 2**30, "64 GiB are available")
 
 
-def make(cores: float, **changes: object) -> plan.Plan:
+def make(cores: float, **changes: Any) -> plan.Plan:
     return plan.make(**{"cores": Choice(cores, "so many"), "memory": MUCH, **changes})
 
 

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,24 +8,26 @@ from pixfind import errors
 from pixfind.models.backends import onnx_ports
 
 GRAPH = Path("onnx/vision_model.onnx")
-HIDDEN = {"last_hidden_state": ["b", 50, 768]}
+Outputs = dict[str, Sequence[int | str | None]]
+HIDDEN: Outputs = {"last_hidden_state": ["b", 50, 768]}
 
 
 def test_the_projected_output_is_taken_whatever_its_place() -> None:
-    outputs = {**HIDDEN, "pooler_output": ["b", 768], "image_embeds": ["b", 512]}
+    outputs: Outputs = {**HIDDEN, "pooler_output": ["b", 768], "image_embeds": ["b", 512]}
 
     assert "image_embeds" == onnx_ports.output(outputs, GRAPH, dimension=512, pooled_is_projected=False)
 
 
 def test_pooled_is_the_embedding_where_there_is_no_projection() -> None:
-    outputs = {**HIDDEN, "pooler_output": ["b", 768]}
+    outputs: Outputs = {**HIDDEN, "pooler_output": ["b", 768]}
 
     assert "pooler_output" == onnx_ports.output(outputs, GRAPH, dimension=768, pooled_is_projected=True)
 
 
 def test_pooled_is_refused_where_there_is_a_projection() -> None:
     """The classic bug: 768 numbers that look like an embedding and lie in another space."""
-    for outputs in ({**HIDDEN, "pooler_output": ["b", 768]}, {"pooler_output": ["b", 768]}):
+    pooled: Outputs = {"pooler_output": ["b", 768]}
+    for outputs in ({**HIDDEN, **pooled}, pooled):
         with pytest.raises(errors.ModelFileWrong, match=r"vision_model\.onnx"):
             onnx_ports.output(outputs, GRAPH, dimension=768, pooled_is_projected=False)
 

@@ -2,7 +2,7 @@
 
 import json
 import math
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -16,7 +16,7 @@ from pixfind.worker.protocol import FromWorker, ToWorker, WorkerConfig
 _IMAGES = st.builds(ImageRef, image_id=st.integers(1), path=st.text(), size=st.integers(0))
 _CLAIMS = st.lists(st.tuples(st.integers(1), st.binary(min_size=16, max_size=16)), min_size=1).map(tuple)
 _NUMBERS = st.floats(allow_nan=False)
-_FIELDS = {
+_FIELDS: dict[Any, dict[str, Any]] = {
     protocol.Quota: {"cpu_quota": _NUMBERS},
     protocol.Embed: {"images": st.lists(_IMAGES).map(tuple)},
     protocol.Claim: {"contents": _CLAIMS},

@@ -14,11 +14,12 @@ from numpy import uint8
 from numpy.typing import NDArray
 
 from pixfind.cli import terminal_images
-from pixfind.cli.terminal_images import Pictures, choose, device_attributes
+from pixfind.cli.terminal_images import choose, device_attributes
 from pixfind.errors import ImageProblem
 from pixfind.images.decode import decode
 from pixfind.testing import wait_for
 from pixfind.testing.images import encode, picture
+from pixfind.types import Pictures
 
 JPEG = encode(picture(1, (60, 40)), ".jpg")
 SHOWN = (Pictures.KITTY, Pictures.ITERM, Pictures.SIXEL)
