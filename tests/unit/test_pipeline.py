@@ -96,7 +96,7 @@ def test_what_is_assigned_becomes_unit_rows_in_the_sink(encoder: ImageEncoder, i
         (row.image_id, row.fingerprint.size, row.fingerprint.mtime_ns) for row in run.sink.rows
     }
     assert (10, encoder.dimension) == np.shape(run.sink.embeddings)
-    assert np.allclose(1, np.linalg.norm(np.float32(run.sink.embeddings), axis=1), atol=2e-3)
+    assert np.allclose(1, np.linalg.norm(np.asarray(run.sink.embeddings, np.float32), axis=1), atol=2e-3)
 
 
 def test_an_image_is_reported_as_embedded_before_it_is_reported_as_saved(
@@ -167,7 +167,7 @@ def test_a_quota_of_nothing_holds_the_model_until_there_is_more(encoder: ImageEn
     run = Run(encoder)
     run.worker.events.put(Quota(0.0))
     forward, waited = run.worker._forward, []
-    run.worker._forward = lambda: (waited.append(run.worker._throttle.cpu_quota), forward())  # type: ignore[method-assign]
+    run.worker._forward = lambda: (waited.append(run.worker._throttle.cpu_quota), forward())  # type: ignore[method-assign,assignment]
     pause = run.worker._throttle.pause
 
     def resume_after_a_pause(at_most: float) -> bool:
@@ -210,7 +210,7 @@ def test_a_sink_that_cannot_keep_rows_ends_the_worker(encoder: ImageEncoder, ima
     def full(*_: object) -> None:
         raise errors.DiskFull(path="/data/x.npy", detail="No space left on device")
 
-    run.sink.append = full  # type: ignore[method-assign]
+    run.sink.append = full  # type: ignore[method-assign,assignment]
     with pytest.raises(errors.DiskFull):
         run.embed(images)
 
