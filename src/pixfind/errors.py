@@ -318,6 +318,15 @@ class LibraryDamaged(LibraryError):
     exit_code = 7
 
 
+class LinkInLibrary(LibraryError):
+    """
+    {path} is a link, and a library holds none: what is written there would land elsewhere.
+    Put the file or folder itself in its place. To keep a library on another disk, move all of it and name it with --library.
+    """
+
+    exit_code = 47
+
+
 class MergeRefused(LibraryError):
     """
     Row {row} of {path} does not fit: {detail}. Nothing was merged from there on.
@@ -574,6 +583,12 @@ class OutsideRoots(RequestError):
     """The file of image {image_id} lies outside the folder it was registered in; it is not served."""
 
     status = 403
+
+
+class NotAPicture(RequestError):
+    """The file of image {image_id} shows no picture; it is not served."""
+
+    status = 415
 
 
 class NotThere(RequestError):

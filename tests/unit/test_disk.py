@@ -98,9 +98,23 @@ def test_publishing_leaves_the_old_file_when_the_block_fails(tmp_path: Path) -> 
     assert [tmp_path / "a"] == list(tmp_path.iterdir())
 
 
-def test_a_published_file_can_be_read_by_the_others_of_a_shared_library(tmp_path: Path) -> None:
-    before = os.umask(0o022)
+@pytest.mark.parametrize(("before", "after"), [(None, 0o600), (0o600, 0o600), (0o640, 0o640), (0o664, 0o664)])
+def test_a_published_file_is_for_its_owner_alone_unless_he_opened_it(
+    tmp_path: Path, before: int | None, after: int
+) -> None:
+    umask = os.umask(0)
+    if before is not None:
+        (tmp_path / "a").touch(mode=before)
     disk.publish(tmp_path / "a", b"x")
-    os.umask(before)
+    os.umask(umask)
 
-    assert 0o644 == (tmp_path / "a").stat().st_mode & 0o777
+    assert after == (tmp_path / "a").stat().st_mode & 0o777
+
+
+def test_what_takes_the_place_of_a_link_is_for_its_owner_alone(tmp_path: Path) -> None:
+    (tmp_path / "outside").write_bytes(b"mine")
+    (tmp_path / "a").symlink_to(tmp_path / "outside")
+    disk.publish(tmp_path / "a", b"x")
+
+    assert (b"x", b"mine") == ((tmp_path / "a").read_bytes(), (tmp_path / "outside").read_bytes())
+    assert 0o600 == (tmp_path / "a").lstat().st_mode & 0o777

@@ -20,6 +20,7 @@ from typing import Any
 from pixfind.embedding.bottleneck import STAGES, bottleneck, explain
 from pixfind.embedding.runners import WorkerUsage
 from pixfind.library.library import Library
+from pixfind.storage import disk
 from pixfind.types import Clock, Outcome, Settled, spoken
 from pixfind.worker.protocol import Saved
 
@@ -312,5 +313,6 @@ def _write(path: Path, snapshot: Snapshot) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     # For `status` alone: embedding does not depend on whether somebody can look.
     with contextlib.suppress(OSError):
-        temporary.write_text(json.dumps(asdict(snapshot)), encoding="utf-8")
+        with os.fdopen(disk.create(temporary, os.O_TRUNC), "w", encoding="utf-8") as file:
+            json.dump(asdict(snapshot), file)
         temporary.replace(path)

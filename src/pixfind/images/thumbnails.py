@@ -19,6 +19,7 @@ from typing import Final
 from PIL import Image
 
 from pixfind.images.decode import Limits, containers, decode
+from pixfind.storage import disk
 
 DEFAULT_MAX_BYTES: Final = 512 * 1024 * 1024
 
@@ -70,7 +71,8 @@ class Cache:
         """The thumbnail of the picture with this content hash, None when there is none."""
         path = self._path(content, side)
         with contextlib.suppress(OSError):
-            thumbnail = path.read_bytes()
+            with os.fdopen(os.open(path, os.O_RDONLY | disk.NO_LINK | getattr(os, "O_BINARY", 0)), "rb") as file:
+                thumbnail = file.read()
             # Without a sync a power cut can leave a name before its bytes.
             if thumbnail.endswith(_END):
                 with contextlib.suppress(OSError):
@@ -83,10 +85,14 @@ class Cache:
         path = self._path(content, side)
         temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(thumbnail)
+            disk.make_folder(path.parent)
+            if path.parent.is_symlink():
+                # Somebody would have us write elsewhere.
+                return
+            with os.fdopen(disk.create(temporary, os.O_EXCL), "wb") as file:
+                file.write(thumbnail)
             temporary.replace(path)
-        except OSError:
+        except (OSError, *disk.FAILURES):
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
             return
@@ -133,7 +139,9 @@ class Cache:
     def _files(self) -> list[tuple[float, int, Path]]:
         """Last use, length and path of each file."""
         found = []
-        for path in self.folder.glob("??/*"):
+        # What lies behind a link is not ours to delete.
+        folders = [folder for folder in self.folder.glob("??") if not folder.is_symlink()]
+        for path in (path for folder in folders for path in folder.glob("*")):
             with contextlib.suppress(OSError):
                 status = path.stat()
                 found.append((status.st_mtime, status.st_size, path))

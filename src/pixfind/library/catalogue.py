@@ -19,6 +19,7 @@ from typing import Any, Self
 from pixfind import errors
 from pixfind.library import path_text, sql
 from pixfind.library.database import Connection
+from pixfind.storage import disk
 from pixfind.storage.worker_files import Row
 from pixfind.types import Fingerprint, ImageRef, Outcome, Settled
 
@@ -29,6 +30,8 @@ _PRAGMAS = {
     "busy_timeout": 30_000,  # ms; a checkpoint may hold the file for a moment
     "foreign_keys": "ON",
     "cache_size": -32_000,  # KiB
+    "trusted_schema": "OFF",  # a library may come from a stranger: its tables call no function that does anything
+    "cell_size_check": "ON",  # ... and its pages are not believed
     "temp_store": "FILE",  # a scan of millions of paths must not live in memory
 }
 
@@ -269,6 +272,10 @@ class Catalogue:
             raise errors.NoLibrary(path=self.path.parent)
         # A folder that nobody here can write has no place for SQLite's shared memory: then nobody writes the database either.
         frozen = not self.write and not os.access(self.path.parent, os.W_OK)
+        if self.write:
+            # SQLite gives what it makes beside it the same mode.
+            with disk.writing(self.path):
+                os.close(disk.create(self.path))
         name = f"{self.path.as_uri()}?immutable=1" if frozen else str(self.path)
         connection = Connection.open(self.path, name, uri=frozen)
         for pragma, value in _PRAGMAS.items():
@@ -278,7 +285,16 @@ class Catalogue:
             connection.execute("PRAGMA query_only = ON")
         return connection
 
+    def _refuse_programs(self) -> None:
+        """We have no trigger and no view: one that is there would run with our statements."""
+        found = self.connection.execute(
+            "SELECT type, name FROM sqlite_schema WHERE type IN ('trigger', 'view')"
+        ).fetchone()
+        if found is not None:
+            raise errors.LibraryDamaged(path=self.path, detail=f"it holds a {found[0]} that is not ours, {found[1]!r}")
+
     def _migrate(self) -> None:
+        self._refuse_programs()
         known = len(sql.migrations())
         version = self._version()
         if version > known:

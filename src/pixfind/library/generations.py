@@ -26,6 +26,21 @@ _HOME = re.compile(rf"\.|{_FOLDER}/[1-9]\d*")
 #: All that pixfind writes into data/. The first home lies in the user's own folder, where others may have put files.
 _DATA = ("embeddings*.npy", "indices*.npy", "model.json", "faiss.index", "background.npz", "worker_*.lock", ".*.tmp")
 
+#: All that lies in a library and in a home, folders before what is in them.
+_OURS = (
+    "metadata*.db*",
+    _NAME,
+    _FOLDER,
+    f"{_FOLDER}/*",
+    "data",
+    *(f"data/{name}" for name in _DATA),
+    "logs",
+    "logs/*.log",
+    "thumbnails",
+    "*.json",
+    "library.lock",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Homes:
@@ -77,6 +92,16 @@ def publish(library: Path, homes: Homes) -> None:
 def folder(library: Path, home: str) -> Path:
     """Return where a home's metadata.db and data/ lie."""
     return library if home == FIRST else library / home
+
+
+def refuse_links(library: Path) -> None:
+    """Raise LinkInLibrary where a file or folder of ours is a link: we would write, or delete, what lies outside the library."""
+    for folder in (library, *library.glob(f"{_FOLDER}/*")):
+        for name in _OURS:
+            # Not all by glob: without a star it passes over a link that leads nowhere, which a write would follow all the same.
+            for path in folder.glob(name) if "*" in name else [folder / name]:
+                if path.is_symlink():
+                    raise errors.LinkInLibrary(path=path)
 
 
 def here(library: Path) -> bool:

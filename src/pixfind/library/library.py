@@ -12,7 +12,7 @@ import json
 import os
 import socket
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -102,8 +102,9 @@ class Library:
         """
         Open an existing library: the home that answers now, or the one that is named.
 
-        Raises NoLibrary, NewerLibrary, LibraryDamaged.
+        Raises NoLibrary, NewerLibrary, LibraryDamaged, LinkInLibrary.
         """
+        generations.refuse_links(path)
         chosen = generations.read(path).current if home is None else home
         try:
             return cls._opened(path, chosen, write=write)
@@ -130,6 +131,7 @@ class Library:
         Raises LibraryDamaged when there are embeddings and the database that names their images is lost: a new one would give their
         ids to other images.
         """
+        generations.refuse_links(path)
         chosen = generations.read(path).current if home is None else home
         folder = generations.folder(path, chosen)
         if not (folder / "metadata.db").exists() and any((folder / "data").glob("indices*.npy")):
@@ -168,7 +170,7 @@ class Library:
         Raises LibraryLocked with its holder when another process keeps it for `patience` seconds.
         """
         path = self.path / "library.lock"
-        held = filelock.FileLock(path, thread_local=False)
+        held = filelock.FileLock(path, mode=disk.FILE_MODE, thread_local=False)
         try:
             held.acquire(timeout=patience)
         except filelock.Timeout as error:
@@ -189,7 +191,7 @@ class Library:
 
     def holder(self) -> dict[str, Any] | None:
         """Return {verb, pid, host, started_at} of the process that writes, None when nobody does."""
-        lock = filelock.FileLock(self.path / "library.lock", thread_local=False)
+        lock = filelock.FileLock(self.path / "library.lock", mode=disk.FILE_MODE, thread_local=False)
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
@@ -213,9 +215,17 @@ class Library:
     # --- which model ------------------------------------------------------------------------------
 
     def model(self) -> ModelIdentity | None:
-        """Return the model that this library was first used with, None before that."""
+        """Return the model that this library was first used with, None before that; raises LibraryDamaged where it is not ours."""
         stored = self.catalogue.setting("model")
-        return ModelIdentity(**json.loads(stored)) if stored else None
+        try:
+            found = ModelIdentity(**json.loads(stored)) if stored else None
+        except (ValueError, TypeError) as error:
+            raise errors.LibraryDamaged(
+                path=self.catalogue.path, detail=f"its model cannot be read ({error})"
+            ) from error
+        if found is not None and [str, str, int, str] != [type(value) for value in astuple(found)]:
+            raise errors.LibraryDamaged(path=self.catalogue.path, detail=f"its model cannot be read ({stored!r:.200})")
+        return found
 
     def remember_model(self, model: ModelIdentity) -> None:
         """Tie the library to a model; raises OtherModel when it is tied to another."""
@@ -465,8 +475,7 @@ class Library:
 
 def _make_folders(*folders: Path) -> None:
     for folder in folders:
-        with disk.doing("made", folder):
-            folder.mkdir(parents=True, exist_ok=True)
+        disk.make_folder(folder)
 
 
 def _joined(pieces: Iterable[_Piece]) -> Iterator[_Piece]:

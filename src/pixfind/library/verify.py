@@ -366,7 +366,7 @@ def rebuild_if_needed(path: Path, home: str | None = None) -> Path | None:
     if old.exists():
         kept = folder / f"metadata.damaged-{int(time.time())}.db"
         with disk.writing(kept):
-            shutil.copyfile(old, kept)
+            shutil.copy(old, kept)
     elif not (folder / "data" / "indices.npy").exists():
         return None
     _rebuild(path, home, old)

@@ -35,7 +35,7 @@ def publishing(path: Path) -> Iterator[Path]:
     file both succeed; the last rename wins with equal bytes.
     """
     with disk.writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        disk.make_folder(path.parent)
         # What cannot be deleted is only in the way.
         with tempfile.TemporaryDirectory(prefix=".making-", dir=path.parent, ignore_cleanup_errors=True) as temporary:
             yield Path(temporary)
@@ -43,6 +43,7 @@ def publishing(path: Path) -> Iterator[Path]:
             if not made.is_file():
                 raise errors.ModelFileMissing(directory=temporary, file=path.name)
             for other in Path(temporary).iterdir():
+                other.chmod(disk.FOLDER_MODE if other.is_dir() else disk.FILE_MODE)
                 if other != made:
                     other.replace(path.parent / other.name)
             made.replace(path)
@@ -51,9 +52,9 @@ def publishing(path: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def locked(directory: Path) -> Iterator[None]:
     """Let one process at a time make something there: what takes gigabytes for a moment must not be made by every worker at once."""
-    lock = filelock.FileLock(directory / ".lock")
+    lock = filelock.FileLock(directory / ".lock", mode=disk.FILE_MODE)
     with disk.writing(directory):
-        directory.mkdir(parents=True, exist_ok=True)
+        disk.make_folder(directory)
         lock.acquire()
     try:
         yield

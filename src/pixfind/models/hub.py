@@ -204,10 +204,10 @@ def _fetch(repo: str, commit: str, file: _Remote, directory: Path, progress: Pro
     if path.is_file():
         return
     partial = path.with_name(f"{path.name}.partial")
-    with disk.doing("made", partial.parent):
-        partial.parent.mkdir(parents=True, exist_ok=True)
+    disk.make_folder(partial.parent)
     # The library's own download starts again after a kill: it writes to a new temporary file each time.
     # So the bytes are ours, and the requests, retries and ranges are the library's.
+    partial.touch(mode=disk.FILE_MODE)
     with _sized(repo, file, partial), partial.open("ab+") as raw, _quiet():
         sink = _Sink(raw, file, progress)
         http_get(
@@ -294,8 +294,7 @@ def _endpoint() -> str | None:
 def _locked(base: Path) -> Iterator[None]:
     from huggingface_hub.utils import WeakFileLock
 
-    with disk.doing("made", base):
-        base.mkdir(parents=True, exist_ok=True)
+    disk.make_folder(base)
     with WeakFileLock(base / ".lock"):
         yield
 

@@ -20,6 +20,8 @@ SIDES = (128, 256, 512, 1024)
 
 _LIMITS = decode.Limits(200_000_000)
 
+_HEAD_BYTES = 64
+
 # What every browser shows and none runs: by the first bytes, whatever the name says.
 _SHOWN = (
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -90,7 +92,8 @@ def open_file(known: Shown) -> int:
     """
     Return a descriptor of the image's file, open for reading.
 
-    Raises OutsideRoots when a link leads out of the folder that was registered, NotThere when nothing can be read.
+    Raises OutsideRoots when a link leads out of the folder that was registered, NotThere when nothing can be read, NotAPicture when
+    no decoder knows its bytes.
     """
     try:
         # O_NONBLOCK: a pipe with the name of a picture must not wait for a writer.
@@ -99,6 +102,7 @@ def open_file(known: Shown) -> int:
         raise errors.NotThere(image_id=known.image_id, detail=error.strerror or "it cannot be opened") from error
     try:
         _check(known, os.fstat(descriptor))
+        _check_picture(known, os.pread(descriptor, _HEAD_BYTES, 0))
     except BaseException:
         os.close(descriptor)
         raise
@@ -118,6 +122,12 @@ def _check(known: Shown, opened: os.stat_result) -> None:
         raise errors.NotThere(image_id=known.image_id, detail=error.strerror or "it has gone") from error
     if (found.st_dev, found.st_ino) != (opened.st_dev, opened.st_ino):
         raise errors.OutsideRoots(image_id=known.image_id)
+
+
+def _check_picture(known: Shown, head: bytes) -> None:
+    """A library may come from a stranger, who may have registered any file: what is served is a picture."""
+    if not decode.recognises(head):
+        raise errors.NotAPicture(image_id=known.image_id)
 
 
 def media_type(head: bytes) -> str | None:

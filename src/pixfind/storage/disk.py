@@ -10,6 +10,7 @@ import contextlib
 import errno
 import itertools
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -23,10 +24,16 @@ from pixfind import errors
 #: Set to 1 by benchmarks only, to price durability.
 NO_SYNC = os.environ.get("PIXFIND_UNSAFE_NO_SYNC") == "1"
 
+#: What we make is for its owner alone: names of folders, times and places of pictures are nobody else's business.
+FILE_MODE = 0o600
+FOLDER_MODE = 0o700
+#: A link in the place of a file of ours would have us write elsewhere.
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST}
 
-FAILURES = (errors.DiskFull, errors.NotWritable, errors.DiskFailed)
+FAILURES = (errors.DiskFull, errors.NotWritable, errors.DiskFailed, errors.LinkInLibrary)
 """what `doing` raises: for those who can do without a file"""
 
 #: What only a disk says, or a system that has lost it.
@@ -50,7 +57,7 @@ def is_failure(error: OSError) -> bool:
 @contextlib.contextmanager
 def doing(operation: str, path: Path) -> Iterator[None]:
     """
-    Border: one file of ours. Every OSError becomes DiskFull, NotWritable or DiskFailed.
+    Border: one file of ours. Every OSError becomes DiskFull, NotWritable, DiskFailed or LinkInLibrary.
 
     `operation` ends "could not be ...": written, read, deleted. Of two around each other the inner one tells, as it knows more.
     """
@@ -63,6 +70,8 @@ def doing(operation: str, path: Path) -> Iterator[None]:
 def told(error: OSError, operation: str, path: Path | str) -> errors.LibraryError:
     """Return the LibraryError that an OSError on a file of ours is."""
     detail = error.strerror or str(error)
+    if error.errno == errno.ELOOP:
+        return errors.LinkInLibrary(path=path)
     if is_full(error):
         return errors.DiskFull(path=path, detail=detail)
     if operation != "read" and error.errno in _FORBIDDEN:
@@ -106,6 +115,19 @@ def sync_directory(path: Path) -> None:
             os.close(descriptor)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder for its owner alone, and what is missing above it."""
+    with doing("made", path):
+        if not path.is_dir():
+            make_folder(path.parent)
+            path.mkdir(mode=FOLDER_MODE, exist_ok=True)
+
+
+def create(path: Path | str, flags: int = 0) -> int:
+    """Return a descriptor of a file of ours, open for writing, made for its owner alone where it is missing; no link is followed."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | NO_LINK | getattr(os, "O_BINARY", 0) | flags, FILE_MODE)
+
+
 @contextlib.contextmanager
 def publishing(path: Path) -> Iterator[Path]:
     """
@@ -113,13 +135,15 @@ def publishing(path: Path) -> Iterator[Path]:
 
     Readers see the old file or the new one, never a part. A crash leaves the old file and a `.tmp`.
     """
-    with doing("made", path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    # Not tempfile: its files are for their owner alone, and a library may be shared.
+    make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{next(_numbers)}.tmp")
     try:
         with writing(path):
-            temporary.touch()
+            os.close(create(temporary, os.O_EXCL))
+            # Who has opened a library to others keeps it open.
+            with contextlib.suppress(FileNotFoundError):
+                before = path.lstat().st_mode
+                temporary.chmod(before & 0o666 if stat.S_ISREG(before) else FILE_MODE)
             yield temporary
             with temporary.open("rb+") as file:
                 sync(file.fileno())
@@ -181,7 +205,8 @@ class GrowingArray:
         self._write = write
         with writing(path) if write else reading(path):
             try:
-                self._descriptor = os.open(path, (os.O_RDWR | os.O_CREAT) if write else os.O_RDONLY, 0o644)
+                how = os.O_RDWR | os.O_CREAT if write else os.O_RDONLY
+                self._descriptor = os.open(path, how | NO_LINK, FILE_MODE)
             except FileNotFoundError as error:
                 if write:
                     raise

@@ -191,7 +191,7 @@ def lock(data: Path, worker: int, *, patience: float) -> filelock.BaseFileLock:
     Raises WorkerFilesBusy when another process keeps it for `patience` seconds.
     """
     path = data / f"worker_{worker}.lock"
-    held = filelock.FileLock(path, thread_local=False)
+    held = filelock.FileLock(path, mode=disk.FILE_MODE, thread_local=False)
     try:
         held.acquire(timeout=patience)
     except filelock.Timeout as error:

@@ -148,6 +148,15 @@ def suffix(name: str) -> str:
     return f"{dot}{end}".lower() if stem else ""
 
 
+def recognises(head: bytes) -> bool:
+    """Whether a file that begins like this (64 bytes are enough) is of a kind that is decoded."""
+    try:
+        _kind(head)
+    except NotAnImage:
+        return netpbm.recognises(head)
+    return True
+
+
 def limits_for(memory_bytes: int, megapixels: float = DEFAULT_MEGAPIXELS) -> Choice[Limits]:
     """The megapixel limit, lowered to what `memory_bytes` can hold while one picture is decoded."""
     fitting = memory_bytes / _BYTES_PER_PIXEL / 1e6

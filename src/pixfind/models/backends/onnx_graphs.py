@@ -44,7 +44,7 @@ def folder(graph: Path) -> Path:
 def has_room(graph: Path) -> bool:
     """Whether a copy of the graph fits into the cache, with something to spare."""
     place = cache.folder()
-    place.mkdir(parents=True, exist_ok=True)
+    disk.make_folder(place)
     return shutil.disk_usage(place).free > _ROOM * sum(path.stat().st_size for path in files.weights(graph))
 
 
