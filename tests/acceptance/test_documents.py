@@ -57,7 +57,7 @@ def _help() -> str:
 
     from pixfind.cli import app
 
-    verbs = sorted((command.name or command.callback.__name__).replace("_", "-") for command in app.registered_commands)
+    verbs = sorted((command.name or command.callback.__name__).replace("_", "-") for command in app.registered_commands)  # type: ignore[union-attr]
     pages = []
     plain = {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
     # Read from the environment when the module is imported, which may have been long ago.
@@ -126,7 +126,7 @@ def test_the_python_of_the_readme_runs_as_it_stands(tmp_path: Path) -> None:
 def test_every_verb_is_in_the_readme() -> None:
     from pixfind.cli import app
 
-    verbs = {(command.name or command.callback.__name__).replace("_", "-") for command in app.registered_commands}
+    verbs = {(command.name or command.callback.__name__).replace("_", "-") for command in app.registered_commands}  # type: ignore[union-attr]
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
 
     assert set() == {verb for verb in verbs if f"`pixfind {verb}" not in readme and f"`{verb}`" not in readme}

@@ -31,9 +31,9 @@ def run() -> Iterator[Run]:
     assert process.stdout is not None
 
     def done(library: Path, command: str, model: str = CLIP, step: int = 0) -> tuple[int, int]:
-        process.stdin.write(f"{library}\t{command}\t{model}\t{step}\n")
-        process.stdin.flush()
-        status, taken = process.stdout.readline().split()
+        process.stdin.write(f"{library}\t{command}\t{model}\t{step}\n")  # type: ignore[union-attr]
+        process.stdin.flush()  # type: ignore[union-attr]
+        status, taken = process.stdout.readline().split()  # type: ignore[union-attr]
         return int(status), int(taken)
 
     yield done

@@ -68,7 +68,7 @@ def filling(library: Library, options: EmbedOptions, *, embed: bool = True) -> I
 
     def interrupt(event: events.Event) -> None:
         if isinstance(event, events.StepStarted if embed else events.EmbedStarted) and (
-            not embed or event.step is events.Step.VERIFY
+            not embed or event.step is events.Step.VERIFY  # type: ignore[union-attr]
         ):
             raise KeyboardInterrupt
 
@@ -153,7 +153,7 @@ def test_a_change_that_is_interrupted_goes_on_with_and_without_its_name(library:
     assert "clip-tiny" == answering(library)
     assert 0 < saved == 12 - done.embedded.images, "what was saved is not embedded again"
     assert 12 == done.merged.total
-    assert (CLIP, "starter") == (done.model.name, done.previous.name)
+    assert (CLIP, "starter") == (done.model.name, done.previous.name)  # type: ignore[union-attr]
 
 
 def test_pictures_that_come_change_move_and_go_meanwhile_are_right_after_it(library: Library, pictures: Path) -> None:
@@ -228,7 +228,7 @@ def test_another_precision_is_changed_like_another_model(library: Library) -> No
     changed(library, to(None, "int8"))
 
     with Library.open(library.path) as current:
-        assert (CLIP, "int8") == (current.model().name, current.model().precision)
+        assert (CLIP, "int8") == (current.model().name, current.model().precision)  # type: ignore[union-attr]
     assert generations.Homes("models/3", previous="models/2", number=3) == generations.read(library.path)
     assert not (library.path / "metadata.db").exists(), "a switch keeps one model, not all"
     changed(library, to(None))
@@ -349,7 +349,7 @@ def test_a_rollback_goes_back_once_and_forward_again_costs_no_embedding(library:
     changed(library, to(None))
     with now(library) as current, current.lock("rollback"):
         done = switch_model.rollback(current)
-        assert ("starter", CLIP, 1) == (done.model.name, done.aside.name, done.pending)
+        assert ("starter", CLIP, 1) == (done.model.name, done.aside.name, done.pending)  # type: ignore[union-attr]
         switch_model.settle(current)
     assert "starter" == answering(library)
     assert 11 == len(paths_of(library)), "the one that went is gone, the late one waits"
@@ -446,7 +446,7 @@ def test_a_searcher_that_lives_on_never_mixes_two_models(library: Library) -> No
         assert 0 == ended
 
     assert ["starter", "clip-tiny", "starter"] == seen
-    assert "starter" == searcher.library.model().name
+    assert "starter" == searcher.library.model().name  # type: ignore[union-attr]
 
 
 def answers_of(searcher: Searcher) -> list[tuple[int, int, float]]:

@@ -71,8 +71,8 @@ def test_the_usage_of_a_worker_is_that_of_its_process_while_it_runs(config: Work
     try:
         runner.start(config)
         usage = wait_for(lambda: (found := runner.usage()[0]).processor_seconds > 0 and found)
-        assert machine.host() == usage.host
-        assert os.getpid() != usage.pid
+        assert machine.host() == usage.host  # type: ignore[union-attr]
+        assert os.getpid() != usage.pid  # type: ignore[union-attr]
         runner.kill(0)
         wait_for(lambda: not runner.usage())
     finally:

@@ -303,7 +303,7 @@ def calibrated(searcher: Searcher) -> Searcher:
     searcher.library.path.joinpath("data").mkdir(exist_ok=True)
     build.build_index(searcher.library, encoders=searcher.encoders)
     path = calibration.path(searcher.library.data)
-    made = calibration.load(path, searcher.library.model().hash, searcher.library.dimension)
+    made = calibration.load(path, searcher.library.model().hash, searcher.library.dimension)  # type: ignore[union-attr]
     assert made is not None
     unusual = sorted(hit.query_z or 0.0 for hit in searcher.search("beach", 40, include_weak=True).hits)
     save(path, made, (unusual[19] + unusual[20]) / 2)
@@ -333,7 +333,7 @@ def test_everything_is_shown_when_asked_for(calibrated: Searcher) -> None:
 
 def test_a_query_that_nothing_answers_says_so(calibrated: Searcher) -> None:
     path = calibration.path(calibrated.library.data)
-    made = calibration.load(path, calibrated.library.model().hash, calibrated.library.dimension)
+    made = calibration.load(path, calibrated.library.model().hash, calibrated.library.dimension)  # type: ignore[union-attr]
     assert made is not None
     save(path, made, 1e6)
 
@@ -345,7 +345,7 @@ def test_a_query_that_nothing_answers_says_so(calibrated: Searcher) -> None:
 
 def test_what_every_picture_shows_is_found_though_it_is_not_unusual(calibrated: Searcher) -> None:
     path = calibration.path(calibrated.library.data)
-    made = calibration.load(path, calibrated.library.model().hash, calibrated.library.dimension)
+    made = calibration.load(path, calibrated.library.model().hash, calibrated.library.dimension)  # type: ignore[union-attr]
     assert made is not None
     fitting = sorted(hit.image_z or 0.0 for hit in calibrated.search("beach", 40, include_weak=True).hits)
     calibration.save(path, dataclasses.replace(made, query_cutoff=1e6, image_cutoff=(fitting[29] + fitting[30]) / 2))
