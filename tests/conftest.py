@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,6 +43,23 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         if reason.startswith("needs "):
             report.outcome, report.longrepr = "failed", f"skipped in spite of --require-extras: {reason}"
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """Let the report of a test that printed a name that is not UTF-8 travel from one process to another."""
+    return _without_surrogates((yield))
+
+
+def _without_surrogates(data: Any) -> Any:
+    match data:
+        case str():
+            return data.encode("utf-8", "backslashreplace").decode()
+        case dict():
+            return {_without_surrogates(key): _without_surrogates(value) for key, value in data.items()}
+        case list() | tuple():
+            return type(data)(map(_without_surrogates, data))
+    return data
 
 
 @pytest.fixture(autouse=True)
