@@ -542,6 +542,15 @@ class CountWrong(LibraryError):
     exit_code = 36
 
 
+class InvalidVector(LibraryError):
+    """
+    An array of shape {shape} is no embedding of this library: it takes finite numbers of shape [{dimension}], not all 0.
+    Make one with Library.embed_text or Library.embed_images.
+    """
+
+    exit_code = 52
+
+
 class AddressTaken(LibraryError):
     """
     {host}:{port} cannot be listened on: {detail}.

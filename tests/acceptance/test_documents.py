@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+import pixfind
 from pixfind import errors
 from pixfind.testing import make_library, make_pictures
 
@@ -130,3 +131,17 @@ def test_every_verb_is_in_the_readme() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
 
     assert set() == {verb for verb in verbs if f"`pixfind {verb}" not in readme and f"`{verb}`" not in readme}
+
+
+def test_the_python_of_the_pages_is_python() -> None:
+    blocks = [
+        (page.name, block)
+        for page in (ROOT / "docs").rglob("*.md")
+        for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    ]
+    for name, block in blocks:
+        compile(block, name, "exec")
+    called = {name for _, block in blocks for name in re.findall(r"\blibrary\.(\w+)", block)}
+
+    assert called
+    assert all(hasattr(pixfind.Library, name) for name in called), called

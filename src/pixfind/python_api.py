@@ -1,0 +1,421 @@
+"""
+pixfind for Python programs: a library as one object.
+
+Owns what a program may hand over (strings where paths are, pictures, arrays) and what stays loaded between calls. The work is done by the
+same functions that the command line calls. Nothing here prints.
+"""
+
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
+
+import numpy as np
+from numpy import float16, float32, int64, uint8
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from pixfind import errors
+from pixfind.embedding.progress import RunReport
+from pixfind.images import source
+from pixfind.library import library as storage
+from pixfind.library import verify as checks
+from pixfind.library.library import ModelIdentity
+from pixfind.library.scan import ScanReport
+from pixfind.search import duplicates, filters, query
+from pixfind.search.build import BuildReport
+from pixfind.search.duplicates import Duplicates
+from pixfind.search.encoders import Encoders, unit_rows
+from pixfind.search.filters import Filters, Shape
+from pixfind.search.query import Query
+from pixfind.search.results import SearchResult
+from pixfind.search.searcher import Searcher
+from pixfind.workflows import add, build_index, embed_part, export, index, status
+from pixfind.workflows.events import EmbedProgress, Event, Observer, StepProgress
+from pixfind.workflows.index import IndexSummary
+from pixfind.workflows.options import EmbedOptions
+from pixfind.workflows.status import Status
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PathLike = str | os.PathLike[str]
+
+Picture = PathLike | bytes | Image.Image | NDArray[uint8]
+"""A file's name, a file's bytes, a picture, or its pixels [height, width, 3]."""
+
+Wanted = str | os.PathLike[str] | Image.Image | NDArray[Any] | Query
+"""
+What a hit should show: a query (the language of docs/reference/query-language.md), the path object of an image file, a picture, pixels
+[height, width, 3] of uint8, or an embedding [d] of floats.
+"""
+
+OnProgress = Callable[[str, int, int | None], None]
+"""(step, done, total); the steps are those of `workflows.events.Step`, and "embed". `total` is None where nobody knows."""
+
+_PIXELS = 3
+"""dimensions of an array of pixels"""
+
+
+class EmbedSettings(TypedDict, total=False):
+    """The fields of `EmbedOptions`, as keyword arguments."""
+
+    model: str | None
+    precision: str
+    device: str
+    workers: int | None
+    share: float
+    nice: int
+    memory: int | None
+    megapixels: float
+    seconds_per_image: float
+    hours: Any
+    pause_when_busy: bool
+    retry: bool
+
+
+class SearchFilters(TypedDict, total=False):
+    """Which images may be hits; all must hold. The units are those of `search.filters.parse`."""
+
+    inside: str
+    """glob of paths; `*` matches across folders"""
+    after: str
+    """taken on or after: "2021", "2021-05", "2021-05-17" """
+    before: str
+    """taken before"""
+    min_size: int
+    """pixels that the shorter side has at least"""
+    max_size: int
+    """pixels that the longer side has at most"""
+    shape: Shape | str
+    """landscape, portrait or square"""
+    camera: str
+    """part of EXIF make and model, in any case"""
+    near: str
+    """"LATITUDE,LONGITUDE,KM" """
+
+
+class Library:
+    """
+    A library of images: register, embed, search, export.
+
+        >>> import pixfind
+        >>> with pixfind.open("photos-library") as library:  # doctest: +SKIP
+        ...     library.index("~/Pictures")
+        ...     for hit in library.search("sunset over the sea", k=3):
+        ...         print(hit.score, hit.path)
+
+    One object belongs to one thread. Several processes may read a library while one writes to it.
+    """
+
+    def __init__(self, stored: storage.Library) -> None:
+        self._stored = stored
+        self._searcher: Searcher | None = None
+
+    @classmethod
+    def open(cls, path: PathLike | None = None, *, create: bool = True, write: bool = False) -> Self:
+        """
+        Open the library in a directory, made if there is none; `path` None: PIXFIND_LIBRARY, else the user's own.
+
+        Raises NoLibrary for a missing one with `create=False`, NewerLibrary, LibraryDamaged, NotWritable. `write` is not needed: what
+        changes the library opens it for writing by itself.
+        """
+        where = storage.locate(None if path is None else _path(path))
+        try:
+            return cls(storage.Library.open(where, write=write))
+        except errors.NoLibrary:
+            if not create:
+                raise
+        storage.Library.create(where).close()
+        return cls(storage.Library.open(where, write=write))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the library; it cannot be used afterwards."""
+        if self._searcher is not None:
+            self._searcher.__exit__()
+            self._searcher = None
+        self._stored.close()
+
+    def __len__(self) -> int:
+        """Return how many embeddings are searched."""
+        return self._current().merged_rows
+
+    def __repr__(self) -> str:
+        return f"<pixfind.Library {str(self.path)!r}>"
+
+    @property
+    def path(self) -> Path:
+        """The directory."""
+        return self._stored.path
+
+    @property
+    def model(self) -> ModelIdentity | None:
+        """The model that answers; None before anything was embedded."""
+        return self._current().model()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The ledger: seen = embedded + duplicate + failed + skipped + pending; `gone` and `offline` besides."""
+        return self._current().catalogue.ledger()
+
+    # --- filling it -------------------------------------------------------------------------------
+
+    def add(
+        self, *folders: PathLike, exclude: Sequence[str] = (), progress: OnProgress | None = None
+    ) -> tuple[ScanReport, ...]:
+        """
+        Register the images below folders, or look again through all that the library knows; one report a folder.
+
+        `exclude`: globs of names or paths. Raises NoSuchFolder, LibraryLocked.
+        """
+        with self._writing() as stored, stored.lock("add"):
+            return add.add(stored, [_path(folder) for folder in folders], exclude, _observer(progress))
+
+    def index(
+        self,
+        *folders: PathLike,
+        exclude: Sequence[str] = (),
+        switch_anyway: bool = False,
+        progress: OnProgress | None = None,
+        observer: Observer | None = None,
+        **settings: Unpack[EmbedSettings],
+    ) -> IndexSummary:
+        """
+        Do everything: register, embed, merge, build the index; with another `model` or `precision` embed anew beside, and switch at the end.
+
+        Goes on where an earlier call ended, in whatever way. `settings` are the fields of `EmbedOptions`. Raises LibraryLocked, and a
+        `LibraryError` for what stops the run; a picture that cannot be embedded stops nothing and is counted.
+        """
+        with self._writing() as stored:
+            return index.index(
+                stored,
+                [_path(folder) for folder in folders],
+                EmbedOptions(**settings),
+                exclude=exclude,
+                switch_anyway=switch_anyway,
+                observer=observer or _observer(progress),
+            )
+
+    def embed(self, *, progress: OnProgress | None = None, **settings: Unpack[EmbedSettings]) -> RunReport:
+        """Embed and merge what is pending, without a look at the folders or the index; raises as `index` does."""
+        with self._writing() as stored:
+            return index.embed_and_merge(stored, EmbedOptions(**settings), observer=_observer(progress)).embedded
+
+    def embed_part(self, worker_id: int, num_workers: int, **settings: Unpack[EmbedSettings]) -> int:
+        """Embed one part in this process, for a scheduler of one's own, and return how many; `merge` adopts what all parts saved."""
+        with self._writing() as stored:
+            return embed_part.embed_part(stored, worker_id, num_workers, EmbedOptions(**settings))
+
+    def merge(self) -> int:
+        """Make what workers saved part of the embeddings and return how many rows came; raises NotEmbedded, MergeRefused."""
+        from pixfind.workflows import merge
+
+        with self._writing() as stored, stored.lock("merge"):
+            return merge.merge(stored).rows
+
+    def build_index(self, *, progress: OnProgress | None = None) -> BuildReport:
+        """Make the search index current; raises NotEmbedded."""
+        with self._writing() as stored, stored.lock("build-index"):
+            return build_index.build_index(stored, _observer(progress))
+
+    # --- searching --------------------------------------------------------------------------------
+
+    def search(
+        self,
+        wanted: Wanted | Iterable[Wanted],
+        k: int = 10,
+        *,
+        distinct: bool = False,
+        include_weak: bool = False,
+        **filtered: Unpack[SearchFilters],
+    ) -> SearchResult:
+        """
+        Return the k best hits, best first.
+
+        `wanted` is a text in the query language, an image (a path object, a picture, pixels), an embedding [d], or several of these, which
+        are added up. `distinct` folds near-duplicates into one; `include_weak` keeps hits below the cut-off. The model, the index and the
+        calibration stay loaded for the next search. Raises NotEmbedded, InvalidQuery, InvalidFilter, InvalidCount, InvalidVector, and what
+        loading the model raises.
+        """
+        asked = _Asked.of([wanted] if _is_one(wanted) else list(wanted))  # type: ignore[arg-type, list-item]
+        searcher = self._searching()
+        vectors = [*(_unit(vector, self.dimension) for vector in asked.vectors)]
+        if asked.pictures:
+            vectors += list(self.embed_images(asked.pictures))
+        if not asked.queries and not vectors:
+            query.parse("")  # which refuses it in its own words
+        return searcher.search(
+            asked.query(),
+            k,
+            filters.parse(**filtered) if filtered else Filters(),
+            distinct=distinct,
+            include_weak=include_weak,
+            vectors=vectors,
+        )
+
+    def embed_text(self, texts: str | Sequence[str]) -> NDArray[float32]:
+        """Return the unit embedding [d] of a text, [n, d] of several, by the library's model; raises NotEmbedded."""
+        one = isinstance(texts, str)
+        rows = self._searching().encoders.encode_texts([texts] if isinstance(texts, str) else list(texts))
+        return rows[0] if one else rows
+
+    def embed_images(self, pictures: Picture | Sequence[Picture]) -> NDArray[float32]:
+        """
+        Return the unit embedding [d] of a picture, [n, d] of several, by the library's model.
+
+        Raises NotEmbedded, and `ImageProblem` (FileMissing, TooLarge, ...) for what is no picture that can be read.
+        """
+        one = isinstance(pictures, str | os.PathLike | bytes | Image.Image | np.ndarray)
+        listed: list[Picture] = [pictures] if one else list(pictures)  # type: ignore[list-item, arg-type]
+        encoders = self._searching().encoders
+        rows = np.array([_embedded(encoders, each) for each in listed], dtype=float32).reshape(-1, self.dimension)
+        return rows[0] if one else rows
+
+    @property
+    def dimension(self) -> int:
+        """Numbers in one embedding; raises NotEmbedded before the model is known."""
+        return self._current().dimension
+
+    def duplicates(self, *, exact: bool = False, progress: Callable[[int, int], None] | None = None) -> Duplicates:
+        """Group images with the same bytes and, unless `exact`, near-duplicates; raises NotEmbedded."""
+        return duplicates.find(self._current(), near=not exact, progress=progress)
+
+    # --- looking at it ----------------------------------------------------------------------------
+
+    def status(self) -> Status:
+        """Return what there is and how a running embed stands."""
+        return status.status(self._current())
+
+    def verify(self, *, repair: bool = False) -> list[checks.Finding]:
+        """Check counts, checksums, references and the index; return what is wrong, with `repair` what is left of it."""
+        with self._writing() as stored, stored.lock("verify"):
+            found = checks.verify(stored)
+            return checks.repair(stored, found) if repair and found else found
+
+    # --- taking it elsewhere ----------------------------------------------------------------------
+
+    def images(self) -> Iterator[export.ImageRecord]:
+        """Yield the images that have an embedding, with it and with what is known of them; raises NotEmbedded."""
+        return export.images(self._current())
+
+    def embeddings(self) -> NDArray[float16]:
+        """Return data/embeddings.npy [rows, d], mapped, not read; `Hit.embedding_index` is a row of it."""
+        return self._current().embeddings()
+
+    def to_numpy(self) -> tuple[NDArray[int64], list[str], NDArray[float16]]:
+        """Return ids [n], paths and embeddings [n, d] of the images; raises NotEmbedded."""
+        return export.to_numpy(self._current())
+
+    def to_pandas(self, *, embeddings: bool = True) -> "pd.DataFrame":
+        """Return a data frame of the images, indexed by `image_id`; raises NotEmbedded, ExtraMissing without pandas."""
+        return export.to_pandas(self._current(), embeddings=embeddings)
+
+    def to_parquet(self, path: PathLike, *, embeddings: bool = True) -> int:
+        """Write the images to a Parquet file and return how many; raises NotEmbedded, ExtraMissing without pyarrow."""
+        return export.to_parquet(self._current(), _path(path), embeddings=embeddings)
+
+    # --- our own ----------------------------------------------------------------------------------
+
+    def _current(self) -> storage.Library:
+        """Return the stored library of the model that answers now."""
+        if self._stored.superseded():
+            if self._searcher is not None:
+                self._searcher.__exit__()
+                self._searcher = None
+            self._stored = self._stored.renewed()
+        return self._stored
+
+    def _searching(self) -> Searcher:
+        stored = self._current()
+        if self._searcher is None:
+            self._searcher = Searcher(stored)
+        return self._searcher
+
+    def _writing(self) -> storage.Library:
+        return storage.Library.open(self.path, write=True)
+
+    def __getattr__(self, name: str) -> Any:
+        """What programs took from a library before this class existed."""
+        if name.startswith("_") or not hasattr(self._stored, name):
+            raise AttributeError(f"a pixfind library has no {name!r}", name=name, obj=self)
+        told = f"pixfind.Library.{name} goes away; it is a part of pixfind.library.library.Library"
+        warnings.warn(told, DeprecationWarning, stacklevel=2)
+        return getattr(self._stored, name)
+
+
+@dataclass(slots=True)
+class _Asked:
+    """What `search` was asked for, sorted by kind."""
+
+    queries: list[Query] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
+    vectors: list[NDArray[Any]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, wanted: Iterable[Wanted]) -> "_Asked":
+        asked = cls()
+        for each in wanted:
+            match each:
+                case Query():
+                    asked.queries.append(each)
+                case str():
+                    asked.queries.append(query.parse(each))
+                case np.ndarray() if each.ndim != _PIXELS:
+                    asked.vectors.append(each)
+                case _:
+                    asked.pictures.append(each)
+        return asked
+
+    def query(self) -> Query:
+        terms = tuple(term for each in self.queries for term in each.terms)
+        return Query(terms, " ".join(filter(None, (each.source for each in self.queries))))
+
+
+def _is_one(wanted: object) -> bool:
+    return isinstance(wanted, str | os.PathLike | Image.Image | np.ndarray | Query)
+
+
+def _unit(vector: NDArray[Any], dimension: int) -> NDArray[float32]:
+    """Return an embedding of a program as unit row [d]; raises InvalidVector."""
+    if vector.shape != (dimension,) or not np.isfinite(vector).all() or not np.any(vector):
+        raise errors.InvalidVector(shape=list(vector.shape), dimension=dimension)
+    return unit_rows(vector.astype(float32))
+
+
+def _embedded(encoders: Encoders, picture: Picture) -> NDArray[float32]:
+    """Return the unit row [d] of one picture."""
+    match picture:
+        case bytes():
+            return encoders.encode_file(picture)
+        case Image.Image():
+            return encoders.encode_images([ImageOps.exif_transpose(picture).convert("RGB")])[0]  # type: ignore[no-any-return]
+        case np.ndarray():
+            return encoders.encode_images([Image.fromarray(picture).convert("RGB")])[0]  # type: ignore[no-any-return]
+        case _:
+            return encoders.encode_file(source.read(str(_path(picture))).data)
+
+
+def _path(path: PathLike) -> Path:
+    return Path(path).expanduser()
+
+
+def _observer(progress: OnProgress | None) -> Observer:
+    """Return an observer that passes on how far each step is."""
+
+    def observe(event: Event) -> None:
+        if progress is None:
+            return
+        if isinstance(event, StepProgress):
+            progress(str(event.step), event.done, event.total)
+        elif isinstance(event, EmbedProgress):
+            progress("embed", event.snapshot.done, event.snapshot.total)
+
+    return observe

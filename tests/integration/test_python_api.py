@@ -1,0 +1,208 @@
+"""pixfind as a program or a notebook uses it: strings for paths, pictures, arrays, tables."""
+
+import dataclasses
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import pixfind
+from pixfind import errors
+from pixfind.python_api import EmbedSettings, SearchFilters
+from pixfind.search import filters
+from pixfind.testing import make_image, make_pictures
+
+QUIET: EmbedSettings = {"model": "starter", "workers": 1, "nice": 0}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A library of 12 pictures, of which two have the same bytes, and their folder; made with strings."""
+    place = tmp_path_factory.mktemp("api")
+    make_pictures(place / "pictures", 12)
+    (place / "pictures" / "copy.jpg").write_bytes((place / "pictures" / "picture_00003.jpg").read_bytes())
+    folder, path = str(place / "pictures"), str(place / "library")
+    seen: list[tuple[str, int, int | None]] = []
+    with pixfind.open(path) as library:
+        summary = library.index(folder, progress=lambda *step: seen.append(step), **QUIET)
+    assert 13 == summary.embedded.images
+    assert {"scan", "embed", "merge"} <= {step for step, _, _ in seen}
+    return path, folder
+
+
+@pytest.fixture
+def library(made: tuple[str, str]) -> Iterator[pixfind.Library]:
+    with pixfind.open(made[0], create=False) as opened:
+        yield opened
+        assert [] == opened.verify()
+
+
+def names(found: pixfind.SearchResult) -> list[str]:
+    return [Path(hit.path).name for hit in found]
+
+
+def test_a_library_says_what_is_in_it(library: pixfind.Library, made: tuple[str, str]) -> None:
+    assert 12 == len(library)
+    assert "starter" == library.model.name  # type: ignore[union-attr]
+    assert (13, 12, 1, 0) == tuple(library.counts[each] for each in ("seen", "embedded", "duplicate", "pending"))
+    assert library.status().images == library.counts
+    assert made[0] in repr(library)
+
+
+def test_all_kinds_of_queries_find_the_picture_that_they_are_made_from(
+    library: pixfind.Library, made: tuple[str, str]
+) -> None:
+    file = Path(made[1]) / "picture_00005.jpg"
+    picture = Image.open(file)
+    vector = library.embed_images(file)
+
+    for wanted in (file, picture, np.asarray(picture.convert("RGB")), vector, [vector, file]):
+        found = library.search(wanted, k=3)
+        assert "picture_00005.jpg" == names(found)[0]
+        assert found.hits[0].score == pytest.approx(1.0, abs=0.02)
+
+
+def test_text_and_picture_mix_and_filters_hold(library: pixfind.Library, made: tuple[str, str]) -> None:
+    mixed = library.search(["blue sky", Path(made[1]) / "picture_00005.jpg"], k=12)
+
+    assert 12 == len(mixed)
+    assert mixed.hits == library.search([Path(made[1]) / "picture_00005.jpg", "blue sky"], k=12).hits
+    assert ["picture_00002.jpg"] == names(library.search("blue sky", inside="picture_00002.jpg", include_weak=True))
+    with pytest.raises(errors.LibraryError, match="--after"):
+        library.search("sky", after="someday")
+
+
+def test_embeddings_are_unit_rows_of_the_librarys_model(library: pixfind.Library, made: tuple[str, str]) -> None:
+    one, several = library.embed_text("a beach"), library.embed_text(["a beach", "snow"])
+    files = sorted(Path(made[1]).glob("picture_*.jpg"))
+    rows = library.embed_images([str(files[0]), files[1].read_bytes()])
+
+    assert (library.dimension,) == one.shape
+    assert (2, library.dimension) == several.shape
+    np.testing.assert_allclose(one, several[0], atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1.0, atol=1e-3)
+    stored = {Path(record.path).name: record.embedding for record in library.images()}
+    assert rows[0] @ stored[files[0].name] == pytest.approx(1.0, abs=0.01)
+
+
+def test_images_come_with_their_embeddings_and_what_is_known(library: pixfind.Library) -> None:
+    records = list(library.images())
+    ids, paths, rows = library.to_numpy()
+
+    assert 13 == len(records)
+    assert [record.image_id for record in records] == ids.tolist()
+    assert [record.path for record in records] == paths
+    np.testing.assert_array_equal(np.array([record.embedding for record in records]), rows)
+    assert 1 == sum(record.duplicate for record in records)
+    assert all(record.width and record.height and record.size for record in records)
+    assert library.embeddings().shape == (12, library.dimension)
+
+
+def test_a_data_frame_and_a_parquet_file_hold_the_same(library: pixfind.Library, tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas", reason="pip install 'pixfind[pandas]'")
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pip install 'pixfind[parquet]'")
+    frame = library.to_pandas()
+    written = library.to_parquet(str(tmp_path / "images.parquet"))
+    read = parquet.read_table(tmp_path / "images.parquet")
+
+    assert 13 == len(frame) == written == read.num_rows
+    assert frame.index.tolist() == read["image_id"].to_pylist()
+    assert frame["path"].tolist() == read["path"].to_pylist()
+    np.testing.assert_array_equal(
+        np.stack(frame["embedding"]), np.array(read["embedding"].to_pylist(), dtype=np.float16)
+    )
+    assert "embedding" not in library.to_pandas(embeddings=False)
+    assert isinstance(frame, pandas.DataFrame)
+
+
+def test_what_is_added_later_is_found_by_the_same_object(tmp_path: Path) -> None:
+    make_pictures(tmp_path / "pictures", 3)
+    with pixfind.open(tmp_path / "library") as library:
+        library.index(tmp_path / "pictures", **QUIET)
+        assert 3 == len(library.search("sky", k=10, include_weak=True))
+        make_image(tmp_path / "pictures" / "late.jpg", seed=77)
+        (report,) = library.add(str(tmp_path / "pictures"))
+        library.embed(**QUIET)
+        library.build_index()
+
+        assert 1 == report.new
+        assert "late.jpg" in names(library.search("sky", k=10, include_weak=True))
+        assert 0 == library.merge()
+        assert [] == library.verify()
+
+
+def test_wrong_input_is_refused_by_class(library: pixfind.Library, tmp_path: Path) -> None:
+    with pytest.raises(errors.NoLibrary):
+        pixfind.open(tmp_path / "nowhere", create=False)
+    for vector in (np.zeros(library.dimension), np.ones(3), np.full(library.dimension, np.nan)):
+        with pytest.raises(errors.InvalidVector):
+            library.search(vector)
+    with pytest.raises(errors.ImageProblem):
+        library.embed_images(tmp_path / "missing.jpg")
+    with pytest.raises(errors.LibraryError):
+        library.search([])
+    with pytest.raises(TypeError, match="threads"):
+        library.index(threads=3)  # type: ignore[call-arg]
+    with pixfind.open(tmp_path / "new") as fresh, pytest.raises(errors.NotEmbedded):
+        fresh.search("sky")
+
+
+def test_keywords_are_those_of_the_options_and_filters() -> None:
+    import inspect
+
+    assert {field.name for field in dataclasses.fields(pixfind.EmbedOptions)} == set(EmbedSettings.__annotations__)
+    assert set(inspect.signature(filters.parse).parameters) == set(SearchFilters.__annotations__)
+
+
+def test_every_public_name_is_there_and_nothing_is_loaded_before_it_is_used() -> None:
+    code = (
+        "import sys, pixfind\n"
+        "heavy = {'numpy', 'sqlite3', 'PIL', 'faiss', 'onnxruntime', 'pixfind.library.library'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+        "assert all(getattr(pixfind, name) is not None for name in pixfind.__all__)\n"
+        "assert dir(pixfind) == sorted(pixfind.__all__)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from pixfind import scan; scan.add",
+        "from pixfind.scan import add",
+        "import pixfind.ingest; pixfind.ingest.embed, pixfind.ingest.merge, pixfind.ingest.Options",
+        "from pixfind import search; search.search",
+        "from pixfind.library import Library",
+        "from pixfind import verify, status, query; verify.verify, status.status, query.parse",
+    ],
+)
+def test_former_names_work_and_warn(code: str) -> None:
+    done = subprocess.run([sys.executable, "-W", "always", "-c", code], capture_output=True, text=True, check=True)
+
+    assert "DeprecationWarning" in done.stderr
+    assert "is now pixfind." in done.stderr
+
+
+def test_programs_of_version_0_1_still_run(made: tuple[str, str]) -> None:
+    """What the README of that version showed."""
+    code = (
+        "from pathlib import Path\n"
+        "from pixfind import Library, search\n"
+        f"with Library.open(Path({made[0]!r})) as library:\n"
+        "    for hit in search.search(library, 'sunset over the sea', k=3, include_weak=True).hits:\n"
+        "        print(hit.score, hit.path)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert (0, 3) == (done.returncode, len(done.stdout.splitlines())), done.stderr
+
+
+def test_a_wrong_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="nonsense"):
+        pixfind.nonsense  # noqa: B018
+    with pytest.raises(ModuleNotFoundError):
+        __import__("pixfind.nonsense")
