@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,7 +61,8 @@ def test_all_kinds_of_queries_find_the_picture_that_they_are_made_from(
     picture = Image.open(file)
     vector = library.embed_images(file)
 
-    for wanted in (file, picture, np.asarray(picture.convert("RGB")), vector, [vector, file]):
+    several: list[Any] = [vector, file]
+    for wanted in (file, picture, np.asarray(picture.convert("RGB")), vector, several):
         found = library.search(wanted, k=3)
         assert "picture_00005.jpg" == names(found)[0]
         assert found.hits[0].score == pytest.approx(1.0, abs=0.02)
