@@ -370,7 +370,7 @@ class NoModelSwitch(WrongUsage):
     """
 
 
-class ChangeUnderWay(LibraryError):
+class ModelSwitchInProgress(LibraryError):
     """
     This library is changing from {current} to {coming}; {asked} is a third model.
     Go on with `pixfind index`, or abandon the change first: pixfind index --rollback
@@ -379,7 +379,7 @@ class ChangeUnderWay(LibraryError):
     exit_code = 16
 
 
-class ChangeIncomplete(LibraryError):
+class ModelSwitchIncomplete(LibraryError):
     """
     {count} pictures that are found now would not be found with {coming}: {why}. Search goes on with {current}.
     Bring them back and run `pixfind index` again, or switch without them: pixfind index --switch-anyway
@@ -388,7 +388,7 @@ class ChangeIncomplete(LibraryError):
     exit_code = 17
 
 
-class ChangeRefused(LibraryError):
+class ModelSwitchRefused(LibraryError):
     """
     The embeddings of {model} are not whole, so search goes on with {current}: {where}: {what}.
     Mend them with `pixfind verify --repair`, then run the same command again.

@@ -40,13 +40,13 @@ def index(path: Path, model: str) -> None:
 def rollback(path: Path, _model: str) -> None:
     with Library.open(path, write=True) as library, library.lock("rollback"):
         switch_model.rollback(library)
-        switch_model.settle(library)
+        switch_model.finish_interrupted(library)
 
 
 def drop_previous(path: Path, _model: str) -> None:
     with Library.open(path, write=True) as library, library.lock("drop-previous"):
-        switch_model.settle(library)
-        switch_model.drop_previous(library)
+        switch_model.finish_interrupted(library)
+        switch_model.prune(library)
 
 
 def begin(path: Path, model: str) -> None:

@@ -52,31 +52,35 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def check(library: Path) -> None:
-    """Every home is whole, and the one that answers finds every picture."""
+    """Every generation is intact, and the active one finds every picture."""
     with Library.open(library) as current:
         hits = searcher.search(current, "id:1", 100).hits
         assert PICTURES == len({hit.path for hit in hits}) == len(hits)
         assert [] == verify.verify(current)
-        for other in switch_model.others(current):
+        for other in switch_model.open_inactive(current):
             assert [] == verify.verify(other)
 
 
 #: what was done before, what is killed, where it ends, and what lies in the library then
 WAYS = {
-    "change": ([], ("index", CLIP), generations.Homes("models/2", previous=".", number=2)),
+    "change": ([], ("index", CLIP), generations.Generations("models/2", previous=".", last_number=2)),
     "second change": (
         [("index", CLIP)],
         ("index", SIGLIP),
-        generations.Homes("models/3", previous="models/2", number=3),
+        generations.Generations("models/3", previous="models/2", last_number=3),
     ),
-    "rollback": ([("index", CLIP)], ("rollback", CLIP), generations.Homes(".", aside="models/2", number=2)),
-    "abandon": ([("begin", CLIP)], ("rollback", CLIP), generations.Homes(".", aside="models/2", number=2)),
+    "rollback": (
+        [("index", CLIP)],
+        ("rollback", CLIP),
+        generations.Generations(".", retired="models/2", last_number=2),
+    ),
+    "abandon": ([("begin", CLIP)], ("rollback", CLIP), generations.Generations(".", retired="models/2", last_number=2)),
     "forward again": (
         [("index", CLIP), ("rollback", CLIP)],
         ("index", CLIP),
-        generations.Homes("models/2", previous=".", number=2),
+        generations.Generations("models/2", previous=".", last_number=2),
     ),
-    "drop": ([("index", CLIP)], ("drop-previous", CLIP), generations.Homes("models/2", number=2)),
+    "drop": ([("index", CLIP)], ("drop-previous", CLIP), generations.Generations("models/2", last_number=2)),
 }
 
 
@@ -107,11 +111,15 @@ def test_killed_at_any_step_nothing_is_lost_and_the_same_command_ends_it(
         assert _unnumbered(after) == _unnumbered(found)
         with Library.open(library) as current:
             assert PICTURES == current.merged_rows, "nothing that was saved was embedded again"
-        assert sorted(found.named() - {"."}) == sorted(f"models/{path.name}" for path in (library / "models").iterdir())
+        assert sorted(found.in_use() - {"."}) == sorted(
+            f"models/{path.name}" for path in (library / "models").iterdir()
+        )
 
 
-def _unnumbered(parts: generations.Homes) -> dict[str, bool]:
-    """Which part is played, and by the first home or another."""
+def _unnumbered(roles: generations.Generations) -> dict[str, bool]:
+    """Which role is taken, and by the first generation or another."""
     return {
-        part: getattr(parts, part) == "." for part in ("current", "next", "previous", "aside") if getattr(parts, part)
+        role: getattr(roles, role) == "."
+        for role in ("active", "staged", "previous", "retired")
+        if getattr(roles, role)
     }

@@ -49,12 +49,12 @@ def pictures(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def library(tmp_path: Path, pictures: Path) -> Iterator[Library]:
-    """A library that answers with the starter model. Ends with `verify` of every home."""
+    """A library that answers with the starter model. Ends with `verify` of every generation."""
     with make_library(tmp_path / "library", pictures) as made:
         build.build_index(made)
         yield made
     with Library.open(tmp_path / "library") as now:
-        for one in itertools.chain([now], switch_model.others(now)):
+        for one in itertools.chain([now], switch_model.open_inactive(now)):
             assert [] == verify.verify(one)
 
 
@@ -74,7 +74,7 @@ def filling(library: Library, options: EmbedOptions, *, embed: bool = True) -> I
 
     with pytest.raises(KeyboardInterrupt):
         index(library, options=options, runner=Serial(), observer=interrupt)
-    with switch_model.going_on(library) as filled:
+    with switch_model.open_staged(library) as filled:
         yield filled
 
 
@@ -181,7 +181,7 @@ def test_names_that_are_exchanged_are_followed(library: Library, pictures: Path)
                 library.catalogue.connection.execute(
                     "UPDATE images SET path = ? WHERE path = ?", (str(pictures / new), str(pictures / old))
                 )
-        filled.catalogue.follow(library.catalogue)
+        filled.catalogue.sync_from(library.catalogue)
 
         names = "SELECT id, path FROM images ORDER BY id"
         assert list(library.catalogue.connection.execute(names)) == list(filled.catalogue.connection.execute(names))
@@ -191,13 +191,13 @@ def test_names_that_are_exchanged_are_followed(library: Library, pictures: Path)
 def test_what_is_excluded_meanwhile_is_excluded_after_it_and_back_again(library: Library, pictures: Path) -> None:
     with filling(library, to(CLIP)) as filled:
         scan.add(library, pictures, ("picture_0000*",))
-        filled.catalogue.follow(library.catalogue)
+        filled.catalogue.sync_from(library.catalogue)
         assert (10, 2) == (filled.catalogue.ledger()["skipped"], filled.catalogue.ledger()["embedded"])
         library.catalogue.run(
             "set_root", "scan.sql", **{**dataclasses.asdict(library.catalogue.roots()[0]), "exclude": "[]"}
         )
         scan.add(library, pictures)
-        filled.catalogue.follow(library.catalogue)
+        filled.catalogue.sync_from(library.catalogue)
         assert (0, 10) == (filled.catalogue.ledger()["skipped"], filled.catalogue.ledger()["pending"])
 
 
@@ -215,8 +215,8 @@ def test_a_third_model_is_refused_until_the_change_is_abandoned(library: Library
     with filling(library, to(CLIP), embed=False):
         pass
     for model in (SIGLIP, "starter"):
-        with pytest.raises(errors.ChangeUnderWay, match="--rollback"):
-            switch_model.goal(library, to(model))
+        with pytest.raises(errors.ModelSwitchInProgress, match="--rollback"):
+            switch_model.plan_switch(library, to(model))
     assert "starter" == switch_model.rollback(library).model.name
     changed(library, to(SIGLIP))
 
@@ -229,10 +229,10 @@ def test_another_precision_is_changed_like_another_model(library: Library) -> No
 
     with Library.open(library.path) as current:
         assert (CLIP, "int8") == (current.model().name, current.model().precision)  # type: ignore[union-attr]
-    assert generations.Homes("models/3", previous="models/2", number=3) == generations.read(library.path)
+    assert generations.Generations("models/3", previous="models/2", last_number=3) == generations.read(library.path)
     assert not (library.path / "metadata.db").exists(), "a switch keeps one model, not all"
     changed(library, to(None))
-    assert generations.Homes("models/3", previous="models/2", number=3) == generations.read(library.path)
+    assert generations.Generations("models/3", previous="models/2", last_number=3) == generations.read(library.path)
 
 
 def test_embed_alone_never_changes_the_model(library: Library) -> None:
@@ -249,10 +249,10 @@ def test_a_folder_whose_files_were_replaced_is_no_change_of_the_model(library: L
     settings.write_text(settings.read_text(encoding="utf-8").replace("bicubic", "bilinear"), encoding="utf-8")
     with Library.open(library.path) as current:
         with pytest.raises(errors.OtherModel):
-            switch_model.goal(current, to(None))
+            switch_model.plan_switch(current, to(None))
         with pytest.raises(errors.OtherModel):
             search.search(current, "sky")
-        assert switch_model.goal(current, to(str(mine))).home is None
+        assert switch_model.plan_switch(current, to(str(mine))).generation is None
 
 
 # --- what keeps it from switching -----------------------------------------------------------------
@@ -263,7 +263,7 @@ def test_an_unplugged_drive_keeps_its_pictures_findable(library: Library, tmp_pa
     scan.add(library, tmp_path / "drive")
     changed(library, to(None))
     (tmp_path / "drive").rename(tmp_path / "unplugged")
-    with pytest.raises(errors.ChangeIncomplete, match="2 in folders that are offline"):
+    with pytest.raises(errors.ModelSwitchIncomplete, match="2 in folders that are offline"):
         changed(library, to(CLIP))
     assert "starter" == answering(library)
     assert 14 == len(paths_of(library))
@@ -280,11 +280,11 @@ def test_a_new_model_that_is_not_whole_is_refused_and_can_be_mended(library: Lib
         data = bytearray(filled.embeddings_path.read_bytes())
         data[128 + 30] ^= 1
         filled.embeddings_path.write_bytes(data)
-        with pytest.raises(errors.ChangeRefused, match=r"embeddings\.npy row 0"):
+        with pytest.raises(errors.ModelSwitchRefused, match=r"embeddings\.npy row 0"):
             switch_model.switch(library, filled)
     assert "starter" == answering(library)
-    assert ["models/2"] == [one.home for one in switch_model.others(library) if verify.verify(one)]
-    for one in switch_model.others(library, write=True):
+    assert ["models/2"] == [one.generation for one in switch_model.open_inactive(library) if verify.verify(one)]
+    for one in switch_model.open_inactive(library, write=True):
         assert [] == verify.repair(one, verify.verify(one))
     changed(library, to(None))
 
@@ -297,7 +297,7 @@ def test_a_lost_database_of_the_new_model_is_made_again_from_its_rows(library: L
     (library.path / "models" / "2" / "metadata.db").write_bytes(os.urandom(20_000))
     for path in (library.path / "models" / "2").glob("metadata.db-*"):
         path.unlink()
-    for one in switch_model.others(library, write=True):
+    for one in switch_model.open_inactive(library, write=True):
         assert [] == verify.repair(one, verify.verify(one))
     changed(library, to(None))
 
@@ -319,7 +319,7 @@ def test_a_model_that_cannot_read_texts_never_answers(library: Library, tmp_path
 def test_an_index_that_is_missing_keeps_it_from_switching(library: Library) -> None:
     with filling(library, to(CLIP)) as filled:
         filled.index_path.unlink()
-        with pytest.raises(errors.ChangeRefused, match=r"faiss\.index"):
+        with pytest.raises(errors.ModelSwitchRefused, match=r"faiss\.index"):
             switch_model.switch(library, filled)
     assert "starter" == answering(library)
 
@@ -349,13 +349,13 @@ def test_a_rollback_goes_back_once_and_forward_again_costs_no_embedding(library:
     changed(library, to(None))
     with now(library) as current, current.lock("rollback"):
         done = switch_model.rollback(current)
-        assert ("starter", CLIP, 1) == (done.model.name, done.aside.name, done.pending)  # type: ignore[union-attr]
-        switch_model.settle(current)
+        assert ("starter", CLIP, 1) == (done.model.name, done.retired.name, done.pending)  # type: ignore[union-attr]
+        switch_model.finish_interrupted(current)
     assert "starter" == answering(library)
     assert 11 == len(paths_of(library)), "the one that went is gone, the late one waits"
     with now(library) as current:
         assert done.model == switch_model.rollback(current).model
-        switch_model.settle(current)
+        switch_model.finish_interrupted(current)
     changed(library, to(None))
     assert str(pictures / "late.jpg") in paths_of(library)
     changed(library, to(CLIP))
@@ -374,7 +374,7 @@ def test_a_rollback_that_was_killed_before_it_could_tell_goes_back_only_once(lib
         with now(library) as current:
             assert CLIP == switch_model.rollback(current).model.name
     with now(library) as current:
-        switch_model.settle(current)
+        switch_model.finish_interrupted(current)
         assert "starter" == switch_model.rollback(current).model.name
 
 
@@ -388,7 +388,7 @@ def test_what_is_kept_can_be_dropped(library: Library, monkeypatch: pytest.Monke
     monkeypatch.chdir(library.path)
     (library.path / "data" / "mine.txt").write_text("not of pixfind", encoding="utf-8")
     with now(library) as current:
-        assert ["starter fp32"] == switch_model.drop_previous(current)
+        assert ["starter fp32"] == switch_model.prune(current)
         with pytest.raises(errors.NothingToRollBack):
             switch_model.rollback(current)
 
@@ -404,7 +404,7 @@ def test_a_lost_models_json_is_told_and_written_anew(library: Library) -> None:
     with pytest.raises(errors.LibraryDamaged, match=r"models\.json"):
         Library.open(library.path)
     assert f"{CLIP} fp32" == switch_model.restore_if_needed(library.path)
-    assert generations.Homes("models/2", previous=".", number=2) == generations.read(library.path)
+    assert generations.Generations("models/2", previous=".", last_number=2) == generations.read(library.path)
 
     assert "clip-tiny" == answering(library)
     assert switch_model.restore_if_needed(library.path) is None
@@ -415,7 +415,7 @@ def test_a_models_json_that_names_folders_elsewhere_is_refused(library: Library)
     path = library.path / "models.json"
     good = path.read_text(encoding="utf-8")
     path.write_text(json.dumps({**json.loads(good), "aside": "models/../../pictures"}), encoding="utf-8")
-    with pytest.raises(errors.LibraryDamaged, match="other homes"):
+    with pytest.raises(errors.LibraryDamaged, match="other folders"):
         Library.open(library.path)
     path.write_text(good, encoding="utf-8")
 
@@ -468,7 +468,7 @@ def test_a_server_moves_to_the_other_model_with_all_its_searchers(library: Libra
     with now(library) as current:
         right = [(image_id, score) for image_id, _, score in answers_of(Searcher(current))]
         switch_model.rollback(current)
-        switch_model.settle(current)
+        switch_model.finish_interrupted(current)
     seen.append(asyncio.run(ask()))
     finder.close()
 
@@ -477,7 +477,7 @@ def test_a_server_moves_to_the_other_model_with_all_its_searchers(library: Libra
     assert seen[0] == seen[2] != seen[1]
 
 
-def test_a_library_opened_by_its_home_stays_with_it(library: Library) -> None:
+def test_a_library_opened_by_its_generation_stays_with_it(library: Library) -> None:
     with filling(library, to(CLIP)) as filled:
         searcher = Searcher(filled)
         answers_of(searcher)

@@ -86,10 +86,10 @@ def index(
         alone(context, option, instead="Run it by itself, then the rest with another `pixfind index`.")
         (model_commands.roll_back if rollback else model_commands.drop_previous)(path, console)
         return
-    if not paths and not generations.here(path):
+    if not paths and not generations.is_library(path):
         raise errors.NothingToIndex(path=path)
     asked = _options(context)
-    if not generations.here(path):
+    if not generations.is_library(path):
         scan.check_folders(paths or [])
     with Library.create(path) as library, TerminalObserver(console) as observer:
         console.say(f"library: {library.path}")
@@ -111,7 +111,7 @@ def add(
     from pixfind.workflows.options import EmbedOptions
 
     path = context.obj.path
-    if not generations.here(path):
+    if not generations.is_library(path):
         scan.check_folders(paths)
     with (
         Library.create(path) as library,
@@ -166,8 +166,8 @@ def embed(
         return
     with Library.open(path, write=True) as library, TerminalObserver(console) as observer:
         done = workflow.embed_and_merge(library, asked, then_index=then_index, observer=observer)
-        if switch_model.is_under_way(library):
-            console.say("a change of the model is under way: `pixfind index` goes on and ends it")
+        if switch_model.is_in_progress(library):
+            console.say("the model is being switched: `pixfind index` goes on and completes it")
     _end(done.stopped)
 
 
@@ -181,7 +181,7 @@ def merge(context: typer.Context) -> None:
     with (
         Library.open(context.obj.path, write=True) as library,
         library.lock("merge"),
-        switch_model.going_on(library) as filled,
+        switch_model.open_staged(library) as filled,
         TerminalObserver(context.obj.console) as observer,
     ):
         workflow.merge(filled, observer)
@@ -319,7 +319,7 @@ def _embed_part(context: typer.Context, asked: "EmbedOptions", worker_id: int | 
     # What only the coordinator of all workers can do: a part has none.
     harmless = ("num_workers", "cpu", "model", "precision", "device", "max_megapixels", "nice", "memory")
     alone(context, "worker_id", *harmless, instead="Leave it out, or embed all of it: pixfind embed")
-    with Library.open(context.obj.path) as library, switch_model.going_on(library, write=False) as filled:
+    with Library.open(context.obj.path) as library, switch_model.open_staged(library, write=False) as filled:
         count = embed_part.embed_part(filled, worker_id, num_workers, asked)
     context.obj.console.say(
         f"part {worker_id} of {num_workers}: {count:,} images embedded; adopt them with `pixfind merge`"

@@ -63,7 +63,7 @@ def verify(
         if repair:
             held.enter_context(library.lock("verify"))
         # Also the model that is to answer next, and what is kept of the one before.
-        for one in itertools.chain([library], switch_model.others(library, write=repair)):
+        for one in itertools.chain([library], switch_model.open_inactive(library, write=repair)):
             with console.bar("checking rows", "rows") as show:
                 found = proof.verify(one, show)
             if repair and found:

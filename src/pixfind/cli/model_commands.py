@@ -19,14 +19,14 @@ def roll_back(path: Path, console: Console) -> None:
         with TerminalObserver(console) as observer:
             done = switch_model.rollback(library, observer)
         console.say(f"search answers with {done.model.name} {done.model.precision}")
-        if done.aside is not None:
-            aside = f"{done.aside.name} {done.aside.precision}"
+        if done.retired is not None:
+            aside = f"{done.retired.name} {done.retired.precision}"
             console.say(
-                f"  what was made with {aside} is kept until the next change; --model {done.aside.name} takes it up"
+                f"  what was made with {aside} is kept until the next change; --model {done.retired.name} takes it up"
             )
         if done.pending:
             console.say(f"  {done.pending:,} images wait to be embedded: pixfind index")
-        switch_model.settle(library)
+        switch_model.finish_interrupted(library)
 
 
 def drop_previous(path: Path, console: Console) -> None:
@@ -34,6 +34,6 @@ def drop_previous(path: Path, console: Console) -> None:
     from pixfind.workflows import switch_model
 
     with Library.open(path, write=True) as library, library.lock("drop-previous"):
-        switch_model.settle(library)
-        dropped = switch_model.drop_previous(library)
+        switch_model.finish_interrupted(library)
+        dropped = switch_model.prune(library)
         console.say(f"deleted the embeddings of {', '.join(dropped)}" if dropped else "nothing was kept")

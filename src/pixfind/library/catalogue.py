@@ -35,19 +35,19 @@ _PRAGMAS = {
     "temp_store": "FILE",  # a scan of millions of paths must not live in memory
 }
 
-#: The steps of `follow`, in follow.sql. Names are unique, so all that differ are put aside before one is given anew.
-_FOLLOW = (
-    "put_roots_aside",
-    "follow_roots",
-    "begin_differing",
-    "forget_differing",
-    "note_differing",
-    "put_paths_aside",
-    "follow_bytes",
-    "follow_names",
-    "follow_excluded",
-    "follow_included",
-    "follow_new",
+#: The steps of `sync_from`, in sync.sql. Paths are UNIQUE: changed rows get temporary paths first, so that swaps do not collide.
+_SYNC_STEPS = (
+    "free_root_paths",
+    "sync_roots",
+    "begin_changed",
+    "clear_changed",
+    "find_changed",
+    "free_image_paths",
+    "sync_bytes",
+    "sync_paths",
+    "sync_excluded",
+    "sync_included",
+    "sync_new",
 )
 
 _FOR_WRITERS = frozenset({"journal_mode", "synchronous"})
@@ -241,29 +241,29 @@ class Catalogue:
 
     # --- beside another catalogue -----------------------------------------------------------------
 
-    def follow(self, leader: "Catalogue") -> None:
+    def sync_from(self, source: "Catalogue") -> None:
         """
-        Take over what `leader` knows of roots and files, in one transaction; embeddings and outcomes stay, where the bytes did.
+        Take over what `source` knows of roots and files, in one transaction; embeddings and outcomes stay, where the bytes did.
 
-        Afterwards every image of `leader` is here under its id. Both must be catalogues of one library: one gives the ids, the other
+        Afterwards every image of `source` is here under its id. Both must be catalogues of one library: one gives the ids, the other
         never does.
         """
-        with self._beside(leader), self.transaction():
-            for step in _FOLLOW:
-                self.run(step, "follow.sql")
+        with self._attached(source), self.transaction():
+            for step in _SYNC_STEPS:
+                self.run(step, "sync.sql")
 
-    def lost(self, leader: "Catalogue") -> dict[str, int]:
-        """Count, by why, the images that are found with `leader` and would not be found with this catalogue."""
-        with self._beside(leader):
-            return dict(self.rows("lost", "follow.sql"))
+    def lost(self, source: "Catalogue") -> dict[str, int]:
+        """Count, by reason, the images that are found with `source` and would not be found with this catalogue."""
+        with self._attached(source):
+            return dict(self.rows("lost", "sync.sql"))
 
     @contextlib.contextmanager
-    def _beside(self, leader: "Catalogue") -> Iterator[None]:
-        self.run("attach", "follow.sql", path=os.fsencode(leader.path))
+    def _attached(self, source: "Catalogue") -> Iterator[None]:
+        self.run("attach", "sync.sql", path=os.fsencode(source.path))
         try:
             yield
         finally:
-            self.run("detach", "follow.sql")
+            self.run("detach", "sync.sql")
 
     # --- the file ---------------------------------------------------------------------------------
 

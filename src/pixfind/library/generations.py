@@ -1,9 +1,9 @@
 """
-Homes: the folders inside a library that hold one model's side of it, and which of them answers.
+Generations: the folders inside a library that hold one model's side of it, and which of them is active.
 
-A home has a metadata.db and a data/. The library's own folder is the first one; a change of the model makes models/2, models/3 ...
-Owns `models.json`, which tells the part that each home plays. It is replaced by one rename: so a switch is one step, and whoever
-opens the library sees the model before it or the one after it, whole. Must not know what lies in a home, beyond deleting it.
+A generation has a metadata.db and a data/. The library's own folder is the first one; switching the model makes models/2, models/3 ...
+Owns `models.json`, which gives each generation its role. It is replaced by one rename: so a switch is one step, and whoever opens the
+library sees the model before it or the one after it, whole. Must not know what lies in a generation, beyond deleting it.
 Why it is done so: docs/decisions/0006.
 """
 
@@ -11,7 +11,7 @@ import contextlib
 import json
 import re
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from pixfind import errors
@@ -21,12 +21,12 @@ FIRST = "."
 
 _NAME = "models.json"
 _FOLDER = "models"
-_HOME = re.compile(rf"\.|{_FOLDER}/[1-9]\d*")
+_GENERATION = re.compile(rf"\.|{_FOLDER}/[1-9]\d*")
 
-#: All that pixfind writes into data/. The first home lies in the user's own folder, where others may have put files.
+#: All that pixfind writes into data/. The first generation lies in the user's own folder, where others may have put files.
 _DATA = ("embeddings*.npy", "indices*.npy", "model.json", "faiss.index", "background.npz", "worker_*.lock", ".*.tmp")
 
-#: All that lies in a library and in a home, folders before what is in them.
+#: All that lies in a library and in a generation, folders before what is in them.
 _OURS = (
     "metadata*.db*",
     _NAME,
@@ -41,57 +41,78 @@ _OURS = (
     "library.lock",
 )
 
+#: field of Generations -> its key in models.json: the file format keeps its first names
+_KEYS = {
+    "active": "current",
+    "staged": "next",
+    "previous": "previous",
+    "retired": "aside",
+    "last_number": "number",
+    "unfinished_rollback": "unfinished_rollback",
+}
+
 
 @dataclass(frozen=True, slots=True)
-class Homes:
-    """Which home plays which part. Written by the holder of the library's lock only."""
+class Generations:
+    """The role of each generation. Written by the holder of the library's lock only."""
 
-    current: str = FIRST
+    active: str = FIRST
     """answers"""
-    next: str | None = None
-    """is being filled with another model's embeddings, and will answer when it is complete and verified"""
+    staged: str | None = None
+    """is being filled with another model's embeddings, and becomes active when it is complete and verified"""
     previous: str | None = None
-    """answered before; a rollback goes there"""
-    aside: str | None = None
-    """was abandoned or rolled back: nothing goes there by itself, and a change to its model takes it up again"""
-    number: int = 1
-    """of the youngest home; none is given twice, so that a reader never takes a new one for the one it knew"""
+    """was active before; a rollback activates it"""
+    retired: str | None = None
+    """was abandoned or rolled back: nothing activates it by itself, and a switch to its model takes it up again"""
+    last_number: int = 1
+    """highest number ever used; numbers are never reused, so an open reader cannot mistake a new generation for its own"""
     unfinished_rollback: bool = False
     """a rollback has taken its one step and was not heard to end: the same command must not take another"""
 
-    def named(self) -> set[str]:
-        """Return the homes that play a part."""
-        return {home for home in (self.current, self.next, self.previous, self.aside) if home is not None}
+    def in_use(self) -> set[str]:
+        """Return the generations that have a role."""
+        return {name for name in (self.active, self.staged, self.previous, self.retired) if name is not None}
+
+    def without(self, name: str) -> "Generations":
+        """Take its role from a generation that is about to be staged."""
+        return replace(
+            self,
+            previous=None if self.previous == name else self.previous,
+            retired=None if self.retired == name else self.retired,
+        )
 
 
-def read(library: Path) -> Homes:
-    """Return the parts as they are now; raises LibraryDamaged where models.json is lost or not ours."""
+def read(library: Path) -> Generations:
+    """Return the roles as they are now; raises LibraryDamaged where models.json is lost or not ours."""
     path = library / _NAME
+    fields = {key: field for field, key in _KEYS.items()}
     try:
-        found = Homes(**json.loads(path.read_text(encoding="utf-8")))
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        found = Generations(**{fields[key]: value for key, value in stored.items()})
     except FileNotFoundError:
         if (library / _FOLDER).exists():
-            # The first home may be long out of date by then: never answer from it without a word.
+            # The first generation may be long out of date by then: never answer from it silently.
             raise errors.LibraryDamaged(path=path, detail=f"it is missing, and {_FOLDER}/ holds embeddings") from None
-        return Homes()
+        return Generations()
     except OSError as error:
         raise disk.told(error, "read", path) from error
-    except (ValueError, TypeError) as error:
-        raise errors.LibraryDamaged(path=path, detail=f"it cannot be read ({error})") from error
-    # These names are deleted by `sweep`.
-    if not all(isinstance(home, str) and _HOME.fullmatch(home) for home in found.named()):
-        raise errors.LibraryDamaged(path=path, detail=f"it names other homes than {_FOLDER}/NUMBER")
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise errors.LibraryDamaged(path=path, detail=f"it cannot be read ({error!r})") from error
+    # These names are deleted by `delete_unused`.
+    if not all(isinstance(name, str) and _GENERATION.fullmatch(name) for name in found.in_use()):
+        raise errors.LibraryDamaged(path=path, detail=f"it names other folders than {_FOLDER}/NUMBER")
     return found
 
 
-def publish(library: Path, homes: Homes) -> None:
-    """Give the homes their parts, in one step."""
-    disk.publish(library / _NAME, (json.dumps(asdict(homes), indent=2) + "\n").encode())
+def publish(library: Path, generations: Generations) -> None:
+    """Give the generations their roles, in one step."""
+    stored = {_KEYS[field]: value for field, value in asdict(generations).items()}
+    disk.publish(library / _NAME, (json.dumps(stored, indent=2) + "\n").encode())
 
 
-def folder(library: Path, home: str) -> Path:
-    """Return where a home's metadata.db and data/ lie."""
-    return library if home == FIRST else library / home
+def folder(library: Path, generation: str) -> Path:
+    """Return where the metadata.db and the data/ of a generation lie."""
+    return library if generation == FIRST else library / generation
 
 
 def refuse_links(library: Path) -> None:
@@ -104,46 +125,46 @@ def refuse_links(library: Path) -> None:
                     raise errors.LinkInLibrary(path=path)
 
 
-def here(library: Path) -> bool:
+def is_library(path: Path) -> bool:
     """Tell whether there is a library in this folder, whatever state it is in."""
-    return (library / "metadata.db").exists() or (library / _NAME).exists()
+    return (path / "metadata.db").exists() or (path / _NAME).exists()
 
 
-def found(library: Path) -> list[str]:
-    """Return the homes that are there, whatever part they play, the oldest first."""
+def existing(library: Path) -> list[str]:
+    """Return the generations that are there, whatever their role, the oldest first."""
     numbers = sorted(int(path.name) for path in (library / _FOLDER).glob("*") if path.name.isdecimal())
     every = (FIRST, *(f"{_FOLDER}/{number}" for number in numbers))
-    return [home for home in every if (folder(library, home) / "metadata.db").exists()]
+    return [name for name in every if (folder(library, name) / "metadata.db").exists()]
 
 
-def youngest(library: Path) -> int:
-    """Return the highest number of a home that is there; that of the first is 1."""
-    return max((int(home.rpartition("/")[2]) for home in found(library) if home != FIRST), default=1)
+def highest_number(library: Path) -> int:
+    """Return the highest number of a generation that is there; that of the first is 1."""
+    return max((int(name.rpartition("/")[2]) for name in existing(library) if name != FIRST), default=1)
 
 
-def begin(library: Path, homes: Homes) -> tuple[str, Homes]:
-    """Return the name of a new home and the parts to go on from; nothing names the home yet."""
-    numbered = Homes(**{**asdict(homes), "number": homes.number + 1})
+def reserve(library: Path, generations: Generations) -> tuple[str, Generations]:
+    """Return the name of a new generation and the roles to go on from; the new one has none yet."""
+    numbered = replace(generations, last_number=generations.last_number + 1)
     # The file before the folder: a folder without the file means that the file was lost.
     publish(library, numbered)
-    return f"{_FOLDER}/{numbered.number}", numbered
+    return f"{_FOLDER}/{numbered.last_number}", numbered
 
 
-def sweep(library: Path) -> None:
-    """Delete the homes that play no part. Whoever reads one of them just now keeps what it has open."""
+def delete_unused(library: Path) -> None:
+    """Delete the generations without a role. Whoever reads one of them just now keeps what it has open."""
     if not (library / _NAME).exists():
         return
-    named = read(library).named()
+    in_use = read(library).in_use()
     for path in (library / _FOLDER).glob("*"):
-        if f"{_FOLDER}/{path.name}" not in named:
-            # What is held open cannot be deleted on every system: the next sweep tries again.
+        if f"{_FOLDER}/{path.name}" not in in_use:
+            # What is held open cannot be deleted on every system: the next call tries again.
             shutil.rmtree(path, ignore_errors=True)
-    if FIRST not in named:
+    if FIRST not in in_use:
         with contextlib.suppress(OSError):
-            _sweep_first(library)
+            _delete_first(library)
 
 
-def _sweep_first(library: Path) -> None:
+def _delete_first(library: Path) -> None:
     data = library / "data"
     for path in [*library.glob("metadata.db*"), *(path for glob in _DATA for path in data.glob(glob))]:
         path.unlink()

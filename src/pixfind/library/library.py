@@ -83,56 +83,56 @@ def locate(option: Path | None = None) -> Path:
     if named := os.environ.get("PIXFIND_LIBRARY"):
         return Path(named).expanduser().absolute()
     here = Path.cwd()
-    return here if generations.here(here) else Path(platformdirs.user_data_dir("pixfind", appauthor=False))
+    return here if generations.is_library(here) else Path(platformdirs.user_data_dir("pixfind", appauthor=False))
 
 
 class Library:
     """A directory with all our state. Open it for writing inside `with library.lock(verb)`."""
 
-    def __init__(self, path: Path, catalogue: Catalogue, home: str = generations.FIRST) -> None:
+    def __init__(self, path: Path, catalogue: Catalogue, generation: str = generations.FIRST) -> None:
         self.path = path
-        self.home = home
+        self.generation = generation
         """where this model's catalogue and embeddings lie; it stays the same while the library is open"""
-        self.data = generations.folder(path, home) / "data"
+        self.data = generations.folder(path, generation) / "data"
         self.logs = path / "logs"
         self.catalogue = catalogue
 
     @classmethod
-    def open(cls, path: Path, *, write: bool = False, home: str | None = None) -> Self:
+    def open(cls, path: Path, *, write: bool = False, generation: str | None = None) -> Self:
         """
-        Open an existing library: the home that answers now, or the one that is named.
+        Open an existing library: its active generation, or the one that is named.
 
         Raises NoLibrary, NewerLibrary, LibraryDamaged, LinkInLibrary.
         """
         generations.refuse_links(path)
-        chosen = generations.read(path).current if home is None else home
+        chosen = generations.read(path).active if generation is None else generation
         try:
             return cls._opened(path, chosen, write=write)
         except (errors.NoLibrary, errors.NotWritable):
-            if home is None and generations.read(path).current != chosen:
-                # Another home answers since we looked, and this one was deleted meanwhile.
+            if generation is None and generations.read(path).active != chosen:
+                # Another one is active since we looked, and this one was deleted meanwhile.
                 return cls.open(path, write=write)
             raise
 
     @classmethod
-    def _opened(cls, path: Path, home: str, *, write: bool) -> Self:
-        folder = generations.folder(path, home)
+    def _opened(cls, path: Path, generation: str, *, write: bool) -> Self:
+        folder = generations.folder(path, generation)
         if not (folder / "metadata.db").exists():
             raise errors.NoLibrary(path=path)
         if write:
             _make_folders(folder / "data", path / "logs")
-        return cls(path, Catalogue(folder / "metadata.db", write=write), home)
+        return cls(path, Catalogue(folder / "metadata.db", write=write), generation)
 
     @classmethod
-    def create(cls, path: Path, *, home: str | None = None) -> Self:
+    def create(cls, path: Path, *, generation: str | None = None) -> Self:
         """
-        Open a library for writing, making what is missing of it; `home` as in `open`.
+        Open a library for writing, making what is missing of it; `generation` as in `open`.
 
         Raises LibraryDamaged when there are embeddings and the database that names their images is lost: a new one would give their
         ids to other images.
         """
         generations.refuse_links(path)
-        chosen = generations.read(path).current if home is None else home
+        chosen = generations.read(path).active if generation is None else generation
         folder = generations.folder(path, chosen)
         if not (folder / "metadata.db").exists() and any((folder / "data").glob("indices*.npy")):
             raise errors.LibraryDamaged(path=folder / "metadata.db", detail="it is missing, and data/ holds embeddings")
@@ -149,11 +149,11 @@ class Library:
         self.catalogue.close()
 
     def superseded(self) -> bool:
-        """Whether another home answers by now; a library that is open stays with its own."""
-        return generations.read(self.path).current != self.home
+        """Whether another generation is active by now; a library that is open stays with its own."""
+        return generations.read(self.path).active != self.generation
 
     def renewed(self) -> Self:
-        """Return this library while its home answers; else close it and return the one that does."""
+        """Return this library while its generation is active; else close it and open the one that is."""
         if not self.superseded():
             return self
         after = type(self).open(self.path)

@@ -350,15 +350,15 @@ def _unknown_root(library: Library) -> int:
     return int(root)
 
 
-def rebuild_if_needed(path: Path, home: str | None = None) -> Path | None:
+def rebuild_if_needed(path: Path, generation: str | None = None) -> Path | None:
     """
     Put a metadata.db that cannot be read aside and begin a new one; return where the old one lies now.
 
-    The new one gets its images back from indices.npy by `repair`, and their paths by the next `add`; `home` as in `Library.open`.
+    The new one gets its images back from indices.npy by `repair`, and their paths by the next `add`; `generation` as in `Library.open`.
     Returns None when the database can be read, or was lost altogether (a new one is begun then too).
     """
-    home = generations.read(path).current if home is None else home
-    folder = generations.folder(path, home)
+    generation = generations.read(path).active if generation is None else generation
+    folder = generations.folder(path, generation)
     old = folder / "metadata.db"
     if old.exists() and _readable(old):
         return None
@@ -369,15 +369,15 @@ def rebuild_if_needed(path: Path, home: str | None = None) -> Path | None:
             shutil.copy(old, kept)
     elif not (folder / "data" / "indices.npy").exists():
         return None
-    _rebuild(path, home, old)
+    _rebuild(path, generation, old)
     return kept
 
 
-def _rebuild(path: Path, home: str, database: Path) -> None:
+def _rebuild(path: Path, generation: str, database: Path) -> None:
     """Make the new database whole under another name first: one without its model or its images would pass for an empty library."""
     new = database.with_name("metadata.rebuilt.db")
     _delete_database(new)
-    with Library(path, catalogue.Catalogue(new, write=True), home) as library:
+    with Library(path, catalogue.Catalogue(new, write=True), generation) as library:
         model = library.data / "model.json"
         with disk.reading(model), contextlib.suppress(FileNotFoundError):
             library.catalogue.set_setting("model", model.read_text(encoding="utf-8"))

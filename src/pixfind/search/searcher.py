@@ -59,7 +59,7 @@ class Searcher:
     def __init__(
         self, library: Library, encoders: Encoders | None = None, snapshots: SnapshotCache | None = None
     ) -> None:
-        # A generation that was opened by its name does not answer searches: whoever asks it means it.
+        # A generation that was opened by its name is not active: whoever asks it means it.
         self._follows = encoders is None and snapshots is None and not library.superseded()
         self._given = library
         self._use(library, encoders or Encoders(library), snapshots or SnapshotCache())

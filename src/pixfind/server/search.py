@@ -108,16 +108,18 @@ class Finder:
         """What changes with every change of the catalogue, the embeddings or the index."""
         library = self._library
         (version,) = library.catalogue.connection.execute("PRAGMA data_version").fetchone()
-        return library.home, library.superseded(), version, self.snapshots.state(library)
+        return library.generation, library.superseded(), version, self.snapshots.state(library)
 
     def _share(self, library: Library) -> None:
-        """What all searchers share: the encoders and the index of the model in one home."""
+        """What all searchers share: the encoders and the index of one generation."""
         self._library = library
         self.encoders, self.snapshots = BatchedEncoder(library), SnapshotCache()
 
     def _searcher(self) -> Searcher:
-        # The home by its name: another one may answer since the encoders were opened.
-        return Searcher(Library.open(self._library.path, home=self._library.home), self.encoders, self.snapshots)
+        # The generation by its name: another one may be active since the encoders were opened.
+        return Searcher(
+            Library.open(self._library.path, generation=self._library.generation), self.encoders, self.snapshots
+        )
 
     def _renewed(self, searcher: Searcher) -> Searcher:
         """Return a searcher of the model that answers now; the one that is given while it does."""

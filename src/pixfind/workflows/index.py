@@ -67,13 +67,13 @@ def index(
     options = options or EmbedOptions()
     with library.lock("index") as run:
         scan.check_folders(list(folders), library)
-        switch_model.settle(library)
-        # The model's files come first: a model that is not available is told before any work.
-        goal = switch_model.goal(library, options, observer)
-        if switch_anyway and goal.home == library.home:
+        switch_model.finish_interrupted(library)
+        # The model's files come first: a model that is not available is reported before any work.
+        plan = switch_model.plan_switch(library, options, observer)
+        if switch_anyway and plan.generation == library.generation:
             raise errors.NoModelSwitch(path=library.path)
         scanned = add(library, folders, exclude, observer)
-        filled, chosen = switch_model.target(library, options, goal, observer)
+        filled, chosen = switch_model.prepare_switch(library, options, plan, observer)
         try:
             switching = filled is not library
             if switching and (active := library.model()) is not None:
@@ -102,7 +102,7 @@ def embed_and_merge(
     While the model is being switched it is the new one that embeds; `index` ends the switch. Raises as `index` does.
     """
     options = options or EmbedOptions()
-    with library.lock("embed") as run, switch_model.going_on(library) as filled:
+    with library.lock("embed") as run, switch_model.open_staged(library) as filled:
         model = choose_model(filled, options, observer=observer).value
         return _embed_merge_build(filled, options, model, run, runner, observer, build=then_index)
 

@@ -18,6 +18,8 @@ from pixfind.workflows import switch_model
 
 _FRESH_SECONDS = 15.0
 
+_PARTS = {"staged": "next", "previous": "previous", "retired": "aside"}
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
@@ -75,7 +77,7 @@ def status(library: Library) -> Status:
         live = {}
     images = library.catalogue.ledger()
     model = library.model()
-    beside = switch_model.standing(library)
+    beside = switch_model.inactive(library)
     facts, _ = header.read_header(library.index_path)
     return Status(
         library=str(library.path),
@@ -85,8 +87,8 @@ def status(library: Library) -> Status:
         recall=facts.recall_text if facts else None,
         model=model.name if model else None,
         precision=model.precision if model else None,
-        change=next((asdict(home) for home in beside if home.part == "next"), None),
-        kept=[asdict(home) for home in beside if home.part != "next"],
+        change=next((_values(model) for model in beside if model.role == "staged"), None),
+        kept=[_values(model) for model in beside if model.role != "staged"],
         running=holder is not None,
         run=holder,
         workers=live.get("workers", []),
@@ -106,8 +108,14 @@ def status(library: Library) -> Status:
     )
 
 
+def _values(model: switch_model.InactiveModel) -> dict[str, Any]:
+    """Return the JSON of a model beside the active one; its keys and the names of roles are older than those of the code."""
+    values = asdict(model)
+    return {"part": _PARTS[values.pop("role")], **values}
+
+
 def _bytes(library: Library) -> int:
-    # Of all homes: what is kept for a rollback takes room too.
+    # Of all generations: what is kept for a rollback takes space too.
     own = [library.path.glob("metadata.db*")]
     own += [(library.path / folder).rglob("*") for folder in ("data", "logs", "models")]
     total = 0

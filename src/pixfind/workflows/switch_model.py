@@ -1,11 +1,11 @@
 """
-Changing the model of a library without losing search.
+Switching the model of a library without losing search.
 
-Owns the order of the steps: a new home is made beside the one that answers, filled by the same verbs, verified, and then given the part
-of the one that answers, in one step (`generations.publish`). Before that step nothing of the old model is touched, after it nothing is lost:
-whatever is killed when, the same command goes on. Called inside `library.lock`, but for `standing`.
+Owns the order of the steps: a new generation is staged beside the active one, filled by the same functions, verified, and then made active in
+one step (`generations.publish`). Before that step nothing of the old model is touched, after it nothing is lost: whatever is killed when,
+the same command goes on. Called inside `library.lock`, but for `inactive` and `is_in_progress`.
 
-The catalogue that answers is the one that knows the files: folders are looked through for it alone, and the others follow it.
+The active catalogue is the one that knows the files: folders are scanned for it alone, and the others sync from it.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from pathlib import Path
 from pixfind import errors
 from pixfind.index import header
 from pixfind.library import generations, verify
-from pixfind.library.generations import Homes
+from pixfind.library.generations import Generations
 from pixfind.library.library import Library, ModelIdentity
 from pixfind.models import engines, registry
 from pixfind.models.files import ModelFiles
@@ -28,25 +28,25 @@ from pixfind.workflows.choose_model import choose_model, fetch_named
 from pixfind.workflows.events import ModelSwitched, Observer, Step, ignore, start
 from pixfind.workflows.options import EmbedOptions
 
-_ANSWERS_SINCE = "answers_since"
-"""setting of a catalogue: seconds since 1970 at which its home was last given the part of the one that answers"""
+_ACTIVE_SINCE = "answers_since"
+"""setting of a catalogue: seconds since 1970 at which its generation was last made active"""
 
 
 @dataclass(frozen=True, slots=True)
-class Goal:
+class SwitchPlan:
     """Which model an `index` is to end with, and where its embeddings go."""
 
     files: ModelFiles
-    home: str | None
+    generation: str | None
     """None: one that is still to be made"""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """One home beside the one that answers."""
+class InactiveModel:
+    """A model that the library keeps beside the active one."""
 
-    part: str
-    """next, previous or aside"""
+    role: str
+    """staged, previous or retired"""
     model: str
     precision: str
     images: dict[str, int]
@@ -56,34 +56,34 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class RolledBack:
+class RollbackReport:
     """What a rollback did."""
 
     model: ModelIdentity
-    """answers now"""
-    aside: ModelIdentity | None
-    """was abandoned, or answered until now; its embeddings are kept"""
+    """active now"""
+    retired: ModelIdentity | None
+    """was being switched to, or active until now; its embeddings are kept"""
     pending: int
-    """images that came while another model answered: `pixfind index` embeds them"""
+    """images that came while another model was active: `pixfind index` embeds them"""
 
 
-# --- where a run goes -----------------------------------------------------------------------------
+# --- before the embed -----------------------------------------------------------------------------
 
 
-def goal(library: Library, options: EmbedOptions, observer: Observer = ignore) -> Goal:
+def plan_switch(library: Library, options: EmbedOptions, observer: Observer = ignore) -> SwitchPlan:
     """
     Return which model an index with these options ends with, fetching its files when they are not here. Changes nothing.
 
-    Raises ChangeUnderWay for a third model, OtherModel when the files of the library's own model are others than they were, and the errors
-    of `hub.resolve`.
+    Raises ModelSwitchInProgress for a third model, OtherModel when the files of the library's own model are others than they were, and the
+    errors of `hub.resolve`.
     """
-    parts = generations.read(library.path)
-    known, coming = library.model(), _model_in(library.path, parts.next)
-    own = coming or known
+    roles = generations.read(library.path)
+    active, staged = library.model(), _model_of(library.path, roles.staged)
+    own = staged or active
     files = fetch_named(options.model or (own.name if own else registry.DEFAULT), observer)
-    if own is None or (coming is None and not library.has_embeddings()):
-        # Nothing is lost by another model: there is nothing to go on answering.
-        return Goal(files, library.home)
+    if own is None or (staged is None and not library.has_embeddings()):
+        # Another model costs nothing: there is nothing that could be found meanwhile.
+        return SwitchPlan(files, library.generation)
     if options.model is None and (own.hash, own.dimension) != (files.hash, files.dimension):
         raise errors.OtherModel(
             library_model=f"{own.name} (files {own.hash[:12]})",
@@ -93,205 +93,214 @@ def goal(library: Library, options: EmbedOptions, observer: Observer = ignore) -
     precision = None
     if options.precision != "auto":
         precision = engines.image_precision(files, options.precision, options.device).value
-    candidates = [parts.next] if coming else [parts.current, parts.previous, parts.aside]
-    for home in candidates:
-        model = _model_in(library.path, home)
+    candidates = [roles.staged] if staged else [roles.active, roles.previous, roles.retired]
+    for name in candidates:
+        model = _model_of(library.path, name)
         same = model is not None and (model.hash, model.dimension) == (files.hash, files.dimension)
         if same and precision in (None, model.precision if model else None):
-            return Goal(files, home)
-    if coming is not None:
+            return SwitchPlan(files, name)
+    if staged is not None:
         asked = f"{files.name} {precision or ''}".strip()
-        raise errors.ChangeUnderWay(current=_told(known), coming=_told(coming), asked=asked)
-    return Goal(files, None)
+        raise errors.ModelSwitchInProgress(current=_describe(active), coming=_describe(staged), asked=asked)
+    return SwitchPlan(files, None)
 
 
-def target(
-    library: Library, options: EmbedOptions, goal: Goal, observer: Observer = ignore
+def prepare_switch(
+    library: Library, options: EmbedOptions, plan: SwitchPlan, observer: Observer = ignore
 ) -> tuple[Library, Choice[ModelIdentity]]:
     """
-    Return the library to fill, and its model: `library` itself, or the home of another model that has followed it.
+    Return the library to fill, and its model: `library` itself, or the staged generation of another model, synced from it.
 
-    The caller closes what is not `library`. A change is begun by the last line that writes: killed before it, the next call begins anew.
+    The caller closes what is not `library`. A switch is begun by the last line that writes: killed before it, the next call begins anew.
     """
-    if goal.home == library.home:
-        return library, choose_model(library, options, goal.files, observer)
-    parts = generations.read(library.path)
-    fresh = goal.home is None
-    home, parts = generations.begin(library.path, parts) if goal.home is None else (goal.home, parts)
-    filled = Library.create(library.path, home=home) if fresh else Library.open(library.path, write=True, home=home)
+    if plan.generation == library.generation:
+        return library, choose_model(library, options, plan.files, observer)
+    roles = generations.read(library.path)
+    if plan.generation is None:
+        name, roles = generations.reserve(library.path, roles)
+        staged = Library.create(library.path, generation=name)
+    else:
+        name = plan.generation
+        staged = Library.open(library.path, write=True, generation=name)
     try:
-        filled.catalogue.follow(library.catalogue)
-        chosen = choose_model(filled, replace(options, model=goal.files.name), goal.files, observer)
-        if parts.next != home:
-            generations.publish(library.path, replace(_without(parts, home), next=home))
+        staged.catalogue.sync_from(library.catalogue)
+        chosen = choose_model(staged, replace(options, model=plan.files.name), plan.files, observer)
+        if roles.staged != name:
+            generations.publish(library.path, replace(roles.without(name), staged=name))
     except BaseException:
-        filled.close()
+        staged.close()
         raise
-    return filled, chosen
+    return staged, chosen
 
 
 @contextlib.contextmanager
-def going_on(library: Library, *, write: bool = True) -> Iterator[Library]:
-    """Yield the library that pending images are embedded into: the next model's while a change is under way, else `library`."""
-    home = generations.read(library.path).next
-    if home is None:
+def open_staged(library: Library, *, write: bool = True) -> Iterator[Library]:
+    """Yield the library that pending images are embedded into: that of the staged model during a switch, else `library`."""
+    name = generations.read(library.path).staged
+    if name is None:
         yield library
         return
-    with Library.open(library.path, write=write, home=home) as filled:
+    with Library.open(library.path, write=write, generation=name) as staged:
         if write:
-            filled.catalogue.follow(library.catalogue)
-        yield filled
+            staged.catalogue.sync_from(library.catalogue)
+        yield staged
 
 
 # --- the steps that decide ------------------------------------------------------------------------
 
 
-def switch(library: Library, filled: Library, *, anyway: bool = False, observer: Observer = ignore) -> ModelIdentity:
+def switch(library: Library, staged: Library, *, anyway: bool = False, observer: Observer = ignore) -> ModelIdentity:
     """
-    Let the new model answer, once it is complete and whole; what the old one made is kept for a rollback. Return the old one.
+    Make the staged model active, once it is complete and intact. Return the model before it, which is kept for a rollback.
 
-    Raises ChangeIncomplete unless every image that is found now will be found (`anyway`: all the same), ChangeRefused when `verify` finds
-    anything, and what loading its text tower raises. Then nothing is changed.
+    Raises ModelSwitchIncomplete unless every image that is found now will be found (`anyway`: all the same), ModelSwitchRefused when `verify`
+    finds anything, and what loading its text tower raises. Then nothing is changed.
     """
-    before, after = library.model(), filled.model()
+    before, after = library.model(), staged.model()
     assert before is not None, "a library without a model takes the new one as its own"
-    assert after is not None, "target has chosen it"
-    current, coming = _told(before), _told(after)
-    lost = filled.catalogue.lost(library.catalogue)
+    assert after is not None, "prepare_switch has chosen it"
+    lost = staged.catalogue.lost(library.catalogue)
     if lost and not anyway:
-        why = ", ".join(f"{count:,} {reason}" for reason, count in lost.items())
-        raise errors.ChangeIncomplete(count=f"{sum(lost.values()):,}", why=why, coming=coming, current=current)
-    findings = [*_proof(filled, observer), *_uncovered(filled)]
-    _refuse(findings, filled, current)
-    parts = generations.read(library.path)
-    # Told by `status` from the moment on at which this home answers.
-    run = filled.catalogue.start_run("index", socket.gethostname())
-    filled.catalogue.set_setting(_ANSWERS_SINCE, str(time.time()))
-    generations.publish(library.path, Homes(filled.home, previous=library.home, number=parts.number))
-    generations.sweep(library.path)
-    filled.catalogue.end_run(run, None)
+        raise errors.ModelSwitchIncomplete(
+            count=f"{sum(lost.values()):,}",
+            why=", ".join(f"{count:,} {reason}" for reason, count in lost.items()),
+            coming=_describe(after),
+            current=_describe(before),
+        )
+    _refuse([*_findings(staged, observer), *_index_gaps(staged)], staged, before)
+    roles = generations.read(library.path)
+    # Shown by `status` from the moment on at which this generation is active.
+    run = staged.catalogue.start_run("index", socket.gethostname())
+    staged.catalogue.set_setting(_ACTIVE_SINCE, str(time.time()))
+    generations.publish(
+        library.path, Generations(staged.generation, previous=library.generation, last_number=roles.last_number)
+    )
+    generations.delete_unused(library.path)
+    staged.catalogue.end_run(run, None)
     observer(ModelSwitched(after, before))
     return before
 
 
-def rollback(library: Library, observer: Observer = ignore) -> RolledBack:
+def rollback(library: Library, observer: Observer = ignore) -> RollbackReport:
     """
-    Abandon a change that is under way; without one, let the model before answer again. Call `settle` once that is told.
+    Cancel a switch in progress; without one, make the previous model active again. Call `finish_interrupted` once that is reported.
 
     A second call in a row, as after a kill, changes nothing where there is nothing further to go back to.
-    Raises NothingToRollBack, and what `switch` raises about the one before.
+    Raises NothingToRollBack, and what `switch` raises about the previous model.
     """
-    parts = generations.read(library.path)
-    if parts.unfinished_rollback or (parts.next is None and parts.previous is None and parts.aside is not None):
-        # Its one step was taken, and its process perhaps killed before it could tell.
-        return _rolled_back(library, library, parts)
-    if parts.next is not None:
-        after = replace(parts, next=None, aside=parts.next, unfinished_rollback=True)
+    roles = generations.read(library.path)
+    if roles.unfinished_rollback or (roles.staged is None and roles.previous is None and roles.retired is not None):
+        # Its one step was taken, and its process perhaps killed before it could report.
+        return _rollback_report(library, library, roles)
+    if roles.staged is not None:
+        after = replace(roles, staged=None, retired=roles.staged, unfinished_rollback=True)
         generations.publish(library.path, after)
-        return _rolled_back(library, library, after)
-    if parts.previous is None:
-        raise errors.NothingToRollBack(path=library.path, model=_told(library.model()))
-    with Library.open(library.path, write=True, home=parts.previous) as before:
-        before.catalogue.follow(library.catalogue)
-        _refuse(_proof(before, observer), before, _told(library.model()))
-        run = before.catalogue.start_run("rollback", socket.gethostname())
-        before.catalogue.set_setting(_ANSWERS_SINCE, str(time.time()))
-        after = replace(parts, current=parts.previous, previous=None, aside=library.home, unfinished_rollback=True)
+        return _rollback_report(library, library, after)
+    if roles.previous is None:
+        raise errors.NothingToRollBack(path=library.path, model=_describe(library.model()))
+    with Library.open(library.path, write=True, generation=roles.previous) as previous:
+        previous.catalogue.sync_from(library.catalogue)
+        _refuse(_findings(previous, observer), previous, library.model())
+        run = previous.catalogue.start_run("rollback", socket.gethostname())
+        previous.catalogue.set_setting(_ACTIVE_SINCE, str(time.time()))
+        after = replace(
+            roles, active=roles.previous, previous=None, retired=library.generation, unfinished_rollback=True
+        )
         generations.publish(library.path, after)
-        before.catalogue.end_run(run, None)
-        return _rolled_back(library, before, after)
+        previous.catalogue.end_run(run, None)
+        return _rollback_report(library, previous, after)
 
 
-def settle(library: Library) -> None:
-    """End what an earlier command left behind: a rollback that was killed after its step, homes that nobody needs."""
-    parts = generations.read(library.path)
-    if parts.unfinished_rollback:
-        generations.publish(library.path, replace(parts, unfinished_rollback=False))
-    generations.sweep(library.path)
+def finish_interrupted(library: Library) -> None:
+    """End what an earlier command left behind: a rollback that was killed after its step, generations without a role."""
+    roles = generations.read(library.path)
+    if roles.unfinished_rollback:
+        generations.publish(library.path, replace(roles, unfinished_rollback=False))
+    generations.delete_unused(library.path)
 
 
-def drop_previous(library: Library) -> list[str]:
-    """Delete what is kept of models that do not answer; return their names. A rollback is not possible afterwards."""
-    parts = generations.read(library.path)
-    dropped = [_told(_model_in(library.path, home)) for home in (parts.previous, parts.aside) if home is not None]
-    generations.publish(library.path, replace(parts, previous=None, aside=None))
-    generations.sweep(library.path)
-    return dropped
+def prune(library: Library) -> list[str]:
+    """Delete the embeddings of the previous and the retired model; return their names. A rollback is not possible afterwards."""
+    roles = generations.read(library.path)
+    deleted = [_describe(_model_of(library.path, name)) for name in (roles.previous, roles.retired) if name is not None]
+    generations.publish(library.path, replace(roles, previous=None, retired=None))
+    generations.delete_unused(library.path)
+    return deleted
 
 
 def restore_if_needed(path: Path) -> str | None:
     """
-    Write a models.json that is lost anew, from what the homes tell of themselves; return the model that answers then.
+    Write a lost models.json again, from what the generations say of themselves; return the model that is active then.
 
-    Returns None when there was nothing to restore. A change that was under way is put aside: `index --model` takes it up.
+    Returns None when there was nothing to restore. A switch in progress is retired: `index --model` takes it up.
     """
     with contextlib.suppress(errors.LibraryDamaged):
         generations.read(path)
         return None
-    since = {home: _answers_since(path, home) for home in generations.found(path)}
-    answered = sorted((home for home, when in since.items() if when is not None), key=lambda home: since[home] or 0.0)
-    if not answered:
+    since = {name: _active_since(path, name) for name in generations.existing(path)}
+    were_active = sorted((name for name, when in since.items() if when is not None), key=lambda name: since[name] or 0)
+    if not were_active:
         raise errors.NoLibrary(path=path)
-    others = [home for home in since if home not in answered]
-    parts = Homes(
-        current=answered[-1],
-        previous=answered[-2] if len(answered) > 1 else None,
-        aside=others[-1] if others else None,
-        number=generations.youngest(path),
+    never = [name for name in since if name not in were_active]
+    roles = Generations(
+        active=were_active[-1],
+        previous=were_active[-2] if len(were_active) > 1 else None,
+        retired=never[-1] if never else None,
+        last_number=generations.highest_number(path),
     )
-    generations.publish(path, parts)
-    return _told(_model_in(path, parts.current))
+    generations.publish(path, roles)
+    return _describe(_model_of(path, roles.active))
 
 
-def _answers_since(path: Path, home: str) -> float | None:
-    with Library.open(path, home=home) as library:
-        when = library.catalogue.setting(_ANSWERS_SINCE)
-    # The first home answered from the beginning.
-    return float(when) if when else (0.0 if home == generations.FIRST else None)
-
-
-def is_under_way(library: Library) -> bool:
-    """Tell whether another model is being embedded beside the one that answers."""
-    return generations.read(library.path).next is not None
+def _active_since(path: Path, generation: str) -> float | None:
+    with Library.open(path, generation=generation) as library:
+        when = library.catalogue.setting(_ACTIVE_SINCE)
+    # The first generation was active from the beginning.
+    return float(when) if when else (0.0 if generation == generations.FIRST else None)
 
 
 # --- looking --------------------------------------------------------------------------------------
 
 
-def standing(library: Library) -> list[Standing]:
-    """Return the homes beside the one that answers. Only reads."""
-    parts = generations.read(library.path)
+def is_in_progress(library: Library) -> bool:
+    """Tell whether another model is being embedded beside the active one."""
+    return generations.read(library.path).staged is not None
+
+
+def inactive(library: Library) -> list[InactiveModel]:
+    """Return the models beside the active one. Only reads."""
+    roles = generations.read(library.path)
     found = []
-    for part in ("next", "previous", "aside"):
-        home = getattr(parts, part)
+    for role in ("staged", "previous", "retired"):
+        name = getattr(roles, role)
         # Deleted by another process since the line above.
         with contextlib.suppress(errors.NoLibrary):
-            if home is not None and home != library.home:
-                found.append(_standing(library.path, part, home))
+            if name is not None and name != library.generation:
+                found.append(_inactive(library.path, role, name))
     return found
 
 
-def others(library: Library, *, write: bool = False) -> Iterator[Library]:
+def open_inactive(library: Library, *, write: bool = False) -> Iterator[Library]:
     """
-    Yield the libraries of the homes beside the one that answers, each open until the next is asked for.
+    Yield the libraries of the generations beside the active one, each open until the next is asked for.
 
-    For writing, a database that cannot be read is begun anew; `verify.repair` and the next `follow` fill it.
+    For writing, a database that cannot be read is begun anew; `verify.repair` and the next `sync_from` fill it.
     """
-    parts = generations.read(library.path)
-    for home in (parts.next, parts.previous, parts.aside):
-        if home is not None:
+    roles = generations.read(library.path)
+    for name in (roles.staged, roles.previous, roles.retired):
+        if name is not None:
             if write:
-                verify.rebuild_if_needed(library.path, home)
-            with Library.open(library.path, write=write, home=home) as other:
+                verify.rebuild_if_needed(library.path, name)
+            with Library.open(library.path, write=write, generation=name) as other:
                 yield other
 
 
-def _standing(path: Path, part: str, home: str) -> Standing:
-    with Library.open(path, home=home) as other:
+def _inactive(path: Path, role: str, generation: str) -> InactiveModel:
+    with Library.open(path, generation=generation) as other:
         model = other.model()
         facts, _ = header.read_header(other.index_path)
-        return Standing(
-            part=part,
+        return InactiveModel(
+            role=role,
             model=model.name if model else "-",
             precision=model.precision if model else "-",
             images=other.catalogue.ledger(),
@@ -300,48 +309,41 @@ def _standing(path: Path, part: str, home: str) -> Standing:
         )
 
 
-def _proof(filled: Library, observer: Observer) -> list[verify.Finding]:
-    """Return what keeps a home from answering; raises what loading its text tower raises."""
+def _findings(staged: Library, observer: Observer) -> list[verify.Finding]:
+    """Return what keeps a generation from becoming active; raises what loading its text tower raises."""
     progress = start(Step.VERIFY, observer)
-    encoders.Encoders(filled).text()
-    return verify.verify(filled, progress)
+    encoders.Encoders(staged).text()
+    return verify.verify(staged, progress)
 
 
-def _uncovered(filled: Library) -> Iterator[verify.Finding]:
-    """A new home answers as fast as the old one did: its index is there, and covers every row."""
-    facts, problem = header.read_header(filled.index_path)
-    if filled.merged_rows and (facts is None or facts.rows < filled.merged_rows):
-        what = problem or f"it covers {facts.rows if facts else 0} of {filled.merged_rows} rows"
-        yield verify.Finding("index", str(filled.index_path), what, "`pixfind index` builds it")
+def _index_gaps(staged: Library) -> Iterator[verify.Finding]:
+    """Yield a finding unless the index covers every row: the new model answers as fast as the old one did."""
+    facts, problem = header.read_header(staged.index_path)
+    if staged.merged_rows and (facts is None or facts.rows < staged.merged_rows):
+        what = problem or f"it covers {facts.rows if facts else 0} of {staged.merged_rows} rows"
+        yield verify.Finding("index", str(staged.index_path), what, "`pixfind index` builds it")
 
 
-def _refuse(findings: list[verify.Finding], filled: Library, current: str) -> None:
+def _refuse(findings: list[verify.Finding], staged: Library, active: ModelIdentity | None) -> None:
     for found in findings:
-        raise errors.ChangeRefused(model=_told(filled.model()), current=current, where=found.where, what=found.what)
+        raise errors.ModelSwitchRefused(
+            model=_describe(staged.model()), current=_describe(active), where=found.where, what=found.what
+        )
 
 
-def _rolled_back(library: Library, now: Library, parts: Homes) -> RolledBack:
+def _rollback_report(library: Library, now: Library, roles: Generations) -> RollbackReport:
     model = now.model()
     if model is None:
         raise errors.NotEmbedded(path=library.path)
-    return RolledBack(model, _model_in(library.path, parts.aside), now.catalogue.count_pending())
+    return RollbackReport(model, _model_of(library.path, roles.retired), now.catalogue.count_pending())
 
 
-def _without(parts: Homes, home: str) -> Homes:
-    """Take its part from a home that is to play another."""
-    return replace(
-        parts,
-        previous=None if parts.previous == home else parts.previous,
-        aside=None if parts.aside == home else parts.aside,
-    )
-
-
-def _model_in(path: Path, home: str | None) -> ModelIdentity | None:
-    if home is None:
+def _model_of(path: Path, generation: str | None) -> ModelIdentity | None:
+    if generation is None:
         return None
-    with Library.open(path, home=home) as other:
+    with Library.open(path, generation=generation) as other:
         return other.model()
 
 
-def _told(model: ModelIdentity | None) -> str:
+def _describe(model: ModelIdentity | None) -> str:
     return f"{model.name} {model.precision}" if model else "no model"
