@@ -347,8 +347,8 @@ class NewerLibrary(LibraryError):
 
 class OtherModel(LibraryError):
     """
-    This library was embedded with {library_model}; {asked_model} makes other embeddings, and the two never mix.
-    Leave out --model, or change the model without losing search: pixfind index --model {asked_name}
+    This library was embedded with {library_model}; embeddings from {asked_model} are incompatible with it.
+    Leave out --model, or switch the model without losing search: pixfind model switch {asked_name}
     """
 
     exit_code = 10
@@ -365,15 +365,15 @@ class OtherPrecision(LibraryError):
 
 class NoModelSwitch(WrongUsage):
     """
-    --switch-anyway has nothing to do: no other model is being embedded in {path}.
-    Leave it out, or name the new model: pixfind index --model NEW --switch-anyway
+    There is no switch to complete: no other model is being embedded in {path}.
+    Name the new model: pixfind model switch NAME
     """
 
 
 class ModelSwitchInProgress(LibraryError):
     """
-    This library is changing from {current} to {coming}; {asked} is a third model.
-    Go on with `pixfind index`, or abandon the change first: pixfind index --rollback
+    This library is switching from {current} to {coming}; {asked} is a third model.
+    Continue with `pixfind index`, or cancel the switch first: pixfind model rollback
     """
 
     exit_code = 16
@@ -381,8 +381,8 @@ class ModelSwitchInProgress(LibraryError):
 
 class ModelSwitchIncomplete(LibraryError):
     """
-    {count} pictures that are found now would not be found with {coming}: {why}. Search goes on with {current}.
-    Bring them back and run `pixfind index` again, or switch without them: pixfind index --switch-anyway
+    Not switching to {coming}: {count} searchable images have no embedding there ({why}). Searches use {current}.
+    Bring them back and run `pixfind index` again, or switch without them: pixfind model switch --anyway
     """
 
     exit_code = 17
@@ -390,8 +390,8 @@ class ModelSwitchIncomplete(LibraryError):
 
 class ModelSwitchRefused(LibraryError):
     """
-    The embeddings of {model} are not whole, so search goes on with {current}: {where}: {what}.
-    Mend them with `pixfind verify --repair`, then run the same command again.
+    Not switching to {model}: {where}: {what}. Searches use {current}.
+    Run `pixfind verify --repair`, then the same command again.
     """
 
     exit_code = 18
@@ -399,7 +399,7 @@ class ModelSwitchRefused(LibraryError):
 
 class NothingToRollBack(LibraryError):
     """
-    {path} has no model to go back to: it has answered with {model} since it was made, or what was kept of the one before was dropped.
+    There is no previous model to return to in {path}: either {model} was never switched to, or the old embeddings were deleted.
     """
 
     exit_code = 19

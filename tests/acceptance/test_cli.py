@@ -232,7 +232,7 @@ def test_a_stopped_embed_loses_nothing_and_goes_on(run: Run, slow: Path, how: st
 def test_a_running_embed_can_be_watched_and_slowed_down(run: Run, slow: Path) -> None:
     with _started(slow, "embed", "--cpu", "3%") as process:
         status = _until(run, lambda status: status["images_per_second"] is not None or process.poll() is not None)
-        run("embed", "--set-cpu", "100%")
+        run("limit", "100%")
         process.communicate(timeout=60)
         assert 0 == process.returncode
 
@@ -252,9 +252,10 @@ def test_a_running_embed_can_be_watched_and_slowed_down(run: Run, slow: Path) ->
 def test_a_running_embed_rests_when_asked_and_goes_on(run: Run, slow: Path) -> None:
     with _started(slow, "embed", "--cpu", "3%") as process:
         _until(run, lambda status: bool(status["workers"]) and status["workers"][0]["images"] > 0)
-        assert "--resume" in run("embed", "--pause").stderr
+        assert "pixfind resume" in run("pause").stderr
         paused = _until(run, lambda status: status["paused"] is not None)
-        run("embed", "--resume", "--set-cpu", "100%")
+        run("resume")
+        run("limit", "100%")
         _, told = process.communicate(timeout=60)
 
     assert 0 == process.returncode, told

@@ -54,17 +54,20 @@ def _quoted(kind: type) -> list[str]:
 
 def _help() -> str:
     from typer import rich_utils
+    from typer.main import get_command
     from typer.testing import CliRunner
 
     from pixfind.cli import app
 
-    verbs = sorted((command.name or command.callback.__name__).replace("_", "-") for command in app.registered_commands)  # type: ignore[union-attr]
+    program = get_command(app)
+    verbs = [(verb,) for verb in sorted(program.commands)]
+    verbs += [(verb, below) for (verb,) in verbs for below in getattr(program.commands[verb], "commands", {})]
     pages = []
     plain = {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
     # Read from the environment when the module is imported, which may have been long ago.
     before, rich_utils.MAX_WIDTH = rich_utils.MAX_WIDTH, 100
     try:
-        for verb in ([], *([verb] for verb in verbs)):
+        for verb in ((), *sorted(verbs)):
             shown = CliRunner().invoke(app, [*verb, "--help"], env=plain, prog_name="python -m pixfind")
             assert 0 == shown.exit_code, shown.output
             pages.append("\n".join(line.rstrip() for line in shown.output.splitlines()).strip())
@@ -125,9 +128,11 @@ def test_the_python_of_the_readme_runs_as_it_stands(tmp_path: Path) -> None:
 
 
 def test_every_verb_is_in_the_readme() -> None:
+    from typer.main import get_command
+
     from pixfind.cli import app
 
-    verbs = {(command.name or command.callback.__name__).replace("_", "-") for command in app.registered_commands}  # type: ignore[union-attr]
+    verbs = set(get_command(app).commands)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
 
     assert set() == {verb for verb in verbs if f"`pixfind {verb}" not in readme and f"`{verb}`" not in readme}

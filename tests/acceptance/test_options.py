@@ -103,6 +103,14 @@ REFUSED = [
     ("index --rollback --drop-previous", errors.OptionsExclude),
     ("index --switch-anyway", errors.NoModelSwitch),
     ("index --model starter --switch-anyway", errors.NoModelSwitch),
+    ("model switch", errors.NoModelSwitch),
+    ("model switch --anyway", errors.NoModelSwitch),
+    ("model switch starter --anyway", errors.NoModelSwitch),
+    ("model switch nowhere", errors.UnknownModel),
+    ("model switch --precision int4", errors.PrecisionMissing),
+    ("model rollback", errors.NothingToRollBack),
+    ("model fetch nowhere", errors.UnknownModel),
+    ("model show nowhere", errors.UnknownModel),
     ("index --memory 1GiB --workers 3", errors.TooLittleMemory),
     ("index --precision int4", errors.PrecisionMissing),
     # what the library has, against what is asked for
@@ -119,7 +127,7 @@ REFUSED = [
         (f"embed {asked}", errors.NothingRunning)
         for asked in ("--pause", "--resume", "--set-cpu 50%", "--pause --set-cpu 9%")
     ],
-    ("stop", errors.NothingRunning),
+    *[(words, errors.NothingRunning) for words in ("stop", "pause", "resume", "limit 50%")],
     ("embed --pause --resume", errors.OptionsExclude),
     *[
         (f"embed {asked} {option}", errors.OptionsExclude)
@@ -174,6 +182,10 @@ def test_what_would_do_nothing_is_refused(
         "embed --memory lots",
         "embed --cpu 0%",
         "embed --set-cpu 200%",
+        "limit 200%",
+        "limit",
+        "model show",
+        "model fetch",
         "embed --worker-id 2 --num-workers 2",
         "embed --nice 20",
         "embed --max-megapixels 0",
@@ -365,9 +377,12 @@ def test_a_second_embed_in_the_background_is_refused_at_once(place: Path, tmp_pa
 @pytest.mark.parametrize(
     ("words", "wanted"),
     [
-        ("--pause", control.Asked(pause=True)),
-        ("--resume", control.Asked(pause=False)),
-        ("--set-cpu 50% --resume", control.Asked(cpu=0.5, pause=False)),
+        ("pause", control.Asked(pause=True)),
+        ("resume", control.Asked(pause=False)),
+        ("limit 50%", control.Asked(cpu=0.5)),
+        ("embed --pause", control.Asked(pause=True)),
+        ("embed --resume", control.Asked(pause=False)),
+        ("embed --set-cpu 50% --resume", control.Asked(cpu=0.5, pause=False)),
     ],
 )
 def test_what_a_running_embed_is_asked_for_reaches_it(
@@ -375,8 +390,45 @@ def test_what_a_running_embed_is_asked_for_reaches_it(
 ) -> None:
     shutil.copytree(place, tmp_path / "library")
     with Library.open(tmp_path / "library", write=True) as library, library.lock("embed"):
-        call("--library", tmp_path / "library", "embed", *words.split())
+        said = call("--library", tmp_path / "library", *words.split()).stderr
         assert wanted == control.read(library.path)
+    assert ("deprecated" in said) == words.startswith("embed"), said
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("index --rollback", "model rollback"),
+        ("index --drop-previous", "model prune"),
+        ("index --switch-anyway", "model switch --anyway"),
+    ],
+)
+def test_a_flag_that_has_become_a_command_works_and_names_it(begun: Path, old: str, new: str) -> None:
+    call("--library", begun, "index", "--cpu", "100%")
+    (begun.parent / "pictures").rename(begun.parent / "unplugged")
+    switch = ("model", "switch", "starter", "--cpu", "100%")
+    call("--library", begun, *switch, error=errors.ModelSwitchIncomplete)
+    said = call("--library", begun, *old.split()).stderr
+
+    assert f"`{old}` is deprecated and will be removed; use `pixfind {new}`" in said
+
+
+def test_the_model_is_switched_and_rolled_back_and_pruned(begun: Path) -> None:
+    call("--library", begun, "index", "--cpu", "100%")
+    said = call("--library", begun, "model", "switch", "starter", "--cpu", "100%").stderr
+    assert "`pixfind model rollback`" in said
+    assert ("starter", "fp32") == model(begun)
+    said = call("--library", begun, "model", "rollback").stderr
+    assert "`pixfind model switch starter` uses them" in said
+    assert (str(CLIP), "fp32") == model(begun)
+    assert "deleted the embeddings of starter fp32" in call("--library", begun, "model", "prune").stderr
+    assert "nothing was kept" in call("--library", begun, "model", "prune").stderr
+
+
+def test_model_list_and_show_print_what_models_prints() -> None:
+    assert call("models", "--json").stdout == call("model", "list", "--json").stdout
+    assert call("models", "starter", "--json").stdout == call("model", "show", "starter", "--json").stdout
+    assert "starter: " in call("model", "fetch", "starter").stderr
 
 
 # --- what is left out -----------------------------------------------------------------------------

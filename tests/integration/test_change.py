@@ -215,7 +215,7 @@ def test_a_third_model_is_refused_until_the_change_is_abandoned(library: Library
     with filling(library, to(CLIP), embed=False):
         pass
     for model in (SIGLIP, "starter"):
-        with pytest.raises(errors.ModelSwitchInProgress, match="--rollback"):
+        with pytest.raises(errors.ModelSwitchInProgress, match="model rollback"):
             switch_model.plan_switch(library, to(model))
     assert "starter" == switch_model.rollback(library).model.name
     changed(library, to(SIGLIP))
@@ -236,7 +236,7 @@ def test_another_precision_is_changed_like_another_model(library: Library) -> No
 
 
 def test_embed_alone_never_changes_the_model(library: Library) -> None:
-    with pytest.raises(errors.OtherModel, match=f"index --model {CLIP}"):
+    with pytest.raises(errors.OtherModel, match=f"model switch {CLIP}"):
         fetch_model(library, to(CLIP))
 
 
@@ -425,14 +425,14 @@ def test_a_models_json_that_names_folders_elsewhere_is_refused(library: Library)
 
 def test_a_searcher_that_lives_on_never_mixes_two_models(library: Library) -> None:
     """The switch and the rollback happen in other processes, while this one searches without a pause."""
-    command = [sys.executable, "-m", "pixfind", "-q", "--library", str(library.path), "index"]
+    command = [sys.executable, "-m", "pixfind", "-q", "--library", str(library.path), "model"]
     searcher = Searcher(library)
     right = {"starter": answers_of(searcher)}
     with filling(library, to(CLIP)) as filled:
         right["clip-tiny"] = answers_of(Searcher(filled))
     assert right["starter"] != right["clip-tiny"]
     seen: list[str] = []
-    for arguments in (["--model", CLIP], ["--rollback"]):
+    for arguments in (["switch", CLIP], ["rollback"]):
         process = subprocess.Popen([*command, *arguments])
         ended = None
         # One more look after the process has ended: by then it is the other model for certain.

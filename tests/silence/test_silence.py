@@ -37,10 +37,11 @@ VERBS: dict[str, tuple[str, ...]] = {
     "status": (),
     "plan": (),
     "models": (),
+    "model": ("show", "starter"),
     "merge": (),
     "build-index": (),
 }
-TALKERS = {"index", "add", "embed", "stop", "demo", "tune", "serve", "mcp"}
+TALKERS = {"index", "add", "embed", "stop", "pause", "resume", "limit", "demo", "tune", "serve", "mcp"}
 
 needs_openvino = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="needs the openvino extra")
 needs_mcp = pytest.mark.skipif(importlib.util.find_spec("mcp") is None, reason="needs the mcp extra")
@@ -91,7 +92,9 @@ def test_int8_is_silent(place: Any) -> None:
 
 def test_another_model_is_silent(filled: Any) -> None:
     golden = Path(__file__).parents[1] / "golden" / "clip-tiny"
-    filled.run("index", "--model", golden)
+    filled.run("model", "switch", golden)
+    filled.run("model", "rollback")
+    filled.run("model", "prune")
 
     filled.assert_silent()
 
@@ -108,14 +111,15 @@ def test_tune_is_silent(filled: Any) -> None:
     filled.assert_silent()
 
 
-def test_stop_is_silent(known: Any) -> None:
+def test_words_to_a_running_embed_are_silent(known: Any) -> None:
     make_slow_pictures(known.home / "pictures" / "slow", 100)
     known.run("add", known.home / "pictures")
     ours = [sys.executable, "-m", "pixfind", "--library", str(known.library), "embed", "1"]
     with subprocess.Popen(ours, env=known.environment(), stderr=subprocess.DEVNULL) as embed:
         while b"" == b"".join(path.read_bytes() for path in known.library.glob("data/indices_worker_0.npy")):
             assert embed.poll() is None
-        known.run("stop")
+        for words in (["pause"], ["resume"], ["limit", "100%"], ["stop"]):
+            known.run(*words)
         embed.wait(60)
 
     known.assert_silent()

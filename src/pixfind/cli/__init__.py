@@ -12,12 +12,30 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 from pixfind import errors, telemetry
-from pixfind.cli import index_commands, inspect_commands, search_commands, serve_commands
+from pixfind.cli import (
+    demo_command,
+    index_commands,
+    inspect_commands,
+    model_commands,
+    run_commands,
+    search_commands,
+    serve_commands,
+)
 from pixfind.cli.console import Console
 from pixfind.cli.options import app
 from pixfind.storage import disk
 
-__all__ = ["app", "index_commands", "inspect_commands", "main", "search_commands", "serve_commands"]
+__all__ = [
+    "app",
+    "demo_command",
+    "index_commands",
+    "inspect_commands",
+    "main",
+    "model_commands",
+    "run_commands",
+    "search_commands",
+    "serve_commands",
+]
 
 
 BUG = 70
@@ -40,7 +58,7 @@ def _telling(console: Console) -> Iterator[None]:
             # Met outside the library: where the output goes, the model's own files.
             _exit(console, disk.told(error, "used", error.filename or "a file"))
         console.traceback()
-        console.error("This is a bug in pixfind; please report it with what stands above.")
+        console.error("This is a bug in pixfind. Please report it and include the traceback above.")
         raise SystemExit(BUG) from None
     finally:
         # A second Ctrl-C while Python ends would only hide the exit code.

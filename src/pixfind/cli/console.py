@@ -230,22 +230,22 @@ class Console:
             self.tell(f"  {count:,} {escape(reason)}")
         recall = f", recall@10 {status.recall:.3f}" if status.recall is not None else ""
         self.tell(f"{status.merged_rows:,} rows merged, {status.index_rows:,} in the index{recall}")
-        self._homes(status)
+        self._inactive_models(status)
         self.tell(f"{status.bytes / 1e6:,.1f} MB used, {status.free_bytes / 1e9:,.0f} GB free")
         self._running(status)
 
-    def _homes(self, status: "Status") -> None:
-        """The models beside the one that answers."""
+    def _inactive_models(self, status: "Status") -> None:
+        """Show the models beside the active one."""
         if (coming := status.change) is not None:
             images = coming["images"]
             done = images["embedded"] + images["duplicate"]
             self.tell(
-                f"[bold]changing to {escape(coming['model'])} {coming['precision']}[/bold]: {done:,} of {images['seen']:,} images, "
-                f"{images['failed']:,} failed, {images['pending']:,} pending; until then {escape(status.model or '-')} answers"
+                f"[bold]switching to {escape(coming['model'])} {coming['precision']}[/bold]: {done:,} of {images['seen']:,} images, "
+                f"{images['failed']:,} failed, {images['pending']:,} pending; until then searches use {escape(status.model or '-')}"
             )
-            self.tell("  go on with `pixfind index`, abandon it with `pixfind index --rollback`")
+            self.tell("  continue with `pixfind index`, cancel with `pixfind model rollback`")
         for kept in status.kept:
-            told = "for `pixfind index --rollback`" if kept["part"] == "previous" else "until the next change"
+            told = "for `pixfind model rollback`" if kept["part"] == "previous" else "until the next switch"
             self.tell(f"{escape(kept['model'])} {kept['precision']} is kept {told}: {kept['merged_rows']:,} rows")
 
     def _running(self, status: "Status") -> None:

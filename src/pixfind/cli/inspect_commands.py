@@ -1,9 +1,8 @@
 """
-Commands that ask about a library and about this machine: status, verify, plan, models, tune.
+Commands that ask about a library and about this machine: status, verify, plan.
 """
 
 import contextlib
-import dataclasses
 import itertools
 import time
 from typing import Annotated
@@ -11,11 +10,11 @@ from typing import Annotated
 import typer
 
 from pixfind import errors
-from pixfind.cli.options import Cpu, Device, Json, Model, Workers, command, share
+from pixfind.cli.options import INSPECT, Cpu, Json, Workers, command, share
 from pixfind.library.library import Library
 
 
-@command()
+@command(rich_help_panel=INSPECT)
 def status(
     context: typer.Context,
     json: Json = False,
@@ -39,21 +38,21 @@ def status(
             time.sleep(2)
 
 
-@command()
+@command(rich_help_panel=INSPECT)
 def verify(
     context: typer.Context,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Mend what can be derived; the rest becomes pending.")
+        bool, typer.Option("--repair", help="Rebuild derived data; images whose embeddings are lost become pending.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Prove that the library is whole: the ledger, every checksum, every row both ways, the index."""
+    """Check the library: counts, checksums, image/row references and the index."""
     from pixfind.library import verify as proof
     from pixfind.workflows import switch_model
 
     path, console = context.obj.path, context.obj.console
     if repair and (model := switch_model.restore_if_needed(path)) is not None:
-        console.say(f"models.json was lost and has been written anew: search answers with {model}")
+        console.say(f"models.json was lost and has been written again: searches use {model}")
     if repair and (kept := proof.rebuild_if_needed(path)) is not None:
         console.say(
             f"metadata.db could not be read; it lies in {kept} now. Run `pixfind add` on your folders afterwards."
@@ -80,77 +79,9 @@ def verify(
         raise typer.Exit(errors.LibraryDamaged.exit_code)
 
 
-@command()
+@command(rich_help_panel=INSPECT)
 def plan(context: typer.Context, workers: Workers = None, cpu: Cpu = "80%") -> None:
     """Show the numbers that embed would use, each with its reason."""
     from pixfind.workflows.options import EmbedOptions, make_plan
 
     context.obj.console.plan(make_plan(EmbedOptions(workers=workers, share=share(cpu))))
-
-
-@command()
-def models(
-    context: typer.Context,
-    words: Annotated[
-        list[str] | None, typer.Argument(metavar="[show] NAME", help="Show one model whole, with its card.")
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Show the models, what they are good for, and which are on this machine."""
-    from pixfind.models import hub
-    from pixfind.models import registry as table
-
-    console = context.obj.console
-    name = _model_named(words or [])
-    shown = table.TABLE if name is None else tuple(model for model in table.TABLE if model.name == name)
-    if not shown:
-        raise errors.UnknownModel(name=name, known=table.names())
-    here = {model.name: hub.here(model.name) is not None for model in shown}
-    values = [{**dataclasses.asdict(model), "here": here[model.name]} for model in shown]
-    if json:
-        console.json(values)
-    elif name is None:
-        console.models(values, table.DEFAULT)
-    else:
-        folder = hub.here(name)
-        card = None if folder is None or not (folder / "card.json").exists() else (folder / "card.json")
-        console.model(values[0], None if card is None else card.read_text(encoding="utf-8"))
-
-
-def _model_named(words: list[str]) -> str | None:
-    """Both `models NAME` and `models show NAME` name a model; without words all are shown."""
-    match words:
-        case []:
-            return None
-        case [name] | ["show", name]:
-            return name
-    raise typer.BadParameter("name one model: pixfind models show NAME")
-
-
-@command()
-def tune(
-    context: typer.Context,
-    model: Model = None,
-    sample: Annotated[int, typer.Option(min=16, help="Pictures to compare on.")] = 128,
-    device: Device = "auto",
-) -> None:
-    """Find the fastest precision that keeps the answers, on your own pictures."""
-    from pixfind.cli.progress import TerminalObserver
-    from pixfind.workflows.choose_model import fetch_model
-    from pixfind.workflows.options import EmbedOptions
-    from pixfind.workflows.tune import tune_model
-
-    console = context.obj.console
-    asked = EmbedOptions(model=model, device=device)
-    with Library.open(context.obj.path) as library, TerminalObserver(console) as observer:
-        report = tune_model(library, fetch_model(library, asked, observer), asked, sample, observer=observer)
-        known, embedded = library.model(), library.has_embeddings()
-    for line in report.lines():
-        console.data(line)
-    if known is not None and known.precision != (best := report.choice.value):
-        how = (
-            f"embed it again with `pixfind index --precision {best}`"
-            if embedded
-            else f"`pixfind embed --precision {best}`"
-        )
-        console.say(f"this library has {known.precision}; to take {best}: {how}")

@@ -1,39 +1,196 @@
 """
-The commands that go back to the model before, or drop it.
-
-Registers no command of its own. Heavy modules are imported inside, as in the commands.
+Commands about models: model list, show, fetch, switch, rollback, prune; models; tune.
 """
 
-from pathlib import Path
+import dataclasses
+from typing import Annotated
 
-from pixfind.cli.console import Console
+import typer
+
+from pixfind import errors
+from pixfind.cli.options import (
+    MODELS,
+    Command,
+    Device,
+    EmbedFlags,
+    Globals,
+    Group,
+    Json,
+    Model,
+    NewPrecision,
+    WorkersOption,
+    app,
+    command,
+    grouped,
+)
 from pixfind.library.library import Library
 
+model_app = typer.Typer(
+    name="model",
+    cls=Group,
+    help="Show models, and switch the model of the library without losing search.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(model_app, rich_help_panel=MODELS)
 
-def roll_back(path: Path, console: Console) -> None:
-    """Abandon a change, or go back to the model before."""
+
+@model_app.command("list", cls=Command)
+def list_models(context: typer.Context, json: Json = False) -> None:
+    """Show the models, what they are good for, and which are on this machine."""
+    _show_models(context.obj, None, json=json)
+
+
+@model_app.command("show", cls=Command)
+def show_model(
+    context: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME")], json: Json = False
+) -> None:
+    """Show one model in full, with its card."""
+    _show_models(context.obj, name, json=json)
+
+
+@model_app.command(cls=Command)
+def fetch(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name of the list, OWNER/REPO or a directory.")],
+) -> None:
+    """Download a model now, for a machine that will be offline later."""
+    from pixfind.cli.progress import TerminalObserver
+    from pixfind.workflows.choose_model import fetch_named
+
+    with TerminalObserver(context.obj.console) as observer:
+        files = fetch_named(name, observer)
+    context.obj.console.say(f"{files.name}: {files.dimension} dimensions, files {files.hash[:12]}")
+
+
+@model_app.command(cls=Command)
+@grouped
+def switch(
+    context: typer.Context,
+    *,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="The new model; default: the one of a switch in progress.")
+    ] = None,
+    precision: NewPrecision = "auto",
+    anyway: Annotated[
+        bool,
+        typer.Option("--anyway", help="Switch even if some images that can be found now would no longer be found."),
+    ] = False,
+    workers: WorkersOption = None,
+    flags: EmbedFlags,
+) -> None:
+    """
+    Embed the library with another model or precision; searches use the old one until the new embeddings are complete.
+
+    The same as `pixfind index --model NAME`. Continues where an earlier run stopped.
+    """
+    from pixfind.cli.index_commands import run_index
+    from pixfind.workflows import switch_model
+
+    path = context.obj.path
+    with Library.open(path) as library:
+        if name is None and precision == "auto" and not switch_model.is_in_progress(library):
+            raise errors.NoModelSwitch(path=path)
+    asked = flags.options(model=name, precision=precision, workers=workers)
+    run_index(context, asked, [], [], anyway=anyway)
+
+
+@model_app.command(cls=Command)
+def rollback(context: typer.Context) -> None:
+    """Cancel a model switch in progress, or return to the previous model."""
     from pixfind.cli.progress import TerminalObserver
     from pixfind.workflows import switch_model
 
-    with Library.open(path, write=True) as library, library.lock("rollback"):
+    console = context.obj.console
+    with Library.open(context.obj.path, write=True) as library, library.lock("rollback"):
         with TerminalObserver(console) as observer:
             done = switch_model.rollback(library, observer)
-        console.say(f"search answers with {done.model.name} {done.model.precision}")
-        if done.retired is not None:
-            aside = f"{done.retired.name} {done.retired.precision}"
-            console.say(
-                f"  what was made with {aside} is kept until the next change; --model {done.retired.name} takes it up"
-            )
+        console.say(f"searches use {done.model.name} {done.model.precision}")
+        if (retired := done.retired) is not None:
+            console.say(f"  the embeddings of {retired.name} {retired.precision} are kept until the next switch;")
+            console.say(f"  `pixfind model switch {retired.name}` uses them")
         if done.pending:
-            console.say(f"  {done.pending:,} images wait to be embedded: pixfind index")
+            console.say(f"  {done.pending:,} images are pending: pixfind index")
         switch_model.finish_interrupted(library)
 
 
-def drop_previous(path: Path, console: Console) -> None:
-    """Delete what is kept of models that do not answer."""
+@model_app.command(cls=Command)
+def prune(context: typer.Context) -> None:
+    """Delete the embeddings kept for `pixfind model rollback` to free disk space."""
     from pixfind.workflows import switch_model
 
-    with Library.open(path, write=True) as library, library.lock("drop-previous"):
+    with Library.open(context.obj.path, write=True) as library, library.lock("prune"):
         switch_model.finish_interrupted(library)
-        dropped = switch_model.prune(library)
-        console.say(f"deleted the embeddings of {', '.join(dropped)}" if dropped else "nothing was kept")
+        deleted = switch_model.prune(library)
+    context.obj.console.say(f"deleted the embeddings of {', '.join(deleted)}" if deleted else "nothing was kept")
+
+
+@command(rich_help_panel=MODELS)
+def models(
+    context: typer.Context,
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[show] NAME", help="Show one model in full, with its card.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show the models, what they are good for, and which are on this machine."""
+    _show_models(context.obj, _model_named(words or []), json=json)
+
+
+def _model_named(words: list[str]) -> str | None:
+    """Both `models NAME` and `models show NAME` name a model; without words all are shown."""
+    match words:
+        case []:
+            return None
+        case [name] | ["show", name]:
+            return name
+    raise typer.BadParameter("name one model: pixfind models show NAME")
+
+
+def _show_models(used: Globals, name: str | None, *, json: bool) -> None:
+    from pixfind.models import hub
+    from pixfind.models import registry as table
+
+    console = used.console
+    shown = table.TABLE if name is None else tuple(model for model in table.TABLE if model.name == name)
+    if not shown:
+        raise errors.UnknownModel(name=name, known=table.names())
+    here = {model.name: hub.here(model.name) is not None for model in shown}
+    values = [{**dataclasses.asdict(model), "here": here[model.name]} for model in shown]
+    if json:
+        console.json(values)
+    elif name is None:
+        console.models(values, table.DEFAULT)
+    else:
+        folder = hub.here(name)
+        card = None if folder is None or not (folder / "card.json").exists() else (folder / "card.json")
+        console.model(values[0], None if card is None else card.read_text(encoding="utf-8"))
+
+
+@command(rich_help_panel=MODELS)
+def tune(
+    context: typer.Context,
+    model: Model = None,
+    sample: Annotated[int, typer.Option(min=16, help="Pictures to compare on.")] = 128,
+    device: Device = "auto",
+) -> None:
+    """Find the fastest precision that keeps the answers, on your own pictures."""
+    from pixfind.cli.progress import TerminalObserver
+    from pixfind.workflows.choose_model import fetch_model
+    from pixfind.workflows.options import EmbedOptions
+    from pixfind.workflows.tune import tune_model
+
+    console = context.obj.console
+    asked = EmbedOptions(model=model, device=device)
+    with Library.open(context.obj.path) as library, TerminalObserver(console) as observer:
+        report = tune_model(library, fetch_model(library, asked, observer), asked, sample, observer=observer)
+        known, embedded = library.model(), library.has_embeddings()
+    for line in report.lines():
+        console.data(line)
+    if known is not None and known.precision != (best := report.choice.value):
+        how = (
+            f"embed it again with `pixfind index --precision {best}`"
+            if embedded
+            else f"`pixfind embed --precision {best}`"
+        )
+        console.say(f"this library has {known.precision}; to take {best}: {how}")

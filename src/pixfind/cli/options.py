@@ -2,12 +2,15 @@
 What all commands share: the program, its global options, and options that several commands have.
 """
 
+import dataclasses
 import functools
+import inspect
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 import typer.core
@@ -19,6 +22,20 @@ from pixfind.embedding.budget import MIN_MEMORY
 from pixfind.embedding.schedule import TimeWindow
 from pixfind.library.library import locate
 from pixfind.storage import output
+
+if TYPE_CHECKING:
+    # A type alone: the modules that load models are imported by the commands that need them.
+    from pixfind.workflows.options import EmbedOptions
+
+
+BUILD = "Build a library"
+SEARCH = "Search"
+RUNNING = "Control a running embed"
+MODELS = "Models"
+INSPECT = "Inspect"
+SERVE = "Serve"
+#: The panels of `pixfind --help`, in their order.
+_PANELS = (BUILD, SEARCH, RUNNING, MODELS, INSPECT, SERVE)
 
 
 class _PlainFlags:
@@ -36,11 +53,19 @@ class Command(_PlainFlags, typer.core.TyperCommand):
     """One verb."""
 
 
-class Program(_PlainFlags, typer.core.TyperGroup):
+class Group(_PlainFlags, typer.core.TyperGroup):
+    """Verbs below one word."""
+
+
+class Program(Group):
     """All of them; takes `--library` after the verb too, where people write it."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, library_first(args))
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the verbs by their panels, and in each as they were registered."""
+        return sorted(super().list_commands(ctx), key=lambda name: _PANELS.index(self.commands[name].rich_help_panel))  # type: ignore[attr-defined]
 
 
 def library_first(words: list[str]) -> list[str]:
@@ -81,7 +106,43 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 command = functools.partial(app.command, cls=Command)
-"""registers a verb"""
+"""registers a verb; `rich_help_panel` is one of the panels below"""
+
+
+def grouped(function: Callable[..., None]) -> Callable[..., None]:
+    """
+    Let a command take dataclasses of options: each of their fields becomes an option of its own.
+
+    A field is annotated as a parameter of a command would be, and its default is the option's.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    groups = {name: hint for name, hint in hints.items() if dataclasses.is_dataclass(hint) and isinstance(hint, type)}
+    parameters = []
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.name in groups:
+            parameters += _parameters(groups[parameter.name])
+        else:
+            parameters.append(parameter.replace(annotation=hints[parameter.name]))
+
+    @functools.wraps(function)
+    def ungrouped(**values: Any) -> None:
+        for name, group in groups.items():
+            values[name] = group(**{field.name: values.pop(field.name) for field in dataclasses.fields(group)})
+        function(**values)
+
+    ungrouped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # read by inspect.signature
+    ungrouped.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return ungrouped
+
+
+def _parameters(group: type) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    return [
+        inspect.Parameter(
+            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
+        )
+        for field in dataclasses.fields(group)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,20 +233,26 @@ def hours(text: str) -> TimeWindow:
 
 
 Workers = Annotated[
-    int | None, typer.Argument(min=1, metavar="[WORKERS]", help="Processes; default: 80 % of the cores.")
+    int | None, typer.Argument(min=1, metavar="[WORKERS]", help="Worker processes; default: 80 % of the cores.")
 ]
-Cpu = Annotated[str, typer.Option(metavar="SHARE", help="Share of the processors for pixfind.")]
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Worker processes; default: 80 % of the cores.")
+]
+Cpu = Annotated[str, typer.Option(metavar="SHARE", help="Share of the machine's processor time for pixfind.")]
 Model = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Model of the library, chosen the first time; see `pixfind models`.")
+    str | None,
+    typer.Option(metavar="NAME", help="Model of the library, chosen the first time; see `pixfind models`."),
 ]
 NewModel = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Model of the library; see `pixfind models`. Another one than now is embedded beside it, and answers once it is complete.",
+        help="Model of the library; see `pixfind models`. If it differs from the current model, embeddings are built alongside and searches switch when they are complete.",
     ),
 ]
-NewPrecision = Annotated[str, typer.Option(help="auto, fp32, int8 or bf16; another one than now as another model.")]
+NewPrecision = Annotated[
+    str, typer.Option(help="auto, fp32, int8 or bf16. Changing the precision counts as switching the model.")
+]
 Precision = Annotated[str, typer.Option(help="auto, fp32, int8 or bf16; chosen the first time.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
 Exclude = Annotated[
@@ -203,13 +270,55 @@ KnownPaths = Annotated[
     typer.Argument(metavar="PATH", help="Folders with pictures; default: all that the library knows."),
 ]
 Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Folders with pictures.")]
-Megapixels = Annotated[float, typer.Option("--max-megapixels", min=0.001, max=1_000_000, help="Skip larger pictures.")]
-Retry = Annotated[bool, typer.Option("--retry", help="Try again what failed or was skipped.")]
-Nice = Annotated[int, typer.Option(min=0, max=19, help="Priority of the workers: the higher, the later they come.")]
-Memory = Annotated[
-    int | None, typer.Option(parser=size, metavar="SIZE", help="Memory for all workers; default: 80 % of what is free.")
-]
-PauseWhenBusy = Annotated[bool, typer.Option("--pause-when-busy", help="Rest while other programs need the machine.")]
-Between = Annotated[
-    TimeWindow | None, typer.Option(parser=hours, metavar="HOURS", help="Work at this time of the day: 22:00-07:00.")
-]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbedFlags:
+    """How to embed: options that `index`, `embed` and `model switch` share."""
+
+    cpu: Cpu = "80%"
+    memory: Annotated[
+        int | None,
+        typer.Option(parser=size, metavar="SIZE", help="Memory for all workers; default: 80 % of what is available."),
+    ] = None
+    nice: Annotated[
+        int,
+        typer.Option(min=0, max=19, help="Niceness of worker processes; higher values yield more to other programs."),
+    ] = 5
+    between: Annotated[
+        TimeWindow | None,
+        typer.Option(parser=hours, metavar="HOURS", help="Work at this time of the day: 22:00-07:00."),
+    ] = None
+    pause_when_busy: Annotated[
+        bool, typer.Option("--pause-when-busy", help="Pause while other programs need the machine.")
+    ] = False
+    device: Device = "auto"
+    max_megapixels: Annotated[
+        float, typer.Option("--max-megapixels", min=0.001, max=1_000_000, help="Skip larger pictures.")
+    ] = 200
+    retry: Annotated[bool, typer.Option("--retry", help="Try again what failed or was skipped.")] = False
+
+    def options(self, *, model: str | None, precision: str, workers: int | None = None) -> "EmbedOptions":
+        """Return what was asked for; refuses what no machine can do with these numbers, before any work is done."""
+        from pixfind.workflows.options import EmbedOptions, make_plan
+
+        asked = EmbedOptions(
+            model=model,
+            precision=precision,
+            device=self.device,
+            workers=workers,
+            share=share(self.cpu),
+            nice=self.nice,
+            memory=self.memory,
+            megapixels=self.max_megapixels,
+            hours=self.between,
+            pause_when_busy=self.pause_when_busy,
+            retry=self.retry,
+        )
+        make_plan(asked)
+        return asked
+
+
+def deprecated(context: typer.Context, old: str, new: str) -> None:
+    """Say that a flag has become a command; the flag goes away with the next release."""
+    context.obj.console.say(f"note: `{old}` is deprecated and will be removed; use `{new}`")

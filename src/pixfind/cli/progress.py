@@ -79,7 +79,7 @@ class TerminalObserver:
     @_show.register
     def _(self, event: events.SwitchBegun) -> None:
         active = event.active
-        self._console.say(f"  until it is complete, search answers with {escape(active.name)} {active.precision}")
+        self._console.say(f"  until it is complete, searches use {escape(active.name)} {active.precision}")
 
     @_show.register
     def _(self, event: events.EmbedStarted) -> None:
@@ -103,7 +103,5 @@ class TerminalObserver:
     @_show.register
     def _(self, event: events.ModelSwitched) -> None:
         now, before = (f"{escape(model.name)} {model.precision}" for model in (event.model, event.previous))
-        self._console.say(f"search answers with {now} now; {before} is kept:")
-        self._console.say(
-            "  go back with `pixfind index --rollback`, free its room with `pixfind index --drop-previous`"
-        )
+        self._console.say(f"searches use {now} now; {before} is kept:")
+        self._console.say("  go back with `pixfind model rollback`, delete it with `pixfind model prune`")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pixfind import errors
-from pixfind.cli.options import Command, Globals, Html, Json, command, given
+from pixfind.cli.options import SEARCH, Command, Globals, Html, Json, command, given
 from pixfind.library.library import Library
 from pixfind.storage import output
 from pixfind.types import Pictures
@@ -57,7 +57,7 @@ class _QueryCommand(Command):
         return super().parse_args(ctx, escaped)
 
 
-@command(cls=_QueryCommand)
+@command(cls=_QueryCommand, rich_help_panel=SEARCH)
 def search(
     context: typer.Context,
     query: Annotated[
@@ -110,7 +110,7 @@ def search(
     _end(_answer(context.obj, language.parse(query), shown, asked))
 
 
-@command()
+@command(rich_help_panel=SEARCH)
 def search_text(
     context: typer.Context,
     query: Annotated[str, typer.Argument(metavar="QUERY", help="What the pictures should show.")],
@@ -129,7 +129,7 @@ def search_text(
     _end(_answer(context.obj, language.text(query), shown))
 
 
-@command()
+@command(rich_help_panel=SEARCH)
 def search_image(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A picture.")],
@@ -147,7 +147,7 @@ def search_image(
     _end(_answer(context.obj, language.image(str(file)), shown))
 
 
-@command()
+@command(rich_help_panel=SEARCH)
 def duplicates(
     context: typer.Context,
     exact: Annotated[bool, typer.Option("--exact", help="Only files with the same bytes; opens no picture.")] = False,

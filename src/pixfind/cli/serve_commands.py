@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from pixfind.cli.options import command
+from pixfind.cli.options import SERVE, command
 
 
-@command()
+@command(rich_help_panel=SERVE)
 def serve(
     context: typer.Context,
     host: Annotated[
@@ -41,7 +41,7 @@ def serve(
     server.run(context.obj.path, server.Options(host, port, tuple(allow_host or ()), max_rate), ready)
 
 
-@command()
+@command(rich_help_panel=SERVE)
 def mcp(context: typer.Context) -> None:
     """Serve agents over standard input and output (Model Context Protocol): search_images, get_image, get_status."""
     from pixfind.server import mcp_server

@@ -8,8 +8,6 @@ server ends. Must not know HTTP.
 import asyncio
 import contextlib
 import os
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -19,16 +17,13 @@ from pixfind.library import control
 from pixfind.library.library import Library
 from pixfind.server import schemas
 from pixfind.server.resource_pool import Threads
-from pixfind.storage import logs
-from pixfind.workflows import status
+from pixfind.workflows import running, status
 
 _LOOK_SECONDS = 0.5
 _IDLE_LOOK_SECONDS = 2.0
 _HURRY_SECONDS = 20.0
 _VOLATILE = {"free_bytes", "bytes"}
 """What changes all the time and tells nobody anything."""
-
-_EMBEDS = ("embed", "index", "demo")
 
 
 def look(library: Library, *, can_control: bool) -> schemas.Status:
@@ -58,30 +53,15 @@ def act(library: Library, action: str) -> None:
     """
     Start, pause, resume or stop the embed of a library.
 
-    Raises LibraryLocked for a start while another process writes, NothingRunning for the others while none embeds.
+    Raises AlreadyRunning for a start while another process writes, NothingRunning for the others while none embeds.
     """
-    holder = library.holder()
     if action == "start":
-        if holder is not None:
+        if (holder := library.holder()) is not None:
             raise errors.AlreadyRunning(verb=holder["verb"], pid=holder["pid"])
-        _start(library)
+        running.start_detached(library, ["--library", str(library.path), "embed", "--index"])
         return
-    if holder is None or holder["verb"] not in _EMBEDS:
-        raise errors.NothingRunning(path=library.path)
     asked = {"stop": control.Asked(stop=True), "pause": control.Asked(pause=True), "resume": control.Asked(pause=False)}
-    control.ask(library.path, asked[action])
-
-
-def _start(library: Library) -> None:
-    log = library.logs / "embed.log"
-    with logs.appending(log) as file:
-        subprocess.Popen(
-            [sys.executable, "-m", "pixfind", "--library", str(library.path), "embed", "--index"],
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=file,
-            start_new_session=True,
-        )
+    running.request(library, asked[action])
 
 
 class Watcher:

@@ -238,7 +238,7 @@ class Sweep:
         with Library.open(case / "library") as library:
             findings = [
                 *verify.verify(library),
-                *(f for other in switch_model.others(library) for f in verify.verify(other)),
+                *(f for other in switch_model.open_inactive(library) for f in verify.verify(other)),
             ]
             ledger = library.catalogue.ledger()
         if findings:

@@ -1,0 +1,44 @@
+"""
+A run that embeds: started in a process of its own, and asked to stop, pause, resume or take another share.
+
+What is requested lies in `control.json`; the coordinator of the run reads it a few times a second. Imports nothing heavy.
+"""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from pixfind import errors
+from pixfind.library import control
+from pixfind.library.library import Library
+from pixfind.storage import logs
+
+#: Verbs of a library's lock under which a coordinator runs.
+EMBEDDING_VERBS = frozenset({"embed", "index", "demo"})
+
+
+def request(library: Library, asked: control.Asked) -> int:
+    """Ask the process that embeds a library for something, and return its id; raises NothingRunning where none does."""
+    holder = library.holder()
+    if holder is None or holder["verb"] not in EMBEDDING_VERBS:
+        raise errors.NothingRunning(path=library.path)
+    control.ask(library.path, asked)
+    return int(holder["pid"])
+
+
+def start_detached(library: Library, words: Sequence[str]) -> int:
+    """
+    Run `pixfind WORDS` in a process that outlives this one, and return its id; what it prints goes to the library's embed.log.
+
+    Raises LibraryLocked while another process writes.
+    """
+    library.refuse_second_writer()
+    with logs.appending(library.logs / "embed.log") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pixfind", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+    return process.pid
