@@ -26,20 +26,24 @@ from PIL import Image
 from pixfind.library import scan
 from pixfind.library.library import Library
 from pixfind.library.verify import verify
-from pixfind.workflows import ingest
+from pixfind.workflows.choose_model import choose_model
+from pixfind.workflows.options import EmbedOptions
 
 RUN = """
 import sys
 from pathlib import Path
-from pixfind.workflows import ingest
+from pixfind.workflows.options import EmbedOptions
+from pixfind.workflows.choose_model import choose_model
+from pixfind.workflows.embed import embed
+from pixfind.workflows.merge import merge
 from pixfind.library.library import Library
 from pixfind.embedding.runners.local import Local
 from pixfind.testing import workers
 path, model, count, log = sys.argv[1:]
-options = ingest.Options(workers=int(count), share=1.0, model=model, nice=0)
+options = EmbedOptions(workers=int(count), share=1.0, model=model, nice=0)
 with Library.open(Path(path), write=True) as library, library.lock("embed"):
-    ingest.embed(library, options, runner=Local(workers.command("count", log)))
-    ingest.merge(library)
+    embed(library, options, runner=Local(workers.command("count", log)))
+    merge(library)
 """
 
 
@@ -82,7 +86,7 @@ def _make_pictures(folder: Path, count: int, width: int) -> None:
 
 def _prepare(path: Path, pictures: Path, model: str) -> Path:
     with Library.create(path) as library, library.lock("add"):
-        ingest.choose_model(library, ingest.Options(model=model))
+        choose_model(library, EmbedOptions(model=model))
         scan.add(library, pictures)
     return path
 

@@ -25,7 +25,8 @@ from pixfind.library.library import Library
 from pixfind.models import hub
 from pixfind.search import build
 from pixfind.storage.output import Output
-from pixfind.workflows import ingest
+from pixfind.workflows.choose_model import choose_model
+from pixfind.workflows.options import EmbedOptions
 
 
 def main() -> None:
@@ -70,7 +71,7 @@ def _commands() -> list[tuple[str, ...]]:
 def _make(path: Path, model: Path, count: int) -> None:
     files = hub.resolve(str(model))
     with Library.create(path) as library, library.lock("benchmark"):
-        ingest.choose_model(library, ingest.Options(model=str(model), precision="fp32"), files)
+        choose_model(library, EmbedOptions(model=str(model), precision="fp32"), files)
         library.catalogue.connection.execute("INSERT INTO roots VALUES (1, '/pictures', 0, '[]', NULL, 0)")
         with library.catalogue.transaction():
             library.catalogue.connection.executemany(

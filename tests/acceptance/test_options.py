@@ -425,6 +425,13 @@ def test_the_model_is_switched_and_rolled_back_and_pruned(begun: Path) -> None:
     assert "nothing was kept" in call("--library", begun, "model", "prune").stderr
 
 
+def test_the_demo_never_switches_the_model_of_a_library(begun: Path) -> None:
+    call("--library", begun, "index", "--cpu", "100%")
+    call("--library", begun, "demo", "--count", "20", error=errors.OtherModel)
+
+    assert (str(CLIP), "fp32") == model(begun)
+
+
 def test_model_list_and_show_print_what_models_prints() -> None:
     assert call("models", "--json").stdout == call("model", "list", "--json").stdout
     assert call("models", "starter", "--json").stdout == call("model", "show", "starter", "--json").stdout

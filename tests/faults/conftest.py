@@ -13,7 +13,9 @@ RUN = """
 import resource, sys
 from pathlib import Path
 from pixfind import errors
-from pixfind.workflows import ingest
+from pixfind.workflows.options import EmbedOptions
+from pixfind.workflows.embed import embed
+from pixfind.workflows.merge import merge
 from pixfind.library.library import Library
 from pixfind.embedding.runners.local import Local
 path, how, argument, limit, workers_count, seconds = sys.argv[1:]
@@ -22,13 +24,13 @@ if int(limit):
 command = (sys.executable, "-m", "pixfind.worker")
 if how:
     command = (sys.executable, "-m", "pixfind.testing.workers", how, argument)
-options = ingest.Options(
+options = EmbedOptions(
     workers=int(workers_count), share=1.0, nice=0, seconds_per_image=float(seconds), memory=2**30
 )
 try:
     with Library.open(Path(path), write=True) as library, library.lock("embed"):
-        report = ingest.embed(library, options, runner=Local(command))
-        ingest.merge(library)
+        report = embed(library, options, runner=Local(command))
+        merge(library)
         print(report.images, report.deaths)
 except errors.LibraryError as error:
     print(error, file=sys.stderr)

@@ -13,7 +13,8 @@ from pixfind.index import build
 from pixfind.library import verify
 from pixfind.library.library import Library
 from pixfind.testing.libraries import QUIET
-from pixfind.workflows import ingest
+from pixfind.workflows.embed import embed
+from pixfind.workflows.embed_part import embed_part
 
 EMBEDDINGS_OF_TEN = 128 + 10 * 2 * 128
 
@@ -37,7 +38,7 @@ def test_a_disk_that_fills_up_stops_the_embed_and_the_next_run_ends_it(
 
 
 def test_a_disk_that_fills_up_during_merge_keeps_what_is_adopted(library: Library) -> None:
-    ingest.embed(library, QUIET, runner=Serial())
+    embed(library, QUIET, runner=Serial())
     with _file_size_limit(EMBEDDINGS_OF_TEN), pytest.raises(errors.DiskFull, match=r"embeddings\.npy"):
         library.merge()
     assert [] == verify.verify(library)
@@ -46,7 +47,7 @@ def test_a_disk_that_fills_up_during_merge_keeps_what_is_adopted(library: Librar
 
 
 def test_a_disk_that_fills_up_during_adopt_leaves_rows_for_the_next_start(library: Library) -> None:
-    ingest.embed_part(library, 0, 1, QUIET)
+    embed_part(library, 0, 1, QUIET)
     with _file_size_limit(4096), pytest.raises(errors.DiskFull, match=r"metadata\.db"):
         library.adopt_left_behind()
     assert 40 == library.catalogue.ledger()["pending"]

@@ -16,14 +16,16 @@ from pixfind.library import scan, verify
 from pixfind.library.library import Library, ModelIdentity
 from pixfind.testing import make_broken, make_image, make_library, make_pictures
 from pixfind.testing.libraries import QUIET
-from pixfind.workflows import ingest
+from pixfind.workflows.embed import embed as embed_pending
+from pixfind.workflows.embed_part import embed_part
+from pixfind.workflows.merge import merge
 
 
 def embed(library: Library, **changes: Any) -> RunReport:
     import dataclasses
 
-    report = ingest.embed(library, dataclasses.replace(QUIET, **changes), runner=Serial())
-    ingest.merge(library)
+    report = embed_pending(library, dataclasses.replace(QUIET, **changes), runner=Serial())
+    merge(library)
     return report
 
 
@@ -165,16 +167,16 @@ def test_a_picture_over_the_limit_is_skipped_by_rule(library: Library, pictures:
 
 def test_two_parts_embedded_alone_meet_in_one_merge(library: Library) -> None:
     for part in (0, 1, 2):
-        assert ingest.embed_part(library, part, 3, QUIET) in (13, 14)
+        assert embed_part(library, part, 3, QUIET) in (13, 14)
     assert 40 == library.catalogue.ledger()["pending"]
-    merged = ingest.merge(library)
+    merged = merge(library)
 
     assert (40, 40) == (merged.rows, merged.total)
     assert 0 == library.catalogue.ledger()["pending"]
 
 
 def test_the_split_is_the_guides(library: Library) -> None:
-    ingest.embed_part(library, 1, 4, QUIET)
+    embed_part(library, 1, 4, QUIET)
     ids = np.load(library.data / "indices_worker_1.npy")["image_id"]
 
     assert 10 == len(ids)

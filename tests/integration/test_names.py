@@ -18,7 +18,8 @@ from pixfind.library.library import Library
 from pixfind.search import duplicates, filters, searcher
 from pixfind.testing import make_image, make_library
 from pixfind.testing.libraries import QUIET
-from pixfind.workflows import ingest, status
+from pixfind.workflows import status
+from pixfind.workflows.embed import embed
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "library-format-1.tar.xz"
 """A library of format 1 (commit d9509d3) and its pictures, which it knows below /srv/pictures."""
@@ -149,7 +150,7 @@ def test_an_old_library_goes_on_where_it_was(moved: Path) -> None:
         before = dict(library.catalogue.connection.execute("SELECT id, embedding_index FROM images"))
         found = {os.fsencode(hit.path) for hit in searcher.search(library, "sky", 10, include_weak=True).hits}
         report = scan.add(library, pictures)
-        done = ingest.embed(library, QUIET, runner=Serial())
+        done = embed(library, QUIET, runner=Serial())
 
         assert {os.fsencode(pictures) + b"/caf\xe9.jpg", os.fsencode(pictures) + rb"/caf\xe9.jpg"} <= found
         assert (6, 0, 0, 0) == (report.seen, report.new, report.moved, report.gone)

@@ -12,12 +12,13 @@ from pixfind.library import path_text, scan
 from pixfind.library.library import Library
 from pixfind.testing import make_image, make_pictures
 from pixfind.testing.libraries import QUIET
-from pixfind.workflows import ingest
+from pixfind.workflows.embed import embed as embed_pending
+from pixfind.workflows.merge import merge
 
 
 def embed(library: Library) -> int:
-    report = ingest.embed(library, QUIET, runner=Serial())
-    ingest.merge(library)
+    report = embed_pending(library, QUIET, runner=Serial())
+    merge(library)
     return report.images
 
 

@@ -26,7 +26,8 @@ from pixfind.search.filters import Filters
 from pixfind.search.searcher import Searcher
 from pixfind.testing import make_image, make_library
 from pixfind.testing.libraries import QUIET
-from pixfind.workflows import ingest
+from pixfind.workflows.embed import embed
+from pixfind.workflows.merge import merge
 
 
 class Texts:
@@ -448,8 +449,8 @@ def test_what_was_merged_meanwhile_is_found_by_an_open_searcher(embedded: Librar
         from pixfind.library import scan
 
         scan.add(embedded, pictures)
-        ingest.embed(embedded, QUIET, runner=Serial())
-        ingest.merge(embedded)
+        embed(embedded, QUIET, runner=Serial())
+        merge(embedded)
 
     answer = searcher.search("beach", 100, include_weak=True)
     assert "late.jpg" in {Path(hit.path).name for hit in answer.hits}

@@ -14,7 +14,9 @@ from pixfind.library import scan, verify
 from pixfind.library.library import Library
 from pixfind.testing import make_library, make_pictures
 from pixfind.testing.libraries import QUIET
-from pixfind.workflows import ingest
+from pixfind.workflows.embed import embed
+from pixfind.workflows.embed_part import embed_part
+from pixfind.workflows.merge import merge
 
 
 def flip(path: Path, offset: int) -> None:
@@ -34,8 +36,8 @@ def mend(library: Library) -> None:
         for root in library.catalogue.roots():
             if root.path != "?":
                 scan.add(library, Path(root.path))
-        ingest.embed(library, QUIET, runner=Serial())
-        ingest.merge(library)
+        embed(library, QUIET, runner=Serial())
+        merge(library)
     assert [] == verify.verify(library)
     assert 40 == library.catalogue.ledger()["embedded"]
 
@@ -127,7 +129,7 @@ def test_a_lost_database_is_rebuilt_from_the_two_files_and_a_scan(embedded: Libr
             assert [] == verify.repair(library, found)
             report = scan.add(library, pictures)
             assert (40, 0) == (report.moved, report.new)
-            assert 0 == ingest.embed(library, QUIET, runner=Serial()).images
+            assert 0 == embed(library, QUIET, runner=Serial()).images
         assert 40 == library.catalogue.ledger()["embedded"]
         assert (before == library.embeddings()).all()
     embedded.catalogue = Library.open(embedded.path, write=True).catalogue
@@ -154,8 +156,8 @@ def test_an_old_copy_of_the_database_loses_nothing(embedded: Library, pictures: 
     shutil.copy(embedded.path / "metadata.db", tmp_path / "old.db")
     make_pictures(pictures, 10, first=100)
     scan.add(embedded, pictures)
-    ingest.embed(embedded, QUIET, runner=Serial())
-    ingest.merge(embedded)
+    embed(embedded, QUIET, runner=Serial())
+    merge(embedded)
     embedded.close()
     for path in embedded.path.glob("metadata.db*"):
         path.unlink()
@@ -165,12 +167,12 @@ def test_an_old_copy_of_the_database_loses_nothing(embedded: Library, pictures: 
     assert ["rows-without-image"] == [finding.code for finding in found]
     assert [] == verify.repair(embedded, found)
     scan.add(embedded, pictures)
-    assert 0 == ingest.embed(embedded, QUIET, runner=Serial()).images
+    assert 0 == embed(embedded, QUIET, runner=Serial()).images
     assert 50 == embedded.catalogue.ledger()["embedded"]
 
 
 def test_merge_names_the_file_and_the_row_that_does_not_fit(library: Library) -> None:
-    ingest.embed(library, QUIET, runner=Serial())
+    embed(library, QUIET, runner=Serial())
     path = library.data / "embeddings_worker_0.npy"
     flip(path, 128 + 11 * library.dimension * 2)
     with pytest.raises(errors.MergeRefused) as refused:
@@ -182,12 +184,12 @@ def test_merge_names_the_file_and_the_row_that_does_not_fit(library: Library) ->
 
 
 def test_a_worker_file_damaged_before_it_was_adopted_costs_only_the_rows_behind(library: Library) -> None:
-    ingest.embed_part(library, 0, 1, QUIET)
+    embed_part(library, 0, 1, QUIET)
     flip(library.data / "embeddings_worker_0.npy", 128 + 11 * library.dimension * 2)
     with pytest.raises(errors.MergeRefused, match="Row 11"):
-        ingest.merge(library)
-    ingest.embed(library, QUIET, runner=Serial())
-    ingest.merge(library)
+        merge(library)
+    embed(library, QUIET, runner=Serial())
+    merge(library)
 
     assert 40 == library.catalogue.ledger()["embedded"]
 
@@ -197,14 +199,14 @@ def test_a_row_is_never_given_to_an_image_that_has_changed_since(library: Librar
     for copy in range(5):
         shutil.copy(pictures / "picture_00000.jpg", pictures / f"copy_{copy}.jpg")
     scan.add(library, pictures)
-    ingest.embed_part(library, 0, 2, QUIET)
-    ingest.embed_part(library, 1, 2, QUIET)
+    embed_part(library, 0, 2, QUIET)
+    embed_part(library, 1, 2, QUIET)
     make_pictures(pictures, 1, first=900)
     for copy in range(5):
         shutil.copy(pictures / "picture_00900.jpg", pictures / f"copy_{copy}.jpg")
     scan.add(library, pictures)
-    ingest.embed(library, QUIET, runner=Serial())
-    ingest.merge(library)
+    embed(library, QUIET, runner=Serial())
+    merge(library)
     rows = dict(library.catalogue.connection.execute("SELECT path, embedding_index FROM images"))
 
     assert {rows[str(pictures / "picture_00900.jpg")]} == {rows[str(pictures / f"copy_{n}.jpg")] for n in range(5)}
@@ -212,9 +214,9 @@ def test_a_row_is_never_given_to_an_image_that_has_changed_since(library: Librar
 
 
 def test_a_part_that_is_started_again_goes_on_where_it_stood(library: Library) -> None:
-    assert 20 == ingest.embed_part(library, 0, 2, QUIET)
-    assert 0 == ingest.embed_part(library, 0, 2, QUIET)
-    assert 20 == ingest.merge(library).rows
+    assert 20 == embed_part(library, 0, 2, QUIET)
+    assert 0 == embed_part(library, 0, 2, QUIET)
+    assert 20 == merge(library).rows
 
 
 def test_a_locked_database_is_not_taken_for_a_damaged_one(embedded: Library) -> None:
@@ -251,8 +253,8 @@ def test_a_dead_row_may_rot(embedded: Library, pictures: Path) -> None:
     ).fetchone()[0]
     make_pictures(pictures, 1, first=7, size=(70, 50))
     scan.add(embedded, pictures)
-    ingest.embed(embedded, QUIET, runner=Serial())
-    ingest.merge(embedded)
+    embed(embedded, QUIET, runner=Serial())
+    merge(embedded)
     flip(embedded.embeddings_path, 128 + row * embedded.dimension * 2)
 
     assert [] == verify.verify(embedded)

@@ -2,7 +2,6 @@
 The command demo: the guide, on a collection that is drawn.
 """
 
-import dataclasses
 from pathlib import Path
 from typing import Annotated
 
@@ -40,7 +39,7 @@ def demo(
     with console.bar("drawing", "pictures") as show:
         drawing.draw_collection(folder, count, progress=lambda done: show(done, count))
     with Library.create(path) as library:
-        _fill_step_by_step(library, folder, console)
+        _fill(library, folder, console)
     sheet = html or output.Output.at(path / "sky.html")
     _guide(console, "5", "search", 'pixfind search-text "sky"')
     search_commands.show(context.obj, "sky", 8, sheet)
@@ -51,31 +50,34 @@ def demo(
     console.say(f'  pixfind --library {context.obj.path} search-text "autumn forest"')
 
 
+def _fill(library: Library, folder: Path, console: Console) -> None:
+    """Index the pictures, and name at each step the command of the guide that does it alone."""
+    from pixfind.cli.progress import TerminalObserver
+    from pixfind.workflows.choose_model import fetch_model
+    from pixfind.workflows.events import EmbedStarted, Event, Step, StepStarted
+    from pixfind.workflows.index import index
+    from pixfind.workflows.options import EmbedOptions
+
+    guide = {
+        Step.SCAN: ("1", "register the pictures", f"pixfind add {folder.name}"),
+        Step.MERGE: ("3", "merge what the workers saved", "pixfind merge"),
+        Step.BUILD_INDEX: ("4", "build the index", "pixfind build-index"),
+    }
+    options = EmbedOptions(model="starter")
+    with TerminalObserver(console) as show:
+
+        def observer(event: Event) -> None:
+            if isinstance(event, StepStarted) and event.step in guide:
+                _guide(console, *guide[event.step])
+            elif isinstance(event, EmbedStarted):
+                _guide(console, "2", "embed them, with 80 % of this machine", "pixfind embed")
+            show(event)
+
+        # Refuses a library of the user's own: `index` would switch its model.
+        fetch_model(library, options)
+        end(stopped=index(library, [folder], options, observer=observer).stopped)
+
+
 def _guide(console: Console, number: str, what: str, command: str) -> None:
     console.say("")
     console.step(f"{number}. {what}" + (f"   $ {command}" if command else ""))
-
-
-def _fill_step_by_step(library: Library, folder: Path, console: Console) -> None:
-    """Do what `index` does, one command of the guide at a time."""
-    from pixfind.cli.progress import TerminalObserver
-    from pixfind.workflows.add import add
-    from pixfind.workflows.build_index import build_index
-    from pixfind.workflows.choose_model import choose_model
-    from pixfind.workflows.embed import embed
-    from pixfind.workflows.merge import merge
-    from pixfind.workflows.options import EmbedOptions
-
-    options = EmbedOptions(model="starter")
-    with library.lock("demo") as run, TerminalObserver(console) as observer:
-        model = choose_model(library, options, observer=observer).value
-        _guide(console, "1", "register the pictures", f"pixfind add {folder.name}")
-        add(library, [folder], observer=observer)
-        _guide(console, "2", "embed them, with 80 % of this machine", "pixfind embed")
-        report = embed(library, options, model=model, observer=observer)
-        run.report.update(dataclasses.asdict(report))
-        _guide(console, "3", "merge what the workers saved", "pixfind merge")
-        merge(library, observer)
-        end(stopped=report.stopped)
-        _guide(console, "4", "build the index", "pixfind build-index")
-        build_index(library, observer)

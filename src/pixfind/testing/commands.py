@@ -115,7 +115,7 @@ def main() -> None:
     from pixfind import cli  # noqa: F401
     from pixfind.library import verify  # noqa: F401
     from pixfind.search import searcher  # noqa: F401
-    from pixfind.workflows import ingest, status, switch_model  # noqa: F401
+    from pixfind.workflows import index, status  # noqa: F401
 
     answers = os.fdopen(os.dup(1), "w", encoding="ascii")
     for line in sys.stdin:

@@ -29,7 +29,8 @@ from pixfind.server import server
 from pixfind.testing.failing_disk import HUNG, Call, Disk, Fault, Ran
 from pixfind.testing.images import make_image
 from pixfind.testing.libraries import QUIET, make_library, make_pictures
-from pixfind.workflows import ingest, switch_model
+from pixfind.workflows import switch_model
+from pixfind.workflows.embed_part import embed_part
 
 RECOVERED, TOLD, BUG, HANGING, LOST, UNREACHED = "recovered", "clear error", "bug", "hung", "lost", "not reached"
 ENDS = (RECOVERED, TOLD, BUG, HANGING, LOST, UNREACHED)
@@ -101,7 +102,7 @@ def _nothing(place: Place) -> None:
 def _saved(place: Place) -> None:
     """A worker has saved rows, and nobody has adopted them."""
     with make_library(place.library, place.pictures, embed=False) as library:
-        ingest.embed_part(library, 0, 1, QUIET)
+        embed_part(library, 0, 1, QUIET)
 
 
 def _merged(place: Place) -> None:

@@ -187,7 +187,7 @@ def _import_everything() -> None:
     from pixfind.library import scan, verify  # noqa: F401
     from pixfind.search import calibration, searcher  # noqa: F401
     from pixfind.server import server  # noqa: F401
-    from pixfind.workflows import ingest, switch_model  # noqa: F401
+    from pixfind.workflows import embed_part, index  # noqa: F401
 
 
 def _wait(child: int, seconds: float) -> int:
@@ -242,9 +242,9 @@ def _called(command: list[str]) -> int:
 
 def _work_in_threads() -> None:
     from pixfind.embedding.runners.serial import Serial
-    from pixfind.workflows import ingest
+    from pixfind.workflows import embed
 
-    vars(ingest)["Local"] = Serial
+    vars(embed)["Local"] = Serial
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pixfind.library.library import Library
 from pixfind.storage import logs
 
 #: Verbs of a library's lock under which a coordinator runs.
-EMBEDDING_VERBS = frozenset({"embed", "index", "demo"})
+EMBEDDING_VERBS = frozenset({"embed", "index"})
 
 
 def request(library: Library, asked: control.Asked) -> int:
