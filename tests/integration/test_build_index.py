@@ -15,7 +15,8 @@ from pixfind.models.encoders import TextEncoder
 from pixfind.search import build, calibration, reference_embeddings
 from pixfind.search.encoders import Encoders
 from pixfind.testing import make_image, make_library
-from pixfind.workflows import ingest
+from pixfind.workflows.embed import embed
+from pixfind.workflows.merge import merge
 
 
 class Counting(Encoders):
@@ -48,8 +49,8 @@ def add_one(library: Library, path: Path, seed: int) -> None:
     make_image(path, seed=seed)
     with library.lock("embed"):
         scan.add(library, path.parent)
-        ingest.embed(library)
-        ingest.merge(library)
+        embed(library)
+        merge(library)
 
 
 def test_a_second_build_with_nothing_new_does_nothing(embedded: Library) -> None:
