@@ -399,7 +399,8 @@ class ModelSwitchRefused(LibraryError):
 
 class NothingToRollBack(LibraryError):
     """
-    There is no previous model to return to in {path}: either {model} was never switched to, or the old embeddings were deleted.
+    {path} has no previous model to return to: it has only used {model}, or the embeddings of the one before were deleted.
+    `pixfind status` shows the models that it keeps. Use another one: pixfind model switch NAME
     """
 
     exit_code = 19
