@@ -54,14 +54,14 @@ def _quoted(kind: type) -> list[str]:
 
 def _help() -> str:
     from typer import rich_utils
-    from typer.main import get_command
+    from typer.main import get_group
     from typer.testing import CliRunner
 
     from pixfind.cli import app
 
-    program = get_command(app)
-    verbs = [(verb,) for verb in sorted(program.commands)]
-    verbs += [(verb, below) for (verb,) in verbs for below in getattr(program.commands[verb], "commands", {})]
+    commands = get_group(app).commands
+    verbs: list[tuple[str, ...]] = [(verb,) for verb in commands]
+    verbs += [(verb, below) for verb, command in commands.items() for below in getattr(command, "commands", {})]
     pages = []
     plain = {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
     # Read from the environment when the module is imported, which may have been long ago.
@@ -128,11 +128,11 @@ def test_the_python_of_the_readme_runs_as_it_stands(tmp_path: Path) -> None:
 
 
 def test_every_verb_is_in_the_readme() -> None:
-    from typer.main import get_command
+    from typer.main import get_group
 
     from pixfind.cli import app
 
-    verbs = set(get_command(app).commands)
+    verbs = set(get_group(app).commands)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
 
     assert set() == {verb for verb in verbs if f"`pixfind {verb}" not in readme and f"`{verb}`" not in readme}
