@@ -150,3 +150,12 @@ def test_the_python_of_the_pages_is_python() -> None:
 
     assert called
     assert all(hasattr(pixfind.Library, name) for name in called), called
+
+
+def test_the_tree_of_the_readme_is_the_tree() -> None:
+    tree = (ROOT / "README.md").read_text(encoding="utf-8").partition("src/pixfind/\n")[2].partition("```")[0]
+    package = ROOT / "src" / "pixfind"
+    parts = {path.name + "/" for path in package.iterdir() if (path / "__init__.py").exists()}
+    parts |= {path.name for path in package.glob("*.py") if not path.name.startswith("__")}
+
+    assert set() == {part for part in parts if part not in tree.replace("errors.py", "errors.py errors/")}
