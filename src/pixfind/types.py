@@ -9,15 +9,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from numpy import float16, float32, uint8
-from numpy.typing import NDArray
-
-Pixels = NDArray[uint8]
-"""One decoded picture: [height, width, 3], RGB, upright."""
-
-Embeddings = NDArray[float16] | NDArray[float32]
-"""[n, d] unit-length rows."""
-
 HASH_BYTES = 16
 """Length of a content hash: BLAKE3 with a 16-byte digest over the whole file."""
 

@@ -14,12 +14,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-
-import numpy as np
-from numpy import float16
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from pixfind.storage import disk
+
+if TYPE_CHECKING:
+    from numpy import float16
+    from numpy.typing import NDArray
 
 _MAGIC = b"pixfind1"
 _TAIL = struct.Struct("<Q8s")
@@ -94,7 +95,7 @@ def read_header(path: Path) -> tuple[IndexHeader | None, str | None]:
     return header, None
 
 
-def check(path: Path, embeddings: NDArray[float16]) -> str | None:
+def check(path: Path, embeddings: "NDArray[float16]") -> str | None:
     """What is wrong with the file, having read all of it; None when nothing is."""
     header, problem = read_header(path)
     if header is None or problem is not None:
@@ -107,7 +108,7 @@ def check(path: Path, embeddings: NDArray[float16]) -> str | None:
     return misfit(header, embeddings)
 
 
-def misfit(header: IndexHeader, embeddings: NDArray[float16]) -> str | None:
+def misfit(header: IndexHeader, embeddings: "NDArray[float16]") -> str | None:
     """Why the file does not belong to these embeddings; None when it does."""
     rows, dimension = embeddings.shape
     if header.dimension != dimension:
@@ -119,14 +120,17 @@ def misfit(header: IndexHeader, embeddings: NDArray[float16]) -> str | None:
     return None
 
 
-def rows_crc(embeddings: NDArray[float16]) -> int:
+def rows_crc(embeddings: "NDArray[float16]") -> int:
     """Checksum of a few rows, spread evenly. Embeddings are append-only: the same rows always give the same sum."""
+    # `status` reads headers, and needs no arrays for it.
+    import numpy as np
+
     places = np.linspace(0, len(embeddings) - 1, _CHECKED_ROWS if len(embeddings) else 0).astype(np.int64)
     return zlib.crc32(b"".join(embeddings[place].tobytes() for place in places))
 
 
 def publish(
-    path: Path, header: IndexHeader, embeddings: NDArray[float16], write: Callable[[Path], None]
+    path: Path, header: IndexHeader, embeddings: "NDArray[float16]", write: Callable[[Path], None]
 ) -> tuple[IndexHeader, int]:
     """Let `write` make the FAISS part, add the header, and put it in the place of `path`. Returns header and bytes."""
     with disk.publishing(path) as temporary:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from pixfind import errors
 from pixfind.images import decode, source
+from pixfind.images.pixels import Pixels
 from pixfind.models.encoders import ImageEncoder
-from pixfind.types import Facts, Fingerprint, ImageRef, Pixels
+from pixfind.types import Facts, Fingerprint, ImageRef
 
 
 @dataclass(frozen=True, slots=True)

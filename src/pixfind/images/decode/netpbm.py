@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pixfind.errors import Damaged
 from pixfind.images.decode.colour import to_bytes
 from pixfind.images.decode.problems import check_size, cut
-from pixfind.types import Pixels
+from pixfind.images.pixels import Pixels
 
 _MAGIC: Final = re.compile(rb"P[1-7Ff][\s#]")
 _TOKEN: Final = re.compile(rb"(?:\s|#[^\r\n]*[\r\n])*([^\s#]{1,16})")
