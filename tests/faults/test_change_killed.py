@@ -13,7 +13,7 @@ from pixfind.library import generations, verify
 from pixfind.library.library import Library
 from pixfind.search import searcher
 from pixfind.testing import make_library, make_pictures
-from pixfind.workflows import switch_model
+from pixfind.workflows import inactive_models
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CLIP, SIGLIP = str(GOLDEN / "clip-tiny"), str(GOLDEN / "siglip2-tiny")
@@ -57,7 +57,7 @@ def check(library: Path) -> None:
         hits = searcher.search(current, "id:1", 100).hits
         assert PICTURES == len({hit.path for hit in hits}) == len(hits)
         assert [] == verify.verify(current)
-        for other in switch_model.open_inactive(current):
+        for other in inactive_models.open_inactive(current):
             assert [] == verify.verify(other)
 
 

@@ -29,7 +29,7 @@ from pixfind.server import schemas
 from pixfind.server.search import Finder
 from pixfind.testing import make_image, make_library, make_pictures
 from pixfind.testing.libraries import QUIET
-from pixfind.workflows import events, status, switch_model
+from pixfind.workflows import events, inactive_models, status, switch_model
 from pixfind.workflows.choose_model import fetch_model
 from pixfind.workflows.embed_part import embed_part
 from pixfind.workflows.index import IndexSummary, index
@@ -54,7 +54,7 @@ def library(tmp_path: Path, pictures: Path) -> Iterator[Library]:
         build.build_index(made)
         yield made
     with Library.open(tmp_path / "library") as now:
-        for one in itertools.chain([now], switch_model.open_inactive(now)):
+        for one in itertools.chain([now], inactive_models.open_inactive(now)):
             assert [] == verify.verify(one)
 
 
@@ -74,7 +74,7 @@ def filling(library: Library, options: EmbedOptions, *, embed: bool = True) -> I
 
     with pytest.raises(KeyboardInterrupt):
         index(library, options=options, runner=Serial(), observer=interrupt)
-    with switch_model.open_staged(library) as filled:
+    with inactive_models.open_staged(library) as filled:
         yield filled
 
 
@@ -283,8 +283,8 @@ def test_a_new_model_that_is_not_whole_is_refused_and_can_be_mended(library: Lib
         with pytest.raises(errors.ModelSwitchRefused, match=r"embeddings\.npy row 0"):
             switch_model.switch(library, filled)
     assert "starter" == answering(library)
-    assert ["models/2"] == [one.generation for one in switch_model.open_inactive(library) if verify.verify(one)]
-    for one in switch_model.open_inactive(library, write=True):
+    assert ["models/2"] == [one.generation for one in inactive_models.open_inactive(library) if verify.verify(one)]
+    for one in inactive_models.open_inactive(library, write=True):
         assert [] == verify.repair(one, verify.verify(one))
     changed(library, to(None))
 
@@ -297,7 +297,7 @@ def test_a_lost_database_of_the_new_model_is_made_again_from_its_rows(library: L
     (library.path / "models" / "2" / "metadata.db").write_bytes(os.urandom(20_000))
     for path in (library.path / "models" / "2").glob("metadata.db-*"):
         path.unlink()
-    for one in switch_model.open_inactive(library, write=True):
+    for one in inactive_models.open_inactive(library, write=True):
         assert [] == verify.repair(one, verify.verify(one))
     changed(library, to(None))
 

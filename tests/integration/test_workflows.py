@@ -1,6 +1,8 @@
 """What a command does, called as a function: the steps, what they tell, and what they return."""
 
 import dataclasses
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -134,3 +136,20 @@ def test_embed_and_merge_builds_an_index_only_where_it_is_asked_to(place: Path, 
         assert (0, None) == (nothing.embedded.images, nothing.built), "it does not look through folders"
         built = embed_and_merge(library, QUIET, then_index=True, runner=Serial()).built
         assert 6 == built.header.rows  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("module", ["status", "running"])
+def test_what_only_looks_or_asks_loads_no_model_no_decoder_and_no_worker(module: str) -> None:
+    code = f"import sys, pixfind.workflows.{module}; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+    heavy = (
+        "PIL",
+        "onnxruntime",
+        "faiss",
+        "pixfind.worker.pipeline",
+        "pixfind.models",
+        "pixfind.images",
+        "pixfind.search",
+    )
+    assert [] == [name for name in loaded if name.startswith(heavy)]

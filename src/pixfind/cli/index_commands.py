@@ -177,24 +177,24 @@ def embed(
 
 def _embed(context: typer.Context, asked: "EmbedOptions", *, then_index: bool) -> None:
     from pixfind.cli.progress import TerminalObserver
+    from pixfind.workflows import inactive_models
     from pixfind.workflows import index as workflow
-    from pixfind.workflows import switch_model
 
     console = context.obj.console
     with Library.open(context.obj.path, write=True) as library, TerminalObserver(console) as observer:
         done = workflow.embed_and_merge(library, asked, then_index=then_index, observer=observer)
-        if switch_model.is_in_progress(library):
+        if inactive_models.is_in_progress(library):
             console.say("the model is being switched: `pixfind index` continues and completes it")
     end(stopped=done.stopped)
 
 
 def _embed_part(context: typer.Context, asked: "EmbedOptions", part: PartFlags) -> None:
     """Embed one part only, as one of several processes that somebody else starts."""
-    from pixfind.workflows import switch_model
+    from pixfind.workflows import inactive_models
     from pixfind.workflows.embed_part import embed_part
 
     worker, workers = _checked(context, part)
-    with Library.open(context.obj.path) as library, switch_model.open_staged(library, write=False) as filled:
+    with Library.open(context.obj.path) as library, inactive_models.open_staged(library, write=False) as filled:
         count = embed_part(filled, worker, workers, asked)
     context.obj.console.say(f"part {worker} of {workers}: {count:,} images embedded; adopt them with `pixfind merge`")
 
@@ -228,13 +228,13 @@ def _embed_in_background(context: typer.Context) -> None:
 def merge(context: typer.Context) -> None:
     """Move what workers saved into data/embeddings.npy."""
     from pixfind.cli.progress import TerminalObserver
+    from pixfind.workflows import inactive_models
     from pixfind.workflows import merge as workflow
-    from pixfind.workflows import switch_model
 
     with (
         Library.open(context.obj.path, write=True) as library,
         library.lock("merge"),
-        switch_model.open_staged(library) as filled,
+        inactive_models.open_staged(library) as filled,
         TerminalObserver(context.obj.console) as observer,
     ):
         workflow.merge(filled, observer)

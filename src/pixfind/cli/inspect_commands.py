@@ -48,7 +48,7 @@ def verify(
 ) -> None:
     """Check the library: counts, checksums, image/row references and the index."""
     from pixfind.library import verify as proof
-    from pixfind.workflows import switch_model
+    from pixfind.workflows import inactive_models, switch_model
 
     path, console = context.obj.path, context.obj.console
     if repair and (model := switch_model.restore_if_needed(path)) is not None:
@@ -62,7 +62,7 @@ def verify(
         if repair:
             held.enter_context(library.lock("verify"))
         # Also the model that is to answer next, and what is kept of the one before.
-        for one in itertools.chain([library], switch_model.open_inactive(library, write=repair)):
+        for one in itertools.chain([library], inactive_models.open_inactive(library, write=repair)):
             with console.bar("checking rows", "rows") as show:
                 found = proof.verify(one, show)
             if repair and found:

@@ -85,11 +85,11 @@ def switch(
     The same as `pixfind index --model NAME`. Continues where an earlier run stopped.
     """
     from pixfind.cli.index_commands import run_index
-    from pixfind.workflows import switch_model
+    from pixfind.workflows import inactive_models
 
     path = context.obj.path
     with Library.open(path) as library:
-        if name is None and precision == "auto" and not switch_model.is_in_progress(library):
+        if name is None and precision == "auto" and not inactive_models.is_in_progress(library):
             raise errors.NoModelSwitch(path=path)
     asked = flags.options(model=name, precision=precision, workers=workers)
     run_index(context, asked, [], [], anyway=anyway)

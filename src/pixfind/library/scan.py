@@ -3,7 +3,7 @@ One walk over the user's folders: which files are there, and what became of thos
 
 Owns the rules for new, changed, moved, gone, excluded and offline. Reads names, sizes and times; a file's content only to prove
 that it was moved. Must not know what a picture looks like.
-What it registers is pending, and `workflows.embed` goes on from there.
+What it registers is pending, and `workflows.embed` continues from there.
 """
 
 import fnmatch

@@ -29,7 +29,7 @@ from pixfind.server import server
 from pixfind.testing.failing_disk import HUNG, Call, Disk, Fault, Ran
 from pixfind.testing.images import make_image
 from pixfind.testing.libraries import QUIET, make_library, make_pictures
-from pixfind.workflows import switch_model
+from pixfind.workflows import inactive_models
 from pixfind.workflows.embed_part import embed_part
 
 RECOVERED, TOLD, BUG, HANGING, LOST, UNREACHED = "recovered", "clear error", "bug", "hung", "lost", "not reached"
@@ -239,7 +239,7 @@ class Sweep:
         with Library.open(case / "library") as library:
             findings = [
                 *verify.verify(library),
-                *(f for other in switch_model.open_inactive(library) for f in verify.verify(other)),
+                *(f for other in inactive_models.open_inactive(library) for f in verify.verify(other)),
             ]
             ledger = library.catalogue.ledger()
         if findings:

@@ -16,7 +16,7 @@ from pixfind.library import scan
 from pixfind.library.library import Library, Merged, ModelIdentity, Run
 from pixfind.library.scan import ScanReport
 from pixfind.search.build import BuildReport
-from pixfind.workflows import switch_model
+from pixfind.workflows import inactive_models, switch_model
 from pixfind.workflows.add import add
 from pixfind.workflows.build_index import build_index
 from pixfind.workflows.choose_model import choose_model
@@ -43,7 +43,7 @@ class IndexSummary:
 
     @property
     def stopped(self) -> bool:
-        """Whether the embed was stopped: the same call goes on from there."""
+        """Whether the embed was stopped: the same call continues from there."""
         return self.embedded.stopped
 
 
@@ -62,7 +62,7 @@ def index(
 
     `folders`: none for all that the library knows. `exclude`: globs of names or paths below them. With another model the active one answers
     until the new one is complete; `switch_anyway` switches although images that can be found now would no longer be found.
-    Whatever ends this call, the same call goes on where it ended. Raises LibraryLocked, and what the steps raise.
+    Whatever ends this call, the same call continues where it ended. Raises LibraryLocked, and what the steps raise.
     """
     options = options or EmbedOptions()
     with library.lock("index") as run:
@@ -102,7 +102,7 @@ def embed_and_merge(
     While the model is being switched it is the new one that embeds; `index` ends the switch. Raises as `index` does.
     """
     options = options or EmbedOptions()
-    with library.lock("embed") as run, switch_model.open_staged(library) as filled:
+    with library.lock("embed") as run, inactive_models.open_staged(library) as filled:
         model = choose_model(filled, options, observer=observer).value
         return _embed_merge_build(filled, options, model, run, runner, observer, build=then_index)
 

@@ -14,7 +14,7 @@ from typing import Any
 from pixfind.embedding import progress
 from pixfind.index import header
 from pixfind.library.library import Library
-from pixfind.workflows import switch_model
+from pixfind.workflows import inactive_models
 
 _FRESH_SECONDS = 15.0
 
@@ -77,7 +77,7 @@ def status(library: Library) -> Status:
         live = {}
     images = library.catalogue.ledger()
     model = library.model()
-    beside = switch_model.inactive(library)
+    beside = inactive_models.inactive(library)
     facts, _ = header.read_header(library.index_path)
     return Status(
         library=str(library.path),
@@ -108,7 +108,7 @@ def status(library: Library) -> Status:
     )
 
 
-def _values(model: switch_model.InactiveModel) -> dict[str, Any]:
+def _values(model: inactive_models.InactiveModel) -> dict[str, Any]:
     """Return the JSON of a model beside the active one; its keys and the names of roles are older than those of the code."""
     values = asdict(model)
     return {"part": _PARTS[values.pop("role")], **values}

@@ -3,7 +3,7 @@ Switching the model of a library without losing search.
 
 Owns the order of the steps: a new generation is staged beside the active one, filled by the same functions, verified, and then made active in
 one step (`generations.publish`). Before that step nothing of the old model is touched, after it nothing is lost: whatever is killed when,
-the same command goes on. Called inside `library.lock`, but for `inactive` and `is_in_progress`.
+the same command continues. Called inside `library.lock`. What only looks is in `inactive_models`.
 
 The active catalogue is the one that knows the files: folders are scanned for it alone, and the others sync from it.
 """
@@ -39,20 +39,6 @@ class SwitchPlan:
     files: ModelFiles
     generation: str | None
     """None: one that is still to be made"""
-
-
-@dataclass(frozen=True, slots=True)
-class InactiveModel:
-    """A model that the library keeps beside the active one."""
-
-    role: str
-    """staged, previous or retired"""
-    model: str
-    precision: str
-    images: dict[str, int]
-    """its ledger"""
-    merged_rows: int
-    index_rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,19 +117,6 @@ def prepare_switch(
         staged.close()
         raise
     return staged, chosen
-
-
-@contextlib.contextmanager
-def open_staged(library: Library, *, write: bool = True) -> Iterator[Library]:
-    """Yield the library that pending images are embedded into: that of the staged model during a switch, else `library`."""
-    name = generations.read(library.path).staged
-    if name is None:
-        yield library
-        return
-    with Library.open(library.path, write=write, generation=name) as staged:
-        if write:
-            staged.catalogue.sync_from(library.catalogue)
-        yield staged
 
 
 # --- the steps that decide ------------------------------------------------------------------------
@@ -259,54 +232,7 @@ def _active_since(path: Path, generation: str) -> float | None:
     return float(when) if when else (0.0 if generation == generations.FIRST else None)
 
 
-# --- looking --------------------------------------------------------------------------------------
-
-
-def is_in_progress(library: Library) -> bool:
-    """Tell whether another model is being embedded beside the active one."""
-    return generations.read(library.path).staged is not None
-
-
-def inactive(library: Library) -> list[InactiveModel]:
-    """Return the models beside the active one. Only reads."""
-    roles = generations.read(library.path)
-    found = []
-    for role in ("staged", "previous", "retired"):
-        name = getattr(roles, role)
-        # Deleted by another process since the line above.
-        with contextlib.suppress(errors.NoLibrary):
-            if name is not None and name != library.generation:
-                found.append(_inactive(library.path, role, name))
-    return found
-
-
-def open_inactive(library: Library, *, write: bool = False) -> Iterator[Library]:
-    """
-    Yield the libraries of the generations beside the active one, each open until the next is asked for.
-
-    For writing, a database that cannot be read is begun anew; `verify.repair` and the next `sync_from` fill it.
-    """
-    roles = generations.read(library.path)
-    for name in (roles.staged, roles.previous, roles.retired):
-        if name is not None:
-            if write:
-                verify.rebuild_if_needed(library.path, name)
-            with Library.open(library.path, write=write, generation=name) as other:
-                yield other
-
-
-def _inactive(path: Path, role: str, generation: str) -> InactiveModel:
-    with Library.open(path, generation=generation) as other:
-        model = other.model()
-        facts, _ = header.read_header(other.index_path)
-        return InactiveModel(
-            role=role,
-            model=model.name if model else "-",
-            precision=model.precision if model else "-",
-            images=other.catalogue.ledger(),
-            merged_rows=other.merged_rows,
-            index_rows=facts.rows if facts else 0,
-        )
+# --- what decides -----------------------------------------------------------------------------------
 
 
 def _findings(staged: Library, observer: Observer) -> list[verify.Finding]:
