@@ -377,16 +377,16 @@ def test_a_second_embed_in_the_background_is_refused_at_once(place: Path, tmp_pa
 @pytest.mark.parametrize(
     ("words", "wanted"),
     [
-        ("pause", control.Asked(pause=True)),
-        ("resume", control.Asked(pause=False)),
-        ("limit 50%", control.Asked(cpu=0.5)),
-        ("embed --pause", control.Asked(pause=True)),
-        ("embed --resume", control.Asked(pause=False)),
-        ("embed --set-cpu 50% --resume", control.Asked(cpu=0.5, pause=False)),
+        ("pause", control.ControlRequest(pause=True)),
+        ("resume", control.ControlRequest(pause=False)),
+        ("limit 50%", control.ControlRequest(cpu=0.5)),
+        ("embed --pause", control.ControlRequest(pause=True)),
+        ("embed --resume", control.ControlRequest(pause=False)),
+        ("embed --set-cpu 50% --resume", control.ControlRequest(cpu=0.5, pause=False)),
     ],
 )
 def test_what_a_running_embed_is_asked_for_reaches_it(
-    place: Path, tmp_path: Path, words: str, wanted: control.Asked
+    place: Path, tmp_path: Path, words: str, wanted: control.ControlRequest
 ) -> None:
     shutil.copytree(place, tmp_path / "library")
     with Library.open(tmp_path / "library", write=True) as library, library.lock("embed"):

@@ -219,7 +219,7 @@ def test_what_we_make_is_for_its_owner_alone(tmp_path: Path, monkeypatch: pytest
     index = [*ours, "index", str(tmp_path / "pictures"), "--model", "starter", "--precision", "int8", "--cpu", "100%"]
     subprocess.run(index, check=True, capture_output=True, timeout=50)
     subprocess.run([*ours, "search-text", "sky"], check=True, capture_output=True, timeout=50)
-    control.ask(library, control.Asked(pause=True))
+    control.request(library, control.ControlRequest(pause=True))
     thumbnails.Cache(library / "thumbnails").put(b"0" * 16, 128, b"x")
     with Library.open(library, write=True) as opened, opened.lock("test"):
         assert readable_by_others(library) == set()

@@ -112,7 +112,7 @@ def test_with_nothing_pending_no_worker_is_started(make: Make) -> None:
 def test_workers_that_have_no_part_of_their_own_help_with_the_others(make: Make) -> None:
     library, workers = make(40), Scripted(starts=[None, Hangs()])
     # The second never becomes ready; the first embeds its part too, and then the run is stopped.
-    workers.at(60.0, lambda: control.ask(library.path, control.Asked(stop=True)))
+    workers.at(60.0, lambda: control.request(library.path, control.ControlRequest(stop=True)))
     run(library, workers, count=2)
 
     assert {0} == {worker for worker, _ in workers.dispatched()}
@@ -405,14 +405,14 @@ def test_a_file_that_is_gone_fails_for_this_run_only(make: Make) -> None:
 
 def test_a_stop_from_another_process_ends_the_run_cleanly(make: Make) -> None:
     library, workers = make(40), Scripted()
-    workers.at(0.1, lambda: control.ask(library.path, control.Asked(stop=True)))
+    workers.at(0.1, lambda: control.request(library.path, control.ControlRequest(stop=True)))
     report = run(library, workers, count=2)
 
     embedded, _, _, pending = counts(library)
     assert report.stopped
     assert 0 < embedded < 40 == embedded + pending
     assert ([], 2) == (workers.killed, len(workers.started))
-    control.withdraw(library.path)
+    control.clear(library.path)
     run(library, Scripted())
     assert (40, 0, 0, 0) == counts(library)
 
@@ -435,7 +435,7 @@ def test_one_ctrl_c_stops_cleanly_and_a_second_one_at_once(make: Make) -> None:
 
 def test_a_worker_that_does_not_heed_a_stop_is_ended_after_twenty_seconds(make: Make) -> None:
     library, workers = make(40), Scripted({"03.jpg": Hangs()})
-    workers.at(1.0, lambda: control.ask(library.path, control.Asked(stop=True)))
+    workers.at(1.0, lambda: control.request(library.path, control.ControlRequest(stop=True)))
     report = run(library, workers)
 
     assert report.stopped
@@ -446,7 +446,7 @@ def test_a_worker_that_does_not_heed_a_stop_is_ended_after_twenty_seconds(make: 
 
 def test_after_a_stop_nothing_more_is_assigned(make: Make) -> None:
     library, workers = make(40), Scripted()
-    workers.at(0.1, lambda: control.ask(library.path, control.Asked(stop=True)))
+    workers.at(0.1, lambda: control.request(library.path, control.ControlRequest(stop=True)))
     run(library, workers)
     stop = next(number for number, (_, message) in enumerate(workers.sent) if isinstance(message, Stop))
 
@@ -475,8 +475,8 @@ def test_an_image_that_hangs_every_worker_fails_in_the_end(make: Make) -> None:
 
 def test_a_worker_that_is_paused_is_not_taken_for_one_that_hangs(make: Make) -> None:
     library, workers = make(8), Scripted({"03.jpg": [Hangs()]})
-    workers.at(0.5, lambda: control.ask(library.path, control.Asked(pause=True)))
-    workers.at(100.0, lambda: control.ask(library.path, control.Asked(pause=False)))
+    workers.at(0.5, lambda: control.request(library.path, control.ControlRequest(pause=True)))
+    workers.at(100.0, lambda: control.request(library.path, control.ControlRequest(pause=False)))
     run(library, workers, seconds_per_image=5.0)
 
     assert [0] == workers.killed
@@ -493,10 +493,10 @@ def test_a_pause_holds_everything_until_it_is_taken_back(make: Make, caplog: pyt
     def note() -> None:
         embedded[workers.clock.passed // 1] = counts(library)[0]
 
-    workers.at(2.0, lambda: control.ask(library.path, control.Asked(pause=True)))
+    workers.at(2.0, lambda: control.request(library.path, control.ControlRequest(pause=True)))
     for second in (10.0, 50.0, 99.0):
         workers.at(second, note)
-    workers.at(100.0, lambda: control.ask(library.path, control.Asked(pause=False)))
+    workers.at(100.0, lambda: control.request(library.path, control.ControlRequest(pause=False)))
     with caplog.at_level(logging.INFO, logger="pixfind.coordinator"):
         run(library, workers, count=2)
 
@@ -510,9 +510,9 @@ def test_a_pause_holds_everything_until_it_is_taken_back(make: Make, caplog: pyt
 
 def test_a_worker_that_becomes_ready_in_a_pause_is_assigned_nothing(make: Make) -> None:
     library, workers = make(8), Scripted()
-    control.ask(library.path, control.Asked(pause=True))
+    control.request(library.path, control.ControlRequest(pause=True))
     workers.at(0.05, lambda: workers.kill(0))
-    workers.at(50.0, lambda: control.ask(library.path, control.Asked(pause=False)))
+    workers.at(50.0, lambda: control.request(library.path, control.ControlRequest(pause=False)))
     messages: list[int] = []
     workers.at(49.0, lambda: messages.append(len(workers.dispatched())))
     run(library, workers)
@@ -552,8 +552,8 @@ def test_a_run_yields_to_other_programs(make: Make, monkeypatch: pytest.MonkeyPa
 
 def test_another_share_of_the_machine_is_heard_while_it_runs(make: Make) -> None:
     library, workers = make(100), Scripted(seconds=0.1)
-    workers.at(2.0, lambda: control.ask(library.path, control.Asked(cpu=0.25)))
-    workers.at(5.0, lambda: control.ask(library.path, control.Asked(cpu=1.0)))
+    workers.at(2.0, lambda: control.request(library.path, control.ControlRequest(cpu=0.25)))
+    workers.at(5.0, lambda: control.request(library.path, control.ControlRequest(cpu=1.0)))
     run(library, workers)
     told = [message.cpu_quota for _, message in workers.sent if isinstance(message, Quota)]
 

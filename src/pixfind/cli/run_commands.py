@@ -20,7 +20,7 @@ from pixfind.library.library import Library
 def stop(context: typer.Context) -> None:
     """End a running embed cleanly: nothing that was saved is lost."""
     path, console = context.obj.path, context.obj.console
-    pid = _request(path, control.Asked(stop=True))
+    pid = _request(path, control.ControlRequest(stop=True))
     with console.bar("waiting for the workers") as show, Library.open(path) as library:
         waited = 0
         while (library.holder() or {}).get("pid") == pid:
@@ -33,14 +33,14 @@ def stop(context: typer.Context) -> None:
 @command(rich_help_panel=RUNNING)
 def pause(context: typer.Context) -> None:
     """Pause a running embed; its workers stay and keep their memory."""
-    _request(context.obj.path, control.Asked(pause=True))
+    _request(context.obj.path, control.ControlRequest(pause=True))
     context.obj.console.say(_PAUSED)
 
 
 @command(rich_help_panel=RUNNING)
 def resume(context: typer.Context) -> None:
     """Resume a paused embed."""
-    _request(context.obj.path, control.Asked(pause=False))
+    _request(context.obj.path, control.ControlRequest(pause=False))
     context.obj.console.say(_RESUMED)
 
 
@@ -50,7 +50,7 @@ def limit(
     cpu: Annotated[str, typer.Argument(metavar="SHARE", help="Share of the machine's processor time: 25%.")],
 ) -> None:
     """Change the share of the machine that a running embed may use."""
-    _request(context.obj.path, control.Asked(cpu=share(cpu)))
+    _request(context.obj.path, control.ControlRequest(cpu=share(cpu)))
     context.obj.console.say(_LIMITED.format(cpu=cpu))
 
 
@@ -68,7 +68,7 @@ def control_by_flags(context: typer.Context, set_cpu: str | None, *, pause: bool
     option = "set_cpu" if set_cpu is not None else "pause" if pause else "resume"
     others = ("set_cpu", "pause", "resume")
     alone(context, option, *others, instead="Leave it out: it does not reach an embed that is running.")
-    asked = control.Asked(
+    asked = control.ControlRequest(
         cpu=None if set_cpu is None else share(set_cpu), pause=True if pause else False if resume else None
     )
     _request(context.obj.path, asked)
@@ -82,7 +82,7 @@ def control_by_flags(context: typer.Context, set_cpu: str | None, *, pause: bool
             context.obj.console.say(said)
 
 
-def _request(path: Path, asked: control.Asked) -> int:
+def _request(path: Path, asked: control.ControlRequest) -> int:
     from pixfind.workflows import running
 
     with Library.open(path) as library:

@@ -1,5 +1,5 @@
 """
-Words to a running embed: stop, pause, use more or less.
+Requests to a running embed: stop, pause, use more or less.
 
 Owns `control.json` in the library: the other process writes it, the coordinator looks at it a few times a second. A file and not a
 signal, because it works for another user, on another system, and can say how much.
@@ -16,34 +16,34 @@ _NAME = "control.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What the coordinator is asked for."""
+class ControlRequest:
+    """What is requested of the coordinator."""
 
     stop: bool = False
     pause: bool | None = None
-    """rest, or go on; None: nothing was said"""
+    """pause, or resume; None: neither was requested"""
     cpu: float | None = None
     """share of the machine, 0 to 1"""
 
 
-def read(library: Path) -> Asked:
-    """Return what is asked for; nothing when the file is missing or not ours."""
+def read(library: Path) -> ControlRequest:
+    """Return what is requested; nothing when the file is missing or not ours."""
     with contextlib.suppress(OSError, ValueError, TypeError):
-        return Asked(**json.loads((library / _NAME).read_text(encoding="utf-8")))
-    return Asked()
+        return ControlRequest(**json.loads((library / _NAME).read_text(encoding="utf-8")))
+    return ControlRequest()
 
 
-def ask(library: Path, asked: Asked) -> None:
-    """Ask the coordinator of `library`, beside what it is asked for already: a stop is never taken back."""
+def request(library: Path, new: ControlRequest) -> None:
+    """Add to what is requested of the coordinator of `library`: a stop is never taken back."""
     before = read(library)
-    both = Asked(
-        before.stop or asked.stop,
-        before.pause if asked.pause is None else asked.pause,
-        before.cpu if asked.cpu is None else asked.cpu,
+    both = ControlRequest(
+        before.stop or new.stop,
+        before.pause if new.pause is None else new.pause,
+        before.cpu if new.cpu is None else new.cpu,
     )
     disk.publish(library / _NAME, json.dumps(asdict(both)).encode())
 
 
-def withdraw(library: Path) -> None:
-    """Forget what was asked for: it was meant for a run that has ended."""
+def clear(library: Path) -> None:
+    """Forget what was requested: it was meant for a run that has ended."""
     disk.delete(library / _NAME)

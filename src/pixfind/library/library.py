@@ -179,14 +179,14 @@ class Library:
             raise disk.told(error, "written", path) from error
         try:
             # What an earlier run was asked for is not meant for this one; what comes from now on is, in whatever step it is.
-            control.withdraw(self.path)
+            control.clear(self.path)
             run = Run(self.catalogue.start_run(verb, socket.gethostname()))
             yield run
             self.catalogue.end_run(run.id, json.dumps(run.report) if run.report else None)
         finally:
             # The next run does it too.
             with contextlib.suppress(*disk.FAILURES):
-                control.withdraw(self.path)
+                control.clear(self.path)
             held.release()
 
     def holder(self) -> dict[str, Any] | None:

@@ -60,7 +60,11 @@ def act(library: Library, action: str) -> None:
             raise errors.AlreadyRunning(verb=holder["verb"], pid=holder["pid"])
         running.start_detached(library, ["--library", str(library.path), "embed", "--index"])
         return
-    asked = {"stop": control.Asked(stop=True), "pause": control.Asked(pause=True), "resume": control.Asked(pause=False)}
+    asked = {
+        "stop": control.ControlRequest(stop=True),
+        "pause": control.ControlRequest(pause=True),
+        "resume": control.ControlRequest(pause=False),
+    }
     running.request(library, asked[action])
 
 

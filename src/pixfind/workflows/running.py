@@ -17,12 +17,12 @@ from pixfind.storage import logs
 EMBEDDING_VERBS = frozenset({"embed", "index"})
 
 
-def request(library: Library, asked: control.Asked) -> int:
+def request(library: Library, asked: control.ControlRequest) -> int:
     """Ask the process that embeds a library for something, and return its id; raises NothingRunning where none does."""
     holder = library.holder()
     if holder is None or holder["verb"] not in EMBEDDING_VERBS:
         raise errors.NothingRunning(path=library.path)
-    control.ask(library.path, asked)
+    control.request(library.path, asked)
     return int(holder["pid"])
 
 
