@@ -14,13 +14,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pixfind import errors
-from pixfind.cli.options import SEARCH, Command, Globals, Html, Json, command, given
+from pixfind.cli.options import SEARCH, Command, Globals, Html, Json, command, given, grouped
 from pixfind.library.library import Library
 from pixfind.storage import output
 from pixfind.types import Pictures
 
 if TYPE_CHECKING:
+    # Types alone: what a command does not need it does not wait for.
     from pixfind.search import duplicates as duplicate_groups
+    from pixfind.search.filters import Filters
+    from pixfind.search.query import Query
+    from pixfind.search.results import SearchResult
+
+_FILTERS = "Filters"
+"""panel of `pixfind search --help`"""
 
 Count = Annotated[int, typer.Option("-k", "--count", max=1_000_000, metavar="K", help="How many pictures.")]
 AsPaths = Annotated[bool, typer.Option("--paths", help="One path a line, for pipes.")]
@@ -57,9 +64,64 @@ class _QueryCommand(Command):
         return super().parse_args(ctx, escaped)
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class FilterFlags:
+    """Which pictures are searched."""
+
+    inside: Annotated[
+        str | None, typer.Option("--in", metavar="GLOB", help="Only these folders or files.", rich_help_panel=_FILTERS)
+    ] = None
+    after: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="Taken on or after: 2021, 2021-05, 2021-05-17.", rich_help_panel=_FILTERS),
+    ] = None
+    before: Annotated[str | None, typer.Option(metavar="DATE", help="Taken before.", rich_help_panel=_FILTERS)] = None
+    min_size: Annotated[
+        int | None, typer.Option(metavar="PIXELS", help="Shorter side at least.", rich_help_panel=_FILTERS)
+    ] = None
+    max_size: Annotated[
+        int | None, typer.Option(metavar="PIXELS", help="Longer side at most.", rich_help_panel=_FILTERS)
+    ] = None
+    landscape: Annotated[bool, typer.Option("--landscape", help="Wider than high.", rich_help_panel=_FILTERS)] = False
+    portrait: Annotated[bool, typer.Option("--portrait", help="Higher than wide.", rich_help_panel=_FILTERS)] = False
+    square: Annotated[bool, typer.Option("--square", help="About as wide as high.", rich_help_panel=_FILTERS)] = False
+    camera: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Part of the camera's name.", rich_help_panel=_FILTERS)
+    ] = None
+    near: Annotated[
+        str | None,
+        typer.Option(metavar="LAT,LON,KM", help="Taken within so many kilometres.", rich_help_panel=_FILTERS),
+    ] = None
+
+    def parsed(self) -> "Filters":
+        """Return the filters; raises OptionsExclude for two shapes, and what `filters.parse` raises."""
+        from pixfind.search import filters
+
+        shapes = [name for name in ("landscape", "portrait", "square") if getattr(self, name)]
+        if len(shapes) > 1:
+            raise errors.OptionsExclude(
+                first=f"--{shapes[0]}",
+                second=f"--{shapes[1]}",
+                detail="no picture has both shapes",
+                instead="Leave out one.",
+            )
+        return filters.parse(
+            inside=self.inside,
+            after=self.after,
+            before=self.before,
+            min_size=self.min_size,
+            max_size=self.max_size,
+            shape=shapes[0] if shapes else None,
+            camera=self.camera,
+            near=self.near,
+        )
+
+
 @command(cls=_QueryCommand, rich_help_panel=SEARCH)
+@grouped
 def search(
     context: typer.Context,
+    *,
     query: Annotated[
         list[str], typer.Argument(metavar="QUERY...", help='Terms: beach +"sunset" -people +2:holiday.jpg id:123')
     ],
@@ -70,42 +132,13 @@ def search(
     html: Html = None,
     include_weak: IncludeWeak = False,
     distinct: Distinct = False,
-    inside: Annotated[str | None, typer.Option("--in", metavar="GLOB", help="Only these folders or files.")] = None,
-    after: Annotated[
-        str | None, typer.Option(metavar="DATE", help="Taken on or after: 2021, 2021-05, 2021-05-17.")
-    ] = None,
-    before: Annotated[str | None, typer.Option(metavar="DATE", help="Taken before.")] = None,
-    min_size: Annotated[int | None, typer.Option(metavar="PIXELS", help="Shorter side at least.")] = None,
-    max_size: Annotated[int | None, typer.Option(metavar="PIXELS", help="Longer side at most.")] = None,
-    landscape: Annotated[bool, typer.Option("--landscape", help="Wider than high.")] = False,
-    portrait: Annotated[bool, typer.Option("--portrait", help="Higher than wide.")] = False,
-    square: Annotated[bool, typer.Option("--square", help="About as wide as high.")] = False,
-    camera: Annotated[str | None, typer.Option(metavar="NAME", help="Part of the camera's name.")] = None,
-    near: Annotated[str | None, typer.Option(metavar="LAT,LON,KM", help="Taken within so many kilometres.")] = None,
     pictures: AsPictures = Pictures.AUTO,
+    filters: FilterFlags,
 ) -> None:
     """Find pictures by words, pictures, and what they should not show."""
-    from pixfind.search import filters
     from pixfind.search import query as language
 
-    shapes = [name for name, given in (("landscape", landscape), ("portrait", portrait), ("square", square)) if given]
-    if len(shapes) > 1:
-        raise errors.OptionsExclude(
-            first=f"--{shapes[0]}",
-            second=f"--{shapes[1]}",
-            detail="no picture has both shapes",
-            instead="Leave out one.",
-        )
-    asked = filters.parse(
-        inside=inside,
-        after=after,
-        before=before,
-        min_size=min_size,
-        max_size=max_size,
-        shape=shapes[0] if shapes else None,
-        camera=camera,
-        near=near,
-    )
+    asked = filters.parsed()
     shown = _shown(context, count, json, paths, null, html, pictures, include_weak=include_weak, distinct=distinct)
     _end(_answer(context.obj, language.parse(query), shown, asked))
 
@@ -266,14 +299,12 @@ def _one_answer(*, json: bool, paths: bool, html: output.Output | None) -> None:
         )
 
 
-def _answer(used: Globals, query: object, shown: _Shown, filters: object = None) -> bool:
+def _answer(used: Globals, query: "Query", shown: _Shown, filters: "Filters | None" = None) -> bool:
     """Search and show; return whether anything was found."""
     from pixfind.search import searcher as searching
-    from pixfind.search.filters import NO_FILTERS, Filters
-    from pixfind.search.query import Query
+    from pixfind.search.filters import NO_FILTERS
 
-    assert isinstance(query, Query)
-    asked = filters if isinstance(filters, Filters) else NO_FILTERS
+    asked = filters or NO_FILTERS
     with Library.open(used.path) as library:
         answer = searching.search(
             library, query, shown.count, asked, distinct=shown.distinct, include_weak=shown.include_weak
@@ -298,11 +329,9 @@ def _end(found: bool) -> None:
         raise typer.Exit(NO_MATCH)
 
 
-def _sheet(answer: object) -> bytes:
+def _sheet(answer: "SearchResult") -> bytes:
     from pixfind.cli import contact_sheet
-    from pixfind.search.results import SearchResult
 
-    assert isinstance(answer, SearchResult)
     page = contact_sheet.render(
         answer.query.source or str(answer.query),
         [_SheetHit(Path(hit.path), hit.score) for hit in answer.hits],
