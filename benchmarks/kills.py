@@ -166,9 +166,7 @@ def _compare(
 
 def _by_path(library: Library) -> dict[str, np.ndarray]:
     rows = library.embeddings()
-    found = library.catalogue.connection.execute(
-        "SELECT path, embedding_index FROM images WHERE embedding_index IS NOT NULL"
-    )
+    found = library.catalogue.rows("embedded_paths")
     return {path: rows[index] for path, index in found}
 
 

@@ -9,8 +9,10 @@ model's files is in the page cache when it starts.
 """
 
 import argparse
+import contextlib
 import json
 import os
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -72,9 +74,9 @@ def _make(path: Path, model: Path, count: int) -> None:
     files = hub.resolve(str(model))
     with Library.create(path) as library, library.lock("benchmark"):
         choose_model(library, EmbedOptions(model=str(model), precision="fp32"), files)
-        library.catalogue.connection.execute("INSERT INTO roots VALUES (1, '/pictures', 0, '[]', NULL, 0)")
-        with library.catalogue.transaction():
-            library.catalogue.connection.executemany(
+        with contextlib.closing(sqlite3.connect(library.catalogue.path)) as database, database:
+            database.execute("INSERT INTO roots VALUES (1, '/pictures', 0, '[]', NULL, 0)")
+            database.executemany(
                 "INSERT INTO images (id, root_id, path, size, mtime_ns, hash, outcome, embedding_index, width, height, taken_at)"
                 " VALUES (?, 1, ?, ?, ?, ?, 'embedded', ?, 4000, 3000, ?)",
                 (

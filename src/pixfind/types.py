@@ -80,6 +80,16 @@ class Facts:
     """degrees, east positive"""
 
 
+@dataclass(frozen=True, slots=True)
+class EmbeddedImage:
+    """An image whose embedding was made: what is written beside the embedding."""
+
+    image_id: int
+    fingerprint: Fingerprint
+    """of the bytes that were embedded"""
+    facts: Facts
+
+
 class Clock(Protocol):
     """Time as the module `time` gives it; tests hand over one that they turn themselves (`pixfind.testing.Clock`)."""
 

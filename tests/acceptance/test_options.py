@@ -162,12 +162,12 @@ def test_what_would_do_nothing_is_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with Library.open(place) as library:
-        before = list(library.catalogue.connection.execute("SELECT path FROM roots")), library.model()
+        before = list(library.catalogue._connection.execute("SELECT path FROM roots")), library.model()
     said = call("--library", place, *words.split(), error=error)
 
     assert "\n" in said or error in (errors.FilterWrong, errors.CountWrong, errors.NothingRunning, errors.NoSuchFolder)
     with Library.open(place) as library:
-        assert before == (list(library.catalogue.connection.execute("SELECT path FROM roots")), library.model())
+        assert before == (list(library.catalogue._connection.execute("SELECT path FROM roots")), library.model())
     assert not (place / "control.json").exists()
 
 

@@ -60,7 +60,7 @@ def outcomes(library: Library) -> Callable[[], dict[str, tuple[str | None, str |
     """Return name -> (outcome, reason) as they are now."""
 
     def now() -> dict[str, tuple[str | None, str | None]]:
-        rows = library.catalogue.connection.execute("SELECT path, outcome, reason FROM images")
+        rows = library.catalogue._connection.execute("SELECT path, outcome, reason FROM images")
         return {Path(path).name: (outcome, reason) for path, outcome, reason in rows}
 
     return now

@@ -10,7 +10,7 @@ import pytest
 from pixfind import errors
 from pixfind.embedding.runners.serial import Serial
 from pixfind.index import build
-from pixfind.library import verify
+from pixfind.library import commit, merge, verify
 from pixfind.library.library import Library
 from pixfind.testing.libraries import QUIET
 from pixfind.workflows.embed import embed
@@ -40,19 +40,19 @@ def test_a_disk_that_fills_up_stops_the_embed_and_the_next_run_ends_it(
 def test_a_disk_that_fills_up_during_merge_keeps_what_is_adopted(library: Library) -> None:
     embed(library, QUIET, runner=Serial())
     with _file_size_limit(EMBEDDINGS_OF_TEN), pytest.raises(errors.DiskFull, match=r"embeddings\.npy"):
-        library.merge()
+        merge.merge(library)
     assert [] == verify.verify(library)
 
-    assert 40 == library.merge().rows
+    assert 40 == merge.merge(library).rows
 
 
 def test_a_disk_that_fills_up_during_adopt_leaves_rows_for_the_next_start(library: Library) -> None:
     embed_part(library, 0, 1, QUIET)
     with _file_size_limit(4096), pytest.raises(errors.DiskFull, match=r"metadata\.db"):
-        library.adopt_left_behind()
+        commit.adopt_left_behind(library)
     assert 40 == library.catalogue.ledger()["pending"]
 
-    assert 40 == len(library.adopt_left_behind().embedded)
+    assert 40 == len(commit.adopt_left_behind(library).embedded)
 
 
 def test_a_disk_that_fills_up_during_the_index_keeps_the_old_index(tmp_path: Path) -> None:

@@ -17,10 +17,10 @@ import pytest
 
 from pixfind import errors
 from pixfind.images import thumbnails
-from pixfind.library import control, generations, verify
+from pixfind.library import control, generations, repair, verify
 from pixfind.library.library import Library, ModelIdentity
 from pixfind.search import build, searcher
-from pixfind.storage import disk, logs, worker_files
+from pixfind.storage import embedding_files, logs, npy
 from pixfind.testing import make_library, make_pictures
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "clip-tiny"
@@ -118,7 +118,7 @@ def test_a_file_that_became_a_link_after_the_library_was_opened_is_not_followed(
     (place / "logs" / "new.log").symlink_to(outside)
 
     with pytest.raises(errors.LinkInLibrary):
-        disk.GrowingArray(place / "data" / "new.npy", worker_files.EMBEDDING, (4,), write=True)
+        npy.GrowingArray(place / "data" / "new.npy", embedding_files.EMBEDDING, (4,), write=True)
     logs.handler(place / "logs" / "new.log").close()
     logs.appending(place / "logs" / "new.log").close()
     assert not outside.exists()
@@ -244,7 +244,7 @@ def test_a_library_that_its_owner_opened_to_others_stays_open(place: Path) -> No
 def test_a_database_that_is_put_aside_is_still_for_its_owner_alone(place: Path) -> None:
     (place / "metadata.db").write_bytes(b"damaged" * 1000)
     (place / "metadata.db").chmod(0o600)
-    kept = verify.rebuild_if_needed(place)
+    kept = repair.rebuild_if_needed(place)
 
     assert kept is not None
     assert 0o600 == stat.S_IMODE(kept.stat().st_mode)

@@ -13,7 +13,7 @@ import pytest
 
 from pixfind.library import verify
 from pixfind.library.library import Library
-from pixfind.storage import disk
+from pixfind.storage import npy_header
 from pixfind.testing import wait_for
 
 
@@ -34,7 +34,7 @@ def workers_of(pid: int) -> list[int]:
 
 def rows_of_workers(library: Library) -> int:
     """Rows that workers have made durable and nobody has merged."""
-    return sum(disk.npy_shape(path)[0] for path in library.data.glob("indices_worker_*.npy"))
+    return sum(npy_header.shape(path)[0] for path in library.data.glob("indices_worker_*.npy"))
 
 
 def times_ready(library: Library) -> int:

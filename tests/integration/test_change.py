@@ -19,7 +19,7 @@ import pytest
 
 from pixfind import errors
 from pixfind.embedding.runners.serial import Serial
-from pixfind.library import generations, scan, verify
+from pixfind.library import generations, repair, scan, verify
 from pixfind.library.library import Library, locate
 from pixfind.models import encoders, hub
 from pixfind.search import build, query
@@ -123,11 +123,11 @@ def pictures_of(library: Library) -> list[Path]:
 
 
 def test_ids_stay_the_same(library: Library) -> None:
-    before = dict(library.catalogue.connection.execute("SELECT path, id FROM images"))
+    before = dict(library.catalogue._connection.execute("SELECT path, id FROM images"))
     changed(library, to(CLIP))
 
     with Library.open(library.path) as current:
-        assert before == dict(current.catalogue.connection.execute("SELECT path, id FROM images"))
+        assert before == dict(current.catalogue._connection.execute("SELECT path, id FROM images"))
 
 
 def test_nothing_is_made_where_no_model_is_changed(library: Library) -> None:
@@ -178,13 +178,13 @@ def test_names_that_are_exchanged_are_followed(library: Library, pictures: Path)
         first, second = "picture_00004.jpg", "picture_00005.jpg"
         with library.catalogue.transaction():
             for old, new in ((first, "x"), (second, first), ("x", second)):
-                library.catalogue.connection.execute(
+                library.catalogue._connection.execute(
                     "UPDATE images SET path = ? WHERE path = ?", (str(pictures / new), str(pictures / old))
                 )
         filled.catalogue.sync_from(library.catalogue)
 
         names = "SELECT id, path FROM images ORDER BY id"
-        assert list(library.catalogue.connection.execute(names)) == list(filled.catalogue.connection.execute(names))
+        assert list(library.catalogue._connection.execute(names)) == list(filled.catalogue._connection.execute(names))
         assert 12 == filled.catalogue.ledger()["embedded"]
 
 
@@ -285,7 +285,7 @@ def test_a_new_model_that_is_not_whole_is_refused_and_can_be_mended(library: Lib
     assert "starter" == answering(library)
     assert ["models/2"] == [one.generation for one in inactive_models.open_inactive(library) if verify.verify(one)]
     for one in inactive_models.open_inactive(library, write=True):
-        assert [] == verify.repair(one, verify.verify(one))
+        assert [] == repair.repair(one, verify.verify(one))
     changed(library, to(None))
 
     assert "clip-tiny" == answering(library)
@@ -298,7 +298,7 @@ def test_a_lost_database_of_the_new_model_is_made_again_from_its_rows(library: L
     for path in (library.path / "models" / "2").glob("metadata.db-*"):
         path.unlink()
     for one in inactive_models.open_inactive(library, write=True):
-        assert [] == verify.repair(one, verify.verify(one))
+        assert [] == repair.repair(one, verify.verify(one))
     changed(library, to(None))
 
     assert "clip-tiny" == answering(library)

@@ -30,7 +30,7 @@ def embed(library: Library, **changes: Any) -> RunReport:
 
 
 def outcomes(library: Library) -> dict[str, tuple[str | None, str | None]]:
-    rows = library.catalogue.connection.execute("SELECT path, outcome, reason FROM images")
+    rows = library.catalogue._connection.execute("SELECT path, outcome, reason FROM images")
     return {Path(path).name: (outcome, reason) for path, outcome, reason in rows}
 
 
@@ -40,7 +40,7 @@ def test_every_image_has_its_own_row_of_unit_length(embedded: Library) -> None:
 
     assert 40 == len(rows)
     assert np.allclose(1, lengths, atol=1e-3)
-    found = embedded.catalogue.connection.execute(
+    found = embedded.catalogue._connection.execute(
         "SELECT embedding_index FROM images ORDER BY embedding_index"
     ).fetchall()
     assert [(row,) for row in range(40)] == found
@@ -48,7 +48,7 @@ def test_every_image_has_its_own_row_of_unit_length(embedded: Library) -> None:
 
 def test_each_row_names_its_image(embedded: Library) -> None:
     table = np.load(embedded.indices_path)
-    named = dict(embedded.catalogue.connection.execute("SELECT embedding_index, id FROM images"))
+    named = dict(embedded.catalogue._connection.execute("SELECT embedding_index, id FROM images"))
 
     assert [named[row] for row in range(40)] == table["image_id"].tolist()
 
@@ -66,7 +66,7 @@ def test_a_broken_picture_never_shifts_the_others(tmp_path: Path) -> None:
             for name in (path.name for path in folder.iterdir()):
                 rows = [
                     library.embeddings()[
-                        library.catalogue.connection.execute(
+                        library.catalogue._connection.execute(
                             "SELECT embedding_index FROM images WHERE path LIKE ?", (f"%{name}",)
                         ).fetchone()[0]
                     ]
@@ -91,7 +91,7 @@ def test_duplicates_share_a_row_and_cost_no_second_embedding(library: Library, p
 
     assert (40, 5, 0) == (counts["embedded"], counts["duplicate"], counts["pending"])
     assert 40 == library.merged_rows
-    shared = library.catalogue.connection.execute(
+    shared = library.catalogue._connection.execute(
         "SELECT count(DISTINCT embedding_index) FROM images WHERE path LIKE '%copy%' OR path LIKE '%picture_00000%'"
     ).fetchone()
     assert (1,) == shared
@@ -147,7 +147,7 @@ def test_a_picture_that_changed_since_the_scan_is_embedded_as_it_is_now(library:
     embed(library)
 
     assert ("embedded", None) == outcomes(library)[path.name]
-    size = library.catalogue.connection.execute(
+    size = library.catalogue._connection.execute(
         "SELECT size, width FROM images WHERE path = ?", (str(path),)
     ).fetchone()
     assert (path.stat().st_size, 80) == size

@@ -147,7 +147,7 @@ def test_an_old_library_is_migrated_when_it_is_opened(old: Path, *, write: bool)
 def test_an_old_library_goes_on_where_it_was(moved: Path) -> None:
     pictures = moved.parent / "pictures"
     with Library.open(moved, write=True) as library:
-        before = dict(library.catalogue.connection.execute("SELECT id, embedding_index FROM images"))
+        before = dict(library.catalogue._connection.execute("SELECT id, embedding_index FROM images"))
         found = {os.fsencode(hit.path) for hit in searcher.search(library, "sky", 10, include_weak=True).hits}
         report = scan.add(library, pictures)
         done = embed(library, QUIET, runner=Serial())
@@ -155,7 +155,7 @@ def test_an_old_library_goes_on_where_it_was(moved: Path) -> None:
         assert {os.fsencode(pictures) + b"/caf\xe9.jpg", os.fsencode(pictures) + rb"/caf\xe9.jpg"} <= found
         assert (6, 0, 0, 0) == (report.seen, report.new, report.moved, report.gone)
         assert 0 == done.images
-        assert before == dict(library.catalogue.connection.execute("SELECT id, embedding_index FROM images"))
+        assert before == dict(library.catalogue._connection.execute("SELECT id, embedding_index FROM images"))
         assert {"embedded": 4, "duplicate": 1, "failed": 1}.items() <= status.status(library).images.items()
         assert [] == verify.verify(library)
 
@@ -190,7 +190,7 @@ def test_two_processes_migrate_once(old: Path) -> None:
     """A second one that looked before the first had ended finds nothing left to do."""
     late = Catalogue.__new__(Catalogue)
     late.path, late.write = old / "metadata.db", True
-    late.connection = late._connect()
+    late._connection = late._connect()
     with Catalogue(old / "metadata.db", write=True), contextlib.closing(late):
         late._apply_migrations()
         assert {f"/srv/pictures/{text}" for text in TEXTS} == texts(old)

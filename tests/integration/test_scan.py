@@ -23,7 +23,7 @@ def embed(library: Library) -> int:
 
 
 def indices(library: Library) -> dict[str, int | None]:
-    rows = library.catalogue.connection.execute("SELECT path, embedding_index FROM images WHERE gone = 0")
+    rows = library.catalogue._connection.execute("SELECT path, embedding_index FROM images WHERE gone = 0")
     return {path_text.from_text(path): row for path, row in rows}
 
 
@@ -115,7 +115,7 @@ def test_another_device_in_the_place_of_a_root_is_offline(embedded: Library, pic
     pictures.rename(tmp_path / "unplugged")
     make_pictures(pictures, 3, first=500)
     # What a mount changes: the number of the device.
-    embedded.catalogue.connection.execute("UPDATE roots SET device = device + 1")
+    embedded.catalogue._connection.execute("UPDATE roots SET device = device + 1")
     report = scan.add(embedded, pictures)
 
     assert (0, 0, 40) == (report.gone, report.new, report.offline)
@@ -123,7 +123,7 @@ def test_another_device_in_the_place_of_a_root_is_offline(embedded: Library, pic
 
 
 def test_the_same_drive_under_another_number_stays_online(embedded: Library, pictures: Path) -> None:
-    embedded.catalogue.connection.execute("UPDATE roots SET device = device + 1")
+    embedded.catalogue._connection.execute("UPDATE roots SET device = device + 1")
 
     report = scan.add(embedded, pictures)
 

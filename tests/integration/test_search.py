@@ -63,7 +63,7 @@ def searcher(embedded: Library) -> Searcher:
 
 def scores_of(library: Library, vector: NDArray[float32]) -> dict[int, float]:
     """Brute force: image id -> cosine, for images that are there."""
-    rows = library.catalogue.connection.execute(
+    rows = library.catalogue._connection.execute(
         "SELECT id, embedding_index FROM images WHERE gone = 0 AND embedding_index IS NOT NULL"
     )
     embeddings = library.embeddings().astype(np.float64)
@@ -71,7 +71,7 @@ def scores_of(library: Library, vector: NDArray[float32]) -> dict[int, float]:
 
 
 def change(library: Library, statement: str, *values: object) -> None:
-    library.catalogue.connection.execute(statement, values)
+    library.catalogue._connection.execute(statement, values)
 
 
 # --- the answer -----------------------------------------------------------------------------------
@@ -277,7 +277,7 @@ def test_a_filter_leaves_exactly_the_images_it_names(
     """All of them in the order without a filter, however few, whichever way they are found."""
     monkeypatch.setattr(search, "_FILTER_DEPTHS", depths)
     options, holds = FILTERS[name]
-    connection = varied.library.catalogue.connection
+    connection = varied.library.catalogue._connection
     cursor = connection.execute("SELECT * FROM images")
     columns = [column[0] for column in cursor.description]
     right = {row[0] for row in cursor if holds(dict(zip(columns, row, strict=True)))}

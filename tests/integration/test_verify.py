@@ -10,8 +10,9 @@ import pytest
 
 from pixfind import errors
 from pixfind.embedding.runners.serial import Serial
-from pixfind.library import scan, verify
+from pixfind.library import repair, scan, verify
 from pixfind.library.library import Library
+from pixfind.library.merge import merge as merge_adopted
 from pixfind.testing import make_library, make_pictures
 from pixfind.testing.libraries import QUIET
 from pixfind.workflows.embed import embed
@@ -32,7 +33,7 @@ def mend(library: Library) -> None:
     found = verify.verify(library)
     assert found
     with library.lock("verify"):
-        assert [] == verify.repair(library, found)
+        assert [] == repair.repair(library, found)
         for root in library.catalogue.roots():
             if root.path != "?":
                 scan.add(library, Path(root.path))
@@ -63,7 +64,7 @@ def indices_lost(library: Library) -> None:
 
 
 def database_without_some_images(library: Library) -> None:
-    library.catalogue.connection.execute("DELETE FROM images WHERE id > 30")
+    library.catalogue._connection.execute("DELETE FROM images WHERE id > 30")
 
 
 def embeddings_of_another_dimension(library: Library) -> None:
@@ -80,11 +81,11 @@ def index_of_garbage(library: Library) -> None:
 
 def database_that_points_beyond_the_end(library: Library) -> None:
     # The project that the guide comes from: 624,017 embedded, 1,108 in the file.
-    library.catalogue.connection.execute("UPDATE images SET embedding_index = embedding_index + 1000 WHERE id > 10")
+    library.catalogue._connection.execute("UPDATE images SET embedding_index = embedding_index + 1000 WHERE id > 10")
 
 
 def two_images_in_one_row(library: Library) -> None:
-    library.catalogue.connection.execute("UPDATE images SET embedding_index = 3 WHERE embedding_index = 4")
+    library.catalogue._connection.execute("UPDATE images SET embedding_index = 3 WHERE embedding_index = 4")
 
 
 @pytest.mark.parametrize(
@@ -121,12 +122,12 @@ def test_a_lost_database_is_rebuilt_from_the_two_files_and_a_scan(embedded: Libr
     embedded.close()
     for path in embedded.path.glob("metadata.db*"):
         path.unlink()
-    assert verify.rebuild_if_needed(embedded.path) is None
+    assert repair.rebuild_if_needed(embedded.path) is None
     with Library.open(embedded.path, write=True) as library:
         found = verify.verify(library)
         assert ["rows-without-image"] == [finding.code for finding in found]
         with library.lock("verify"):
-            assert [] == verify.repair(library, found)
+            assert [] == repair.repair(library, found)
             report = scan.add(library, pictures)
             assert (40, 0) == (report.moved, report.new)
             assert 0 == embed(library, QUIET, runner=Serial()).images
@@ -142,17 +143,17 @@ def test_a_database_of_garbage_is_put_aside_and_rebuilt(embedded: Library) -> No
     (embedded.path / "metadata.db").write_bytes(os.urandom(20_000))
     with pytest.raises(errors.LibraryDamaged):
         Library.open(embedded.path)
-    kept = verify.rebuild_if_needed(embedded.path)
+    kept = repair.rebuild_if_needed(embedded.path)
     assert kept is not None
     assert 20_000 == kept.stat().st_size
     embedded.catalogue = Library.open(embedded.path, write=True).catalogue
     found = verify.verify(embedded)
-    assert [] == verify.repair(embedded, found)
+    assert [] == repair.repair(embedded, found)
 
 
 def test_an_old_copy_of_the_database_loses_nothing(embedded: Library, pictures: Path, tmp_path: Path) -> None:
     shutil.copy(embedded.path / "metadata.db", tmp_path / "old.db")
-    embedded.catalogue.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    embedded.catalogue._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     shutil.copy(embedded.path / "metadata.db", tmp_path / "old.db")
     make_pictures(pictures, 10, first=100)
     scan.add(embedded, pictures)
@@ -165,7 +166,7 @@ def test_an_old_copy_of_the_database_loses_nothing(embedded: Library, pictures: 
     embedded.catalogue = Library.open(embedded.path, write=True).catalogue
     found = verify.verify(embedded)
     assert ["rows-without-image"] == [finding.code for finding in found]
-    assert [] == verify.repair(embedded, found)
+    assert [] == repair.repair(embedded, found)
     scan.add(embedded, pictures)
     assert 0 == embed(embedded, QUIET, runner=Serial()).images
     assert 50 == embedded.catalogue.ledger()["embedded"]
@@ -176,7 +177,7 @@ def test_merge_names_the_file_and_the_row_that_does_not_fit(library: Library) ->
     path = library.data / "embeddings_worker_0.npy"
     flip(path, 128 + 11 * library.dimension * 2)
     with pytest.raises(errors.MergeRefused) as refused:
-        library.merge()
+        merge_adopted(library)
 
     assert (path, 11) == (refused.value.fields["path"], refused.value.fields["row"])
     assert 11 == library.merged_rows
@@ -207,7 +208,7 @@ def test_a_row_is_never_given_to_an_image_that_has_changed_since(library: Librar
     scan.add(library, pictures)
     embed(library, QUIET, runner=Serial())
     merge(library)
-    rows = dict(library.catalogue.connection.execute("SELECT path, embedding_index FROM images"))
+    rows = dict(library.catalogue._connection.execute("SELECT path, embedding_index FROM images"))
 
     assert {rows[str(pictures / "picture_00900.jpg")]} == {rows[str(pictures / f"copy_{n}.jpg")] for n in range(5)}
     assert rows[str(pictures / "picture_00000.jpg")] != rows[str(pictures / "copy_0.jpg")]
@@ -221,7 +222,7 @@ def test_a_part_that_is_started_again_goes_on_where_it_stood(library: Library) -
 
 def test_a_locked_database_is_not_taken_for_a_damaged_one(embedded: Library) -> None:
     with embedded.catalogue.transaction():
-        assert verify.rebuild_if_needed(embedded.path) is None
+        assert repair.rebuild_if_needed(embedded.path) is None
     assert not list(embedded.path.glob("metadata.damaged*"))
 
 
@@ -231,16 +232,16 @@ def test_a_new_database_is_not_begun_over_the_embeddings_of_a_lost_one(embedded:
         path.unlink()
     with pytest.raises(errors.LibraryDamaged, match="missing"):
         Library.create(embedded.path)
-    verify.rebuild_if_needed(embedded.path)
+    repair.rebuild_if_needed(embedded.path)
     embedded.catalogue = Library.open(embedded.path, write=True).catalogue
-    verify.repair(embedded, verify.verify(embedded))
+    repair.repair(embedded, verify.verify(embedded))
 
 
 def test_merge_refuses_to_cut_rows_that_were_promised(embedded: Library) -> None:
     before = embedded.embeddings().copy()
     embedded.indices_path.rename(embedded.path / "away.npy")
     with pytest.raises(errors.LibraryDamaged, match=r"indices\.npy"):
-        embedded.merge()
+        merge_adopted(embedded)
     (embedded.path / "away.npy").rename(embedded.indices_path)
 
     assert (before == embedded.embeddings()).all()
@@ -248,7 +249,7 @@ def test_merge_refuses_to_cut_rows_that_were_promised(embedded: Library) -> None
 
 def test_a_dead_row_may_rot(embedded: Library, pictures: Path) -> None:
     (pictures / "picture_00007.jpg").unlink()
-    row = embedded.catalogue.connection.execute(
+    row = embedded.catalogue._connection.execute(
         "SELECT embedding_index FROM images WHERE path LIKE '%00007%'"
     ).fetchone()[0]
     make_pictures(pictures, 1, first=7, size=(70, 50))

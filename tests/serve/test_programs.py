@@ -48,7 +48,7 @@ def test_base64_holds_the_same_floats(client: Any) -> None:
 
 def test_a_picture_is_embedded_in_each_form_that_clients_send(client: Any, drawn: Path) -> None:
     with Library.open(drawn) as library:
-        path, row = next(library.catalogue.connection.execute("SELECT path, embedding_index FROM images LIMIT 1"))
+        path, row = next(library.catalogue._connection.execute("SELECT path, embedding_index FROM images LIMIT 1"))
         expected = np.array(library.embeddings()[row], dtype=np.float32)
     url = _data_url(Path(path))
     forms = [url, {"image": url}, {"image_url": url}, {"type": "image_url", "image_url": {"url": url}}]

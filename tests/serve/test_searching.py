@@ -75,7 +75,7 @@ def test_an_uploaded_picture_that_the_library_does_not_have_goes_through_the_mod
 def test_words_are_added_to_an_uploaded_picture(client: Any, drawn: Path) -> None:
     picture = sorted((drawn.parent / "pictures").iterdir())[7]
     with Library.open(drawn) as library:
-        (image_id,) = library.catalogue.connection.execute(
+        (image_id,) = library.catalogue._connection.execute(
             "SELECT id FROM images WHERE path = ?", (str(picture),)
         ).fetchone()
     by_upload = client.post("/api/search?q=-snow&k=10", data=picture.read_bytes()).json()

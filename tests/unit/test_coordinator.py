@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from pixfind import errors, machine
 from pixfind.embedding import coordinator, plan, progress
 from pixfind.embedding.schedule import PausePolicy, TimeWindow
-from pixfind.library import control, scan, verify
+from pixfind.library import control, merge, scan, trim, verify
 from pixfind.library.library import Library, ModelIdentity
 from pixfind.testing.scripted import Changes, Dies, Fails, Fate, Hangs, Scripted, scripted_config
 from pixfind.testing.waiting import Clock
@@ -77,7 +77,7 @@ def run(library: Library, workers: Scripted, **options: Any) -> progress.RunRepo
 
 
 def outcomes(library: Library) -> dict[str, tuple[str | None, str | None]]:
-    rows = library.catalogue.connection.execute("SELECT path, outcome, reason FROM images")
+    rows = library.catalogue._connection.execute("SELECT path, outcome, reason FROM images")
     return {Path(path).name: (outcome, reason) for path, outcome, reason in rows}
 
 
@@ -206,7 +206,7 @@ def test_rows_that_a_dead_worker_made_durable_are_adopted_and_not_embedded_again
 
     assert (12, 0, 0, 0) == counts(library)
     assert {1} == {assigned[image] for image in range(1, 6)}
-    assert 12 == library.merge().rows
+    assert 12 == merge.merge(library).rows
 
 
 def test_several_that_kill_fail_and_the_others_do_not(make: Make) -> None:
@@ -282,7 +282,7 @@ def test_a_row_that_is_not_what_its_worker_wrote_stops_the_run(make: Make) -> No
     with pytest.raises(errors.LibraryDamaged, match="row 3 is not what worker 0 wrote"):
         run(library, workers)
 
-    library.cut_worker_file(library.data / "embeddings_worker_0.npy", 3)
+    trim.cut(library, 0, 3)
     assert 3 == library.catalogue.ledger()["embedded"]
 
 
@@ -299,7 +299,7 @@ def test_equal_files_are_embedded_once_whoever_is_assigned_them(make: Make, coun
 
     assert (5, 2, 0, 0) == counts(library)
     assert 2 == report.outcomes["duplicate"]
-    assert 5 == library.merge().rows
+    assert 5 == merge.merge(library).rows
 
 
 def test_a_copy_of_what_is_embedded_already_is_never_embedded(make: Make) -> None:
@@ -368,7 +368,7 @@ def test_a_file_that_changed_since_the_scan_is_embedded_as_it_is_now(make: Make)
     (Path(library.catalogue.roots()[0].path) / "02.jpg").write_bytes(b"something else by now")
     run(library, Scripted())
 
-    size = library.catalogue.connection.execute("SELECT size FROM images WHERE path LIKE '%02.jpg'").fetchone()
+    size = library.catalogue._connection.execute("SELECT size FROM images WHERE path LIKE '%02.jpg'").fetchone()
     assert (4, 0, 0, 0) == counts(library)
     assert (21,) == size
 
@@ -607,7 +607,7 @@ def test_whatever_workers_do_the_run_ends_and_the_ledger_adds_up(
         assert (12, 0) == (embedded + duplicate + failed, pending)
         assert report.images == sum(report.outcomes.values()) == 12
         assert [] == verify.verify(library)
-        assert embedded == library.merge().rows
+        assert embedded == merge.merge(library).rows
         # A copy shares the end of the first; what has a content of its own and no fate is embedded.
         troubled = {files[name] for name, fate in script.items() if fate is not None}
         sound = {name for name in names if files[name] not in troubled and script.get(name) is None}

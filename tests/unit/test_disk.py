@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pixfind import errors
-from pixfind.storage import disk
+from pixfind.storage import disk, npy
 
 F2 = np.dtype("<f2")
 
@@ -17,7 +17,7 @@ def rows(count: int, start: int = 0) -> np.ndarray:
 
 
 def test_numpy_loads_a_growing_array_after_every_append(tmp_path: Path) -> None:
-    with disk.GrowingArray(tmp_path / "a.npy", F2, (4,), write=True) as array:
+    with npy.GrowingArray(tmp_path / "a.npy", F2, (4,), write=True) as array:
         assert (0, 4) == np.load(tmp_path / "a.npy").shape
         for count in (1, 2, 3):
             array.append(rows(1, count))
@@ -28,20 +28,20 @@ def test_numpy_loads_a_growing_array_after_every_append(tmp_path: Path) -> None:
 
 
 def test_rows_behind_the_count_are_cut_off_by_the_next_writer(tmp_path: Path) -> None:
-    with disk.GrowingArray(tmp_path / "a.npy", F2, (4,), write=True) as array:
+    with npy.GrowingArray(tmp_path / "a.npy", F2, (4,), write=True) as array:
         array.append(rows(2))
     with (tmp_path / "a.npy").open("ab") as file:
         file.write(b"half a row")
 
     assert (2, 4) == np.load(tmp_path / "a.npy").shape
-    with disk.GrowingArray(tmp_path / "a.npy", F2, (4,), write=True) as array:
+    with npy.GrowingArray(tmp_path / "a.npy", F2, (4,), write=True) as array:
         array.append(rows(1, 100))
 
     assert (np.concatenate([rows(2), rows(1, 100)]) == np.load(tmp_path / "a.npy")).all()
 
 
 def test_a_write_cut_at_any_byte_leaves_the_old_rows_or_the_new(tmp_path: Path) -> None:
-    with disk.GrowingArray(tmp_path / "whole.npy", F2, (4,), write=True) as array:
+    with npy.GrowingArray(tmp_path / "whole.npy", F2, (4,), write=True) as array:
         array.append(rows(2))
         before = (tmp_path / "whole.npy").read_bytes()
         array.append(rows(3, 50))
@@ -50,22 +50,22 @@ def test_a_write_cut_at_any_byte_leaves_the_old_rows_or_the_new(tmp_path: Path) 
         path = tmp_path / "cut.npy"
         # The header comes last, so until then the old one stands before new bytes.
         path.write_bytes(before[:128] + after[128:cut])
-        with disk.GrowingArray(path, F2, (4,), write=True) as array:
+        with npy.GrowingArray(path, F2, (4,), write=True) as array:
             assert 2 == array.count
             assert (rows(2) == array.read(0, 2)).all()
 
 
 def test_a_file_whose_first_write_was_cut_is_empty(tmp_path: Path) -> None:
     (tmp_path / "a.npy").write_bytes(b"\x93NUMPY")
-    with disk.GrowingArray(tmp_path / "a.npy", F2, (4,), write=True) as array:
+    with npy.GrowingArray(tmp_path / "a.npy", F2, (4,), write=True) as array:
         assert 0 == array.count
 
 
 def test_a_header_that_promises_more_than_is_there_is_told(tmp_path: Path) -> None:
-    with disk.GrowingArray(tmp_path / "a.npy", F2, (4,), write=True) as array:
+    with npy.GrowingArray(tmp_path / "a.npy", F2, (4,), write=True) as array:
         array.append(rows(3))
     os.truncate(tmp_path / "a.npy", 128 + 8)
-    with disk.GrowingArray(tmp_path / "a.npy", F2, (4,)) as array:
+    with npy.GrowingArray(tmp_path / "a.npy", F2, (4,)) as array:
         assert 1 == array.rows_present()
         with pytest.raises(errors.LibraryDamaged, match="promises 3 rows"):
             array.read(0, 3)
@@ -74,14 +74,14 @@ def test_a_header_that_promises_more_than_is_there_is_told(tmp_path: Path) -> No
 def test_another_shape_or_type_is_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros((2, 5), "<f4"))
     with pytest.raises(errors.LibraryDamaged, match="rows of"):
-        disk.GrowingArray(tmp_path / "a.npy", F2, (4,))
+        npy.GrowingArray(tmp_path / "a.npy", F2, (4,))
 
 
 @pytest.mark.parametrize("content", [b"x" * 600, b"\x93NUMPY\x01\x00\x76\x00{'descr': 1+1}".ljust(600)])
 def test_a_header_that_is_no_header_is_told(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.npy").write_bytes(content)
     with pytest.raises(errors.LibraryDamaged, match="header"):
-        disk.GrowingArray(tmp_path / "a.npy", F2, (4,))
+        npy.GrowingArray(tmp_path / "a.npy", F2, (4,))
 
 
 def test_publishing_leaves_the_old_file_when_the_block_fails(tmp_path: Path) -> None:

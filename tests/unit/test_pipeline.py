@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from pixfind import errors
 from pixfind.models import hub
 from pixfind.models.encoders import ImageEncoder, open_image_encoder
-from pixfind.storage.worker_files import Row
 from pixfind.testing import make_pictures
 from pixfind.testing.scripted import scripted_config
-from pixfind.types import ImageRef, Outcome
+from pixfind.types import EmbeddedImage, ImageRef, Outcome
 from pixfind.worker import embed, pipeline
 from pixfind.worker.protocol import (
     EXIT_DEGRADED,
@@ -47,10 +46,10 @@ class Kept:
     """A sink that keeps rows in memory: the pipeline asks for nothing more."""
 
     def __init__(self) -> None:
-        self.rows: list[Row] = []
+        self.rows: list[EmbeddedImage] = []
         self.embeddings: list[NDArray[np.float16]] = []
 
-    def append(self, rows: Sequence[Row], embeddings: NDArray[np.float16]) -> None:
+    def append(self, rows: Sequence[EmbeddedImage], embeddings: NDArray[np.float16]) -> None:
         self.rows += rows
         self.embeddings += list(embeddings)
 

@@ -47,28 +47,29 @@ def verify(
     json: Json = False,
 ) -> None:
     """Check the library: counts, checksums, image/row references and the index."""
-    from pixfind.library import verify as proof
+    from pixfind.library import repair as repairs
+    from pixfind.library import verify as checks
     from pixfind.workflows import inactive_models, switch_model
 
     path, console = context.obj.path, context.obj.console
     if repair and (model := switch_model.restore_if_needed(path)) is not None:
         console.say(f"models.json was lost and has been written again: searches use {model}")
-    if repair and (kept := proof.rebuild_if_needed(path)) is not None:
+    if repair and (kept := repairs.rebuild_if_needed(path)) is not None:
         console.say(
             f"metadata.db could not be read; it lies in {kept} now. Run `pixfind add` on your folders afterwards."
         )
-    findings: list[proof.Finding] = []
+    findings: list[checks.Finding] = []
     with Library.open(path, write=repair) as library, contextlib.ExitStack() as held:
         if repair:
             held.enter_context(library.lock("verify"))
         # Also the model that is to answer next, and what is kept of the one before.
         for one in itertools.chain([library], inactive_models.open_inactive(library, write=repair)):
             with console.bar("checking rows", "rows") as show:
-                found = proof.verify(one, show)
+                found = checks.verify(one, show)
             if repair and found:
                 if not json:
                     console.findings(found)
-                found = proof.repair(one, found)
+                found = repairs.repair(one, found)
             findings += found
     if json:
         console.json([{slot: getattr(finding, slot) for slot in finding.__slots__} for finding in findings])

@@ -1,7 +1,7 @@
 """
 The coordinator: assigns pending images to workers, adopts what they save, replaces those that end.
 
-Owns one run of `embed`: which worker has which image, and the order of everything durable, which goes through `library.adopt` and
+Owns one run of `embed`: which worker has which image, and the order of everything durable, which goes through `commit.adopt` and
 `catalogue.settle`; a coordinator that is killed leaves nothing to clean up. The decisions are next door: `partitions` (which image is next),
 `dedup` (equal contents), `crashes` (which image ended a worker), `pacing` (pauses and the budget).
 Must not know what carries a worker (`runners`) or how progress is shown.
@@ -23,7 +23,7 @@ from pixfind.embedding.plan import Plan
 from pixfind.embedding.runners import Ended, Runner, WorkerUsage
 from pixfind.embedding.schedule import PausePolicy
 from pixfind.embedding.slots import WorkerSlot
-from pixfind.library import control
+from pixfind.library import commit, control
 from pixfind.library.library import Library
 from pixfind.types import Clock, ImageRef, Outcome, Settled
 from pixfind.worker import protocol
@@ -176,11 +176,11 @@ class Coordinator:
 
     def _adopt(self, slot: WorkerSlot) -> None:
         """Make the rows that the worker has saved part of the library; raises LibraryDamaged when one is not what was written."""
-        adopted = self._library.adopt(slot.worker)
+        adopted = commit.adopt(self._library, slot.worker)
         if adopted.damaged is not None:
             path, row = adopted.damaged
             raise errors.LibraryDamaged(path=path, detail=f"row {row} is not what worker {slot.worker} wrote")
-        for image_id in (*adopted.embedded, *adopted.duplicates, *adopted.surplus):
+        for image_id in (*adopted.embedded, *adopted.duplicates, *adopted.stale):
             slot.assigned.pop(image_id, None)
             self._adopt_duplicates(self._claims.release(image_id))
         slot.counters.images += len(adopted.embedded)

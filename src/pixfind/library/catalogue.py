@@ -2,7 +2,7 @@
 The catalogue: what the library knows about files, in SQLite.
 
 Owns the connection, the migrations and every statement about images and roots; the SQL itself lies in `sql/`.
-Must not know what an embedding is or how a picture is decoded. Only the coordinator writes; `library.adopt` decides what.
+Must not know what an embedding is or how a picture is decoded. Only the coordinator writes; `commit.adopt` decides what.
 """
 
 import contextlib
@@ -11,17 +11,16 @@ import os
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from pixfind import errors
 from pixfind.library import path_text, sql
 from pixfind.library.database import Connection
 from pixfind.storage import disk
-from pixfind.storage.worker_files import Row
-from pixfind.types import Fingerprint, ImageRef, Outcome, Settled
+from pixfind.types import EmbeddedImage, ImageRef, Outcome, Settled
 
 #: value, and why
 _PRAGMAS = {
@@ -66,17 +65,33 @@ class Root:
     """JSON: files of known kinds that are not read, by suffix"""
 
 
+class AdoptedRun(NamedTuple):
+    """Consecutive rows of a worker file that were given consecutive values of embedding_index."""
+
+    embedding_index: int
+    """of the first row"""
+    worker: int
+    first_row: int
+    """in the worker file"""
+    rows: int
+
+    @property
+    def end(self) -> int:
+        """The embedding_index after the last row."""
+        return self.embedding_index + self.rows
+
+
 class Catalogue:
     """`metadata.db` of one library."""
 
     def __init__(self, path: Path, *, write: bool = False) -> None:
         self.path = path
         self.write = write
-        self.connection = self._connect()
+        self._connection = self._connect()
         try:
             self._migrate()
         except BaseException:
-            self.connection.close()
+            self._connection.close()
             raise
 
     def __enter__(self) -> Self:
@@ -86,13 +101,13 @@ class Catalogue:
         self.close()
 
     def close(self) -> None:
-        self.connection.close()
+        self._connection.close()
 
     # --- statements -------------------------------------------------------------------------------
 
     def rows(self, name: str, file: str = "images.sql", **parameters: Any) -> Iterator[tuple[Any, ...]]:
         """Run the named query and yield its rows; what a column named `path` holds comes as the os module writes it."""
-        found = self.connection.execute(sql.queries(file)[name], parameters)
+        found = self._connection.execute(sql.queries(file)[name], parameters)
         yield from _with_paths(found) if "path" in sql.columns(found) else found
 
     def value(self, name: str, file: str = "images.sql", **parameters: Any) -> Any:
@@ -102,24 +117,32 @@ class Catalogue:
 
     def run(self, name: str, file: str = "images.sql", **parameters: Any) -> int:
         """Run the named statement and return how many rows it changed."""
-        return self.connection.execute(sql.queries(file)[name], parameters).rowcount
+        return self._connection.execute(sql.queries(file)[name], parameters).rowcount
 
     def run_many(self, name: str, parameters: Iterable[Mapping[str, Any]], file: str = "images.sql") -> None:
-        self.connection.executemany(sql.queries(file)[name], parameters)
+        self._connection.executemany(sql.queries(file)[name], parameters)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """All that the block writes becomes durable together, or nothing of it."""
-        self.connection.execute("BEGIN IMMEDIATE")
+        self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
-            self.connection.execute("COMMIT")
+            self._connection.execute("COMMIT")
         except BaseException:
             # After a failed write SQLite has rolled back already.
-            if self.connection.in_transaction:
+            if self._connection.in_transaction:
                 with contextlib.suppress(errors.LibraryError):
-                    self.connection.execute("ROLLBACK")
+                    self._connection.execute("ROLLBACK")
             raise
+
+    def add_function(self, name: str, parameters: int, function: Callable[..., Any]) -> None:
+        """Let the statements of this catalogue call a pure function, such as `km` of the filters."""
+        self._connection.create_function(name, parameters, function, deterministic=True)
+
+    def data_version(self) -> int:
+        """Return a number that differs after every change that another connection has made."""
+        return int(self.value("data_version", "library.sql"))
 
     # --- settings and runs ------------------------------------------------------------------------
 
@@ -132,7 +155,7 @@ class Catalogue:
 
     def start_run(self, verb: str, host: str) -> int:
         parameters = {"verb": verb, "pid": os.getpid(), "host": host, "started_at": time.time()}
-        run_id = self.connection.execute(sql.queries("library.sql")["start_run"], parameters).lastrowid
+        run_id = self._connection.execute(sql.queries("library.sql")["start_run"], parameters).lastrowid
         assert run_id is not None
         return run_id
 
@@ -184,28 +207,20 @@ class Catalogue:
 
     # --- outcomes (inside a transaction of the caller) --------------------------------------------
 
-    def rows_looked_at(self, worker: int) -> int:
-        row = self.connection.execute("SELECT rows FROM worker_files WHERE worker = ?", (worker,)).fetchone()
-        return row[0] if row else 0
-
-    def set_rows_looked_at(self, worker: int, rows: int) -> None:
-        self.connection.execute("INSERT OR REPLACE INTO worker_files (worker, rows) VALUES (?, ?)", (worker, rows))
-
-    def adopt_row(self, row: Row, embedding_index: int) -> Outcome | None:
+    def adopt_row(self, image: EmbeddedImage, embedding_index: int) -> Outcome | None:
         """
-        Give `embedding_index` to the image of `row`.
+        Give `embedding_index` to `image`.
 
-        Returns EMBEDDED when it took it, DUPLICATE when an image with the same bytes has a row already, and None when the
-        image does not wait for this row (adopted before, changed since, not known).
+        Returns EMBEDDED when it took it, DUPLICATE when an image with the same bytes has a row already, and None when the image is not
+        waiting for these bytes (adopted before, changed since, unknown).
         """
-        print_: Fingerprint = row.fingerprint
-        facts = row.facts
+        print_, facts = image.fingerprint, image.facts
         if self.value("embedding_of_hash", hash=print_.hash) is not None:
-            duplicate = self.adopt_duplicate(row.image_id, print_.hash, print_.size, print_.mtime_ns)
+            duplicate = self.adopt_duplicate(image.image_id, print_.hash, print_.size, print_.mtime_ns)
             return Outcome.DUPLICATE if duplicate else None
         taken = self.run(
             "adopt",
-            image_id=row.image_id,
+            image_id=image.image_id,
             outcome=Outcome.EMBEDDED,
             embedding_index=embedding_index,
             size=print_.size,
@@ -238,6 +253,26 @@ class Catalogue:
                 for s in settled
             ),
         )
+
+    # --- rows of worker files ---------------------------------------------------------------------
+
+    def rows_scanned(self, worker: int) -> int:
+        """Return how many rows of a worker file `commit.adopt` has scanned; 0 for an unknown one."""
+        return int(self.value("rows_scanned", "adopted.sql", worker=worker) or 0)
+
+    def set_rows_scanned(self, worker: int, rows: int) -> None:
+        self.run("set_rows_scanned", "adopted.sql", worker=worker, rows=rows)
+
+    def adopted_runs(self) -> list[AdoptedRun]:
+        """Return what is adopted and not merged yet, in the order of embedding_index."""
+        return [AdoptedRun(*row) for row in self.rows("adopted_runs", "adopted.sql")]
+
+    def record_adopted(self, runs: Iterable[AdoptedRun]) -> None:
+        self.run_many("record_adopted", (run._asdict() for run in runs), "adopted.sql")
+
+    def has_adopted(self, worker: int, row: int = 0) -> bool:
+        """Whether rows of a worker file from `row` on are adopted and not merged yet."""
+        return bool(self.value("has_adopted", "adopted.sql", worker=worker, row=row))
 
     # --- beside another catalogue -----------------------------------------------------------------
 
@@ -287,9 +322,7 @@ class Catalogue:
 
     def _refuse_programs(self) -> None:
         """We have no trigger and no view: one that is there would run with our statements."""
-        found = self.connection.execute(
-            "SELECT type, name FROM sqlite_schema WHERE type IN ('trigger', 'view')"
-        ).fetchone()
+        found = next(self.rows("programs", "library.sql"), None)
         if found is not None:
             raise errors.LibraryDamaged(path=self.path, detail=f"it holds a {found[0]} that is not ours, {found[1]!r}")
 
@@ -301,7 +334,7 @@ class Catalogue:
             raise errors.NewerLibrary(path=self.path, found=version, known=known)
         if version == known:
             return
-        self.connection.execute("PRAGMA query_only = OFF")
+        self._connection.execute("PRAGMA query_only = OFF")
         try:
             self._apply_migrations()
         except errors.NotWritable:
@@ -309,32 +342,32 @@ class Catalogue:
                 raise
             # An older library where nobody here may write: it is read from a copy that SQLite deletes when it is closed.
             copy = Connection.open(self.path, "", uri=False)
-            self.connection.backup(copy)
-            self.connection.close()
-            self.connection = copy
+            self._connection.backup(copy)
+            self._connection.close()
+            self._connection = copy
             self._apply_migrations()
         if not self.write:
-            self.connection.execute("PRAGMA query_only = ON")
+            self._connection.execute("PRAGMA query_only = ON")
 
     def _apply_migrations(self) -> None:
         """Bring the tables to the newest form, all in one transaction."""
-        self.connection.create_function("path_text", 1, path_text.to_text, deterministic=True)
-        self.connection.execute("BEGIN IMMEDIATE")
+        self._connection.create_function("path_text", 1, path_text.to_text, deterministic=True)
+        self._connection.execute("BEGIN IMMEDIATE")
         try:
             # Asked for again, now that nobody else writes: another process may have been faster.
             for migration in sql.migrations()[self._version() :]:
                 for statement in sql.statements(migration):
-                    self.connection.execute(statement)
-            self.connection.execute(f"PRAGMA user_version = {len(sql.migrations())}")
-            self.connection.execute("COMMIT")
+                    self._connection.execute(statement)
+            self._connection.execute(f"PRAGMA user_version = {len(sql.migrations())}")
+            self._connection.execute("COMMIT")
         except BaseException:
-            if self.connection.in_transaction:
+            if self._connection.in_transaction:
                 with contextlib.suppress(errors.LibraryError):
-                    self.connection.execute("ROLLBACK")
+                    self._connection.execute("ROLLBACK")
             raise
 
     def _version(self) -> int:
-        return int(self.connection.execute("PRAGMA user_version").fetchone()[0])
+        return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _with_paths(found: sqlite3.Cursor) -> Iterator[tuple[Any, ...]]:

@@ -166,9 +166,7 @@ def _scan_root(library: Library, root: Root, report: ScanReport, progress: Progr
     """Walk one root; return the roots found inside it: other devices."""
     catalogue = library.catalogue
     if root.offline:
-        count = catalogue.connection.execute(
-            "SELECT count(*) FROM images WHERE root_id = ? AND gone = 0", (root.id,)
-        ).fetchone()[0]
+        count = catalogue.value("count_of_root", "scan.sql", root_id=root.id)
         report.note("offline", f"{root.path} ({root.offline})", count)
         return []
     walk = _Walk(

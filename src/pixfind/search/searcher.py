@@ -116,7 +116,7 @@ class Searcher:
 
     def _use(self, library: Library, encoders: Encoders, snapshots: SnapshotCache) -> None:
         self.library, self.encoders, self.snapshots = library, encoders, snapshots
-        library.catalogue.connection.create_function("km", 4, kilometres, deterministic=True)
+        library.catalogue.add_function("km", 4, kilometres)
 
     def _follow(self) -> None:
         """Move to the model that answers now."""

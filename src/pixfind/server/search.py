@@ -107,7 +107,7 @@ class Finder:
     def _state(self) -> object:
         """What changes with every change of the catalogue, the embeddings or the index."""
         library = self._library
-        (version,) = library.catalogue.connection.execute("PRAGMA data_version").fetchone()
+        version = library.catalogue.data_version()
         return library.generation, library.superseded(), version, self.snapshots.state(library)
 
     def _share(self, library: Library) -> None:

@@ -1,174 +1,21 @@
 """
-Worker files: a pair of arrays that one worker appends to.
+Worker files: which there are in a library's data/, how they are named, and who writes them.
 
-Owns the layout of a row (docs/reference/format.md) and the order of writes: embeddings first, then the row that names them.
-Must not know which model made an embedding, or that SQLite exists.
-Rows become part of the library in `library.adopt`, and only there.
+Owns their names and their locks. What is in them: `embedding_files`. Needs no NumPy.
 """
 
-import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
 
 import filelock
-import numpy as np
-from numpy.typing import NDArray
 
 from pixfind import errors
 from pixfind.storage import disk
-from pixfind.types import HASH_BYTES, Facts, Fingerprint
-
-EMBEDDING = np.dtype("<f2")
-
-INDEX_ROW = np.dtype(
-    [
-        ("image_id", "<i8"),
-        ("fingerprint", [("size", "<i8"), ("mtime_ns", "<i8"), ("hash", f"V{HASH_BYTES}")]),
-        ("crc32", "<u4"),
-        (
-            "facts",
-            [
-                ("width", "<i4"),
-                ("height", "<i4"),
-                ("taken_at", "<i8"),
-                ("camera", "S40"),
-                ("latitude", "<f4"),
-                ("longitude", "<f4"),
-            ],
-        ),
-        ("entry_crc32", "<u4"),
-    ]
-)
-"""
-What a row tells of its embedding: whose it is, of which bytes, and the facts, so that a lost catalogue can be rebuilt.
-
-`crc32` is of the embedding row, `entry_crc32` of the bytes of this entry before it: without it a flipped bit in a content hash would
-be believed when the catalogue is rebuilt.
-"""
-
-_ENTRY_BYTES = INDEX_ROW.itemsize - 4
-
-UNKNOWN_TIME = np.iinfo(np.int64).min
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One embedded image, before it is written."""
-
-    image_id: int
-    fingerprint: Fingerprint
-    facts: Facts
-
-
-def index_rows(rows: Sequence[Row], embeddings: NDArray[np.float16]) -> NDArray[Any]:
-    """Return [n] INDEX_ROW for `rows` and their embeddings [n, d] float16."""
-    table = np.zeros(len(rows), INDEX_ROW)
-    for place, (row, embedding) in enumerate(zip(rows, embeddings, strict=True)):
-        facts = row.facts
-        table[place] = (
-            row.image_id,
-            (row.fingerprint.size, row.fingerprint.mtime_ns, row.fingerprint.hash),
-            zlib.crc32(embedding.tobytes()),
-            (
-                facts.width,
-                facts.height,
-                UNKNOWN_TIME if facts.taken_at is None else facts.taken_at,
-                facts.camera.encode()[:40],
-                np.nan if facts.latitude is None else facts.latitude,
-                np.nan if facts.longitude is None else facts.longitude,
-            ),
-            0,
-        )
-        table[place]["entry_crc32"] = zlib.crc32(table[place].tobytes()[:_ENTRY_BYTES])
-    return table
-
-
-def row_of(entry: np.void) -> Row:
-    """Return the row that one INDEX_ROW entry tells of."""
-    fingerprint, facts = entry["fingerprint"], entry["facts"]
-    taken_at = int(facts["taken_at"])
-    return Row(
-        int(entry["image_id"]),
-        Fingerprint(int(fingerprint["size"]), int(fingerprint["mtime_ns"]), fingerprint["hash"].tobytes()),
-        Facts(
-            width=int(facts["width"]),
-            height=int(facts["height"]),
-            taken_at=None if taken_at == UNKNOWN_TIME else taken_at,
-            camera=facts["camera"].decode(errors="ignore"),
-            latitude=None if np.isnan(facts["latitude"]) else float(facts["latitude"]),
-            longitude=None if np.isnan(facts["longitude"]) else float(facts["longitude"]),
-        ),
-    )
-
-
-def crc_holds(table: NDArray[Any], embeddings: NDArray[np.float16]) -> NDArray[np.bool_]:
-    """Return [n] bool: whether each embedding row, and the entry that names it, are the ones that were written."""
-    rows = [zlib.crc32(embedding.tobytes()) for embedding in embeddings]
-    entries = [zlib.crc32(entry.tobytes()[:_ENTRY_BYTES]) for entry in table]
-    holds: NDArray[np.bool_] = (table["crc32"] == np.array(rows, np.uint32)) & (
-        table["entry_crc32"] == np.array(entries, np.uint32)
-    )
-    return holds
-
-
-class Pair:
-    """
-    Embeddings and the rows that name them: two files, appended to in that order.
-
-    The count of the pair is the smaller of the two counts: an embedding without a row was never promised.
-    """
-
-    def __init__(self, embeddings: Path, indices: Path, dimension: int, *, write: bool = False) -> None:
-        self.embeddings = disk.GrowingArray(embeddings, EMBEDDING, (dimension,), write=write)
-        try:
-            self.indices = disk.GrowingArray(indices, INDEX_ROW, write=write)
-        except BaseException:
-            self.embeddings.close()
-            raise
-        if write:
-            self.shorten(self.count)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self.embeddings.close()
-        self.indices.close()
-
-    @property
-    def count(self) -> int:
-        return min(self.embeddings.count, self.indices.count)
-
-    def refresh(self) -> int:
-        """Read both counts again: the writer may be another process."""
-        # The indices first: the writer publishes them last, so their count is never ahead of the embeddings read after it.
-        self.indices.refresh()
-        self.embeddings.refresh()
-        return self.count
-
-    def append(self, table: NDArray[Any], embeddings: NDArray[np.float16]) -> range:
-        """Make embeddings [n, d] and then their INDEX_ROW table [n] durable; return where they lie."""
-        self.embeddings.append(embeddings)
-        return self.indices.append(table)
-
-    def read(self, start: int, stop: int) -> tuple[NDArray[Any], NDArray[np.float16]]:
-        """Return the INDEX_ROW table and the embeddings [n, d] of rows `start` to `stop`."""
-        return self.indices.read(start, stop), self.embeddings.read(start, stop)
-
-    def shorten(self, count: int) -> None:
-        """Forget all rows from `count` on, in the opposite order of writing."""
-        for array in (self.indices, self.embeddings):
-            if array.count > count:
-                array.shorten(count)
 
 
 def paths(data: Path, worker: int) -> tuple[Path, Path]:
-    """Return the pair of paths that the guide names."""
+    """Return the paths of a worker's embeddings and of its index rows."""
     return data / f"embeddings_worker_{worker}.npy", data / f"indices_worker_{worker}.npy"
 
 
@@ -199,3 +46,13 @@ def lock(data: Path, worker: int, *, patience: float) -> filelock.BaseFileLock:
     except OSError as error:
         raise disk.told(error, "written", path) from error
     return held
+
+
+@contextlib.contextmanager
+def locked(data: Path, worker: int, *, patience: float) -> Iterator[None]:
+    """Hold the lock of the pair's writer; raises WorkerFilesBusy as `lock` does."""
+    held = lock(data, worker, patience=patience)
+    try:
+        yield
+    finally:
+        held.release()

@@ -260,9 +260,7 @@ class Sweep:
 def _embeddings(path: Path) -> dict[str, np.ndarray]:
     with Library.open(path) as library:
         rows = library.embeddings()
-        found = library.catalogue.connection.execute(
-            "SELECT path, embedding_index FROM images WHERE embedding_index IS NOT NULL AND gone = 0"
-        )
+        found = library.catalogue.rows("embedded_paths")
         return {Path(name).name: rows[index].copy() for name, index in found}
 
 

@@ -1,7 +1,7 @@
 """
 Workers that follow a script, on a clock that the test turns: a whole run in milliseconds, without a process or a thread.
 
-`Scripted` is a `Runner`. Its workers read real files and write real worker files, so that `library.adopt` and `verify` prove what came
+`Scripted` is a `Runner`. Its workers read real files and write real worker files, so that `commit.adopt` and `verify` prove what came
 of it; what they do not do is decode, and use a model. Messages are encoded and decoded, as they are on a pipe.
 """
 
@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 from pixfind import errors
 from pixfind.embedding.runners import Ended, WorkerUsage
 from pixfind.images import source
-from pixfind.storage import worker_files
 from pixfind.testing.waiting import Clock
-from pixfind.types import Facts, ImageRef, Outcome, Settled
+from pixfind.types import EmbeddedImage, Facts, ImageRef, Outcome, Settled
 from pixfind.worker import embed, protocol
 from pixfind.worker.protocol import ClaimsAnswered, Embed, FromWorker, Quota, Stop, ToWorker, WorkerConfig
 from pixfind.worker.sink import FileSink
@@ -76,7 +75,7 @@ class _Worker:
     images: "collections.deque[ImageRef]" = field(default_factory=collections.deque)
     claimed: dict[int, embed.Read] = field(default_factory=dict)
     granted: "collections.deque[embed.Read]" = field(default_factory=collections.deque)
-    rows: list[worker_files.Row] = field(default_factory=list)
+    rows: list[EmbeddedImage] = field(default_factory=list)
     settled: list[Settled] = field(default_factory=list)
     changed: list[protocol.Changed] = field(default_factory=list)
     seconds: float = 0.0
@@ -269,7 +268,7 @@ class Scripted:
                 now = source.read(file.image.path).fingerprint
                 worker.changed.append(protocol.Changed(image_id, now.size, now.mtime_ns))
                 return []
-        worker.rows.append(worker_files.Row(image_id, fingerprint, Facts()))
+        worker.rows.append(EmbeddedImage(image_id, fingerprint, Facts()))
         return [protocol.Embedded((image_id,))]
 
     def _fate(self, path: str) -> Fate:

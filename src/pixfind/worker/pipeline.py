@@ -21,8 +21,8 @@ from pixfind import errors
 from pixfind.images import decode
 from pixfind.models import hub
 from pixfind.models.encoders import ImageEncoder, open_image_encoder
-from pixfind.storage import disk, worker_files
-from pixfind.types import ImageRef, Outcome, Settled
+from pixfind.storage import disk
+from pixfind.types import EmbeddedImage, ImageRef, Outcome, Settled
 from pixfind.worker import embed, prefetch, protocol
 from pixfind.worker.batch_size import BatchSizeTuner
 from pixfind.worker.protocol import Claim, Embedded, FromWorker, Ready, Saved, ToWorker, WorkerConfig
@@ -78,7 +78,7 @@ class Worker:
         self._assigned: dict[int, ImageRef] = {}
         self._claimed: dict[int, embed.Read] = {}
         self._loaded: list[embed.Loaded] = []
-        self._rows: list[worker_files.Row] = []
+        self._rows: list[EmbeddedImage] = []
         self._embeddings: list[NDArray[np.float16]] = []
         self._settled: list[Settled] = []
         self._changed: list[protocol.Changed] = []
@@ -232,7 +232,7 @@ class Worker:
         for position in without:
             self._fail(self._assigned[batch[position].image_id], errors.NoEmbedding())
         batch = [loaded for position, loaded in enumerate(batch) if position not in without]
-        self._rows += [worker_files.Row(loaded.image_id, loaded.fingerprint, loaded.facts) for loaded in batch]
+        self._rows += [EmbeddedImage(loaded.image_id, loaded.fingerprint, loaded.facts) for loaded in batch]
         self._embeddings.append(embeddings)
         for loaded in batch:
             self._forget(loaded.image_id)

@@ -2,7 +2,7 @@
 Where a worker's rows go.
 
 Owns the `Sink` protocol, which is all that the pipeline knows, and `FileSink`: the pair of worker files of one worker on this machine.
-Must not know where rows come from; `library.adopt` makes them part of the library.
+Must not know where rows come from; `library.commit` makes them part of the library.
 """
 
 import logging
@@ -13,7 +13,8 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pixfind.storage import worker_files
+from pixfind.storage import embedding_files, worker_files
+from pixfind.types import EmbeddedImage
 
 _LOCK_SECONDS = 30.0
 """how long a predecessor that was killed may still hold the files"""
@@ -24,7 +25,7 @@ log = logging.getLogger("pixfind.worker")
 class Sink(Protocol):
     """Takes the rows of one worker, in order."""
 
-    def append(self, rows: Sequence[worker_files.Row], embeddings: NDArray[np.float16]) -> None:
+    def append(self, rows: Sequence[EmbeddedImage], embeddings: NDArray[np.float16]) -> None:
         """
         Take `rows` and their embeddings [n, d] float16.
 
@@ -44,7 +45,7 @@ class FileSink:
         """
         self._lock = worker_files.lock(data, worker, patience=_LOCK_SECONDS)
         try:
-            self._pair = worker_files.Pair(*worker_files.paths(data, worker), dimension, write=True)
+            self._pair = embedding_files.Pair(*worker_files.paths(data, worker), dimension, write=True)
         except BaseException:
             self._lock.release()
             raise
@@ -55,9 +56,9 @@ class FileSink:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def append(self, rows: Sequence[worker_files.Row], embeddings: NDArray[np.float16]) -> None:
+    def append(self, rows: Sequence[EmbeddedImage], embeddings: NDArray[np.float16]) -> None:
         """Make `rows` and their embeddings [n, d] float16 durable; raises DiskFull."""
-        self._pair.append(worker_files.index_rows(rows, embeddings), embeddings)
+        self._pair.append(embedding_files.index_rows(rows, embeddings), embeddings)
         log.info("saved %d rows, %d in all", len(rows), self._pair.count)
 
     def close(self) -> None:

@@ -9,7 +9,8 @@ from pixfind.embedding.plan import Plan
 from pixfind.embedding.runners import Runner
 from pixfind.embedding.runners.local import Local
 from pixfind.embedding.schedule import PausePolicy
-from pixfind.library.library import Adopted, Library, ModelIdentity
+from pixfind.library import commit
+from pixfind.library.library import Library, ModelIdentity
 from pixfind.worker import protocol
 from pixfind.workflows.choose_model import choose_model
 from pixfind.workflows.events import EmbedFinished, EmbedProgress, EmbedStarted, Observer, ignore
@@ -32,7 +33,7 @@ def embed(
     """
     options = options or EmbedOptions()
     model = model or choose_model(library, options, observer=observer).value
-    repair_worker_files(library)
+    commit.adopt_and_trim(library)
     plan = make_plan(options)
     library.catalogue.run("retry_failed" if options.retry else "retry_transient")
     library.catalogue.run("retry_too_large", megapixels=plan.limits.value.max_pixels / 1e6)
@@ -50,18 +51,6 @@ def embed(
         ).run()
     observer(EmbedFinished(report))
     return report
-
-
-def repair_worker_files(library: Library) -> Adopted:
-    """Adopt what earlier workers left behind, and cut off rows whose bytes never reached the disk whole."""
-    if library.model() is None:
-        return Adopted()
-    adopted = library.adopt_left_behind()
-    while adopted.damaged is not None:
-        library.cut_worker_file(*adopted.damaged)
-        adopted.damaged = None
-        adopted += library.adopt_left_behind()
-    return adopted
 
 
 def worker_config(library: Library, model: ModelIdentity, plan: Plan, options: EmbedOptions) -> protocol.WorkerConfig:

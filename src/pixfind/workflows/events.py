@@ -12,7 +12,8 @@ from pathlib import Path
 
 from pixfind.embedding.plan import Plan
 from pixfind.embedding.progress import RunReport, Snapshot
-from pixfind.library.library import Merged, ModelIdentity
+from pixfind.library.library import ModelIdentity
+from pixfind.library.merge import Merged
 from pixfind.library.scan import ScanReport
 from pixfind.search.build import BuildReport
 from pixfind.types import Progress

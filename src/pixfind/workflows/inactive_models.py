@@ -64,15 +64,15 @@ def open_inactive(library: Library, *, write: bool = False) -> Iterator[Library]
     """
     Yield the libraries of the generations beside the active one, each open until the next is asked for.
 
-    For writing, a database that cannot be read is begun anew; `verify.repair` and the next `sync_from` fill it.
+    For writing, a database that cannot be read is begun anew; `repair.repair` and the next `sync_from` fill it.
     """
-    from pixfind.library import verify
+    from pixfind.library import repair
 
     roles = generations.read(library.path)
     for name in (roles.staged, roles.previous, roles.retired):
         if name is not None:
             if write:
-                verify.rebuild_if_needed(library.path, name)
+                repair.rebuild_if_needed(library.path, name)
             with Library.open(library.path, write=write, generation=name) as other:
                 yield other
 

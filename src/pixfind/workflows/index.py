@@ -13,7 +13,8 @@ from pixfind import errors
 from pixfind.embedding.progress import RunReport
 from pixfind.embedding.runners import Runner
 from pixfind.library import scan
-from pixfind.library.library import Library, Merged, ModelIdentity, Run
+from pixfind.library.library import Library, ModelIdentity, Run
+from pixfind.library.merge import Merged
 from pixfind.library.scan import ScanReport
 from pixfind.search.build import BuildReport
 from pixfind.workflows import inactive_models, switch_model

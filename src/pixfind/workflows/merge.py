@@ -1,7 +1,10 @@
 """Make what workers saved part of embeddings.npy."""
 
 from pixfind import errors
-from pixfind.library.library import Library, Merged
+from pixfind.library import commit
+from pixfind.library import merge as library_merge
+from pixfind.library.library import Library
+from pixfind.library.merge import Merged
 from pixfind.workflows.events import Observer, RowsMerged, Step, ignore, start
 
 
@@ -14,10 +17,10 @@ def merge(library: Library, observer: Observer = ignore) -> Merged:
     if library.model() is None:
         raise errors.NotEmbedded(path=library.path)
     progress = start(Step.MERGE, observer)
-    adopted = library.adopt_left_behind()
+    adopted = commit.adopt_left_behind(library)
     if adopted.damaged is not None:
         path, row = adopted.damaged
-        raise errors.MergeRefused(path=path, row=row, detail="its checksum does not hold")
-    merged = library.merge(progress)
+        raise errors.MergeRefused(path=path, row=row, detail="its checksum does not match")
+    merged = library_merge.merge(library, progress)
     observer(RowsMerged(merged))
     return merged

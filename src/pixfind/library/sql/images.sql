@@ -93,3 +93,6 @@ FROM images WHERE id = :id;
 
 -- name: count_images
 SELECT count(*) FROM images;
+
+-- name: embedded_paths
+SELECT path, embedding_index FROM images WHERE embedding_index IS NOT NULL AND gone = 0;

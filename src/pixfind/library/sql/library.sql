@@ -15,3 +15,11 @@ SELECT verb, pid, host, started_at, ended_at, report FROM runs ORDER BY id DESC 
 
 -- name: last_report
 SELECT report FROM runs WHERE verb = :verb AND report IS NOT NULL ORDER BY id DESC LIMIT 1;
+
+-- name: data_version
+-- Differs when another connection has changed the database since.
+PRAGMA data_version;
+
+-- name: programs
+-- What a database may run by itself: ours has none.
+SELECT type, name FROM sqlite_schema WHERE type IN ('trigger', 'view');

@@ -70,3 +70,6 @@ UPDATE roots SET left_out = :left_out WHERE id = :id;
 
 -- name: sample_of_root
 SELECT path, size, mtime_ns FROM images WHERE root_id = :root_id AND gone = 0 ORDER BY id LIMIT :limit;
+
+-- name: count_of_root
+SELECT count(*) FROM images WHERE root_id = :root_id AND gone = 0;

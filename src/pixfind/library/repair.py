@@ -1,0 +1,183 @@
+"""
+Repairs what `verify` found: what can be derived is rebuilt, and images whose embeddings are lost become pending.
+
+Owns the order of the repairs, and how a lost database is rebuilt from indices.npy. A picture of the user is never touched.
+"""
+
+import contextlib
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+
+from pixfind import errors
+from pixfind.library import commit, generations, merge, trim, verify
+from pixfind.library.catalogue import Catalogue
+from pixfind.library.library import Library
+from pixfind.storage import disk, embedding_files, worker_files
+from pixfind.types import EmbeddedImage
+
+_BATCH_ROWS = 16_384
+
+#: One repair may bring another fault to light: an image that becomes pending may find its row again.
+_MAX_PASSES = 3
+
+
+def repair(library: Library, findings: list[verify.Finding]) -> list[verify.Finding]:
+    """
+    Repair what `verify` found, inside `library.lock("verify")`; return what is still found afterwards.
+
+    Raises WorkerFilesBusy while a worker writes a file that must be cut, DiskFull and DiskFailed.
+    """
+    for _ in range(_MAX_PASSES):
+        _repair_once(library, findings)
+        findings = verify.verify(library)
+        if not findings:
+            break
+    return findings
+
+
+def _repair_once(library: Library, findings: list[verify.Finding]) -> None:
+    codes = {finding.code for finding in findings}
+    if codes & {"row-crc", "row-image"}:
+        _forget_rows(
+            library, [int(f.where.rpartition(" row ")[2]) for f in findings if f.code in ("row-crc", "row-image")]
+        )
+    if "no-array" in codes:
+        _put_aside([Path(finding.where) for finding in findings if finding.code == "no-array"])
+    if codes & {"no-array", "too-few-rows", "unequal-lengths", "adopted-crc", "adopted-missing", "gap"}:
+        _begin_again_from(library, verify.intact_rows(library))
+    if "rows-without-image" in codes:
+        _adopt_merged(library)
+    if "index" in codes:
+        disk.delete(library.index_path)
+    trim.cut_damaged(library)
+    commit.adopt_left_behind(library)
+    with contextlib.suppress(errors.MergeRefused):
+        merge.merge(library)
+    for leftover in library.data.glob(".*.tmp"):
+        disk.delete(leftover)
+
+
+def _put_aside(paths: list[Path]) -> None:
+    for path in paths:
+        with disk.doing("moved", path):
+            path.rename(path.with_name(f"{path.name}.damaged-{int(time.time())}"))
+
+
+def _forget_rows(library: Library, rows: list[int]) -> None:
+    with library.catalogue.transaction():
+        for row in rows:
+            library.catalogue.run("make_pending", embedding_index=row)
+
+
+def _begin_again_from(library: Library, rows: int) -> None:
+    """Keep the first `rows` merged rows; what lies behind is adopted anew from the worker files or becomes pending."""
+    with library.catalogue.transaction():
+        library.catalogue.run("make_pending_from", embedding_index=rows)
+        library.catalogue.run("forget_adopted", "adopted.sql")
+        library.catalogue.run("forget_rows_scanned", "adopted.sql")
+        library.catalogue.set_setting("next_embedding_index", str(rows))
+    if library.merged_rows or rows:
+        with library.merged(write=True) as merged:
+            merged.shorten(rows)
+
+
+def _adopt_merged(library: Library) -> None:
+    """Give the merged rows to images that wait for them, making those that the database has forgotten."""
+    _make_images_of_rows(library)
+    with library.merged() as merged, library.catalogue.transaction():
+        for start in range(0, merged.count, _BATCH_ROWS):
+            table, embeddings = merged.read(start, min(start + _BATCH_ROWS, merged.count))
+            for place in np.flatnonzero(embedding_files.crc_holds(table, embeddings)):
+                library.catalogue.adopt_row(embedding_files.row_of(table[place]), start + int(place))
+        library.catalogue.set_setting("next_embedding_index", str(merged.count))
+
+
+def _make_images_of_rows(library: Library) -> None:
+    """
+    Make the images that rows name and the database does not know.
+
+    Without a path they are gone; the next `add` finds their files by size, time and content. Their ids are taken from then on, so that
+    no other image is ever given one of them, and with it a row that is not its own.
+    """
+    root = _unknown_root(library)
+    pairs = [(library.embeddings_path, library.indices_path)]
+    pairs += [worker_files.paths(library.data, worker) for worker in worker_files.workers(library.data)]
+    for embeddings, indices in pairs:
+        if embeddings.exists() and indices.exists():
+            with embedding_files.Pair(embeddings, indices, library.dimension) as pair, library.catalogue.transaction():
+                for start in range(0, pair.count, _BATCH_ROWS):
+                    table, rows = pair.read(start, min(start + _BATCH_ROWS, pair.count))
+                    for place in np.flatnonzero(embedding_files.crc_holds(table, rows)):
+                        _make_image(library, root, embedding_files.row_of(table[place]))
+
+
+def _make_image(library: Library, root: int, image: EmbeddedImage) -> None:
+    size, mtime_ns = image.fingerprint.size, image.fingerprint.mtime_ns
+    library.catalogue.run(
+        "recover_image", "verify.sql", image_id=image.image_id, root_id=root, size=size, mtime_ns=mtime_ns
+    )
+
+
+def _unknown_root(library: Library) -> int:
+    """Return the root of images whose path is lost."""
+    library.catalogue.run("add_unknown_root", "verify.sql", added_at=time.time())
+    return int(library.catalogue.value("unknown_root", "verify.sql"))
+
+
+def rebuild_if_needed(path: Path, generation: str | None = None) -> Path | None:
+    """
+    Put a metadata.db that cannot be read aside and begin a new one; return where the old one lies now.
+
+    The new one gets its images back from indices.npy by `repair`, and their paths by the next `add`; `generation` as in `Library.open`.
+    Returns None when the database can be read, or was lost altogether (a new one is begun then too).
+    """
+    generation = generations.read(path).active if generation is None else generation
+    folder = generations.folder(path, generation)
+    old = folder / "metadata.db"
+    if old.exists() and _readable(old):
+        return None
+    kept = None
+    if old.exists():
+        kept = folder / f"metadata.damaged-{int(time.time())}.db"
+        with disk.writing(kept):
+            shutil.copy(old, kept)
+    elif not (folder / "data" / "indices.npy").exists():
+        return None
+    _rebuild(path, generation, old)
+    return kept
+
+
+def _rebuild(path: Path, generation: str, database: Path) -> None:
+    """Make the new database whole under another name first: one without its model or its images would pass for an empty library."""
+    new = database.with_name("metadata.rebuilt.db")
+    _delete_database(new)
+    with Library(path, Catalogue(new, write=True), generation) as library:
+        model = library.data / "model.json"
+        with disk.reading(model), contextlib.suppress(FileNotFoundError):
+            library.catalogue.set_setting("model", model.read_text(encoding="utf-8"))
+        if library.model() is not None:
+            _make_images_of_rows(library)
+        # All of it into the one file: what closing cannot write it does not tell.
+        library.catalogue.value("checkpoint", "verify.sql")
+    # The log of the old one would be taken for that of the new one.
+    _delete_database(database)
+    with disk.writing(database):
+        new.replace(database)
+    disk.sync_directory(database.parent)
+
+
+def _delete_database(database: Path) -> None:
+    for name in (database.name, f"{database.name}-wal", f"{database.name}-shm"):
+        disk.delete(database.with_name(name))
+
+
+def _readable(path: Path) -> bool:
+    try:
+        with Catalogue(path) as catalogue:
+            return verify.check_database(catalogue) == "ok"
+    except errors.LibraryDamaged:
+        # Only bytes that are wrong; a database that is locked or cannot be opened is not damaged.
+        return False
