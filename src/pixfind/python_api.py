@@ -21,6 +21,7 @@ from pixfind import errors
 from pixfind.embedding.progress import RunReport
 from pixfind.images import source
 from pixfind.library import library as storage
+from pixfind.library import repair as repairs
 from pixfind.library import verify as checks
 from pixfind.library.library import ModelIdentity
 from pixfind.library.scan import ScanReport
@@ -298,7 +299,7 @@ class Library:
         """Check counts, checksums, references and the index; return what is wrong, with `repair` what is left of it."""
         with self._writing() as stored, stored.lock("verify"):
             found = checks.verify(stored)
-            return checks.repair(stored, found) if repair and found else found
+            return repairs.repair(stored, found) if repair and found else found
 
     # --- taking it elsewhere ----------------------------------------------------------------------
 
