@@ -23,7 +23,7 @@ NAMES = {
         "embed": "pixfind.workflows.embed:embed",
         "merge": "pixfind.workflows.merge:merge",
     },
-    "verify": {"repair": "pixfind.library.verify:repair", "verify": "pixfind.library.verify:verify"},
+    "verify": {"repair": "pixfind.library.repair:repair", "verify": "pixfind.library.verify:verify"},
     "status": {"status": "pixfind.workflows.status:status"},
     "query": {"parse": "pixfind.search.query:parse"},
     "filters": {"parse": "pixfind.search.filters:parse"},
