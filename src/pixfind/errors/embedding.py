@@ -1,0 +1,29 @@
+"""Errors of an embed run."""
+
+from pixfind.errors.base import LibraryError
+
+
+class WorkersKeepDying(LibraryError):
+    """
+    Worker {worker} ended {times} times without embedding anything: {detail}.
+    Its log says more: {log}
+    """
+
+    exit_code = 12
+
+
+class UnknownMessage(LibraryError):
+    """
+    A worker and its coordinator do not understand each other: {detail}
+    Both must run the same version of pixfind; install one version for all of them, then run the same command again.
+    """
+
+    exit_code = 40
+
+
+class NothingRunning(LibraryError):
+    """
+    No `pixfind embed` is running on {path}.
+    """
+
+    exit_code = 13

@@ -1,0 +1,57 @@
+"""Errors about the model that a library is tied to, and about switching it."""
+
+from pixfind.errors.base import LibraryError
+
+
+class OtherModel(LibraryError):
+    """
+    This library was embedded with {library_model}; embeddings from {asked_model} are incompatible with it.
+    Leave out --model, or switch the model without losing search: pixfind model switch {asked_name}
+    """
+
+    exit_code = 10
+
+
+class OtherPrecision(LibraryError):
+    """
+    This library was embedded with {model} in {precision}; {asked} makes other embeddings, and the two are never mixed.
+    Leave out --precision, or embed again without losing search: pixfind index --precision {asked}
+    """
+
+    exit_code = 46
+
+
+class ModelSwitchInProgress(LibraryError):
+    """
+    This library is switching from {current} to {coming}; {asked} is a third model.
+    Continue with `pixfind index`, or cancel the switch first: pixfind model rollback
+    """
+
+    exit_code = 16
+
+
+class ModelSwitchIncomplete(LibraryError):
+    """
+    Not switching to {coming}: {count} searchable images have no embedding there ({why}). Searches use {current}.
+    Bring them back and run `pixfind index` again, or switch without them: pixfind model switch --anyway
+    """
+
+    exit_code = 17
+
+
+class ModelSwitchRefused(LibraryError):
+    """
+    Not switching to {model}: {where}: {what}. Searches use {current}.
+    Run `pixfind verify --repair`, then the same command again.
+    """
+
+    exit_code = 18
+
+
+class NothingToRollBack(LibraryError):
+    """
+    {path} has no previous model to return to: it has only used {model}, or the embeddings of the one before were deleted.
+    `pixfind status` shows the models that it keeps. Use another one: pixfind model switch NAME
+    """
+
+    exit_code = 19
