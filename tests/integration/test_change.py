@@ -26,7 +26,7 @@ from pixfind.search import build, query
 from pixfind.search import searcher as search
 from pixfind.search.searcher import Searcher
 from pixfind.server import schemas
-from pixfind.server.search import Finder
+from pixfind.server.search import SearchService
 from pixfind.testing import make_image, make_library, make_pictures
 from pixfind.testing.libraries import QUIET
 from pixfind.workflows import events, inactive_models, status, switch_model
@@ -455,11 +455,11 @@ def answers_of(searcher: Searcher) -> list[tuple[int, int, float]]:
 
 
 def test_a_server_moves_to_the_other_model_with_all_its_searchers(library: Library) -> None:
-    asked = schemas.Search.model_validate({"q": "sky", "k": 12, "all": True})
-    finder = Finder(library.path)
+    asked = schemas.SearchRequest.model_validate({"q": "sky", "k": 12, "all": True})
+    searches = SearchService(library.path)
 
     async def ask() -> list[list[tuple[int, float]]]:
-        found = await asyncio.gather(*(finder.search(asked) for _ in range(6)))
+        found = await asyncio.gather(*(searches.search(asked) for _ in range(6)))
         return [[(hit.image_id, round(hit.score or 0, 4)) for hit in one.hits] for one in found]
 
     seen = [asyncio.run(ask())]
@@ -470,7 +470,7 @@ def test_a_server_moves_to_the_other_model_with_all_its_searchers(library: Libra
         switch_model.rollback(current)
         switch_model.finish_interrupted(current)
     seen.append(asyncio.run(ask()))
-    finder.close()
+    searches.close()
 
     assert all(one == answers[0] for answers in seen for one in answers), "all searchers answer alike"
     assert right == seen[1][0]

@@ -51,7 +51,7 @@ def test_the_description_names_every_route_and_its_errors(client: Any) -> None:
     for path, methods in described["paths"].items():
         for method in methods.values():
             assert method["description"], path
-            assert "Refusal" in str(method["responses"]["4XX"])
+            assert "ErrorResponse" in str(method["responses"]["4XX"])
 
 
 def test_the_description_loads_nothing_from_elsewhere(client: Any) -> None:

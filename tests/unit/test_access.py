@@ -14,13 +14,13 @@ PATH = "/api/status"
 
 
 class Gate:
-    """A guard before an application that answers 204 to everybody."""
+    """The middleware in front of an application that answers 204."""
 
     def __init__(self, host: str = "127.0.0.1", rate: float | None = None) -> None:
         self.clock = Clock()
         self.rules, self.token = access.rules_for(host, (), rate)
         self.finished: list[int] = []
-        self._guard = access.Guard(
+        self._middleware = access.AccessMiddleware(
             self._app, self.rules, lambda scope, status, seconds: self.finished.append(status), self.clock
         )
 
@@ -56,7 +56,7 @@ class Gate:
         async def receive() -> dict[str, Any]:
             return {"type": "http.request", "body": b"", "more_body": False}
 
-        await self._guard(scope, receive, send)
+        await self._middleware(scope, receive, send)
         return int(sent[0]["status"])
 
 
@@ -108,7 +108,7 @@ def test_a_right_token_is_no_guess() -> None:
 
 def test_no_more_than_so_many_requests_of_one_client_run_at_a_time() -> None:
     gate = Gate()
-    gate._guard._rules = dataclasses.replace(gate.rules, at_once=3)
+    gate._guard._rules = dataclasses.replace(gate.rules, max_concurrent=3)
     waiting = asyncio.Event
 
     async def all_at_once() -> list[int]:

@@ -19,13 +19,13 @@ from enum import StrEnum
 
 from pixfind.errors import QueryWrong
 
-LONGEST = 4_000
+MAX_QUERY_CHARACTERS = 4_000
 """characters of a whole query"""
 
-LONGEST_TEXT = 1_000
+MAX_TEXT_CHARACTERS = 1_000
 """characters of one text: models read fewer still, and what they cut off would be ignored without a word"""
 
-MOST_TERMS = 32
+MAX_TERMS = 32
 HEAVIEST = 100.0
 
 _IMAGE_ENDINGS = frozenset(
@@ -94,11 +94,15 @@ def parse(query: str | Sequence[str], *, alone: bool = True) -> Query:
     source = query if isinstance(query, str) else " ".join(query)
     if not source.strip():
         raise _wrong("it is empty", source, 0)
-    if len(source) > LONGEST:
-        raise _wrong(f"it has {len(source):,} characters, over the limit of {LONGEST:,}", source, LONGEST)
+    if len(source) > MAX_QUERY_CHARACTERS:
+        raise _wrong(
+            f"it has {len(source):,} characters, over the limit of {MAX_QUERY_CHARACTERS:,}",
+            source,
+            MAX_QUERY_CHARACTERS,
+        )
     terms = tuple(_terms(source))
-    if len(terms) > MOST_TERMS:
-        raise _wrong(f"it has {len(terms)} terms, over the limit of {MOST_TERMS}", source, terms[MOST_TERMS].at)
+    if len(terms) > MAX_TERMS:
+        raise _wrong(f"it has {len(terms)} terms, over the limit of {MAX_TERMS}", source, terms[MAX_TERMS].at)
     if alone and all(term.weight < 0 for term in terms):
         raise _wrong("nothing is wanted, only unwanted; name what to look for as well", source, terms[0].at)
     return Query(terms, source)
@@ -108,8 +112,10 @@ def text(words: str) -> Query:
     """Take all of it as words, as `search-text` does: no sign, quote or name means anything."""
     if not words.strip():
         raise _wrong("it is empty", words, 0)
-    if len(words) > LONGEST_TEXT:
-        raise _wrong(f"it has {len(words):,} characters, over the limit of {LONGEST_TEXT:,}", words, LONGEST_TEXT)
+    if len(words) > MAX_TEXT_CHARACTERS:
+        raise _wrong(
+            f"it has {len(words):,} characters, over the limit of {MAX_TEXT_CHARACTERS:,}", words, MAX_TEXT_CHARACTERS
+        )
     return Query((Term(Shows.TEXT, words.strip()),), words)
 
 
@@ -191,9 +197,9 @@ def _check_value(shows: Shows, value: str, source: str, at: int) -> None:
         raise _wrong("an id is a whole number, as `--json` shows it", source, at)
     if shows is Shows.FILE and "\0" in value:
         raise _wrong("no file has a NUL in its name", source, at)
-    if shows is Shows.TEXT and len(value) > LONGEST_TEXT:
-        detail = f"this text has {len(value):,} characters, over the limit of {LONGEST_TEXT:,}"
-        raise _wrong(detail, source, at + LONGEST_TEXT)
+    if shows is Shows.TEXT and len(value) > MAX_TEXT_CHARACTERS:
+        detail = f"this text has {len(value):,} characters, over the limit of {MAX_TEXT_CHARACTERS:,}"
+        raise _wrong(detail, source, at + MAX_TEXT_CHARACTERS)
 
 
 def _skip_space(source: str, at: int) -> int:

@@ -1,6 +1,6 @@
 """
-The library opened to a browser and to programs: an HTTP API, a page, and a server for agents.
+The library for browsers and programs: an HTTP API, a web page, and an MCP server for agents.
 
-`server` listens, `access` decides who may ask, `app` says which question goes where; `search`, `images`, `embed_control` and `openai_api`
-answer. Must not know the terminal: `cli` starts it.
+`server` listens, `access` checks each request, `app` routes it; `search`, `images`, `embed_control` and `openai_api` compute the response.
+Must not know the terminal: `cli` starts it.
 """

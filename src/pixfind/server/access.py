@@ -1,10 +1,10 @@
 """
-Who may ask, how often, and what every answer carries: the one gate in front of all routes.
+Access control: middleware in front of all routes.
 
-Owns the checks of host, origin and token, the limits for each client, and the security headers. Must not know what is asked for.
+Owns the checks of host, origin and token, the rate limit of each client, and the security headers. Must not know what is requested.
 
-A page on any web site can make a visitor's browser send requests to 127.0.0.1. So a request must name this server as its host (else a
-site whose name was made to point here, DNS rebinding), and what a browser says about where it comes from must be this server.
+A page on any web site can make a visitor's browser send requests to 127.0.0.1. So the Host header must name this server, which stops DNS
+rebinding (a site whose name resolves to this machine), and the Origin and Sec-Fetch-Site headers must name it too.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ COOKIE = "pixfind_token"
 _LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 _OPEN_PATHS = frozenset({"/healthz"})
 _RATE, _LOCAL_RATE = 1_000.0, 10_000.0
-_MOST_CLIENTS = 10_000
+_MAX_CLIENTS = 10_000
 _COOKIE_SECONDS = 30 * 86_400
 _HEADERS = {
     "Content-Security-Policy": (
@@ -49,53 +49,54 @@ _HEADERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """What a guard lets pass."""
+class AccessRules:
+    """Which requests are allowed."""
 
     hosts: frozenset[str]
-    """names and addresses that a request may give as its host, without a port"""
+    """names and addresses that are valid in a Host header, without the port"""
     any_address: bool
-    """any IP address will do: the server listens on all of this machine's"""
+    """any IP address is valid: the server listens on all addresses of this machine"""
     token_hash: bytes | None
-    """SHA-256 of the token; None: nobody needs one"""
+    """SHA-256 of the token; None: no token is needed"""
     rate: float
-    """requests a second for each client, twice as many at once"""
-    at_once: int = 128
-    """requests of one client that run at the same time"""
-    wrong_tokens: float = 0.2
-    """a second for each client, ten at once"""
+    """requests a second for each client; a burst may have twice as many"""
+    max_concurrent: int = 128
+    """requests of one client that may run at the same time"""
+    wrong_token_rate: float = 0.2
+    """requests with a wrong token, a second for each client; a burst may have ten"""
 
 
 def is_local(host: str) -> bool:
-    """Whether only this machine can connect to the address."""
+    """Tell whether only this machine can connect to the address."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
 
 
-def rules_for(host: str, allowed: tuple[str, ...], rate: float | None) -> tuple[Rules, str | None]:
-    """Return the rules for a server that listens on `host`, and the token where one is needed, to be shown once."""
+def rules_for(host: str, allowed: tuple[str, ...], rate: float | None) -> tuple[AccessRules, str | None]:
+    """Return the rules for a server that listens on `host`, and its token, to be shown once; None where none is needed."""
     wildcard = host in ("0.0.0.0", "::")  # noqa: S104  compared, not listened on
     own = socket.gethostname() if wildcard else host
     names = _LOCAL | {name.lower() for name in (own, *allowed)}
     token = None if is_local(host) else secrets.token_urlsafe(32)
     token_hash = None if token is None else _hash(token)
     rate = rate or (_RATE if token else _LOCAL_RATE)
-    return Rules(frozenset(names), wildcard, token_hash, rate), token
+    return AccessRules(frozenset(names), wildcard, token_hash, rate), token
 
 
 @dataclass(slots=True)
-class _Bucket:
-    """So many at once, and so many a second from then on."""
+class _RateLimit:
+    """A token bucket: a burst of `capacity` requests, then `rate` a second."""
 
     level: float
-    at: float
+    updated: float
     """monotonic seconds"""
 
-    def take(self, rate: float, most: float, now: float) -> bool:
-        self.level = min(most, self.level + (now - self.at) * rate)
-        self.at = now
+    def take(self, rate: float, capacity: float, now: float) -> bool:
+        """Count one request and return True, or return False when it exceeds the limit. `now` is monotonic seconds."""
+        self.level = min(capacity, self.level + (now - self.updated) * rate)
+        self.updated = now
         if self.level < 1:
             return False
         self.level -= 1
@@ -104,32 +105,32 @@ class _Bucket:
 
 @dataclass(slots=True)
 class _Client:
-    requests: _Bucket
-    wrong_tokens: _Bucket
+    requests: _RateLimit
+    wrong_tokens: _RateLimit
     running: int = 0
 
 
-Finished = Callable[[Scope, int, float], None]
+OnFinished = Callable[[Scope, int, float], None]
 """Called with the scope, the status and the seconds of each request."""
 
 
-class Guard:
-    """An ASGI application around another."""
+class AccessMiddleware:
+    """Refuses requests that the rules do not allow; passes all others to the ASGI application `app`."""
 
-    def __init__(self, app: ASGIApp, rules: Rules, finished: Finished, clock: Clock = time) -> None:
+    def __init__(self, app: ASGIApp, rules: AccessRules, on_finished: OnFinished, clock: Clock = time) -> None:
         self._app = app
         self._clock = clock
         self._rules = rules
-        self._finished = finished
+        self._on_finished = on_finished
         self._clients: OrderedDict[str, _Client] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status = time.perf_counter(), 500
+        started, status = time.perf_counter(), 500
 
-        async def dressed(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -141,17 +142,17 @@ class Guard:
         client = self._client(scope)
         client.running += 1
         try:
-            answer = self._answer(scope, client)
-            await (answer or self._app)(scope, receive, dressed)
+            refusal = self._refusal(scope, client)
+            await (refusal or self._app)(scope, receive, send_with_headers)
         finally:
             client.running -= 1
-            self._finished(scope, status, time.perf_counter() - began)
+            self._on_finished(scope, status, time.perf_counter() - started)
 
-    def _answer(self, scope: Scope, client: _Client) -> Response | None:
-        """What a request that must not go on is answered with; None for all others."""
+    def _refusal(self, scope: Scope, client: _Client) -> Response | None:
+        """Return the response to a request that ends here (refused, or redirected with its cookie); None for all others."""
         headers = Headers(scope=scope)
         try:
-            if client.running > self._rules.at_once or not client.requests.take(
+            if client.running > self._rules.max_concurrent or not client.requests.take(
                 self._rules.rate, 2 * self._rules.rate, self._clock.monotonic()
             ):
                 raise errors.TooMany
@@ -159,7 +160,7 @@ class Guard:
             self._check_origin(scope, headers)
             return self._check_token(scope, headers, client)
         except errors.RequestError as error:
-            return error_handlers.answer(error)
+            return error_handlers.response(error)
 
     # --- where a request comes from ---------------------------------------------------------------
 
@@ -176,29 +177,29 @@ class Guard:
             if scheme not in ("http", "https") or rest.lower() != headers.get("host", "").lower():
                 raise errors.OriginRefused(origin=origin[:100])
         site = headers.get("sec-fetch-site", "none")
-        # A link on another site may open the page, and nothing else.
-        opens = scope["method"] == "GET" and scope["path"] == "/" and headers.get("sec-fetch-mode") == "navigate"
-        if site not in ("none", "same-origin") and not opens:
+        # A link on another site may open the page, but nothing else.
+        is_link = scope["method"] == "GET" and scope["path"] == "/" and headers.get("sec-fetch-mode") == "navigate"
+        if site not in ("none", "same-origin") and not is_link:
             raise errors.OriginRefused(origin=site[:100])
 
-    # --- who asks ---------------------------------------------------------------------------------
+    # --- who sends it -----------------------------------------------------------------------------
 
     def _check_token(self, scope: Scope, headers: Headers, client: _Client) -> Response | None:
         expected = self._rules.token_hash
         if expected is None or scope["path"] in _OPEN_PATHS:
             return None
-        asked = urllib.parse.parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
-        if scope["path"] == "/" and asked and _is(asked, expected):
-            answer = RedirectResponse("/", 303)
-            answer.set_cookie(COOKIE, asked, _COOKIE_SECONDS, httponly=True, samesite="strict", path="/")
-            return answer
+        in_query = urllib.parse.parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
+        if scope["path"] == "/" and in_query and _matches(in_query, expected):
+            redirect = RedirectResponse("/", 303)
+            redirect.set_cookie(COOKIE, in_query, _COOKIE_SECONDS, httponly=True, samesite="strict", path="/")
+            return redirect
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
-        given = bearer.strip() if scheme.lower() == "bearer" else _cookie(headers)
-        if given and _is(given, expected):
+        token = bearer.strip() if scheme.lower() == "bearer" else _cookie(headers)
+        if token and _matches(token, expected):
             return None
-        if not client.wrong_tokens.take(self._rules.wrong_tokens, 10, self._clock.monotonic()):
+        if not client.wrong_tokens.take(self._rules.wrong_token_rate, 10, self._clock.monotonic()):
             raise errors.TooMany
-        refused = error_handlers.answer(errors.TokenMissing())
+        refused = error_handlers.response(errors.TokenMissing())
         refused.headers["WWW-Authenticate"] = "Bearer"
         return refused
 
@@ -207,8 +208,8 @@ class Guard:
         client = self._clients.get(name)
         if client is None:
             now = self._clock.monotonic()
-            client = self._clients[name] = _Client(_Bucket(2 * self._rules.rate, now), _Bucket(10, now))
-            if len(self._clients) > _MOST_CLIENTS:
+            client = self._clients[name] = _Client(_RateLimit(2 * self._rules.rate, now), _RateLimit(10, now))
+            if len(self._clients) > _MAX_CLIENTS:
                 self._clients.popitem(last=False)
         self._clients.move_to_end(name)
         return client
@@ -218,8 +219,9 @@ def _hash(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-def _is(given: str, expected: bytes) -> bool:
-    return hmac.compare_digest(_hash(given), expected)
+def _matches(token: str, expected: bytes) -> bool:
+    # In constant time, so that response times reveal nothing of the token.
+    return hmac.compare_digest(_hash(token), expected)
 
 
 def _cookie(headers: Headers) -> str:
@@ -231,7 +233,7 @@ def _cookie(headers: Headers) -> str:
 
 
 def _host_of(header: str) -> str:
-    """The name or address in a Host header, without port and brackets, in lower case; empty when it is malformed."""
+    """Return the name or address in a Host header, without port and brackets, in lower case; empty when it is malformed."""
     try:
         return (urllib.parse.urlsplit(f"//{header}").hostname or "") if "@" not in header else ""
     except ValueError:
@@ -247,7 +249,7 @@ def _is_address(host: str) -> bool:
 
 
 def _network(address: str) -> str:
-    """One client: an IPv4 address, or the /64 of an IPv6 one, which is what a single machine gets."""
+    """Return what counts as one client: an IPv4 address, or the /64 of an IPv6 address, which one machine usually has to itself."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

@@ -1,7 +1,7 @@
 """
-Connections: uvicorn's own HTTP/1.1, with the time limits that it leaves to a proxy in front.
+Limits of HTTP connections: the time limits that uvicorn leaves to a reverse proxy.
 
-Owns how long a client may take to say what it wants and to take what it gets, and how many connections one may hold.
+Owns how long a client may take to send a request's head and to read a response, and how many connections it may have open.
 """
 
 import asyncio
@@ -10,59 +10,63 @@ from typing import Any
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEADER_SECONDS = 10.0
-"""From a connection, or from the first byte of its next request, to the end of the request's head."""
+"""From the connection, or from the first byte of its next request, to the end of the request's head."""
 
 _STALL_SECONDS = 30.0
-"""A client that reads nothing for so long has gone."""
+"""A client that reads nothing for so long is disconnected."""
 
-_MOST_CONNECTIONS = 256
-"""Of one client."""
+_MAX_CONNECTIONS = 256
+"""Open connections of one client."""
 
 
 class TimedProtocol(H11Protocol):
-    """One connection."""
+    """One connection, aborted when its client is too slow."""
 
-    _head: asyncio.TimerHandle | None = None
-    _stall: asyncio.TimerHandle | None = None
+    _header_timer: asyncio.TimerHandle | None = None
+    _write_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._head = self.loop.call_later(HEADER_SECONDS, transport.abort)
-        if sum(_address(other) == _address(self) for other in self.connections) > _MOST_CONNECTIONS:
+        self._header_timer = self.loop.call_later(HEADER_SECONDS, transport.abort)
+        if sum(_address(other) == _address(self) for other in self.connections) > _MAX_CONNECTIONS:
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._unset()
-        self._unset_stall()
+        self._cancel_header_timer()
+        self._cancel_write_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         cycle = self.cycle
         super().data_received(data)
         if self.cycle is not cycle:
-            self._unset()
-        elif self._head is None and (cycle is None or cycle.response_complete) and not self.transport.is_closing():
+            self._cancel_header_timer()
+        elif (
+            self._header_timer is None
+            and (cycle is None or cycle.response_complete)
+            and not self.transport.is_closing()
+        ):
             # The next request on this connection has begun; uvicorn's limit for idle ones ended with its first byte.
-            self._head = self.loop.call_later(HEADER_SECONDS, self.transport.abort)
+            self._header_timer = self.loop.call_later(HEADER_SECONDS, self.transport.abort)
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._unset_stall()
-        self._stall = self.loop.call_later(_STALL_SECONDS, self.transport.abort)
+        self._cancel_write_timer()
+        self._write_timer = self.loop.call_later(_STALL_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:
-        self._unset_stall()
+        self._cancel_write_timer()
         super().resume_writing()
 
-    def _unset(self) -> None:
-        if self._head is not None:
-            self._head.cancel()
-            self._head = None
+    def _cancel_header_timer(self) -> None:
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
 
-    def _unset_stall(self) -> None:
-        if self._stall is not None:
-            self._stall.cancel()
-            self._stall = None
+    def _cancel_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
 
 
 def _address(connection: object) -> str:
@@ -71,10 +75,10 @@ def _address(connection: object) -> str:
 
 
 def settings() -> dict[str, Any]:
-    """What uvicorn is told besides: small heads, few connections, a short end."""
+    """Return the settings of uvicorn: limits of heads and connections, a short shutdown, no log of requests."""
     return {
         "http": TimedProtocol,
-        # A whole query, each of its characters as twelve: %F0%9F%8F%94.
+        # Enough for the longest query with each character as four escaped bytes (%F0%9F%8F%94).
         "h11_max_incomplete_event_size": 80 * 1024,
         "limit_concurrency": 1_000,
         "timeout_keep_alive": 30,

@@ -1,5 +1,5 @@
 """
-What a client may see of one image: its metadata, a thumbnail, its file.
+One image for a client: its metadata, a thumbnail, its file.
 
 Owns the way from an image id to bytes, and the promise that nothing outside the registered folders is ever opened. Must not know HTTP.
 """
@@ -16,14 +16,14 @@ from pixfind.library.library import Library
 from pixfind.server import schemas
 
 SIDES = (128, 256, 512, 1024)
-"""Thumbnails that are made; a size in between gets the next larger one."""
+"""Longer sides of thumbnails, in pixels; a size in between is rounded up."""
 
 _LIMITS = decode.Limits(200_000_000)
 
 _HEAD_BYTES = 64
 
-# What every browser shows and none runs: by the first bytes, whatever the name says.
-_SHOWN = (
+# Types that every browser displays and in which nothing can run, by their first bytes: a file's name proves nothing.
+_INLINE_TYPES = (
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"GIF87a", "image/gif"),
@@ -33,8 +33,8 @@ _SHOWN = (
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """One image of the catalogue."""
+class ImageRecord:
+    """One row of the catalogue's images."""
 
     image_id: int
     path: str
@@ -57,82 +57,82 @@ class Shown:
         return os.path.basename(self.path)  # noqa: PTH119  names may hold any bytes
 
 
-def image(library: Library, image_id: int) -> Shown:
-    """Return the image with this id; raises NoImage for one that is not there (any more)."""
+def image(library: Library, image_id: int) -> ImageRecord:
+    """Return the image with this id; raises NoImage when there is none or it is gone."""
     row: tuple[Any, ...] | None = next(library.catalogue.rows("shown_image", "search.sql", image_id=image_id), None)
     if row is None:
         raise errors.NoImage(image_id=image_id)
-    return Shown(image_id, *row)
+    return ImageRecord(image_id, *row)
 
 
 def metadata(library: Library, image_id: int) -> schemas.Metadata:
-    """Return what is known of an image; raises NoImage."""
-    known = image(library, image_id)
-    same = () if known.row is None else library.catalogue.rows("paths_of_row", "search.sql", row=known.row)
+    """Return the metadata of an image; raises NoImage."""
+    record = image(library, image_id)
+    same = () if record.row is None else library.catalogue.rows("paths_of_row", "search.sql", row=record.row)
     return schemas.Metadata(
         image_id=image_id,
-        path=schemas.shown(known.path),
-        name=schemas.shown(known.name),
-        root=schemas.shown(known.root),
-        width=known.width or None,
-        height=known.height or None,
-        bytes=known.size,
-        taken=schemas.instant(known.taken_at),
-        modified=schemas.instant(known.mtime_ns / 1e9) or "",
-        camera=known.camera or None,
-        latitude=known.latitude,
-        longitude=known.longitude,
-        outcome=known.outcome,
-        reason=known.reason,
-        also=[schemas.shown(path) for other, path in same if other != image_id],
+        path=schemas.display_path(record.path),
+        name=schemas.display_path(record.name),
+        root=schemas.display_path(record.root),
+        width=record.width or None,
+        height=record.height or None,
+        bytes=record.size,
+        taken=schemas.iso_time(record.taken_at),
+        modified=schemas.iso_time(record.mtime_ns / 1e9) or "",
+        camera=record.camera or None,
+        latitude=record.latitude,
+        longitude=record.longitude,
+        outcome=record.outcome,
+        reason=record.reason,
+        also=[schemas.display_path(path) for other, path in same if other != image_id],
     )
 
 
-def open_file(known: Shown) -> int:
+def open_file(record: ImageRecord) -> int:
     """
     Return a descriptor of the image's file, open for reading.
 
-    Raises OutsideRoots when a link leads out of the folder that was registered, NotThere when nothing can be read, NotAPicture when
-    no decoder knows its bytes.
+    Raises OutsideRoots when a link leads out of the registered folder, NotThere when the file cannot be read, NotAPicture when no decoder
+    recognises its bytes.
     """
     try:
         # O_NONBLOCK: a pipe with the name of a picture must not wait for a writer.
-        descriptor = os.open(known.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        descriptor = os.open(record.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except OSError as error:
-        raise errors.NotThere(image_id=known.image_id, detail=error.strerror or "it cannot be opened") from error
+        raise errors.NotThere(image_id=record.image_id, detail=error.strerror or "it cannot be opened") from error
     try:
-        _check(known, os.fstat(descriptor))
-        _check_picture(known, os.pread(descriptor, _HEAD_BYTES, 0))
+        _check_inside_root(record, os.fstat(descriptor))
+        _check_picture(record, os.pread(descriptor, _HEAD_BYTES, 0))
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def _check(known: Shown, opened: os.stat_result) -> None:
-    """What was opened is a file, and the one that lies under the root: links may be changed between two looks."""
+def _check_inside_root(record: ImageRecord, opened: os.stat_result) -> None:
+    """Check that the open file is a regular file under its root. Links may change at any time, so the open descriptor is compared."""
     if not stat.S_ISREG(opened.st_mode):
-        raise errors.NotThere(image_id=known.image_id, detail="it is not a file")
-    real, root = os.path.realpath(known.path), os.path.realpath(known.root)
+        raise errors.NotThere(image_id=record.image_id, detail="it is not a file")
+    real, root = os.path.realpath(record.path), os.path.realpath(record.root)
     if os.path.commonpath([real, root]) != root:
-        raise errors.OutsideRoots(image_id=known.image_id)
+        raise errors.OutsideRoots(image_id=record.image_id)
     try:
         found = Path(real).lstat()
     except OSError as error:
-        raise errors.NotThere(image_id=known.image_id, detail=error.strerror or "it has gone") from error
+        raise errors.NotThere(image_id=record.image_id, detail=error.strerror or "it has gone") from error
     if (found.st_dev, found.st_ino) != (opened.st_dev, opened.st_ino):
-        raise errors.OutsideRoots(image_id=known.image_id)
+        raise errors.OutsideRoots(image_id=record.image_id)
 
 
-def _check_picture(known: Shown, head: bytes) -> None:
-    """A library may come from a stranger, who may have registered any file: what is served is a picture."""
+def _check_picture(record: ImageRecord, head: bytes) -> None:
+    """Refuse other files: a library may come from a stranger, who may have registered any file."""
     if not decode.recognises(head):
-        raise errors.NotAPicture(image_id=known.image_id)
+        raise errors.NotAPicture(image_id=record.image_id)
 
 
 def media_type(head: bytes) -> str | None:
-    """What the first 16 bytes say a browser may show in place; None for everything else."""
-    for magic, kind in _SHOWN:
+    """Return the media type that a browser may display, from the first 16 bytes; None for all other files."""
+    for magic, kind in _INLINE_TYPES:
         if head.startswith(magic):
             return kind
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
@@ -143,30 +143,30 @@ def media_type(head: bytes) -> str | None:
 
 
 def side_for(size: int) -> int:
-    """The smallest side that is made and not smaller than asked for."""
+    """Return the smallest of SIDES that is at least `size` pixels, or the largest."""
     return next((side for side in SIDES if side >= size), SIDES[-1])
 
 
 class Thumbnails:
-    """Thumbnails of a library's images, remembered in the library."""
+    """Thumbnails of a library's images, cached in the library."""
 
     def __init__(self, folder: Path) -> None:
         self._cache = thumbnails.Cache(folder)
 
     def get(self, library: Library, image_id: int, side: int) -> bytes:
         """
-        Return a JPEG.
+        Return a JPEG whose longer side has at most `side` pixels.
 
-        Raises NoImage, OutsideRoots, NotThere, and ImageProblem for a file that shows nothing.
+        Raises NoImage, NoThumbnail for an image without an embedding, what `open_file` raises, and ImageProblem.
         """
-        known = image(library, image_id)
-        if known.row is None:
-            # No worker has lived through decoding it; this process need not be the first to try.
-            raise errors.NoThumbnail(image_id=image_id, detail=known.reason or "it is not embedded yet")
-        with os.fdopen(open_file(known), "rb") as file:
+        record = image(library, image_id)
+        if record.row is None:
+            # No worker has decoded it successfully, so decoding it could crash the server.
+            raise errors.NoThumbnail(image_id=image_id, detail=record.reason or "it is not embedded yet")
+        with os.fdopen(open_file(record), "rb") as file:
             found = os.fstat(file.fileno())
-            if known.hash is not None and (found.st_size, source.mtime_ns(found)) == (known.size, known.mtime_ns):
-                return self._cache.get_or_make(known.hash, side, file.read, limits=_LIMITS)
-            # Other bytes than those of the catalogue: under its hash they would be remembered for ever.
+            if record.hash is not None and (found.st_size, source.mtime_ns(found)) == (record.size, record.mtime_ns):
+                return self._cache.get_or_make(record.hash, side, file.read, limits=_LIMITS)
+            # The file changed since the scan: cached under the catalogue's hash, the wrong thumbnail would stay for ever.
             data = file.read()
             return self._cache.get_or_make(source.content_hash(data), side, lambda: data, limits=_LIMITS)

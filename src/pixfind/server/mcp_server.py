@@ -1,7 +1,7 @@
 """
-The library for agents: a Model Context Protocol server over standard input and output.
+A Model Context Protocol (MCP) server for agents, over standard input and output.
 
-Owns the tools and their words; the answers are those of the HTTP API, under the same rules: no file is opened by its name.
+Owns the tools and their descriptions; the results are those of the HTTP API, under the same rules: no file is opened by its name.
 Standard output belongs to the protocol.
 """
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from mcp.server import MCPServer
 
 _INSTRUCTIONS = (
-    "Searches the pictures on this machine by what they show. Begin with search_images; look at a hit with get_image. "
-    "If nothing is found, get_status tells whether anything is embedded yet."
+    "Searches the pictures on this machine by what they show. Begin with search_images; see a hit with get_image. "
+    "If nothing is found, check with get_status whether any images are embedded yet."
 )
 
 _Query = Annotated[
@@ -39,7 +39,7 @@ _Size = Annotated[int, Field(ge=64, le=1024, description="Pixels of the picture'
 def run(path: Path) -> None:
     """Serve agents until standard input ends; raises NoLibrary, ExtraMissing, and what loading a model raises."""
     try:
-        import mcp  # noqa: F401  looked for before a model is loaded
+        import mcp  # noqa: F401  fails here, before a model is loaded
     except ImportError as error:
         raise errors.ExtraMissing(what="pixfind mcp", package="mcp", extra="mcp") from error
     services = Services.open(path)
@@ -66,36 +66,36 @@ def make(services: Services) -> "MCPServer[Any]":
         before: _Date = None,
         camera: Annotated[str | None, Field(description="Part of the camera's name.")] = None,
         near: Annotated[str | None, Field(description="LATITUDE,LONGITUDE,KM")] = None,
-    ) -> schemas.Found:
-        """Find pictures by what they show. Nearly the same ones are folded into the best of them."""
+    ) -> schemas.SearchResponse:
+        """Find pictures by what they show. Near-duplicates are folded into the best of them."""
         filters = {"inside": inside, "after": after, "before": before, "camera": camera, "near": near}
-        asked = schemas.Search.model_validate({"q": query, "k": count, "distinct": True, **filters})
-        with _told():
-            return await services.finder.search(asked)
+        request = schemas.SearchRequest.model_validate({"q": query, "k": count, "distinct": True, **filters})
+        with _tool_errors():
+            return await services.searches.search(request)
 
     @server.tool(structured_output=False)
     async def get_image(image_id: schemas.ImageId, size: _Size = 512) -> list[Any]:
-        """Look at one picture: where it lies, when and with what it was taken, and a thumbnail."""
+        """Return one picture: its path, when and with which camera it was taken, and a thumbnail."""
         from mcp.server.mcpserver import Image
 
         side = images.side_for(size)
-        with _told():
-            known = await services.looks.run(lambda library: images.metadata(library, image_id))
-            thumbnail = await services.looks.run(lambda library: services.thumbnails.get(library, image_id, side))
-        return [known.model_dump_json(), Image(data=thumbnail, format="jpeg")]
+        with _tool_errors():
+            metadata = await services.libraries.run(lambda library: images.metadata(library, image_id))
+            thumbnail = await services.libraries.run(lambda library: services.thumbnails.get(library, image_id, side))
+        return [metadata.model_dump_json(), Image(data=thumbnail, format="jpeg")]
 
     @server.tool()
     async def get_status() -> schemas.Status:
-        """Tell how many pictures there are, how many are embedded, and how a running embed stands."""
-        with _told():
-            return await services.watcher.look()
+        """Return how many pictures there are, how many are embedded, and the progress of a running embed."""
+        with _tool_errors():
+            return await services.watcher.status()
 
     return server
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """An error of ours is told to the agent in its own words."""
+def _tool_errors() -> Iterator[None]:
+    """Turn errors of pixfind into errors of the tool, so that the agent gets their message."""
     from mcp.server.mcpserver.exceptions import ToolError
 
     try:

@@ -1,7 +1,7 @@
 """
-Figures for Prometheus: what was asked and how long it took, what waits, and the ledger.
+Metrics for Prometheus: requests and their durations, queues, and the ledger.
 
-Owns their names. Counters and histograms are kept here; what others know (the ledger, an embed's rate) is asked for when it is scraped.
+Owns their names. Counters and histograms are kept here; other values (the ledger, the rate of an embed) are read at each scrape.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,42 +20,42 @@ _OUTCOMES = ("embedded", "duplicate", "failed", "skipped", "pending")
 
 
 class Metrics:
-    """The figures of one server."""
+    """The metrics of one server."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._requests = Histogram(
             "pixfind_request_seconds",
-            "From the head of a request to the end of its answer",
+            "From the head of a request to the end of its response",
             ["endpoint", "status"],
             buckets=_BUCKETS,
             registry=self._registry,
         )
         self.search_seconds = Histogram(
             "pixfind_search_seconds",
-            "In the index and the catalogue, without the model and without waiting",
+            "In the index and the catalogue, without the model and without queueing",
             buckets=_BUCKETS,
             registry=self._registry,
         )
 
-    def finished(self, scope: Scope, status: int, seconds: float) -> None:
-        """Count a request. What no function answers shares one label: clients must not make as many as they like."""
+    def observe_request(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count a request. Requests without a route share one label, so that clients cannot create new labels."""
         name = getattr(scope.get("endpoint"), "__name__", "none")
         self._requests.labels(name, str(status)).observe(seconds)
 
-    def watch(self, name: str, text: str, values: Callable[[], dict[str, float]], *, counter: bool = False) -> None:
-        """Add a figure that is asked for when it is scraped: label -> value."""
-        self._registry.register(_Asked(name, text, values, counter=counter))
+    def add(self, name: str, text: str, values: Callable[[], dict[str, float]], *, counter: bool = False) -> None:
+        """Add a metric whose values (label -> value) are read by calling `values` at each scrape."""
+        self._registry.register(_CallbackCollector(name, text, values, counter=counter))
 
     def text(self, state: schemas.Status) -> bytes:
-        """Return everything as Prometheus reads it."""
+        """Return all metrics in the text format of Prometheus."""
         registry = CollectorRegistry()
         registry.register(_Library(state))
         return generate_latest(self._registry) + generate_latest(registry)
 
 
-class _Asked(Collector):
+class _CallbackCollector(Collector):
     def __init__(self, name: str, text: str, values: Callable[[], dict[str, float]], *, counter: bool) -> None:
         self._name, self._text, self._values, self._counter = name, text, values, counter
 
@@ -72,14 +72,16 @@ class _Asked(Collector):
 
 
 class _Library(Collector):
-    """The ledger and the running embed, from one look at them."""
+    """The ledger and the running embed, from one status."""
 
     def __init__(self, state: schemas.Status) -> None:
         self._state = state
 
     def collect(self) -> Iterator[Metric]:
         state = self._state
-        images = GaugeMetricFamily("pixfind_images", "Images by outcome; they add up to all seen", labels=["outcome"])
+        images = GaugeMetricFamily(
+            "pixfind_images", "Images by outcome; the sum is all images seen", labels=["outcome"]
+        )
         for outcome in _OUTCOMES:
             images.add_metric([outcome], state.images[outcome])
         yield images
@@ -87,10 +89,10 @@ class _Library(Collector):
         for reason, count in state.failures.items():
             failures.add_metric([reason], count)
         yield failures
-        yield _gauge("pixfind_embeddings", "Rows that are merged", state.merged_rows)
-        yield _gauge("pixfind_index_rows", "Rows that the index covers", state.index_rows)
-        yield _gauge("pixfind_library_bytes", "The library's own files", state.bytes)
-        yield _gauge("pixfind_free_bytes", "Room on its disk", state.free_bytes)
+        yield _gauge("pixfind_embeddings", "Merged rows", state.merged_rows)
+        yield _gauge("pixfind_index_rows", "Rows covered by the index", state.index_rows)
+        yield _gauge("pixfind_library_bytes", "Size of the library's own files", state.bytes)
+        yield _gauge("pixfind_free_bytes", "Free space on its disk", state.free_bytes)
         yield _gauge("pixfind_embed_running", "1 while a process writes the library", float(state.running))
         yield from self._embed()
 
@@ -112,8 +114,8 @@ class _Library(Collector):
             stages.add_metric([stage], seconds)
         yield stages
         if self._state.eta_seconds is not None:
-            yield _gauge("pixfind_embed_eta_seconds", "From the measured rate", self._state.eta_seconds)
-        held = GaugeMetricFamily("pixfind_embed_bottleneck", "1 for what holds the embed back", labels=["stage"])
+            yield _gauge("pixfind_embed_eta_seconds", "Estimated from the measured rate", self._state.eta_seconds)
+        held = GaugeMetricFamily("pixfind_embed_bottleneck", "1 for the stage that limits the embed", labels=["stage"])
         if self._state.bottleneck is not None:
             held.add_metric([self._state.bottleneck], 1)
         yield held

@@ -1,7 +1,7 @@
 """
-A few threads, each call with a thing of its own that two threads must not use at once: an open library.
+A thread pool in which each call has exclusive use of one pooled resource, such as an open library.
 
-Owns how many calls may wait: a server that is behind says so at once, instead of answering everybody late.
+Owns the length of the queue: when the server falls behind, a call is refused at once instead of answered late.
 """
 
 import asyncio
@@ -16,44 +16,45 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Threads(Generic[T]):
-    """Runs functions of a T, as many at a time as there are Ts."""
+class ResourcePool(Generic[T]):
+    """Run functions in a thread pool, each with exclusive use of one resource; as many threads as resources."""
 
     def __init__(
-        self, name: str, things: list[T], *, most_waiting: int, renewed: Callable[[T], T] = lambda thing: thing
+        self, name: str, resources: list[T], *, max_queue: int, refresh: Callable[[T], T] = lambda resource: resource
     ) -> None:
-        self.things = things
-        self._renewed = renewed
+        self.resources = resources
+        self._refresh = refresh
         self.waiting = 0
-        """calls that run or wait"""
-        self.done = 0
-        self._most = most_waiting
+        """calls that are running or queued"""
+        self.completed = 0
+        """calls that have ended"""
+        self._max_queue = max_queue
         self._free: queue.SimpleQueue[T] = queue.SimpleQueue()
-        for thing in things:
-            self._free.put(thing)
-        self._executor = ThreadPoolExecutor(len(things), thread_name_prefix=name)
+        for resource in resources:
+            self._free.put(resource)
+        self._executor = ThreadPoolExecutor(len(resources), thread_name_prefix=name)
 
     async def run(self, work: Callable[[T], R]) -> R:
-        """Return what `work` returns; raises Busy at once when too many calls wait."""
-        if self.waiting >= self._most:
+        """Run `work` with a free resource and return its result; raises Busy at once when the queue is full."""
+        if self.waiting >= self._max_queue:
             raise errors.Busy
         self.waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, self._do, work)
+            return await asyncio.get_running_loop().run_in_executor(self._executor, self._call, work)
         finally:
             self.waiting -= 1
-            self.done += 1
+            self.completed += 1
 
     def close(self) -> None:
-        """Wait for what runs; what waits is dropped."""
+        """Wait for running calls and cancel those that are queued."""
         self._executor.shutdown(cancel_futures=True)
 
-    def _do(self, work: Callable[[T], R]) -> R:
-        thing = self._free.get()
+    def _call(self, work: Callable[[T], R]) -> R:
+        resource = self._free.get()
         try:
-            # The model of the library may have been changed since this thing was used last.
-            after = self._renewed(thing)
-            self.things[self.things.index(thing)] = thing = after
-            return work(thing)
+            # The library may have switched models since this resource was last used.
+            current = self._refresh(resource)
+            self.resources[self.resources.index(resource)] = resource = current
+            return work(resource)
         finally:
-            self._free.put(thing)
+            self._free.put(resource)

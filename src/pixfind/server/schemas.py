@@ -1,7 +1,7 @@
 """
-What the API takes and gives, as the OpenAPI description shows it.
+The requests and responses of the API, as its OpenAPI description shows them.
 
-Owns names, types and bounds of the JSON. Must not know how an answer is found.
+Owns names, types and bounds of the JSON. Must not know how a response is computed.
 """
 
 import datetime as dt
@@ -12,23 +12,23 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pixfind.search.filters import Filters, Shape
 from pixfind.search.filters import parse as parse_filters
-from pixfind.search.query import LONGEST
+from pixfind.search.query import MAX_QUERY_CHARACTERS
 
-MOST_HITS = 500
-MOST_OFFSET = 5_000
-LARGEST_ID = 2**63 - 1
+MAX_HITS = 500
+MAX_OFFSET = 5_000
+MAX_ID = 2**63 - 1
 
-ImageId = Annotated[int, Field(ge=1, le=LARGEST_ID, description="`image_id` of a hit")]
+ImageId = Annotated[int, Field(ge=1, le=MAX_ID, description="`image_id` of a hit")]
 
 
 class Page(BaseModel):
-    """Which hits to show, and which images may be hits."""
+    """Which hits to return (pagination), and the filters."""
 
     model_config = ConfigDict(populate_by_name=True)
 
-    k: int = Field(60, ge=1, le=MOST_HITS, description="hits to show")
-    offset: int = Field(0, ge=0, le=MOST_OFFSET, description="hits to leave out before them")
-    distinct: bool = Field(default=False, description="fold pictures that are nearly the same into the best of them")
+    k: int = Field(60, ge=1, le=MAX_HITS, description="hits to show")
+    offset: int = Field(0, ge=0, le=MAX_OFFSET, description="hits to leave out before them")
+    distinct: bool = Field(default=False, description="fold near-duplicates into the best of them")
     include_weak: bool = Field(default=False, alias="all", description="show hits below the cut-off too")
     inside: str | None = Field(None, alias="in", max_length=1_000, description="glob: a folder or files")
     after: str | None = Field(None, max_length=40, description="taken on or after: 2021, 2021-05, 2021-05-17")
@@ -40,7 +40,7 @@ class Page(BaseModel):
     near: str | None = Field(None, max_length=80, description="LATITUDE,LONGITUDE,KM")
 
     def filters(self) -> Filters:
-        """Raise FilterWrong for what no filter takes. A field that was left empty is no filter."""
+        """Return the filters; an empty field is none. Raises FilterWrong for an invalid value."""
         return parse_filters(
             inside=self.inside or None,
             after=self.after or None,
@@ -53,22 +53,24 @@ class Page(BaseModel):
         )
 
 
-class Search(Page):
-    """A whole search."""
+class SearchRequest(Page):
+    """The parameters of a search."""
 
     q: str = Field(
-        "", max_length=LONGEST, description='terms with signs and weights: `beach +"sunset" -people +2:id:17`'
+        "",
+        max_length=MAX_QUERY_CHARACTERS,
+        description='terms with signs and weights: `beach +"sunset" -people +2:id:17`',
     )
 
 
 class Hit(BaseModel):
-    """One picture that was found."""
+    """One picture of a search result."""
 
     rank: int
     image_id: int
     path: str
     name: str
-    score: float | None = Field(description="cosine between query and picture; null where only filters were asked for")
+    score: float | None = Field(description="cosine between query and picture; null for a search with filters alone")
     query_z: float | None = Field(description="z-score of `score` among the scores of this query over the library")
     image_z: float | None = Field(description="z-score of `score` among the scores of everyday texts on this picture")
     unusual: float | None = Field(description="the former name of `query_z`", deprecated=True)
@@ -76,18 +78,18 @@ class Hit(BaseModel):
     width: int | None
     height: int | None
     taken: str | None = Field(description="local time of the camera where it named no offset, else UTC")
-    folded: int = Field(description="nearly the same pictures that are not shown")
+    folded: int = Field(description="near-duplicates that are folded into this hit")
     also: list[str] = Field(description="files with the same bytes")
 
 
-class Found(BaseModel):
-    """The answer to a search."""
+class SearchResponse(BaseModel):
+    """The result of a search."""
 
     query: str
     hits: list[Hit]
     offset: int
     more: bool
-    hidden: int = Field(description="of the best hits, those below the cut-off")
+    hidden: int = Field(description="how many of the best hits are left out because they are below the cut-off")
     cutoff: float | None
     remark: str | None
     unknown: list[str] = Field(description="words that the model does not know")
@@ -97,7 +99,7 @@ class Found(BaseModel):
 
 
 class Metadata(BaseModel):
-    """What is known of one image."""
+    """The metadata of one image."""
 
     image_id: int
     path: str
@@ -117,7 +119,7 @@ class Metadata(BaseModel):
 
 
 class Status(BaseModel):
-    """What `pixfind status --json` prints, and what the page needs besides."""
+    """The values of `pixfind status --json`, and some more for the page."""
 
     library: str
     images: dict[str, int] = Field(description="seen = embedded + duplicate + failed + skipped + pending")
@@ -161,42 +163,42 @@ class Failure(BaseModel):
 
 
 class Failures(BaseModel):
-    """Some of them."""
+    """A page of images without an embedding."""
 
     failures: list[Failure]
     more: bool
 
 
-class Control(BaseModel):
-    """What to do with the embedding of this library."""
+class EmbedAction(BaseModel):
+    """What to do with the embed of this library."""
 
     action: Literal["start", "pause", "resume", "stop"]
 
 
-class Problem(BaseModel):
-    """What, where, and the next step."""
+class ErrorDetail(BaseModel):
+    """What went wrong, where, and the next step."""
 
     message: str
     kind: str
     position: int | None = Field(description="character of the query")
 
 
-class Refusal(BaseModel):
-    """Every answer that is no success."""
+class ErrorResponse(BaseModel):
+    """The body of every response that is no success."""
 
-    error: Problem
+    error: ErrorDetail
 
 
-def shown(path: str) -> str:
-    """A path as JSON can hold it: bytes that are not UTF-8 become U+FFFD."""
+def display_path(path: str) -> str:
+    """Return a path as JSON can represent it: bytes that are not UTF-8 become U+FFFD."""
     return os.fsencode(path).decode("utf-8", "replace")
 
 
-def instant(seconds: float | None) -> str | None:
-    """Seconds since 1970 as ISO 8601 without an offset; None where there is none or no calendar has it."""
+def iso_time(seconds: float | None) -> str | None:
+    """Return seconds since 1970 as ISO 8601 without an offset; None where there are none, or for a year beyond 9999."""
     if seconds is None:
         return None
     try:
-        return (dt.datetime(1970, 1, 1) + dt.timedelta(seconds=int(seconds))).isoformat()  # noqa: DTZ001  cameras know no zone
+        return (dt.datetime(1970, 1, 1) + dt.timedelta(seconds=int(seconds))).isoformat()  # noqa: DTZ001  EXIF times rarely have a zone
     except OverflowError:
         return None

@@ -1,8 +1,8 @@
 """
-Searching for many clients at once: a request becomes a query, its answer becomes JSON.
+Searches for many clients at the same time: from a request to a response in JSON.
 
-Owns the searchers (one a thread, all of one index and one model) and what a query may say over HTTP.
-Must not know HTTP. The work is done in `search`.
+Owns the searchers (one for each thread, with a shared index and model), the cache of responses, and what a query over HTTP may contain.
+Must not know HTTP. The package `search` does the work.
 """
 
 import collections
@@ -24,94 +24,99 @@ from pixfind.search.searcher import Searcher
 from pixfind.search.snapshot import SnapshotCache
 from pixfind.server import schemas
 from pixfind.server.batched_encoder import BatchedEncoder
-from pixfind.server.resource_pool import Threads
+from pixfind.server.resource_pool import ResourcePool
 
 _SEARCHERS = 2
-"""More would wait for each other: most of a search holds Python's lock."""
+"""More would wait for each other: most of a search holds the GIL."""
 
-_MOST_WAITING = 200
+_MAX_QUEUE = 200
 
-_MOST_ANSWERS = 512
-"""Remembered, of some 20 kB each."""
+_MAX_CACHED_RESPONSES = 512
+"""of some 20 kB each"""
 
-_DEEPEST = 3
-"""How many times as far as the page is long is looked for hits above the cut-off."""
+_MAX_DEPTH_FACTOR = 3
+"""A page is filled from at most this many times its number of the best hits, where many are below the cut-off."""
 
 
-class Finder:
-    """All searches of one server. Its methods belong to the event loop."""
+class SearchService:
+    """All searches of one server. Call its methods on the event loop."""
 
-    def __init__(self, path: Path, took: Callable[[float], None] = lambda seconds: None) -> None:
-        self._took = took
-        self._renewing = threading.Lock()
-        self._share(Library.open(path))
+    def __init__(self, path: Path, observe_seconds: Callable[[float], None] = lambda seconds: None) -> None:
+        self._observe_seconds = observe_seconds
+        self._refresh_lock = threading.Lock()
+        self._open_shared(Library.open(path))
         searchers = [self._searcher() for _ in range(_SEARCHERS)]
-        self.threads = Threads("search", searchers, most_waiting=_MOST_WAITING, renewed=self._renewed)
-        self._answers: collections.OrderedDict[object, bytes] = collections.OrderedDict()
-        self._answered_at: object = None
-        self.remembered = 0
-        """answers that were given a second time"""
+        self.searchers = ResourcePool("search", searchers, max_queue=_MAX_QUEUE, refresh=self._refreshed)
+        self._cached: collections.OrderedDict[object, bytes] = collections.OrderedDict()
+        self._cached_state: object = None
+        self.cache_hits = 0
+        """responses that came from the cache"""
 
-    async def answer(self, asked: schemas.Search) -> bytes:
+    async def response_json(self, request: schemas.SearchRequest) -> bytes:
         """
-        Return the answer as JSON, again as it was where nothing has changed since.
+        Return the response as JSON, from the cache where the library has not changed since; raises what `search` raises.
 
-        A page asks for the same again and again: a letter typed and deleted, a view closed. Raises what `search` raises.
+        The page repeats many requests: when a letter is typed and deleted, or a view is closed.
         """
         now = self._state()
-        if now != self._answered_at:
-            self._answers.clear()
-            self._answered_at = now
-        key = tuple(asked.__dict__.values())
-        known = self._answers.get(key)
-        if known is not None:
-            self._answers.move_to_end(key)
-            self.remembered += 1
-            return known
-        found = (await self.search(asked)).model_dump_json().encode()
-        if self._answered_at == now:
-            self._answers[key] = found
-            if len(self._answers) > _MOST_ANSWERS:
-                self._answers.popitem(last=False)
-        return found
+        if now != self._cached_state:
+            self._cached.clear()
+            self._cached_state = now
+        key = tuple(request.__dict__.values())
+        cached = self._cached.get(key)
+        if cached is not None:
+            self._cached.move_to_end(key)
+            self.cache_hits += 1
+            return cached
+        response = (await self.search(request)).model_dump_json().encode()
+        if self._cached_state == now:
+            self._cached[key] = response
+            if len(self._cached) > _MAX_CACHED_RESPONSES:
+                self._cached.popitem(last=False)
+        return response
 
-    async def search(self, asked: schemas.Search, picture: bytes | None = None) -> schemas.Found:
-        """Answer; raises QueryWrong, PathRefused, Busy, and what `Searcher.search` raises."""
-        filters = asked.filters()
-        if picture is None and not asked.q.strip() and filters:
-            return await self.threads.run(lambda searcher: _browsed(searcher, asked, filters))
-        query = parse(asked.q, alone=picture is None)
-        return await self._search(query, asked, () if picture is None else (picture,))
+    async def search(self, request: schemas.SearchRequest, picture: bytes | None = None) -> schemas.SearchResponse:
+        """
+        Search by words, by an uploaded picture, or with filters alone.
 
-    async def similar(self, image_id: int, page: schemas.Page) -> schemas.Found:
-        """Answer with pictures that look like one of the library, and leave out that one itself."""
+        Raises FilterWrong, QueryWrong, PathRefused for a query that names a file, Busy, and what `Searcher.search` raises.
+        """
+        filters = request.filters()
+        if picture is None and not request.q.strip() and filters:
+            return await self.searchers.run(lambda searcher: _newest(searcher, request, filters))
+        query = parse(request.q, alone=picture is None)
+        return await self._search(query, request, () if picture is None else (picture,))
+
+    async def similar(self, image_id: int, page: schemas.Page) -> schemas.SearchResponse:
+        """Return pictures that look like one of the library, without that one; raises as `search`."""
         return await self._search(language.image(f"id:{image_id}"), page, (), without=image_id)
 
     def warm(self) -> None:
-        """Load the model and the index, so that the first search is as fast as the next; raises what loading raises."""
+        """Load the model and the index, so that the first search is as fast as the others; raises what loading raises."""
         page = schemas.Page.model_validate({})
         try:
-            for searcher in self.threads.things:
+            for searcher in self.searchers.resources:
                 for words in ("a photo", "a photo +snow"):
-                    _found(searcher, language.parse(words), page, page.filters(), (), None).model_dump_json()
+                    _response(searcher, language.parse(words), page, page.filters(), (), None).model_dump_json()
         except errors.NotEmbedded:
             return
 
     def close(self) -> None:
-        self.threads.close()
+        """End the threads and close the libraries."""
+        self.searchers.close()
         self.encoders.close()
-        for searcher in self.threads.things:
+        for searcher in self.searchers.resources:
             searcher.library.close()
         self._library.close()
 
     def _state(self) -> object:
-        """What changes with every change of the catalogue, the embeddings or the index."""
+        """Return a value that differs after every change of the catalogue, the embeddings or the index."""
         library = self._library
         version = library.catalogue.data_version()
         return library.generation, library.superseded(), version, self.snapshots.state(library)
 
-    def _share(self, library: Library) -> None:
-        """What all searchers share: the encoders and the index of one generation."""
+    def _open_shared(self, library: Library) -> None:
+        """Open what all searchers share: the encoders and the index of one generation."""
         self._library = library
         self.encoders, self.snapshots = BatchedEncoder(library), SnapshotCache()
 
@@ -121,36 +126,38 @@ class Finder:
             Library.open(self._library.path, generation=self._library.generation), self.encoders, self.snapshots
         )
 
-    def _renewed(self, searcher: Searcher) -> Searcher:
-        """Return a searcher of the model that answers now; the one that is given while it does."""
+    def _refreshed(self, searcher: Searcher) -> Searcher:
+        """Return `searcher` while its model is the active one, else a new searcher of the active model."""
         if not searcher.library.superseded():
             return searcher
-        with self._renewing:
+        with self._refresh_lock:
             if self._library.superseded():
-                # The old encoders are not closed: texts of requests that began before may be in them.
-                self._share(Library.open(self._library.path))
-            after = self._searcher()
+                # The old encoders stay open: requests that began before the switch may still use them.
+                self._open_shared(Library.open(self._library.path))
+            replacement = self._searcher()
         searcher.library.close()
-        return after
+        return replacement
 
     async def _search(
         self, query: Query, page: schemas.Page, pictures: Sequence[bytes], without: int | None = None
-    ) -> schemas.Found:
+    ) -> schemas.SearchResponse:
         filters = page.filters()
         try:
             await self.encoders.ready(texts_of(query.terms))
             for picture in pictures:
                 await self.encoders.file_ready(picture)
-            found = await self.threads.run(lambda searcher: _found(searcher, query, page, filters, pictures, without))
+            response = await self.searchers.run(
+                lambda searcher: _response(searcher, query, page, filters, pictures, without)
+            )
         except errors.NotEmbedded:
-            return _nothing(query, page)
-        self._took(found.seconds)
-        return found
+            return _empty_response(query, page)
+        self._observe_seconds(response.seconds)
+        return response
 
 
 def parse(q: str, *, alone: bool) -> Query:
     """
-    Read a query that came over HTTP; an empty one is fine when it does not stand alone.
+    Parse a query from an HTTP request; it may be empty when it is not `alone` but goes with an uploaded picture.
 
     Raises QueryWrong, and PathRefused for a term that names a file.
     """
@@ -163,59 +170,59 @@ def parse(q: str, *, alone: bool) -> Query:
     return query
 
 
-def _found(
+def _response(
     searcher: Searcher,
     query: Query,
     page: schemas.Page,
     filters: Filters,
     pictures: Sequence[bytes],
     without: int | None,
-) -> schemas.Found:
+) -> schemas.SearchResponse:
     last = page.offset + page.k
-    # One more tells whether there is another page, and one may be left out.
+    # One more to know whether there is another page, and one that may be left out.
     depth = last + 2
     while True:
-        answer = searcher.search(
+        result = searcher.search(
             query, depth, filters, distinct=page.distinct, include_weak=page.include_weak, files=pictures
         )
-        # Hits below the cut-off may lie between those above it: look further while that can fill the page.
-        if len(answer.hits) > last or not answer.below_cutoff or not answer.hits or depth >= _DEEPEST * last:
+        # Hits below the cut-off may be ranked between those above it: search deeper while that can fill the page.
+        if len(result.hits) > last or not result.below_cutoff or not result.hits or depth >= _MAX_DEPTH_FACTOR * last:
             break
-        depth = _DEEPEST * last + 2
-    hits = [hit for hit in answer.hits if hit.image_id != without]
+        depth = _MAX_DEPTH_FACTOR * last + 2
+    hits = [hit for hit in result.hits if hit.image_id != without]
     shown = hits[page.offset : last]
-    return schemas.Found(
+    return schemas.SearchResponse(
         query=query.source,
         hits=_hits(searcher.library, shown, page.offset),
         offset=page.offset,
         more=len(hits) > last,
-        hidden=answer.below_cutoff,
-        cutoff=answer.cutoff,
-        remark=_remark(answer),
-        unknown=list(answer.unknown),
-        rows=answer.rows,
-        seconds=answer.seconds,
+        hidden=result.below_cutoff,
+        cutoff=result.cutoff,
+        remark=_remark(result),
+        unknown=list(result.unknown),
+        rows=result.rows,
+        seconds=result.seconds,
         generation=searcher.snapshots.etag,
     )
 
 
-def _remark(answer: SearchResult) -> str | None:
-    said = answer.message()
-    return None if said is None else said.replace("Use --all", 'Use "all"')
+def _remark(result: SearchResult) -> str | None:
+    message = result.message()
+    return None if message is None else message.replace("Use --all", 'Use "all"')
 
 
 def _hits(library: Library, hits: Sequence[Hit], offset: int) -> list[schemas.Hit]:
     ids = json.dumps([hit.image_id for hit in hits])
-    facts = {image_id: rest for image_id, *rest in library.catalogue.rows("facts", "search.sql", ids=ids)}
+    metadata = {image_id: rest for image_id, *rest in library.catalogue.rows("facts", "search.sql", ids=ids)}
     made = []
     for rank, hit in enumerate(hits, offset + 1):
-        width, height, taken_at = facts.get(hit.image_id, (0, 0, None))
+        width, height, taken_at = metadata.get(hit.image_id, (0, 0, None))
         made.append(
             schemas.Hit(
                 rank=rank,
                 image_id=hit.image_id,
-                path=schemas.shown(hit.path),
-                name=schemas.shown(os.path.basename(hit.path)),  # noqa: PTH119  names may hold any bytes
+                path=schemas.display_path(hit.path),
+                name=schemas.display_path(os.path.basename(hit.path)),  # noqa: PTH119  names may hold any bytes
                 score=hit.score,
                 query_z=hit.query_z,
                 image_z=hit.image_z,
@@ -223,16 +230,16 @@ def _hits(library: Library, hits: Sequence[Hit], offset: int) -> list[schemas.Hi
                 fitting=hit.image_z,
                 width=width or None,
                 height=height or None,
-                taken=schemas.instant(taken_at),
+                taken=schemas.iso_time(taken_at),
                 folded=hit.folded,
-                also=[schemas.shown(path) for path in hit.also],
+                also=[schemas.display_path(path) for path in hit.also],
             )
         )
     return made
 
 
-def _browsed(searcher: Searcher, page: schemas.Page, filters: Filters) -> schemas.Found:
-    """The newest images that pass the filters."""
+def _newest(searcher: Searcher, page: schemas.Page, filters: Filters) -> schemas.SearchResponse:
+    """Return the newest images that pass the filters."""
     merged = searcher.library.merged_rows
     rows = list(
         searcher.library.catalogue.rows(
@@ -240,7 +247,7 @@ def _browsed(searcher: Searcher, page: schemas.Page, filters: Filters) -> schema
         )
     )
     shown = [Hit(0, path, math.nan, image_id, row) for row, image_id, path in rows[: page.k]]
-    return _nothing(Query(()), page).model_copy(
+    return _empty_response(Query(()), page).model_copy(
         update={
             "hits": [hit.model_copy(update={"score": None}) for hit in _hits(searcher.library, shown, page.offset)],
             "more": len(rows) > page.k,
@@ -251,9 +258,9 @@ def _browsed(searcher: Searcher, page: schemas.Page, filters: Filters) -> schema
     )
 
 
-def _nothing(query: Query, page: schemas.Page) -> schemas.Found:
-    """The answer of a library without embeddings."""
-    return schemas.Found(
+def _empty_response(query: Query, page: schemas.Page) -> schemas.SearchResponse:
+    """Return the response of a library without embeddings."""
+    return schemas.SearchResponse(
         query=query.source,
         hits=[],
         offset=page.offset,

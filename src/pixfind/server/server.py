@@ -1,7 +1,7 @@
 """
-Listening: one address, one process, until Ctrl-C.
+The HTTP server: one address, one process, until Ctrl-C.
 
-Owns uvicorn: its limits, its log and its end. Nothing listens before the library is open and the model warm.
+Owns uvicorn: its limits, its log and its shutdown. Connections are accepted only once the library is open and the model is loaded.
 """
 
 import socket
@@ -21,22 +21,22 @@ _BACKLOG = 1024
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to listen."""
+    """Where to listen, and limits."""
 
     host: str = "127.0.0.1"
     port: int = 8765
-    """0: any free one"""
+    """0: any free port"""
     hosts: tuple[str, ...] = ()
-    """further names that a request may call this server"""
+    """further names that are valid in a Host header"""
     rate: float | None = None
-    """requests a second for each client; None: 1,000, and 10,000 for this machine's own"""
+    """requests a second for each client; None: 1,000, or 10,000 when only this machine can connect"""
 
 
-Ready = Callable[[str, str | None], None]
-"""Called with the address of the page, and with the token where one is needed."""
+OnReady = Callable[[str, str | None], None]
+"""Called with the address of the page and the token (None where none is needed)."""
 
 
-def run(path: Path, options: Options, ready: Ready) -> None:
+def run(path: Path, options: Options, ready: OnReady) -> None:
     """
     Serve the library at `path` until the process is interrupted.
 
@@ -50,13 +50,13 @@ def run(path: Path, options: Options, ready: Ready) -> None:
     services = Services.open(path)
     try:
         rules, token = access.rules_for(options.host, options.hosts, options.rate)
-        guarded = access.Guard(app.make(services), rules, services.metrics.finished)
-        # From here on connections are taken; uvicorn answers them as soon as it runs.
+        protected = access.AccessMiddleware(app.make(services), rules, services.metrics.observe_request)
+        # From here on the kernel accepts connections; uvicorn answers them as soon as it runs.
         listening.listen(_BACKLOG)
         ready(_address(options.host, listening.getsockname()[1]), token)
-        _Server(uvicorn.Config(guarded, **http_timeouts.settings()), services).run([listening])
+        _Server(uvicorn.Config(protected, **http_timeouts.settings()), services).run([listening])
     except KeyboardInterrupt:
-        # uvicorn raises it again when everything has ended.
+        # uvicorn raises it again after its shutdown.
         return
     finally:
         services.close()
@@ -64,7 +64,7 @@ def run(path: Path, options: Options, ready: Ready) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Ends the streams of events before it waits for what is still running."""
+    """Ends the event streams before it waits for running requests: they would never end by themselves."""
 
     def __init__(self, config: uvicorn.Config, services: Services) -> None:
         super().__init__(config)

@@ -1,7 +1,7 @@
 """
-What answers: the searches, the looks at images and at the library's state, each with its own threads and connections.
+The services behind the routes: searches, open libraries for other requests, thumbnails, metrics.
 
-Owns what is opened once for a server and closed with it. Must not know HTTP.
+Owns what a server opens at its start and closes at its end. Must not know HTTP.
 """
 
 from dataclasses import dataclass
@@ -10,69 +10,72 @@ from pathlib import Path
 from pixfind.library.library import Library
 from pixfind.server import embed_control, images
 from pixfind.server.metrics import Metrics
-from pixfind.server.resource_pool import Threads
-from pixfind.server.search import Finder
-from pixfind.server.uploads import Bodies
+from pixfind.server.resource_pool import ResourcePool
+from pixfind.server.search import SearchService
+from pixfind.server.uploads import Uploads
 
-_LOOKERS = 4
-_MOST_LOOKS_WAITING = 400
+_LIBRARIES = 4
+"""open libraries, and so threads, for requests other than searches"""
+
+_MAX_QUEUE = 400
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What answers."""
+    """Everything that the routes call."""
 
-    finder: Finder
-    looks: Threads[Library]
-    watcher: embed_control.Watcher
+    searches: SearchService
+    libraries: ResourcePool[Library]
+    watcher: embed_control.StatusWatcher
     thumbnails: images.Thumbnails
     can_control: bool
-    bodies: Bodies
+    uploads: Uploads
     metrics: Metrics
 
     @classmethod
     def open(cls, path: Path) -> "Services":
-        """Open a library and warm the searches; raises NoLibrary, and what loading a model raises."""
+        """Open a library and load what the first search needs; raises NoLibrary, and what loading a model raises."""
         can_control = embed_control.can_control(path)
-        looks = Threads(
+        libraries = ResourcePool(
             "look",
-            [Library.open(path) for _ in range(_LOOKERS)],
-            most_waiting=_MOST_LOOKS_WAITING,
-            renewed=Library.renewed,
+            [Library.open(path) for _ in range(_LIBRARIES)],
+            max_queue=_MAX_QUEUE,
+            refresh=Library.renewed,
         )
         metrics = Metrics()
-        finder = Finder(path, metrics.search_seconds.observe)
-        finder.warm()
-        watcher = embed_control.Watcher(looks, can_control=can_control)
+        searches = SearchService(path, metrics.search_seconds.observe)
+        searches.warm()
+        watcher = embed_control.StatusWatcher(libraries, can_control=can_control)
         thumbnails = images.Thumbnails(path / "thumbnails")
-        services = cls(finder, looks, watcher, thumbnails, can_control, Bodies(), metrics)
-        services._measure()
+        services = cls(searches, libraries, watcher, thumbnails, can_control, Uploads(), metrics)
+        services._register_metrics()
         return services
 
-    def _measure(self) -> None:
-        # The encoders are asked for each time: they are others once the library's model was changed.
-        finder, searches, looks = self.finder, self.finder.threads, self.looks
-        self.metrics.watch(
+    def _register_metrics(self) -> None:
+        # The encoders are looked up at each scrape: a model switch replaces them.
+        searches, searchers, libraries = self.searches, self.searches.searchers, self.libraries
+        self.metrics.add(
             "pixfind_waiting",
-            "Calls that run or wait, by queue",
-            lambda: {"encode": finder.encoders.waiting, "search": searches.waiting, "look": looks.waiting},
+            "Calls that are running or queued, by queue",
+            lambda: {"encode": searches.encoders.waiting, "search": searchers.waiting, "look": libraries.waiting},
         )
-        self.metrics.watch(
+        self.metrics.add(
             "pixfind_done",
-            "What each stage has done",
+            "Completed work, by stage",
             lambda: {
-                "encoded texts": finder.encoders.encoded,
-                "encoder batches": finder.encoders.batches,
-                "searches": searches.done,
-                "answers given again": self.finder.remembered,
-                "looks": looks.done,
+                "encoded texts": searches.encoders.encoded,
+                "encoder batches": searches.encoders.batches,
+                "searches": searchers.completed,
+                "answers given again": searches.cache_hits,
+                "looks": libraries.completed,
             },
             counter=True,
         )
-        self.metrics.watch("pixfind_listeners", "Streams of events", lambda: {"events": self.watcher.listeners})
+        self.metrics.add("pixfind_listeners", "Open event streams", lambda: {"events": self.watcher.listeners})
 
     def close(self) -> None:
-        self.finder.close()
-        self.looks.close()
-        for library in self.looks.things:
+        """End the threads and close all libraries."""
+        self.searches.close()
+        self.libraries.close()
+        for library in self.libraries.resources:
             library.close()

@@ -1,5 +1,7 @@
 """
-What clients send: read as it comes, up to a limit each, up to a limit for all of them, and not for ever.
+Request bodies: read with a size limit each, a memory limit for all of them together, and a time limit.
+
+Must not know what a body means.
 """
 
 import asyncio
@@ -10,47 +12,52 @@ from starlette.requests import ClientDisconnect, Request
 
 from pixfind import errors
 
-MOST_PICTURE_BYTES = 64 * 1024 * 1024
-"""Larger than the files that cameras make."""
+MAX_IMAGE_BYTES = 64 * 1024 * 1024
+"""Larger than the files of any camera."""
 
-MOST_JSON_BYTES = 64 * 1024
+MAX_JSON_BYTES = 64 * 1024
 
-_MOST_BYTES_AT_ONCE = 512 * 1024 * 1024
-_SECONDS = 60.0
+_MAX_TOTAL_BYTES = 512 * 1024 * 1024
+_TIMEOUT_SECONDS = 60.0
 
 
-class Bodies:
-    """Bodies that are in memory."""
+class Uploads:
+    """The request bodies that are in memory now."""
 
     def __init__(self) -> None:
-        self.held = 0
-        """bytes, of all bodies"""
+        self.total_bytes = 0
+        """of all bodies in memory"""
 
     @contextlib.asynccontextmanager
-    async def read(self, request: Request, most: int) -> AsyncIterator[bytes]:
-        """Lend the body; raises TooMuch as soon as it is over `most` bytes, Busy, TooSlow, NoBody."""
+    async def read(self, request: Request, max_bytes: int) -> AsyncIterator[bytes]:
+        """
+        Yield the body of a request, and count it until the block ends.
+
+        Raises TooMuch as soon as it exceeds `max_bytes`, Busy while other bodies fill the memory limit, TooSlow after the time limit, and
+        NoBody for an empty or interrupted one.
+        """
         body = bytearray()
         try:
-            await self._collect(request, body, most)
+            await self._collect(request, body, max_bytes)
             yield bytes(body)
         finally:
-            self.held -= len(body)
+            self.total_bytes -= len(body)
 
-    async def _collect(self, request: Request, body: bytearray, most: int) -> None:
-        announced = request.headers.get("content-length", "")
-        if announced.isdecimal() and int(announced) > most:
-            raise errors.TooMuch(limit=most)
+    async def _collect(self, request: Request, body: bytearray, max_bytes: int) -> None:
+        declared = request.headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > max_bytes:
+            raise errors.TooMuch(limit=max_bytes)
         try:
-            async with asyncio.timeout(_SECONDS):
+            async with asyncio.timeout(_TIMEOUT_SECONDS):
                 async for chunk in request.stream():
                     body += chunk
-                    self.held += len(chunk)
-                    if len(body) > most:
-                        raise errors.TooMuch(limit=most)
-                    if self.held > _MOST_BYTES_AT_ONCE:
+                    self.total_bytes += len(chunk)
+                    if len(body) > max_bytes:
+                        raise errors.TooMuch(limit=max_bytes)
+                    if self.total_bytes > _MAX_TOTAL_BYTES:
                         raise errors.Busy
         except TimeoutError as error:
-            raise errors.TooSlow(seconds=_SECONDS) from error
+            raise errors.TooSlow(seconds=_TIMEOUT_SECONDS) from error
         except ClientDisconnect as error:
             raise errors.NoBody from error
         if not body:

@@ -7,7 +7,7 @@
  * @typedef {{rank: number, image_id: number, path: string, name: string, score: number | null, unusual: number | null,
  *            width: number | null, height: number | null, taken: string | null, folded: number, also: string[]}} Hit
  * @typedef {{hits: Hit[], offset: number, more: boolean, hidden: number, remark: string | null, unknown: string[],
- *            rows: number, seconds: number, generation: string}} Found
+ *            rows: number, seconds: number, generation: string}} SearchResponse
  */
 
 export const PAGE = 60;
@@ -51,7 +51,7 @@ async function json(path, options = {}) {
  * @param {Blob | null} picture search by it
  * @param {number} offset
  * @param {AbortSignal} signal
- * @returns {Promise<Found>}
+ * @returns {Promise<SearchResponse>}
  */
 export function search(asked, picture, offset, signal) {
   const given = new URLSearchParams(asked);
@@ -75,7 +75,7 @@ export async function folded(id, many, asked) {
   given.delete("all");
   given.set("distinct", "false");
   given.set("k", String(many + 1));
-  /** @type {Found} */
+  /** @type {SearchResponse} */
   const found = await json(`/api/images/${id}/similar?${given}`);
   return found.hits.filter((hit) => hit.image_id !== id).slice(0, many);
 }

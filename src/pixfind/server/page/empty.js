@@ -3,7 +3,7 @@
  *
  * Owns the words and buttons of every empty state, and of the start page. Must not know how a search is made.
  *
- * @typedef {import("./api.js").Found} Found
+ * @typedef {import("./api.js").SearchResponse} SearchResponse
  * @typedef {import("./address.js").Place} Place
  * @typedef {{say: (q: string) => void, all: () => void, unfilter: () => void, library: () => void, start: () => void,
  *            retry: () => void, choose: () => void}} Ways what the buttons do
@@ -30,7 +30,7 @@ const way = (words, click, main = false) => button({ label: words, words, class:
 const ideas = (ways) => IDEAS.map((idea) => button({ label: idea, words: idea, class: "button--idea", click: () => ways.say(idea) }));
 
 /**
- * @param {Found} found an answer without hits
+ * @param {SearchResponse} found an answer without hits
  * @param {Place} place what was asked
  * @param {any} status as /api/status tells, null when it is not known yet
  * @param {Ways} ways
@@ -64,7 +64,7 @@ function unknown(words, ways) {
   return state("These words mean nothing to the model", [`It knows no word of ${shown}. It does know:`], ...ideas(ways));
 }
 
-/** @param {Found} found @param {Ways} ways */
+/** @param {SearchResponse} found @param {Ways} ways */
 function unlike(found, ways) {
   const text = `None of ${number(found.rows)} pictures comes close. The nearest are there to look at, as guesses.`;
   return state("Nothing looks like that", [text], way("Show the nearest anyway", ways.all, true), way("Search by a picture", ways.choose));

@@ -5,9 +5,9 @@
  * where they were left). Only the latest question may change the screen. Must not know the URL or the controls.
  *
  * @typedef {import("./address.js").Place} Place
- * @typedef {import("./api.js").Found} Found
+ * @typedef {import("./api.js").SearchResponse} SearchResponse
  * @typedef {import("./grid.js").Hit} Hit
- * @typedef {{found: Found, hits: Hit[], more: boolean, pages: number, y: number}} Seen
+ * @typedef {{found: SearchResponse, hits: Hit[], more: boolean, pages: number, y: number}} Seen
  */
 
 import { isHome, request } from "./address.js";
