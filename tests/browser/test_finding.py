@@ -106,7 +106,7 @@ def test_signs_make_chips_that_flip_and_go(tab: Open) -> None:
 def test_what_is_wrong_with_a_query_is_said_below_the_field(tab: Open) -> None:
     page = tab().open()
     page.keyboard.type('sea +"sun')
-    expect(page.locator("#hint")).to_have_text("This quote is never closed.")
+    expect(page.locator("#hint")).to_have_text("This quote is not closed.")
     page.keyboard.type('set"')
     expect(page.locator("#hint")).to_be_hidden()
     page.keyboard.press("Escape")
@@ -288,7 +288,7 @@ def test_the_page_reads_the_query_language_as_the_server_does(tab: Open) -> None
     )
     for line, found in zip(lines(), read, strict=True):
         try:
-            terms = [{"shows": str(t.shows), "value": t.value, "weight": t.weight} for t in query.parse(line).terms]
+            terms = [{"shows": str(t.kind), "value": t.value, "weight": t.weight} for t in query.parse(line).terms]
         except errors.QueryWrong:
             assert found["problem"], line
         else:

@@ -108,7 +108,7 @@ def test_a_right_token_is_no_guess() -> None:
 
 def test_no_more_than_so_many_requests_of_one_client_run_at_a_time() -> None:
     gate = Gate()
-    gate._guard._rules = dataclasses.replace(gate.rules, max_concurrent=3)
+    gate._middleware._rules = dataclasses.replace(gate.rules, max_concurrent=3)
     waiting = asyncio.Event
 
     async def all_at_once() -> list[int]:
@@ -118,7 +118,7 @@ def test_no_more_than_so_many_requests_of_one_client_run_at_a_time() -> None:
             await going_on.wait()
             await gate._app(scope, receive, send)
 
-        gate._guard._app = slow
+        gate._middleware._app = slow
         asked = [asyncio.create_task(gate._ask(token=None, client="127.0.0.1", path=PATH)) for _ in range(5)]
         refused, held = await asyncio.wait(asked, timeout=None, return_when=asyncio.FIRST_COMPLETED)
         going_on.set()

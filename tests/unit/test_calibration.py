@@ -55,7 +55,7 @@ def judged(made: ScoreCalibration, embeddings: NDArray[float16], query: NDArray[
     rows, scores = (each[0] for each in best(embeddings, query[None]))
     unusual = made.query_z(query, scores, embeddings[rows])
     fitting = made.image_z(scores, embeddings[rows])
-    return [made.strong(*pair) for pair in zip(unusual.tolist(), fitting.tolist(), strict=True)]
+    return [made.above_cutoff(*pair) for pair in zip(unusual.tolist(), fitting.tolist(), strict=True)]
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def test_too_few_phrases_make_no_cut_off_and_everything_is_shown(world: World, t
     )
 
     assert (None, None) == (made.query_cutoff, made.image_cutoff)
-    assert made.strong(-100.0, -100.0)
+    assert made.above_cutoff(-100.0, -100.0)
 
 
 def test_what_was_measured_comes_back_from_its_file(world: World, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from pixfind import errors
 from pixfind.search import filters
-from pixfind.search.filters import Filters, Near, Shape
+from pixfind.search.filters import Filters, GeoCircle, Shape
 
 
 def test_no_option_is_no_filter() -> None:
@@ -75,7 +75,9 @@ def test_camera_names_match_as_they_are_written() -> None:
 def test_all_options_together() -> None:
     made = filters.parse(shape="landscape", near="52.5,-13,10", camera=" canon ", min_size=10, max_size=20)
 
-    assert Filters(shape=Shape.LANDSCAPE, near=Near(52.5, -13, 10), camera="canon", min_size=10, max_size=20) == made
+    assert (
+        Filters(shape=Shape.LANDSCAPE, near=GeoCircle(52.5, -13, 10), camera="canon", min_size=10, max_size=20) == made
+    )
 
 
 @pytest.mark.parametrize(

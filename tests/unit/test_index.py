@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pixfind import errors
 from pixfind.index import build, exact, header, reader
 from pixfind.index.header import IndexKind
-from pixfind.index.preconditioning import shape
+from pixfind.index.preconditioning import preconditioner
 
 ROWS, DIMENSION = 2_500, 32
 
@@ -146,7 +146,7 @@ def test_no_hits_are_no_columns(built: dict[IndexKind, reader.Index], kind: Inde
 
 def test_a_query_of_another_dimension_is_refused(built: dict[IndexKind, reader.Index]) -> None:
     with pytest.raises(ValueError, match="queries"):
-        built[IndexKind.CODES].search(make_queries(1, 16), 3)
+        built[IndexKind.PQ2].search(make_queries(1, 16), 3)
 
 
 def test_filters_that_hide_the_best_rows_hide_nothing_else(
@@ -154,7 +154,7 @@ def test_filters_that_hide_the_best_rows_hide_nothing_else(
 ) -> None:
     """The best half is not allowed: codes alone would bring back nothing but hidden rows."""
     monkeypatch.setattr(reader, "GATHER_ROWS", 0)
-    opened, query = built[IndexKind.CODES], make_queries(1)
+    opened, query = built[IndexKind.PQ2], make_queries(1)
     scores = (query @ opened.embeddings.astype(float32).T)[0]
     mask = scores < np.median(scores)
 
@@ -211,7 +211,7 @@ def test_a_larger_library_gets_codes_and_a_measured_recall(path: Path, monkeypat
     monkeypatch.setattr(build, "EXACT_ROWS", 1_000)
     report = build.build(make(ROWS), path, queries=make_queries(60))
 
-    assert IndexKind.CODES is report.header.kind
+    assert IndexKind.PQ2 is report.header.kind
     assert report.header.recall_text is not None
     assert min(report.header.recall_text, report.header.recall_image or 0) >= build.FLOOR
     assert report.bytes == path.stat().st_size
@@ -221,7 +221,7 @@ def test_a_very_large_library_gets_lists(path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(build, "EXACT_ROWS", 1_000)
     monkeypatch.setattr(build, "LISTS_ROWS", 2_000)
 
-    assert IndexKind.LISTS is build.build(make(ROWS), path, queries=make_queries(60)).header.kind
+    assert IndexKind.IVF_PQ is build.build(make(ROWS), path, queries=make_queries(60)).header.kind
 
 
 def test_a_kind_below_the_floor_gives_way_to_the_next_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,24 +229,24 @@ def test_a_kind_below_the_floor_gives_way_to_the_next_one(path: Path, monkeypatc
     monkeypatch.setattr(build, "_RERANKS", (11,))
     report = build.build(make(ROWS), path, queries=make_queries(60))
 
-    assert IndexKind.CODES is not report.header.kind
+    assert IndexKind.PQ2 is not report.header.kind
     assert "codes found 0." in report.refused[0]
     assert report.refused[0] in report.header.reason
     assert report.header.recall >= build.FLOOR
 
 
 def test_a_kind_that_was_asked_for_is_refused_below_the_floor(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    build.build(make(ROWS), path, kind=IndexKind.WIDE)
+    build.build(make(ROWS), path, kind=IndexKind.PQ4)
     monkeypatch.setattr(build, "_RERANKS", (11,))
     before = path.read_bytes()
 
     with pytest.raises(errors.IndexFloorMissed, match="codes"):
-        build.build(make(ROWS), path, queries=make_queries(60), kind=IndexKind.CODES)
+        build.build(make(ROWS), path, queries=make_queries(60), kind=IndexKind.PQ2)
 
     assert before == path.read_bytes()
 
 
-@pytest.mark.parametrize("kind", [IndexKind.CODES, IndexKind.WIDE, IndexKind.LISTS])
+@pytest.mark.parametrize("kind", [IndexKind.PQ2, IndexKind.PQ4, IndexKind.IVF_PQ])
 def test_an_extended_index_answers_like_one_built_at_once(path: Path, kind: IndexKind) -> None:
     embeddings = make(ROWS)
     build.build(embeddings[:2_000], path, queries=make_queries(60), kind=kind)
@@ -262,15 +262,15 @@ def test_an_extended_index_answers_like_one_built_at_once(path: Path, kind: Inde
 
 
 def test_a_library_that_has_grown_much_gets_new_codes(path: Path) -> None:
-    build.build(make(1_100), path, kind=IndexKind.CODES)
+    build.build(make(1_100), path, kind=IndexKind.PQ2)
 
-    assert not build.build(np.concatenate([make(1_100), make(4_000, 1)]), path, kind=IndexKind.CODES).extended
+    assert not build.build(np.concatenate([make(1_100), make(4_000, 1)]), path, kind=IndexKind.PQ2).extended
 
 
 def test_codes_of_other_embeddings_are_never_extended(path: Path) -> None:
-    build.build(make(ROWS), path, kind=IndexKind.CODES)
+    build.build(make(ROWS), path, kind=IndexKind.PQ2)
 
-    assert not build.build(make(ROWS + 10, seed=1), path, kind=IndexKind.CODES).extended
+    assert not build.build(make(ROWS + 10, seed=1), path, kind=IndexKind.PQ2).extended
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -287,7 +287,7 @@ def test_any_number_of_rows_can_be_built(path: Path, rows: int, kind: IndexKind)
 @pytest.mark.parametrize("dimension", [7, 64])
 def test_any_dimension_can_be_coded(path: Path, dimension: int) -> None:
     embeddings = make(2_000, dimension=dimension)
-    build.build(embeddings, path, kind=IndexKind.CODES)
+    build.build(embeddings, path, kind=IndexKind.PQ2)
 
     _, scores = reader.open(path, embeddings).search(make_queries(5, dimension), 5)
 
@@ -299,14 +299,14 @@ def test_a_million_equal_pictures_do_not_lower_the_recall(path: Path) -> None:
     """Among equal rows any is right."""
     embeddings = np.repeat(make(2), 3_000, axis=0)
 
-    assert 1.0 == build.build(embeddings, path, queries=make_queries(5), kind=IndexKind.CODES).header.recall
+    assert 1.0 == build.build(embeddings, path, queries=make_queries(5), kind=IndexKind.PQ2).header.recall
 
 
 def test_rows_without_an_image_train_nothing(path: Path) -> None:
     embeddings = make(ROWS)
     embeddings[::2] = np.nan
     live = np.arange(ROWS) % 2 == 1
-    build.build(embeddings, path, live=live, kind=IndexKind.CODES)
+    build.build(embeddings, path, live=live, kind=IndexKind.PQ2)
 
     _, scores = reader.open(path, embeddings).search(make_queries(5), 10)
 
@@ -317,7 +317,7 @@ def test_the_file_is_one_that_plain_faiss_reads_and_searches(path: Path) -> None
     import faiss
 
     embeddings = make(ROWS)
-    build.build(embeddings, path, queries=make_queries(60), kind=IndexKind.WIDE)
+    build.build(embeddings, path, queries=make_queries(60), kind=IndexKind.PQ4)
     plain = faiss.read_index(str(path))
 
     _, found = plain.search(make_queries(20), 200)
@@ -330,7 +330,7 @@ def test_the_file_is_one_that_plain_faiss_reads_and_searches(path: Path) -> None
 def test_shaped_codes_keep_every_score() -> None:
     """Rows times A and queries times the inverse of its transpose score as before."""
     rows, queries = make(500).astype(float32), make_queries(20)
-    a = shape(rows, queries)
+    a = preconditioner(rows, queries)
 
     shaped = (queries @ np.linalg.inv(a)) @ (rows @ a.T).T
 
@@ -376,15 +376,15 @@ def spoil_faiss_part(path: Path) -> None:
 
 
 def spoil_other_embeddings(path: Path) -> None:
-    build.build(make(ROWS, seed=5), path, kind=IndexKind.CODES, extend=False)
+    build.build(make(ROWS, seed=5), path, kind=IndexKind.PQ2, extend=False)
 
 
 def spoil_other_dimension(path: Path) -> None:
-    build.build(make(ROWS, dimension=16), path, kind=IndexKind.CODES, extend=False)
+    build.build(make(ROWS, dimension=16), path, kind=IndexKind.PQ2, extend=False)
 
 
 def spoil_more_rows(path: Path) -> None:
-    build.build(make(ROWS + 1), path, kind=IndexKind.CODES, extend=False)
+    build.build(make(ROWS + 1), path, kind=IndexKind.PQ2, extend=False)
 
 
 def spoil_newer(path: Path) -> None:
@@ -399,7 +399,7 @@ SPOILS = [spoil for name, spoil in sorted(globals().items()) if name.startswith(
 def test_a_wrong_file_is_told_and_never_gives_a_wrong_answer(path: Path, spoil: object) -> None:
     """The answer comes from an exact scan, and the next build repairs the file."""
     embeddings = make(ROWS)
-    build.build(embeddings, path, kind=IndexKind.CODES)
+    build.build(embeddings, path, kind=IndexKind.PQ2)
     spoil(path)  # type: ignore[operator]
 
     opened = reader.open(path, embeddings)
@@ -409,14 +409,14 @@ def test_a_wrong_file_is_told_and_never_gives_a_wrong_answer(path: Path, spoil: 
     assert header.check(path, embeddings)
     _, scores = brute_force(embeddings, make_queries(3), 10, np.arange(ROWS))
     np.testing.assert_allclose(opened.search(make_queries(3), 10)[1], scores, atol=2e-6)
-    build.build(embeddings, path, kind=IndexKind.CODES)
+    build.build(embeddings, path, kind=IndexKind.PQ2)
     assert header.check(path, embeddings) is None
     assert reader.open(path, embeddings).problem is None
 
 
 def test_changed_bytes_within_the_codes_are_found_by_check(path: Path) -> None:
     embeddings = make(ROWS)
-    build.build(embeddings, path, kind=IndexKind.CODES)
+    build.build(embeddings, path, kind=IndexKind.PQ2)
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(bytes(data))
@@ -426,7 +426,7 @@ def test_changed_bytes_within_the_codes_are_found_by_check(path: Path) -> None:
 
 def test_rows_behind_the_index_are_found_at_once(path: Path) -> None:
     embeddings = make(ROWS)
-    build.build(embeddings[:2_000], path, kind=IndexKind.CODES)
+    build.build(embeddings[:2_000], path, kind=IndexKind.PQ2)
 
     opened = reader.open(path, embeddings)
     found, _ = opened.search(embeddings[2_300:2_310].astype(float32), 1)
@@ -437,14 +437,14 @@ def test_rows_behind_the_index_are_found_at_once(path: Path) -> None:
 
 
 def test_a_build_that_fails_leaves_the_old_file_and_nothing_else(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    build.build(make(ROWS), path, kind=IndexKind.CODES)
+    build.build(make(ROWS), path, kind=IndexKind.PQ2)
     before = path.read_bytes()
     monkeypatch.setattr(
-        "pixfind.index.build.coding.write", lambda codes, to: (_ for _ in ()).throw(OSError(5, "broken"))
+        "pixfind.index.build.faiss_codes.write", lambda codes, to: (_ for _ in ()).throw(OSError(5, "broken"))
     )
 
     with pytest.raises(errors.DiskFailed, match=r"faiss\.index could not be written: broken"):
-        build.build(make(ROWS), path, kind=IndexKind.CODES)
+        build.build(make(ROWS), path, kind=IndexKind.PQ2)
 
     assert before == path.read_bytes()
     assert [path] == list(path.parent.iterdir())
@@ -453,9 +453,9 @@ def test_a_build_that_fails_leaves_the_old_file_and_nothing_else(path: Path, mon
 def test_a_few_rows_more_keep_the_recall_and_many_are_measured_again(path: Path) -> None:
     embeddings = make(ROWS)
     queries = make_queries(60)
-    first = build.build(embeddings[: ROWS - 400], path, queries=queries, kind=IndexKind.CODES)
-    few = build.build(embeddings[: ROWS - 350], path, queries=queries, kind=IndexKind.CODES)
-    many = build.build(embeddings, path, queries=queries, kind=IndexKind.CODES)
+    first = build.build(embeddings[: ROWS - 400], path, queries=queries, kind=IndexKind.PQ2)
+    few = build.build(embeddings[: ROWS - 350], path, queries=queries, kind=IndexKind.PQ2)
+    many = build.build(embeddings, path, queries=queries, kind=IndexKind.PQ2)
 
     assert first.header.measured_on == few.header.measured_on == ROWS - 400
     assert (first.header.rerank, first.header.recall_text) == (few.header.rerank, few.header.recall_text)

@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 
 from pixfind import errors
 from pixfind.search import query
-from pixfind.search.query import Query, Shows, Term
+from pixfind.search.query import Query, Term, TermKind
 
 
 def shown(source: str) -> list[tuple[str, str, float]]:
-    return [(str(term.shows), term.value, term.weight) for term in query.parse(source).terms]
+    return [(str(term.kind), term.value, term.weight) for term in query.parse(source).terms]
 
 
 @pytest.mark.parametrize(
@@ -54,17 +54,17 @@ def test_the_arguments_of_a_command_line_are_one_query() -> None:
     [
         ("", 0, "empty"),
         (" \n", 0, "empty"),
-        ('sea +"sun', 5, "never closed"),
+        ('sea +"sun', 5, "not closed"),
         ('"sea"sun', 5, "space"),
-        ("sea +", 5, "should stand here"),
-        ("sea -2: +x", 7, "should stand here"),
-        ('sea ""', 4, "should stand here"),
+        ("sea +", 5, "expected words"),
+        ("sea -2: +x", 7, "expected words"),
+        ('sea ""', 4, "expected words"),
         ("sea +0:x", 5, "weight"),
         ("sea +101:x", 5, "weight"),
         ("id:first", 3, "whole number"),
-        ("id:", 3, "should stand here"),
-        ("-people", 0, "nothing is wanted"),
-        ("-a -b", 0, "nothing is wanted"),
+        ("id:", 3, "expected words"),
+        ("-people", 0, "all terms are negative"),
+        ("-a -b", 0, "all terms are negative"),
         ("a\0.jpg", 0, "NUL"),
         ("x" * 4_001, 4_000, "4,001 characters"),
         ("sea +" + "x" * 1_001, 1_005, "1,001 characters"),
@@ -97,11 +97,11 @@ def test_a_long_query_is_shown_around_the_error_only() -> None:
 
 
 def test_search_text_takes_signs_and_quotes_as_words() -> None:
-    assert (Term(Shows.TEXT, '-a "b.jpg'),) == query.text(' -a "b.jpg ').terms
+    assert (Term(TermKind.TEXT, '-a "b.jpg'),) == query.text(' -a "b.jpg ').terms
 
 
 def test_search_image_takes_any_name_or_an_id() -> None:
-    assert (Term(Shows.FILE, "-a +b"),) == query.image("-a +b").terms
+    assert (Term(TermKind.FILE, "-a +b"),) == query.image("-a +b").terms
     assert "123" == query.image("id:123").terms[0].value
 
 
@@ -119,22 +119,22 @@ def test_a_text_that_models_would_cut_off_is_refused() -> None:
 weights = st.floats(0.01, 100, allow_nan=False).map(lambda weight: round(weight, 3))
 texts = st.text(st.characters(exclude_characters="\0"), min_size=1, max_size=60).filter(lambda text: bool(text.strip()))
 terms = st.one_of(
-    st.builds(Term, st.just(Shows.TEXT), texts, weights),
-    st.builds(Term, st.just(Shows.FILE), texts, weights),
-    st.builds(Term, st.just(Shows.ID), st.integers(0, 10**17).map(str), weights),
+    st.builds(Term, st.just(TermKind.TEXT), texts, weights),
+    st.builds(Term, st.just(TermKind.FILE), texts, weights),
+    st.builds(Term, st.just(TermKind.ID), st.integers(0, 10**17).map(str), weights),
 )
 
 
 @given(st.lists(terms, min_size=1, max_size=5), st.lists(st.booleans(), min_size=5, max_size=5))
 def test_a_query_written_out_reads_back_as_itself(made: list[Term], wanted: list[bool]) -> None:
     signed = [
-        Term(term.shows, term.value, term.weight if keep or place == 0 else -term.weight)
+        Term(term.kind, term.value, term.weight if keep or place == 0 else -term.weight)
         for place, (term, keep) in enumerate(zip(made, wanted, strict=False))
     ]
 
     again = query.parse(str(Query(tuple(signed))))
 
-    assert [(t.shows, t.value, t.weight) for t in signed] == [(t.shows, t.value, t.weight) for t in again.terms]
+    assert [(t.kind, t.value, t.weight) for t in signed] == [(t.kind, t.value, t.weight) for t in again.terms]
 
 
 @given(st.text(max_size=200))
@@ -160,4 +160,4 @@ def test_texts_full_of_signs_read_back_as_themselves(source: str) -> None:
 
     again = query.parse(str(made))
 
-    assert [(t.shows, t.value, t.weight) for t in made.terms] == [(t.shows, t.value, t.weight) for t in again.terms]
+    assert [(t.kind, t.value, t.weight) for t in made.terms] == [(t.kind, t.value, t.weight) for t in again.terms]

@@ -1,5 +1,5 @@
 """
-The exact scan: every row scored, in blocks. The oracle of every other way to search, and the second half of each.
+The exact scan: all rows are scored, in blocks. The reference for every other kind of index, and the second step of each.
 
 Owns the exact scores and the order of equal ones.
 Must not know that index files exist.
@@ -16,20 +16,20 @@ from pixfind.index import faiss_threads
 _BLOCK = 16_384
 
 _FEW_QUERIES = 8
-"""Up to here a scan over half floats beats one matrix product over widened ones."""
+"""Up to so many queries a scan over float16 is faster than converting to float32 for a matrix product."""
 
-Found = tuple[NDArray[int64], NDArray[float32]]
+TopK = tuple[NDArray[int64], NDArray[float32]]
 """Rows [q, k] and scores [q, k], best first; row -1 and score -inf where there are fewer."""
 
 
-def scan(embeddings: NDArray[float16], queries: NDArray[float32], k: int, rows: NDArray[int64] | None = None) -> Found:
+def scan(embeddings: NDArray[float16], queries: NDArray[float32], k: int, rows: NDArray[int64] | None = None) -> TopK:
     """
     Score every row (or the given ones, ascending) and return the k best: rows [q, k'], scores [q, k'], k' <= k.
 
     Memory is bounded by one block, whatever the number of rows.
     """
     k = min(k, len(embeddings) if rows is None else len(rows))
-    best: Found = (np.empty((len(queries), 0), dtype=int64), np.empty((len(queries), 0), dtype=float32))
+    best: TopK = (np.empty((len(queries), 0), dtype=int64), np.empty((len(queries), 0), dtype=float32))
     if k == 0:
         return best
     for start, block in _blocks(embeddings, rows):
@@ -47,40 +47,40 @@ def _blocks(embeddings: NDArray[float16], rows: NDArray[int64] | None) -> Iterat
         yield start, np.ascontiguousarray(block)
 
 
-def _best_of_block(block: NDArray[float16], queries: NDArray[float32], k: int, best: NDArray[float32]) -> Found:
-    """Places in the block and scores of all that may be among the k best, given the best scores so far [q, <= k]."""
+def _best_of_block(block: NDArray[float16], queries: NDArray[float32], k: int, best: NDArray[float32]) -> TopK:
+    """Return positions in the block and scores of all rows that may be among the k best, given the best scores so far [q, <= k]."""
     if len(queries) <= _FEW_QUERIES:
         return _best_halves(block, queries, min(k, len(block)))
     scores = _without_nan(queries @ block.astype(float32).T)
     if best.shape[1] < k:
         return _top(np.broadcast_to(np.arange(len(block)), scores.shape), scores, k)
-    # Soon hardly a row of a block beats the k-th so far: dropping the others first saves the sorting.
+    # After a few blocks hardly any row beats the k-th best so far: dropping the others first saves sorting.
     places = np.flatnonzero((scores > best[:, -1:]).any(axis=0))
     return np.broadcast_to(places, (len(queries), len(places))), scores[:, places]
 
 
-def _best_halves(block: NDArray[float16], queries: NDArray[float32], k: int) -> Found:
-    # FAISS scores half floats as they lie; NumPy would widen them first, which takes six times as long.
+def _best_halves(block: NDArray[float16], queries: NDArray[float32], k: int) -> TopK:
+    # FAISS computes on float16 directly; NumPy would convert to float32 first, which takes six times as long.
     import faiss
 
     halves = faiss.IndexScalarQuantizer(block.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
     halves.add_sa_codes(block.view(np.uint8))
     with faiss_threads.fit(queries):
         scores, places = halves.search(queries, k)
-    # A row of NaN wins no comparison; where too few others are left the place is -1.
+    # FAISS never returns a row of NaN; where too few others are left it returns -1.
     return np.maximum(places, 0), np.where(places < 0, -np.inf, scores).astype(float32)
 
 
 def _without_nan(scores: NDArray[float32]) -> NDArray[float32]:
-    # The sum of many is NaN when one of them is: a pass that writes nothing.
+    # A sum is NaN if any score is: a check without a temporary array.
     return np.where(np.isnan(scores), float32(-np.inf), scores) if np.isnan(scores.sum()) else scores
 
 
-def _top(rows: NDArray[int64], scores: NDArray[float32], k: int) -> Found:
-    """The k best by score, equal scores by row."""
+def _top(rows: NDArray[int64], scores: NDArray[float32], k: int) -> TopK:
+    """Return the k best by score, equal scores by row."""
     if scores.shape[1] > 8 * k:
         kept = np.argpartition(-scores, k - 1, axis=1)[:, :k]
-        # Which of several equal rows the partition kept is chance; take them by row.
+        # argpartition keeps arbitrary ones of equal scores; keep those with the lowest rows.
         floor = np.take_along_axis(scores, kept, axis=1).min(axis=1, keepdims=True)
         columns = np.flatnonzero((scores >= floor).any(axis=0))
         rows, scores = rows[:, columns], scores[:, columns]
@@ -88,19 +88,19 @@ def _top(rows: NDArray[int64], scores: NDArray[float32], k: int) -> Found:
     return np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1)
 
 
-def merged(one: Found, two: Found, k: int) -> Found:
-    """The k best of both."""
+def merged(one: TopK, two: TopK, k: int) -> TopK:
+    """Return the k best of both."""
     return _top(np.hstack([one[0], two[0]]), np.hstack([one[1], two[1]]), k)
 
 
-def stacked(found: list[Found], k: int) -> Found:
-    """Answers to single queries as one answer, k wide."""
+def stacked(found: list[TopK], k: int) -> TopK:
+    """Return the results of single queries as one result of width k."""
     wide = [padded(rows, scores, k) for rows, scores in found]
     return np.concatenate([each[0] for each in wide]), np.concatenate([each[1] for each in wide])
 
 
-def padded(rows: NDArray[int64], scores: NDArray[float32], k: int) -> Found:
-    """As wide as asked."""
+def padded(rows: NDArray[int64], scores: NDArray[float32], k: int) -> TopK:
+    """Return rows and scores [q, k], padded with -1 and -inf."""
     rows = np.where(np.isneginf(scores), -1, rows)
     missing = ((0, 0), (0, k - rows.shape[1]))
     return np.pad(rows, missing, constant_values=-1), np.pad(scores, missing, constant_values=-np.inf)

@@ -1,8 +1,8 @@
 """
 How many threads FAISS uses: one for one query.
 
-Threads that work for a millisecond wait for the slowest; on a machine that embeds at the same time that is a whole time
-slice of the scheduler, ten times the search itself. FAISS keeps the number per calling thread, so nobody else is bound.
+Work of a millisecond, split over threads, ends with the slowest of them; on a machine that embeds at the same time that one may wait a
+whole time slice of the scheduler, ten times the search itself. FAISS keeps the setting for each calling thread, so others are not affected.
 """
 
 import contextlib
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 @contextlib.contextmanager
 def one() -> Iterator[None]:
+    """Let FAISS use one thread in the block."""
     import faiss
 
     before = faiss.omp_get_max_threads()
@@ -25,5 +26,5 @@ def one() -> Iterator[None]:
 
 
 def fit(queries: NDArray[float32]) -> contextlib.AbstractContextManager[None]:
-    """One thread for one query, all for many."""
+    """Let FAISS use one thread in the block for one query [1, d], all threads for more."""
     return one() if len(queries) == 1 else contextlib.nullcontext()

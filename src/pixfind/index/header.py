@@ -1,9 +1,9 @@
 """
 The index file: a FAISS index, a line of JSON about it (`IndexHeader`), the length of that line, a magic.
 
-Owns this layout and how the file is published: by rename and in one piece, so that the codes and what is said of them
-can never disagree. FAISS reads such a file as it stands, and ignores what follows its own part.
-Must not know how codes are made or searched. A file that is wrong is told, never raised: the exact scan needs none.
+Owns this layout and how the file is published: by one rename, so that codes and header always belong together. FAISS can read such a
+file, because it ignores what follows its own part.
+Must not know how codes are made or searched. Problems of a file are returned, never raised: an exact scan needs no file.
 """
 
 import json
@@ -32,48 +32,48 @@ class IndexKind(StrEnum):
 
     EXACT = "exact"
     """every row is scored; nothing is built"""
-    CODES = "codes"
-    """2 bits a dimension, all scanned"""
-    WIDE = "wide codes"
-    """4 bits a dimension, all scanned: for geometries that 2 bits do not hold"""
-    LISTS = "lists"
-    """2 bits a dimension in inverted lists, the nearest lists scanned"""
+    PQ2 = "codes"
+    """product quantization, 2 bits a dimension (4 for an odd dimension), all codes scanned"""
+    PQ4 = "wide codes"
+    """product quantization, 4 bits a dimension, all codes scanned: for embeddings on which 2 bits miss the recall floor"""
+    IVF_PQ = "lists"
+    """inverted lists (IVF) of 2-bit codes, of which the nearest lists are scanned"""
 
 
 @dataclass(frozen=True, slots=True)
 class IndexHeader:
-    """What a file says about itself."""
+    """What the file records about its codes and how they were measured."""
 
     kind: IndexKind
     reason: str
     """why this kind"""
     rows: int
-    """the first rows of the embeddings that the file answers for"""
+    """how many of the embeddings, from the first on, the file covers"""
     dimension: int
     rerank: int = 0
-    """rows scored again for ten hits"""
+    """candidates that are scored exactly for ten hits"""
     probes: int = 0
-    """lists scanned, for IndexKind.LISTS"""
+    """lists scanned, for IndexKind.IVF_PQ"""
     trained_on: int = 0
-    """rows that there were when the codes were made"""
+    """rows of the library when the codes were trained"""
     measured_on: int = 0
-    """rows that there were when the recall was measured"""
+    """rows of the library when the recall was measured"""
     recall_text: float | None = None
     """recall@10 against the exact scan; None when no text-like queries were given"""
     recall_image: float | None = None
     rows_crc: int = 0
-    """of a few rows: whether the file belongs to these embeddings"""
+    """checksum of a few rows, to check that the file belongs to these embeddings"""
     faiss_bytes: int = 0
     faiss_crc: int = 0
 
     @property
     def recall(self) -> float:
-        """The lower of the two recalls; 1 where nothing was measured because there is nothing."""
+        """The lower of the two recalls; 1 for a library without rows."""
         return min(1.0 if each is None else each for each in (self.recall_text, self.recall_image))
 
 
 def read_header(path: Path) -> tuple[IndexHeader | None, str | None]:
-    """What a file says about itself, and what is wrong with it; cheap."""
+    """Return the header of a file (None: unreadable) and what is wrong with the file (None: nothing). Reads the end of the file only."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -96,7 +96,7 @@ def read_header(path: Path) -> tuple[IndexHeader | None, str | None]:
 
 
 def check(path: Path, embeddings: "NDArray[float16]") -> str | None:
-    """What is wrong with the file, having read all of it; None when nothing is."""
+    """Read the whole file and return what is wrong with it; None when nothing is."""
     header, problem = read_header(path)
     if header is None or problem is not None:
         return problem
@@ -109,7 +109,7 @@ def check(path: Path, embeddings: "NDArray[float16]") -> str | None:
 
 
 def misfit(header: IndexHeader, embeddings: "NDArray[float16]") -> str | None:
-    """Why the file does not belong to these embeddings; None when it does."""
+    """Return why the file does not belong to these embeddings [N, d]; None when it does."""
     rows, dimension = embeddings.shape
     if header.dimension != dimension:
         return f"the index is of {header.dimension} dimensions, the embeddings of {dimension}"
@@ -121,7 +121,7 @@ def misfit(header: IndexHeader, embeddings: "NDArray[float16]") -> str | None:
 
 
 def rows_crc(embeddings: "NDArray[float16]") -> int:
-    """Checksum of a few rows, spread evenly. Embeddings are append-only: the same rows always give the same sum."""
+    """Return the CRC-32 of a few evenly spaced rows. Embeddings are append-only, so it never changes for the same number of rows."""
     # `status` reads headers, and needs no arrays for it.
     import numpy as np
 
@@ -132,7 +132,11 @@ def rows_crc(embeddings: "NDArray[float16]") -> int:
 def publish(
     path: Path, header: IndexHeader, embeddings: "NDArray[float16]", write: Callable[[Path], None]
 ) -> tuple[IndexHeader, int]:
-    """Let `write` make the FAISS part, add the header, and put it in the place of `path`. Returns header and bytes."""
+    """
+    Let `write` write the FAISS part, add the header, and replace `path` by one rename.
+
+    Returns the completed header and the size of the file in bytes. Raises what `disk.publishing` raises.
+    """
     with disk.publishing(path) as temporary:
         write(temporary)
         length = temporary.stat().st_size

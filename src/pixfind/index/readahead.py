@@ -1,12 +1,12 @@
 """
-Reading a memory map that may not be in memory: tell the system what comes, so that it fetches in parallel.
+Read-ahead for memory-mapped rows: madvise tells the system which rows will be read, so that it reads them in parallel.
 
-Owns the advice and when it pays. Does nothing for arrays that are not mapped, or where the system takes no advice.
+Owns the advice and when it is worth its cost. Does nothing for arrays that are not mapped, or on systems without madvise.
 
-A search reads a thousand rows from all over a file of gigabytes. Left alone, the system reads a neighbourhood of each:
-800 ms and the whole file for one search in 624,000 rows. Told to expect random reads: 200 ms, one after the other. Told
-which rows come: 20 ms. The telling costs 2 us a row, more than reading what is in memory, so it stops when nothing was read
-from the disk. That is asked of the system; times would take a busy machine for a slow disk.
+A search reads a thousand rows from all over a file of gigabytes. Without advice the system reads the neighbourhood of each:
+800 ms and the whole file for one search in 624,000 rows. With MADV_RANDOM: 200 ms, one read after the other. With MADV_WILLNEED
+for each row: 20 ms. That advice costs 2 us a row, more than reading from memory, so it is given only while reads come from the disk, as
+the system's own counters show; measured times would mistake a busy machine for a slow disk.
 """
 
 import contextlib
@@ -19,17 +19,17 @@ from numpy import float16, int64
 from numpy.typing import NDArray
 
 _COLD_SHARE = 50
-"""One row of so many from the disk, and telling the system pays."""
+"""The advice is worth its cost when at least one row of so many comes from the disk."""
 
 _DENSE = 16
-"""One row of so few is read faster with all between."""
+"""When at least one row of so many is needed, reading everything in between is faster."""
 
 _UNIT_BYTES = 512
-"""what getrusage counts in"""
+"""the unit of ru_inblock in getrusage"""
 
 
-class Pages:
-    """The pages below one array of rows."""
+class Readahead:
+    """The advice for one array of rows [N, d]."""
 
     def __init__(self, rows: NDArray[float16]) -> None:
         self._map, self._start = _map_of(rows)
@@ -40,7 +40,7 @@ class Pages:
 
     @contextlib.contextmanager
     def reading(self, rows: NDArray[int64] | None) -> Iterator[None]:
-        """Read these rows, ascending, in the block; None: all of them."""
+        """Advise the system for a block that reads these rows, ascending; None: all of them, in order."""
         if self._map is None or rows is None or _dense(rows):
             with self._forwards():
                 yield
@@ -53,7 +53,7 @@ class Pages:
 
     @contextlib.contextmanager
     def _forwards(self) -> Iterator[None]:
-        # The system's own reading ahead is the best there is for a scan.
+        # For a scan the system's own read-ahead is best.
         if self._map is not None:
             self._map.madvise(mmap.MADV_NORMAL)
         yield
@@ -68,8 +68,8 @@ class Pages:
 
 
 def _read_from_disk() -> int:
-    """Bytes that this thread had the system read from a disk."""
-    import resource  # not on Windows, where nothing here runs either
+    """Return the bytes that the system has read from disks for this thread."""
+    import resource  # missing on Windows, where this is never called
 
     usage = resource.getrusage(getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF))
     return _UNIT_BYTES * usage.ru_inblock
@@ -80,7 +80,7 @@ def _dense(rows: NDArray[int64]) -> bool:
 
 
 def _map_of(rows: NDArray[float16]) -> tuple[Any, int]:
-    """The map below an array and where in it the array begins; None where there is none."""
+    """Return the memory map of an array and the array's offset in it; None where there is no map or no madvise."""
     mapped = getattr(rows, "_mmap", None)
     if mapped is None or not len(rows) or not hasattr(mmap, "MADV_WILLNEED"):
         return None, 0

@@ -1,7 +1,7 @@
 """
-An open index: queries in, rows and exact scores out.
+An open index: from queries to rows and exact scores.
 
-Owns how codes, filters and rows that no code covers yet become one answer.
+Owns how codes, filters and rows that the codes do not cover yet are combined into one result.
 Must not know how the codes were made, or what a row stands for. Rows become hits in `search`.
 """
 
@@ -12,20 +12,20 @@ import numpy as np
 from numpy import bool_, float16, float32, int64
 from numpy.typing import NDArray
 
-from pixfind.index import faiss_codes as coding
-from pixfind.index.exact import Found, merged, padded, scan, stacked
+from pixfind.index import faiss_codes
+from pixfind.index.exact import TopK, merged, padded, scan, stacked
 from pixfind.index.header import IndexHeader, IndexKind, misfit, read_header
-from pixfind.index.readahead import Pages
+from pixfind.index.readahead import Readahead
 
 GATHER_ROWS = 20_000
-"""So few allowed rows are scored without codes."""
+"""Up to so many allowed rows are all scored, without codes."""
 
 Allowed = NDArray[bool_] | NDArray[int64]
-"""Which rows may be hits: a mask over rows (what it does not reach is not allowed), or the rows themselves."""
+"""Which rows may be hits: a mask over rows (rows beyond its end are not allowed), or the rows themselves."""
 
 
 class Index:
-    """An index that is open for searching. Made by `open`; safe to share between threads."""
+    """An index that is open for searching, made by `open`. Thread-safe."""
 
     embeddings: NDArray[float16]
     header: IndexHeader
@@ -37,7 +37,7 @@ class Index:
         self.header = header
         self.problem = problem
         self._codes = codes
-        self._pages = Pages(embeddings)
+        self._readahead = Readahead(embeddings)
 
     @property
     def rows(self) -> int:
@@ -46,17 +46,17 @@ class Index:
 
     @property
     def stale(self) -> bool:
-        """Whether a build would make searches faster. Answers are complete either way."""
+        """Whether a build would make searches faster. Results are complete either way."""
         return self.problem is not None or self.header.rows < len(self.embeddings)
 
     def search(
-        self, queries: NDArray[float32], k: int, allowed: Allowed | None = None, *, look: int | None = None
-    ) -> Found:
+        self, queries: NDArray[float32], k: int, allowed: Allowed | None = None, *, candidates: int | None = None
+    ) -> TopK:
         """
         Find the k best rows for each query, best first, equal scores by row.
 
-        Takes unit rows [q, d]. `look` is how many rows to score again where codes are searched, instead of the number
-        that was measured: fewer do where only rows far above all others matter. Returns rows [q, k], padded with -1, and exact cosines [q, k], padded with -inf.
+        Takes unit queries [q, d]. Returns rows [q, k], padded with -1, and exact cosines [q, k], padded with -inf. `candidates` is how many
+        rows found by their codes are scored exactly, in place of the measured number: fewer are enough to find near-duplicates only.
         Raises ValueError when the dimension is not that of the embeddings or k is negative.
         """
         queries = np.atleast_2d(np.ascontiguousarray(queries, dtype=float32))
@@ -68,15 +68,15 @@ class Index:
         if coded == 0 or (rows is not None and len(rows) <= GATHER_ROWS):
             return padded(*self._scan(queries, depth, rows), k)
         tail = np.arange(coded, len(self.embeddings)) if rows is None else rows[np.searchsorted(rows, coded) :]
-        found = self._search_codes(queries, depth, rows, look or _depth(self.header, depth))
+        found = self._search_codes(queries, depth, rows, candidates or _depth(self.header, depth))
         return padded(*merged(found, self._scan(queries, depth, tail), depth), k)
 
-    def _scan(self, queries: NDArray[float32], k: int, rows: NDArray[int64] | None) -> Found:
-        with self._pages.reading(rows):
+    def _scan(self, queries: NDArray[float32], k: int, rows: NDArray[int64] | None) -> TopK:
+        with self._readahead.reading(rows):
             return scan(self.embeddings, queries, k, rows)
 
-    def _search_codes(self, queries: NDArray[float32], k: int, rows: NDArray[int64] | None, depth: int) -> Found:
-        """Candidates from the codes, scored again; the rows that the file covers only."""
+    def _search_codes(self, queries: NDArray[float32], k: int, rows: NDArray[int64] | None, depth: int) -> TopK:
+        """Find candidates by their codes and score them exactly, among the rows that the file covers."""
         if rows is not None:
             rows = rows[: np.searchsorted(rows, self.header.rows)]
         per_query = self._candidates(queries, depth, rows)
@@ -91,10 +91,10 @@ class Index:
     def _candidates(
         self, queries: NDArray[float32], depth: int, rows: NDArray[int64] | None
     ) -> list[NDArray[int64] | None]:
-        """For each query the rows to score, ascending; None where scoring all allowed rows costs less."""
+        """Return for each query the rows to score, ascending; None where scoring all allowed rows costs less."""
         if rows is None:
-            found = coding.search(self._codes, queries, min(depth, self.header.rows))
-            # Lists may hold fewer than were asked for.
+            found = faiss_codes.search(self._codes, queries, min(depth, self.header.rows))
+            # The scanned lists may contain fewer than that.
             return [np.sort(each[each >= 0]) if (each >= 0).all() else None for each in found]
         mask = np.zeros(self.header.rows, dtype=bool)
         mask[rows] = True
@@ -103,10 +103,10 @@ class Index:
     def _allowed_candidates(
         self, query: NDArray[float32], depth: int, mask: NDArray[bool_], allowed: int
     ) -> NDArray[int64] | None:
-        # FAISS's fast scans take no selector. So ask for more than is allowed to stay, until enough has stayed.
+        # FAISS's fast scans support no selector, so more are fetched until enough of them are allowed.
         fetch = int(1.3 * depth * len(mask) / max(allowed, 1)) + 1
         while fetch <= len(mask) // 4:
-            found = coding.search(self._codes, query[None], fetch)[0]
+            found = faiss_codes.search(self._codes, query[None], fetch)[0]
             kept = found[found >= 0]
             kept = kept[mask[kept]]
             if len(kept) >= depth:
@@ -119,8 +119,8 @@ def open(path: Path, embeddings: NDArray[float16]) -> Index:  # noqa: A001  inde
     """
     Open the file for these embeddings ([N, d] float16; may be longer than what the file covers).
 
-    Never raises for the file's sake: where it is missing, truncated, foreign or of other embeddings, the returned
-    index scans exactly, and `problem` says why. The codes are read into memory, the embeddings never are.
+    Problems of the file are not raised: where it is missing, damaged or belongs to other embeddings, the returned index scans
+    exactly, and `problem` says why. The codes are read into memory, the embeddings are not.
     """
     header, problem = read_header(path)
     if header is not None and problem is None:
@@ -131,7 +131,7 @@ def open(path: Path, embeddings: NDArray[float16]) -> Index:  # noqa: A001  inde
         )
     if header.kind is IndexKind.EXACT:
         return Index(embeddings, header, None, None)
-    codes = coding.load(path, header)
+    codes = faiss_codes.load(path, header)
     return Index(embeddings, header, codes, None if codes is not None else f"{path} cannot be read by FAISS")
 
 
@@ -148,9 +148,9 @@ def _as_rows(allowed: Allowed, count: int) -> NDArray[int64]:
 
 def _depth(header: IndexHeader, k: int) -> int:
     """
-    Rows to score again for k hits: as many as were measured for ten, and fewer for each further one.
+    Return how many candidates to score for k hits: the number measured for ten hits, times (k / 10)^0.6, and at least 2k.
 
-    Far down a list, rows that follow each other in rank lie many codes apart. In proportion would be safe and slow: 624,000 rows
-    and this exponent find 0.9999 of the best 1,000.
+    The exponent is measured: on 624,000 rows it finds 0.9999 of the best 1,000. A number proportional to k (exponent 1) would be slower
+    without need, because candidates are needed only where approximate scores are close, and further down the ranking they are farther apart.
     """
     return max(int(header.rerank * (max(k, 10) / 10) ** 0.6), 2 * k)

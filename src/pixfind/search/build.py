@@ -1,7 +1,7 @@
 """
-Make the index and the score calibration of a library current.
+Bring the index and the score calibration of a library up to date.
 
-Owns when either is worth making again. How codes are made is the business of `index.build`.
+Owns when either is rebuilt. `index.build` makes the codes.
 """
 
 from collections.abc import Callable
@@ -19,20 +19,20 @@ from pixfind.search.encoders import Encoders
 from pixfind.search.reference_embeddings import ReferenceEmbeddings
 
 _DRIFT = 0.05
-"""Share of new rows from which the calibration is measured again: its moments and cut-offs change by less than their own error."""
+"""Share of new rows above which the calibration is measured again: fewer change it by less than its own error."""
 
 Progress = Callable[[int, int | None], None]
-"""(done, total) rows"""
+"""Called with rows done and rows in total (None: not known)."""
 
 
 @dataclass(frozen=True, slots=True)
 class BuildReport:
-    """What `build_index` did."""
+    """The result of `build_index`."""
 
     header: header.IndexHeader
-    """what the file says about itself"""
+    """of the index file"""
     built: build.IndexReport | None
-    """None when the index was current, and nothing was done"""
+    """None when the index was up to date, and nothing was done"""
     cutoff: float | None
     """the `query_z` from which hits are shown; None when it could not be measured"""
     text_problem: str | None
@@ -51,9 +51,10 @@ def build_index(
     """
     Build or extend the index of all merged embeddings, measure its recall, and calibrate the cut-off.
 
-    Does nothing where all that is current; `thorough` reads the whole file to find that out, and `kind` or `extend=False` build in any case.
-    Without a text encoder (no network yet) the index is built all the same, and the report says what is missing. Raises
-    NotEmbedded before the model is known, IndexFloorMissed for a kind that was asked for.
+    Does nothing when all of that is up to date (`thorough` reads the whole file to check), except with `kind` or `extend=False`, which always
+    build.
+    Without a text encoder (not downloaded yet) the index is built too, and the report names what is missing. Raises
+    NotEmbedded before the library has a model, IndexFloorMissed when the requested `kind` misses the recall floor.
     """
     embeddings = library.embeddings()
     known = _known_calibration(library)
@@ -77,7 +78,7 @@ def build_index(
 def _current(
     library: Library, embeddings: NDArray[float16], known: ScoreCalibration | None, *, thorough: bool
 ) -> BuildReport | None:
-    """Return the report of a build that has nothing to do; None when there is something."""
+    """Return the report of a build that has nothing to do; None when a build is needed."""
     found, problem = header.read_header(library.index_path)
     if found is None or problem is not None or found.rows != len(embeddings) or header.misfit(found, embeddings):
         return None
@@ -98,7 +99,7 @@ def _drifted(measured: int, rows: int) -> bool:
 
 
 def _reference(encoders: Encoders) -> tuple[ReferenceEmbeddings | None, str | None]:
-    """Return the built-in queries, embedded, or why they are not at hand."""
+    """Return the embeddings of the built-in queries, or why they are not available."""
     try:
         return reference_embeddings.get(encoders), None
     except errors.LibraryError as error:

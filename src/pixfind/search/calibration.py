@@ -1,19 +1,19 @@
 """
-Score calibration: what the scores of one model mean on one library.
+Score calibration: the distribution of one model's scores on one library.
 
-Owns the built-in queries (calibration_queries.txt: reference queries for everyday things, and negative queries that no picture answers) and
-what is measured with them, data/background.npz. Derived; rebuilt with the index. Must not know files of models or SQLite.
+Owns the built-in queries (calibration_queries.txt: reference queries for everyday things, and negative queries that match no picture) and
+the measurements made with them, data/background.npz. Derived; rebuilt with the index. Must not know files of models or SQLite.
 
-A cosine of 0.27 is high for one text and low for another, and its meaning changes with the model and the pictures. So a score is expressed
-as two z-scores (standard deviations above a mean), after the part that every text scores on an image was subtracted:
+A cosine of 0.27 is high for one text and low for another, and its meaning depends on the model and the pictures. So a score is expressed
+as two z-scores (standard deviations above a mean), after subtracting the score that any text has on the image:
 
-- `query_z`: among the scores of this query over the library. Both moments follow from the mean and the covariance of the embeddings,
+- `query_z`: among the scores of this query over the library. Mean and variance follow from the mean m and the covariance C of the embeddings,
   without a scan: mean = q.m, variance = q'Cq.
-- `image_z`: among the scores of the reference queries on this image. Where nearly every picture shows a beach, a beach does not stand out
-  among the pictures, and is the right answer all the same.
+- `image_z`: among the scores of the reference queries on this image. Where nearly every picture shows a beach, the query "beach" has a low
+  `query_z` on all of them, although they are right.
 
-The best hit of a negative query has a positive z-score too, and a higher one the larger the library: those are the cut-offs. A hit that
-exceeds either is shown.
+The best hits of negative queries have positive z-scores too, which grow with the library; the cut-offs lie just above them. A hit is
+shown if either z-score exceeds its cut-off.
 """
 
 import io
@@ -33,8 +33,8 @@ from pixfind.storage import disk
 
 _SAMPLE_ROWS = 50_000
 _QUICK_ROWS = 2_000
-_TRUSTED = 0.9
-"""Share of the negative queries whose best hits stay under both cut-offs, at least."""
+_REJECTED_SHARE = 0.9
+"""At least this share of the negative queries has no hit above either cut-off."""
 
 _MIN_ROWS = 50
 _MIN_QUERIES = 20
@@ -47,7 +47,7 @@ _ARRAYS = ("mean", "covariance", "text", "text_covariance")
 
 @cache
 def queries(section: str) -> list[str]:
-    """Return the built-in queries: "reference" (everyday things) or "negative" (phrases that no picture answers)."""
+    """Return the built-in queries: "reference" (everyday things) or "negative" (phrases that match no picture)."""
     text = resources.files("pixfind.search").joinpath("calibration_queries.txt").read_text(encoding="utf-8")
     _, _, rest = text.partition(f"[{section}]\n")
     return rest.partition("\n\n")[0].splitlines()
@@ -62,9 +62,9 @@ class ScoreCalibration:
     covariance: NDArray[float32]
     """[d, d] of the embeddings"""
     text: NDArray[float32]
-    """[d] mean of the reference queries; zero when there was no text tower"""
+    """[d] mean of the reference queries; zero when there was no text encoder"""
     text_covariance: NDArray[float32]
-    """[d, d] of the reference queries; zero when there was no text tower"""
+    """[d, d] of the reference queries; zero when there was no text encoder"""
     query_cutoff: float | None = None
     """`query_z` from which a hit for a text is shown; None when it was never measured"""
     image_cutoff: float | None = None
@@ -96,7 +96,7 @@ class ScoreCalibration:
         """
         Return the z-score [k] of each hit among the scores of the reference queries on that image; arguments as in `query_z`.
 
-        The deviation is that of single texts: a query of several is judged a little too severely, never too mildly.
+        The deviation is that of single texts: for a query of several texts the z-score is slightly too low, never too high.
         """
         wide = rows.astype(float32)
         variance = np.einsum("ij,ij->i", wide @ self.text_covariance, wide)
@@ -104,19 +104,19 @@ class ScoreCalibration:
         z: NDArray[float32] = lifted / np.sqrt(np.maximum(variance, 1e-12))
         return z.astype(float32)
 
-    def strong(self, query_z: float, image_z: float) -> bool:
-        """Tell whether a hit is worth showing: as long as nothing was measured, every one is."""
+    def above_cutoff(self, query_z: float, image_z: float) -> bool:
+        """Tell whether a hit is to be shown; True for all hits while no cut-off was measured."""
         if self.query_cutoff is None:
             return True
         return query_z >= self.query_cutoff or (self.image_cutoff is not None and image_z >= self.image_cutoff)
 
 
-Best = Callable[[NDArray[float32]], tuple[NDArray[np.int64], NDArray[float32]]]
-"""Unit queries [q, d] to the best few rows [q, k] and scores [q, k]."""
+SearchTop = Callable[[NDArray[float32]], tuple[NDArray[np.int64], NDArray[float32]]]
+"""Maps unit queries [q, d] to their best rows [q, k] and scores [q, k]."""
 
 
 def moments(embeddings: NDArray[float16], *, rows: int = _QUICK_ROWS) -> ScoreCalibration:
-    """Return a calibration without texts for rows [n, d]: quick, from a few rows spread evenly."""
+    """Return a calibration without texts for unit rows [n, d], from at most `rows` evenly spaced ones."""
     places = np.unique(np.linspace(0, len(embeddings) - 1, min(rows, len(embeddings))).astype(np.int64))
     sample: NDArray[float32] = embeddings[places].astype(float32)
     sample = sample[np.isfinite(sample).all(axis=1)]
@@ -129,9 +129,9 @@ def moments(embeddings: NDArray[float16], *, rows: int = _QUICK_ROWS) -> ScoreCa
 
 
 def measure(
-    embeddings: NDArray[float16], reference: NDArray[float32], negative: NDArray[float32], best: Best, model: str
+    embeddings: NDArray[float16], reference: NDArray[float32], negative: NDArray[float32], best: SearchTop, model: str
 ) -> ScoreCalibration:
-    """Calibrate for rows [n, d]: `reference` [r, d] and `negative` [q, d] are the built-in queries as the text encoder embeds them."""
+    """Return the calibration for unit rows [n, d]: `reference` [r, d] and `negative` [q, d] are the built-in queries as the text encoder embeds them."""
     centred = reference - reference.mean(axis=0)
     made = replace(
         moments(embeddings, rows=_SAMPLE_ROWS),
@@ -145,8 +145,8 @@ def measure(
         _top(made, query, scores[rows >= 0], embeddings[rows[rows >= 0]])
         for query, rows, scores in zip(negative, *best(negative), strict=True)
     ]
-    # Each cut-off lets half of the untrusted share pass, so that both together let no more pass than all of it.
-    cutoffs = np.quantile(tops, (1 + _TRUSTED) / 2, axis=0).tolist()
+    # Each cut-off lets half of the remaining share pass, so that both together let pass at most all of it (union bound).
+    cutoffs = np.quantile(tops, (1 + _REJECTED_SHARE) / 2, axis=0).tolist()
     return replace(made, query_cutoff=cutoffs[0], image_cutoff=cutoffs[1])
 
 
@@ -158,22 +158,22 @@ def _top(
 
 
 def path(data: Path) -> Path:
-    """Return where the calibration lies below a library's data folder: derived, beside the index."""
+    """Return the path of the calibration in a library's data folder."""
     return data / "background.npz"
 
 
 def save(path: Path, made: ScoreCalibration) -> None:
-    """Publish a calibration in one step; raises what `disk.publishing` raises."""
+    """Publish a calibration atomically; raises what `disk.publishing` raises."""
     facts = {key: getattr(made, name) for key, name in _FACTS.items()}
     arrays = {name: getattr(made, name) for name in _ARRAYS}
-    # In memory first: a failed write leaves NumPy's archive half open, and Python complains of that at its end.
+    # In memory first: after a failed write NumPy leaves its archive open, and Python warns of that at exit.
     content = io.BytesIO()
     np.savez(content, facts=np.array(json.dumps({"format": _FORMAT, **facts})), **arrays)
     disk.publish(path, content.getvalue())
 
 
 def load(path: Path, model: str, dimension: int) -> ScoreCalibration | None:
-    """Return what was measured for this model; None when nothing usable is there."""
+    """Return what was measured for this model (hash, dimension); None when there is nothing usable."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             facts = json.loads(str(arrays["facts"]))

@@ -1,8 +1,8 @@
 """
 Near-duplicates: pictures that are nearly the same.
 
-Owns what "nearly the same" means: embeddings close together and, for groups that somebody may act on, pixels too.
-Lists them, deletes nothing. Must not know queries. `search` folds hits with it.
+Owns the definition: a high cosine between embeddings and, for listed groups, similar perceptual hashes too, because people delete files
+by them. Lists duplicates, deletes nothing. Must not know queries. `searcher` folds hits with it.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,17 +21,17 @@ from pixfind.library.library import Library
 from pixfind.search import calibration
 
 NEAR_FRACTION = 0.1
-"""Near-duplicates are this much as far from each other (1 - cosine) as two images of the library usually are."""
+"""Near-duplicates have at most this fraction of the usual distance (1 - cosine) between two images of the library."""
 
 MIN_COSINE = 0.95
-"""... but never a cosine below this."""
+"""Lower bound of the threshold, whatever the library."""
 
 _MAX_DIFFERENT_BITS = 10
-"""of 64: how far two perceptual hashes of the same scene, saved twice, lie apart at most"""
+"""of 64: the highest Hamming distance between the perceptual hashes of near-duplicates"""
 
 _NEIGHBOURS = 16
 _CANDIDATES = 64
-"""Rows to score for one image: those that are nearly the same stand far above all others, in codes too."""
+"""Rows to score for one image: few are enough, because near-duplicates rank far above all others in codes too."""
 
 _BATCH = 256
 
@@ -45,7 +45,7 @@ class MatchKind(StrEnum):
     EXACT = "exact"
     """the same bytes"""
     NEAR = "near"
-    """other bytes, nearly the same picture"""
+    """different bytes, nearly the same picture"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Group:
     kind: MatchKind
     members: tuple[Member, ...]
     cosine: float = 1.0
-    """the lowest that joined two of them"""
+    """the lowest cosine of a pair that joined the group"""
 
     def values(self) -> dict[str, Any]:
         """Return the JSON of a group."""
@@ -76,24 +76,24 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Duplicates:
-    """What `find` found."""
+    """The result of `find`."""
 
     groups: tuple[Group, ...]
     unchecked: int
-    """pairs that could not be compared because a picture cannot be read now; they are in no group"""
+    """pairs that are in no group because one of the pictures cannot be read now"""
 
 
 def threshold(mean: NDArray[float32]) -> float:
-    """The cosine from which two images of a library with this mean embedding [d] are nearly the same."""
+    """Return the lowest cosine of near-duplicates in a library with this mean embedding [d]."""
     usual = 1.0 - float(mean @ mean)
     return max(MIN_COSINE, 1.0 - NEAR_FRACTION * usual)
 
 
 def group(rows: NDArray[float16], cosine: float) -> list[list[int]]:
     """
-    Group a ranking [n, d] of unit rows: each joins the first one before it that it nearly equals.
+    Group ranked unit rows [n, d]: each joins the first group whose first row it is a near-duplicate of.
 
-    Returns places in the ranking, groups in the order of their first.
+    Returns positions in the ranking, groups in the order of their first row.
     """
     wide = rows.astype(float32)
     close = (wide @ wide.T) >= cosine
@@ -124,7 +124,7 @@ def find(
     hashes = _HashCache(library)
     groups = _UnionFind()
     for one, two, score in _pairs(reader.open(library.index_path, embeddings), live, cosine, progress):
-        if hashes.alike(one, two):
+        if hashes.similar(one, two):
             groups.join(one, two, score)
     near_groups = (_near_group(library, rows, score) for rows, score in groups.groups())
     return Duplicates((*exact, *near_groups), hashes.unchecked)
@@ -144,11 +144,11 @@ def _exact(library: Library) -> Iterator[Group]:
 def _pairs(
     opened: reader.Index, live: NDArray[bool_], cosine: float, progress: Progress | None
 ) -> Iterator[tuple[int, int, float]]:
-    """Pairs of live rows that reach the cosine, each once."""
+    """Yield each pair of live rows (one, two, cosine) with at least this cosine once."""
     rows = np.flatnonzero(live)
     for start in range(0, len(rows), _BATCH):
         batch = rows[start : start + _BATCH]
-        found, scores = opened.search(opened.embeddings[batch].astype(float32), _NEIGHBOURS, look=_CANDIDATES)
+        found, scores = opened.search(opened.embeddings[batch].astype(float32), _NEIGHBOURS, candidates=_CANDIDATES)
         for place, neighbour in zip(*np.nonzero((scores >= cosine) & (found > batch[:, None])), strict=True):
             if live[found[place, neighbour]]:
                 yield int(batch[place]), int(found[place, neighbour]), float(scores[place, neighbour])
@@ -164,7 +164,7 @@ class _HashCache:
         self._hashes: dict[int, NDArray[bool_] | None] = {}
         self.unchecked = 0
 
-    def alike(self, one: int, two: int) -> bool:
+    def similar(self, one: int, two: int) -> bool:
         first, second = self._hash(one), self._hash(two)
         if first is None or second is None:
             self.unchecked += 1
@@ -179,29 +179,29 @@ class _HashCache:
 
 
 class _UnionFind:
-    """Rows joined into groups in any order: union-find with path halving (Tarjan and van Leeuwen, 1984)."""
+    """Joins rows into groups: union-find with path halving (Tarjan and van Leeuwen, 1984)."""
 
     def __init__(self) -> None:
-        self._leader: dict[int, int] = {}
+        self._parent: dict[int, int] = {}
         self._lowest: dict[int, float] = {}
 
     def join(self, one: int, two: int, score: float) -> None:
         first, second = sorted((self._find(one), self._find(two)))
-        self._leader[second] = first
+        self._parent[second] = first
         self._lowest[first] = min(score, self._lowest.get(first, 1.0), self._lowest.get(second, 1.0))
 
     def groups(self) -> Iterator[tuple[list[int], float]]:
         members: dict[int, list[int]] = {}
-        for row in sorted(self._leader):
+        for row in sorted(self._parent):
             members.setdefault(self._find(row), []).append(row)
-        for leader, rows in sorted(members.items()):
-            yield rows, self._lowest[leader]
+        for root, rows in sorted(members.items()):
+            yield rows, self._lowest[root]
 
     def _find(self, row: int) -> int:
-        self._leader.setdefault(row, row)
-        while self._leader[row] != row:
-            self._leader[row] = self._leader[self._leader[row]]
-            row = self._leader[row]
+        self._parent.setdefault(row, row)
+        while self._parent[row] != row:
+            self._parent[row] = self._parent[self._parent[row]]
+            row = self._parent[row]
         return row
 
 

@@ -1,7 +1,7 @@
 """
 The encoders that queries of one library need, loaded when they are first used.
 
-Must not know queries, the index, or how often an encoder is asked.
+Must not know queries or the index.
 """
 
 import threading
@@ -68,19 +68,19 @@ class Encoders:
         return unit_rows(encoder.finish(encoder.forward(prepared)))
 
     def files(self, *, text: bool = False, image: bool = True) -> ModelFiles:
-        """Return the model's files, fetched where they are missing; raises OtherModel when they are not those of the library."""
+        """Return the model's files, downloaded where they are missing; raises NotEmbedded, and OtherModel when they differ from those of the library."""
         model = self._library.model()
         if model is None:
             raise errors.NotEmbedded(path=self._library.path)
         files = hub.resolve(model.name, text=text, image=image)
         if files.hash and files.hash != model.hash:
-            # A folder whose files were replaced: its texts would be compared with another model's images.
+            # The files of a model folder were replaced: texts of one model would be compared with images of another.
             self._library.remember_model(ModelIdentity(files.name, files.hash, files.dimension, model.precision))
         return files
 
 
 def unit_rows(rows: NDArray[float16] | NDArray[float32]) -> NDArray[float32]:
-    """Return rows [..., d] as float32 of unit length: half floats are not quite, and a score should be a cosine."""
+    """Return rows [..., d] as float32 of unit length: rounding to float16 changes the length, and a score should be a cosine."""
     wide: NDArray[float32] = rows.astype(float32)
     lengths: NDArray[float32] = np.maximum(np.linalg.norm(wide, axis=-1, keepdims=True), float32(1e-12))
     return wide / lengths

@@ -1,8 +1,8 @@
 """
 Filters: which images may be hits, whatever the query.
 
-Owns what the options mean and how they become parameters of the statements in sql/search.sql.
-Pure: it opens no library. Where a fact is unknown (no EXIF, never decoded) a filter on it leaves the image out.
+Owns the meaning of the options and how they become parameters of the statements in sql/search.sql.
+Pure: it opens no library. A filter on metadata that is unknown (no EXIF, never decoded) excludes the image.
 """
 
 import calendar
@@ -17,13 +17,13 @@ from pixfind.errors import FilterWrong
 from pixfind.library import path_text
 
 EARTH_KM = 6371.0088
-"""mean radius"""
+"""mean radius of the Earth (IUGG)"""
 
-_HALF_ROUND_KM = 20_016.0
+_HALF_CIRCUMFERENCE_KM = 20_016.0
 
 
 class Shape(StrEnum):
-    """How a picture stands; a twentieth more width than height still counts as square."""
+    """The aspect of a picture; up to 5 % more width than height, or the reverse, counts as square."""
 
     LANDSCAPE = "landscape"
     PORTRAIT = "portrait"
@@ -31,19 +31,20 @@ class Shape(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Near:
-    """A circle on the earth."""
+class GeoCircle:
+    """A circle on the Earth."""
 
     latitude: float
     """degrees, north positive"""
     longitude: float
     """degrees, east positive"""
     km: float
+    """radius"""
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """All of them must hold. None: no such filter."""
+    """Conditions that a hit must all meet. None: no such condition."""
 
     inside: str | None = None
     """glob of paths; `*` matches across folders"""
@@ -58,13 +59,13 @@ class Filters:
     shape: Shape | None = None
     camera: str | None = None
     """part of EXIF make and model, in any case"""
-    near: Near | None = None
+    near: GeoCircle | None = None
 
     def __bool__(self) -> bool:
         return any(getattr(self, field.name) is not None for field in fields(self))
 
     def parameters(self) -> dict[str, Any]:
-        """For the statements `hits` and `allowed_rows`."""
+        """Return the parameters of the statements `hits`, `allowed_rows` and `browsed`."""
         near = self.near
         inside = None if self.inside is None else path_text.readable(self.inside)
         return {
@@ -96,11 +97,11 @@ def parse(
     camera: str | None = None,
     near: str | None = None,
 ) -> Filters:
-    """Read what the options of a command line say; raises FilterWrong with the option and what it takes."""
+    """Parse the values of the options; raises FilterWrong, which names the option and what it accepts."""
     made = Filters(
         inside=None if inside is None else _glob(inside),
-        after=None if after is None else _instant("--after", after),
-        before=None if before is None else _instant("--before", before),
+        after=None if after is None else _parse_time("--after", after),
+        before=None if before is None else _parse_time("--before", before),
         min_size=_pixels("--min-size", min_size),
         max_size=_pixels("--max-size", max_size),
         shape=None if shape is None else _shape(shape),
@@ -115,7 +116,11 @@ def parse(
 
 
 def kilometres(latitude: float, longitude: float, other_latitude: float, other_longitude: float) -> float:
-    """Distance on the earth taken as a sphere: wrong by at most 0.5 %."""
+    """
+    Return the great-circle distance between two points, all in degrees, by the haversine formula.
+
+    The formula takes the Earth for a sphere (Sinnott, "Virtues of the Haversine", 1984): the error is at most 0.5 %.
+    """
     one, two = math.radians(latitude), math.radians(other_latitude)
     across = math.radians(other_longitude - longitude)
     half = math.sin((two - one) / 2) ** 2 + math.cos(one) * math.cos(two) * math.sin(across / 2) ** 2
@@ -123,15 +128,15 @@ def kilometres(latitude: float, longitude: float, other_latitude: float, other_l
 
 
 def _glob(pattern: str) -> str:
-    """Absolute patterns as they are, others anywhere in a path: `2021` is every folder or file of that name."""
+    """Return an absolute pattern as it is, any other for anywhere in a path: `2021` means every folder or file of that name."""
     if not pattern.strip():
         raise FilterWrong(option="--in", value=pattern, detail="it takes a folder or a pattern such as '*/2021/*.jpg'")
     pattern = pattern.replace("\\", "/") if re.match(r"[A-Za-z]:\\", pattern) else pattern
     return pattern if pattern.startswith(("/", "*")) else f"*/{pattern.removeprefix('./')}"
 
 
-def _instant(option: str, value: str) -> int:
-    """The beginning of a year, month, day or second, in UTC, as the catalogue keeps EXIF times."""
+def _parse_time(option: str, value: str) -> int:
+    """Return the beginning of a year, month, day, minute or second as seconds since 1970, in UTC like EXIF times in the catalogue."""
     match = re.fullmatch(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2})(?:[T ](\d{1,2}):(\d{2})(?::(\d{2}))?)?)?)?", value.strip())
     if match:
         year, month, day, hour, minute, second = (int(part) if part else None for part in match.groups())
@@ -163,13 +168,13 @@ def _words(option: str, value: str) -> str:
     return value.strip()
 
 
-def _near(value: str) -> Near:
+def _near(value: str) -> GeoCircle:
     try:
         latitude, longitude, km = (float(part) for part in value.split(","))
     except ValueError:
         latitude = longitude = km = math.nan
-    if -90 <= latitude <= 90 and -180 <= longitude <= 180 and 0 < km <= _HALF_ROUND_KM:  # noqa: PLR2004  degrees
-        return Near(latitude, longitude, km)
+    if -90 <= latitude <= 90 and -180 <= longitude <= 180 and 0 < km <= _HALF_CIRCUMFERENCE_KM:  # noqa: PLR2004  degrees
+        return GeoCircle(latitude, longitude, km)
     raise FilterWrong(option="--near", value=value, detail="it takes LATITUDE,LONGITUDE,KM such as 52.52,13.405,10")
 
 

@@ -1,14 +1,14 @@
 r"""
-The query language: what a line of words asks for.
+The query language: from a line of text to terms.
 
     beach +sunset -people +2:holiday.jpg +id:123
 
 Owns the grammar and the errors that point at a character. Pure: it opens no file and knows no model.
 Terms become one embedding in `search`.
 
-A query is a row of terms. A term may begin with a sign (+ if there is none), then a weight and a colon, then what it
-shows: words, "words in quotes", the name of an image file, `file:NAME`, or `id:NUMBER` for an image of the library. Bare
-words run on until the next sign, so `black dog -red ball` has two terms. In quotes nothing is special but \" and \\.
+A query is a sequence of terms. A term may begin with a sign (+ if there is none), then a weight and a colon, then its value:
+words, "words in quotes", the name of an image file, `file:NAME`, or `id:NUMBER` for an image of the library. Words without
+quotes extend to the next sign, so `black dog -red ball` has two terms. In quotes only \" and \\ are special.
 """
 
 import re
@@ -20,13 +20,13 @@ from enum import StrEnum
 from pixfind.errors import QueryWrong
 
 MAX_QUERY_CHARACTERS = 4_000
-"""characters of a whole query"""
+"""of a whole query"""
 
 MAX_TEXT_CHARACTERS = 1_000
-"""characters of one text: models read fewer still, and what they cut off would be ignored without a word"""
+"""of one text: models read even fewer, and would ignore the rest silently"""
 
 MAX_TERMS = 32
-HEAVIEST = 100.0
+MAX_WEIGHT = 100.0
 
 _IMAGE_ENDINGS = frozenset(
     "avif bmp gif heic heif j2k jfif jp2 jpe jpeg jpg png ppm tif tiff webp".split()  # noqa: SIM905  reads as a list
@@ -34,7 +34,7 @@ _IMAGE_ENDINGS = frozenset(
 _SIGN = re.compile(r"[+-]")
 # A digit after the colon makes it a time or a ratio: "3:10 to yuma", "16:9".
 _WEIGHT = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+):(?![0-9])")
-_KIND = re.compile(r"(id|file|text):", re.IGNORECASE)
+_PREFIX = re.compile(r"(id|file|text):", re.IGNORECASE)
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _WORD = re.compile(r"\S*")
 _NEXT_TERM = re.compile(r'\s+(?=[+-]|")')
@@ -42,8 +42,8 @@ _PATH_START = re.compile(r"(?:\.{1,2}|~[^\s/\\]*)?[/\\]|[A-Za-z]:[/\\]")
 _WINDOW = 60
 
 
-class Shows(StrEnum):
-    """What a term is made of."""
+class TermKind(StrEnum):
+    """What the value of a term is."""
 
     TEXT = "text"
     """words"""
@@ -57,20 +57,20 @@ class Shows(StrEnum):
 class Term:
     """One part of a query."""
 
-    shows: Shows
+    kind: TermKind
     value: str
-    """the words, the name, or the digits"""
+    """the words, the file name, or the digits of the id"""
     weight: float = 1.0
     """negative for what is not wanted; never 0"""
     at: int = 0
-    """the character of the query where it begins"""
+    """index of its first character in the query"""
 
     def __str__(self) -> str:
-        """As it can be parsed again."""
+        """Return the term as text that parses to the same term."""
         sign, weight = ("-" if self.weight < 0 else "+"), abs(self.weight)
-        shown = self.value if self.shows is Shows.ID else '"' + re.sub(r'(["\\])', r"\\\1", self.value) + '"'
-        kind = "" if self.shows is Shows.TEXT else f"{self.shows}:"
-        return f"{sign}{'' if weight == 1 else f'{weight!r}:'}{kind}{shown}"
+        value = self.value if self.kind is TermKind.ID else '"' + re.sub(r'(["\\])', r"\\\1", self.value) + '"'
+        prefix = "" if self.kind is TermKind.TEXT else f"{self.kind}:"
+        return f"{sign}{'' if weight == 1 else f'{weight!r}:'}{prefix}{value}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +79,18 @@ class Query:
 
     terms: tuple[Term, ...]
     source: str = ""
-    """as it was written"""
+    """the text that was parsed"""
 
     def __str__(self) -> str:
         return " ".join(map(str, self.terms))
 
 
-def parse(query: str | Sequence[str], *, alone: bool = True) -> Query:
+def parse(query: str | Sequence[str], *, require_positive: bool = True) -> Query:
     """
-    Read a query, or the arguments of a command line as one query (the shell has taken their quotes away).
+    Parse a query, or the arguments of a command line as one query (the shell has removed their quotes).
 
-    One that does not stand alone, because a picture is wanted too, may name only what is unwanted. Raises QueryWrong, which points at the character.
+    `require_positive=False` allows a query of negative terms only, to go with an uploaded picture. Raises QueryWrong, which points at the
+    invalid character.
     """
     source = query if isinstance(query, str) else " ".join(query)
     if not source.strip():
@@ -103,29 +104,29 @@ def parse(query: str | Sequence[str], *, alone: bool = True) -> Query:
     terms = tuple(_terms(source))
     if len(terms) > MAX_TERMS:
         raise _wrong(f"it has {len(terms)} terms, over the limit of {MAX_TERMS}", source, terms[MAX_TERMS].at)
-    if alone and all(term.weight < 0 for term in terms):
-        raise _wrong("nothing is wanted, only unwanted; name what to look for as well", source, terms[0].at)
+    if require_positive and all(term.weight < 0 for term in terms):
+        raise _wrong("all terms are negative; add what to search for", source, terms[0].at)
     return Query(terms, source)
 
 
 def text(words: str) -> Query:
-    """Take all of it as words, as `search-text` does: no sign, quote or name means anything."""
+    """Return a query of one text, as `search-text` does: signs, quotes and file names have no meaning. Raises QueryWrong."""
     if not words.strip():
         raise _wrong("it is empty", words, 0)
     if len(words) > MAX_TEXT_CHARACTERS:
         raise _wrong(
             f"it has {len(words):,} characters, over the limit of {MAX_TEXT_CHARACTERS:,}", words, MAX_TEXT_CHARACTERS
         )
-    return Query((Term(Shows.TEXT, words.strip()),), words)
+    return Query((Term(TermKind.TEXT, words.strip()),), words)
 
 
 def image(path: str) -> Query:
-    """Take it as the name of an image file, as `search-image` does; `id:123` is an image of the library."""
+    """Return a query for one image file, as `search-image` does; `id:123` is an image of the library. Raises QueryWrong."""
     if re.fullmatch(r"id:\d+", path):
         return parse(path)
     if not path:
         raise _wrong("it is empty", path, 0)
-    return Query((Term(Shows.FILE, path),), path)
+    return Query((Term(TermKind.FILE, path),), path)
 
 
 # --- the grammar ----------------------------------------------------------------------------------
@@ -148,21 +149,21 @@ def _term(source: str, start: int) -> tuple[Term, int]:
     if match := _WEIGHT.match(source, at):
         weight = _weight(match[1], source, at)
         at = match.end()
-    kind, begin = None, at
-    if match := _KIND.match(source, at):
-        kind, at = Shows(match[1].lower()), match.end()
-    value, quoted, end = _id(source, at) if kind is Shows.ID else _value(source, at)
+    prefix, begin = None, at
+    if match := _PREFIX.match(source, at):
+        prefix, at = TermKind(match[1].lower()), match.end()
+    value, quoted, end = _id(source, at) if prefix is TermKind.ID else _value(source, at)
     if not value.strip():
-        raise _wrong("words, a file or an id should stand here", source, at)
-    shows = kind or (Shows.FILE if not quoted and _names_file(value) else Shows.TEXT)
-    _check_value(shows, value, source, begin if kind is None else at)
-    return Term(shows, value, sign * weight, start), end
+        raise _wrong("expected words, a file or an id", source, at)
+    kind = prefix or (TermKind.FILE if not quoted and _names_file(value) else TermKind.TEXT)
+    _check_value(kind, value, source, begin if prefix is None else at)
+    return Term(kind, value, sign * weight, start), end
 
 
 def _weight(digits: str, source: str, at: int) -> float:
     weight = float(digits)
-    if not 0 < weight <= HEAVIEST:
-        raise _wrong(f"a weight lies above 0 and up to {HEAVIEST:g}", source, at)
+    if not 0 < weight <= MAX_WEIGHT:
+        raise _wrong(f"a weight is above 0 and at most {MAX_WEIGHT:g}", source, at)
     return weight
 
 
@@ -173,14 +174,14 @@ def _id(source: str, at: int) -> tuple[str, bool, int]:
 
 
 def _value(source: str, at: int) -> tuple[str, bool, int]:
-    """What a term shows, whether it was quoted, and where it ends."""
+    """Return the value of a term, whether it was quoted, and where it ends."""
     if source.startswith('"', at):
         match = _QUOTED.match(source, at)
         if not match:
-            raise _wrong("this quote is never closed", source, at)
+            raise _wrong("this quote is not closed", source, at)
         end = match.end()
         if end < len(source) and not source[end].isspace():
-            raise _wrong("a space should follow the quote", source, end)
+            raise _wrong("expected a space after the quote", source, end)
         return re.sub(r"\\(.)", r"\1", match[1], flags=re.DOTALL), True, end
     match = _NEXT_TERM.search(source, at)
     end = match.start() if match else len(source)
@@ -192,12 +193,12 @@ def _names_file(value: str) -> bool:
     return bool(_PATH_START.match(value)) or (bool(dot) and ending.lower() in _IMAGE_ENDINGS)
 
 
-def _check_value(shows: Shows, value: str, source: str, at: int) -> None:
-    if shows is Shows.ID and not re.fullmatch(r"[0-9]{1,18}", value):
+def _check_value(kind: TermKind, value: str, source: str, at: int) -> None:
+    if kind is TermKind.ID and not re.fullmatch(r"[0-9]{1,18}", value):
         raise _wrong("an id is a whole number, as `--json` shows it", source, at)
-    if shows is Shows.FILE and "\0" in value:
-        raise _wrong("no file has a NUL in its name", source, at)
-    if shows is Shows.TEXT and len(value) > MAX_TEXT_CHARACTERS:
+    if kind is TermKind.FILE and "\0" in value:
+        raise _wrong("file names cannot contain NUL", source, at)
+    if kind is TermKind.TEXT and len(value) > MAX_TEXT_CHARACTERS:
         detail = f"this text has {len(value):,} characters, over the limit of {MAX_TEXT_CHARACTERS:,}"
         raise _wrong(detail, source, at + MAX_TEXT_CHARACTERS)
 

@@ -1,7 +1,7 @@
 """
 From the terms of a query to one embedding.
 
-Owns how terms are added up, and which texts are left out because the model knows no word of them.
+Owns the weighted sum of terms, and which texts are ignored because the model knows no word of them.
 Must not know how rows are found.
 """
 
@@ -18,11 +18,11 @@ from pixfind import errors
 from pixfind.images import source
 from pixfind.library.library import Library
 from pixfind.search.encoders import Encoders, unit_rows
-from pixfind.search.query import Query, Shows, Term
+from pixfind.search.query import Query, Term, TermKind
 from pixfind.search.snapshot import Snapshot
 
-_CANCELLED = 1e-3
-"""What rounding leaves of a query whose terms are equal."""
+_MIN_RELATIVE_LENGTH = 1e-3
+"""A sum shorter than this, relative to its weights, is rounding error: the terms cancel each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class QueryVector:
     unknown: tuple[str, ...]
     """texts of which the model knows no word"""
     noise: bool
-    """whether one of them takes part all the same, because nothing else was wanted"""
+    """whether an unknown text is part of the query, because no other positive term was left"""
 
 
 def encode(
@@ -48,54 +48,54 @@ def encode(
     vectors: Sequence[NDArray[float32]] = (),
 ) -> QueryVector:
     """
-    Add up the terms of a query, the embeddings of image files (their bytes) and unit `vectors` [d].
+    Return the weighted sum of the terms of a query, image `files` (their bytes) and unit `vectors` [d], at unit length.
 
     Raises QueryImageWrong, NoSuchImage, QueryCancels, and what loading a model raises.
     """
-    sources = _Sources(library, encoders, snapshot)
-    query, unknown = _without_unknown(query, encoders, alone=not files and not vectors)
+    sources = _TermEncoder(library, encoders, snapshot)
+    query, unknown = _drop_unknown(query, encoders, require_positive=not files and not vectors)
     rows = [*sources.of_terms(query.terms), *map(sources.of_bytes, files), *vectors]
-    vector, texts = _added_up(query, rows, snapshot)
-    texts_only = not files and not vectors and all(term.shows is Shows.TEXT for term in query.terms)
-    noise = any(term.shows is Shows.TEXT and term.value in unknown for term in query.terms)
+    vector, texts = _weighted_sum(query, rows, snapshot)
+    texts_only = not files and not vectors and all(term.kind is TermKind.TEXT for term in query.terms)
+    noise = any(term.kind is TermKind.TEXT and term.value in unknown for term in query.terms)
     return QueryVector(vector, texts if texts_only else None, unknown, noise)
 
 
 def texts_of(terms: Sequence[Term]) -> list[str]:
-    """Return the texts among the terms, as the model gets them."""
-    # An argument that is not UTF-8 arrives as surrogates, which no tokenizer takes.
-    return [os.fsencode(term.value).decode(errors="replace") for term in terms if term.shows is Shows.TEXT]
+    """Return the texts among the terms, as valid Unicode."""
+    # An argument that is not UTF-8 arrives as surrogates, which no tokenizer accepts.
+    return [os.fsencode(term.value).decode(errors="replace") for term in terms if term.kind is TermKind.TEXT]
 
 
-def _without_unknown(query: Query, encoders: Encoders, *, alone: bool) -> tuple[Query, tuple[str, ...]]:
+def _drop_unknown(query: Query, encoders: Encoders, *, require_positive: bool) -> tuple[Query, tuple[str, ...]]:
     """
     Return the query without the texts of which the model knows no word, and those texts.
 
-    Such a text has an embedding, which would be noise. The query stays whole when nothing wanted would remain of it.
+    The embedding of such a text would be noise. The query is returned unchanged when no positive term would remain.
     """
-    unknown = {term for term in query.terms if term.shows is Shows.TEXT and encoders.unknown(term.value)}
+    unknown = {term for term in query.terms if term.kind is TermKind.TEXT and encoders.unknown(term.value)}
     left = tuple(term for term in query.terms if term not in unknown)
-    if alone and not any(term.weight > 0 for term in left):
+    if require_positive and not any(term.weight > 0 for term in left):
         left = query.terms
     return replace(query, terms=left), tuple(term.value for term in query.terms if term in unknown)
 
 
-def _added_up(query: Query, rows: Sequence[NDArray[float32]], snapshot: Snapshot) -> tuple[NDArray[float32], float]:
+def _weighted_sum(query: Query, rows: Sequence[NDArray[float32]], snapshot: Snapshot) -> tuple[NDArray[float32], float]:
     """Return one unit row [d] for the whole query, and how many texts it amounts to."""
     if len(rows) == 1:
         return rows[0], 1.0
     wanted = [term.weight for term in query.terms] + [1.0] * (len(rows) - len(query.terms))
-    # Images score several times as far apart as texts do: weighted as they are, one image would drown all words.
+    # Divided by the standard deviation of their scores: scores of images vary several times as much as those of texts, and would dominate.
     weights = np.array(wanted) / [snapshot.calibration.standard_deviation(row) for row in rows]
     total = weights @ np.array(rows)
     length = float(np.linalg.norm(total))
-    if length < _CANCELLED * np.abs(weights).sum():
+    if length < _MIN_RELATIVE_LENGTH * np.abs(weights).sum():
         raise errors.QueryCancels(query=str(query))
     return (total / length).astype(float32), float(weights.sum() / length)
 
 
-class _Sources:
-    """Where the embedding of a term comes from: the model, or the library itself where it has the image."""
+class _TermEncoder:
+    """Embeds terms: with the model, or from the library itself where it has the image."""
 
     def __init__(self, library: Library, encoders: Encoders, snapshot: Snapshot) -> None:
         self._library, self._encoders, self._embeddings = library, encoders, snapshot.index.embeddings
@@ -103,12 +103,12 @@ class _Sources:
     def of_terms(self, terms: tuple[Term, ...]) -> list[NDArray[float32]]:
         texts = texts_of(terms)
         encoded = iter(self._encoders.encode_texts(texts) if texts else ())
-        return [next(encoded) if term.shows is Shows.TEXT else self._of_image(term) for term in terms]
+        return [next(encoded) if term.kind is TermKind.TEXT else self._of_image(term) for term in terms]
 
     def of_bytes(self, data: bytes, name: str = "the picture") -> NDArray[float32]:
         row = self._library.catalogue.value("embedding_of_hash", hash=source.content_hash(data))
         if row is not None and row < len(self._embeddings):
-            # The same bytes are in the library: no model is needed at all.
+            # The library has an image with the same bytes: no model is needed.
             return unit_rows(self._embeddings[row])
         try:
             return self._encoders.encode_file(data)
@@ -116,7 +116,7 @@ class _Sources:
             raise errors.QueryImageWrong(path=name, detail=str(error)) from error
 
     def _of_image(self, term: Term) -> NDArray[float32]:
-        if term.shows is Shows.FILE:
+        if term.kind is TermKind.FILE:
             return self._of_file(term.value)
         row = self._library.catalogue.value("row_of_image", "search.sql", image_id=int(term.value))
         if row is None or row >= len(self._embeddings):

@@ -1,7 +1,7 @@
 """
-Embeddings of the built-in queries, which depend on the model alone: made once for each model, then read from the cache.
+Embeddings of the built-in queries: made once for each model, then read from the cache.
 
-A full-size text encoder needs some 20 s of processor time for them; a library asks for them with each new index.
+A full-size text encoder needs some 20 s of processor time for them, and each new index needs them.
 """
 
 import contextlib
@@ -28,24 +28,24 @@ class ReferenceEmbeddings:
     reference: NDArray[float32]
     """[r, d] unit rows: everyday things"""
     negative: NDArray[float32]
-    """[n, d] unit rows: phrases that no picture answers"""
+    """[n, d] unit rows: phrases that match no picture"""
 
 
 def get(encoders: Encoders) -> ReferenceEmbeddings:
-    """Return them from the cache, else encode them; raises what fetching or loading the model raises."""
+    """Return the embeddings from the cache, else encode the queries; raises what fetching or loading the model raises."""
     found = encoders.files(text=True, image=False)
     path = cache.folder("reference-embeddings", _key(found) + ".npz")
     known = _load(path, found.dimension)
     if known is None:
         known = _encode(encoders.text())
-        # A cache that is full or read-only costs the time again, nothing else.
+        # Where the cache is full or read-only they are made again next time.
         with contextlib.suppress(*disk.FAILURES):
             _save(path, known)
     return known
 
 
 def _key(found: files.ModelFiles) -> str:
-    """Identify the text encoder and the queries: another of either is another file."""
+    """Return a name that changes with the text encoder and with the queries."""
     digest = hashlib.sha256(files.text_hash(found).encode())
     for section in ("reference", "negative"):
         digest.update("\n".join(["", section, *calibration.queries(section)]).encode())
@@ -53,7 +53,7 @@ def _key(found: files.ModelFiles) -> str:
 
 
 def _encode(encoder: TextEncoder) -> ReferenceEmbeddings:
-    # A phrase of which the model knows no word is answered by saying so; it tells nothing about scores.
+    # Phrases of which the model knows no word are reported to the user, so their scores never matter.
     reference, negative = (
         [text for text in calibration.queries(section) if not encoder.unknown(text)]
         for section in ("reference", "negative")
@@ -67,7 +67,7 @@ def _save(path: Path, made: ReferenceEmbeddings) -> None:
 
 
 def _load(path: Path, dimension: int) -> ReferenceEmbeddings | None:
-    """Return what an earlier run has left; None when nothing usable is there."""
+    """Return what an earlier run saved; None when there is nothing usable."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             made = ReferenceEmbeddings(arrays["reference"], arrays["negative"])

@@ -1,7 +1,7 @@
 """
-What a search returns: hits, and what to make of them.
+The result of a search: its hits, and how to interpret them.
 
-Plain data; `search.searcher` fills it, the command line, the server and Python programs show it.
+Plain data, made by `search.searcher` and shown by the command line, the server and Python programs.
 """
 
 from collections.abc import Iterator
@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pixfind.index.header import IndexKind
-from pixfind.search.query import Query, Shows
+from pixfind.search.query import Query, TermKind
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One search answer."""
+    """One image of a search result."""
 
     rank: int
     """from 1"""
@@ -40,16 +40,16 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """The hits of one search, best first, and what to make of them."""
+    """The hits of one search, best first, and how to interpret them."""
 
     query: Query
     hits: tuple[Hit, ...]
     below_cutoff: int
-    """of the best k, those that are not shown because they are too weak"""
+    """how many of the best k are left out because they are below the cut-off"""
     cutoff: float | None
-    """`query_z` from which a hit is shown, unless its `image_z` is high; None when every hit was shown"""
+    """lowest `query_z` of a hit, unless its `image_z` is high; None when no cut-off was applied"""
     unknown: tuple[str, ...]
-    """texts of which the model knows no word; they were ignored unless nothing else was wanted"""
+    """texts of which the model knows no word; they were ignored unless no other positive term was left"""
     rows: int
     """embeddings that were searched"""
     kind: IndexKind
@@ -64,12 +64,14 @@ class SearchResult:
         return len(self.hits)
 
     def message(self) -> str | None:
-        """Return a sentence for a result without hits, or one that ignored texts; None when the hits say it all."""
+        """Return a sentence to show when there are no hits or texts were ignored; None when there is nothing to explain."""
         if self.unknown:
             names = ", ".join(f'"{text}"' for text in self.unknown)
             wanted = [term for term in self.query.terms if term.weight > 0]
-            alone = bool(wanted) and all(term.shows is Shows.TEXT and term.value in self.unknown for term in wanted)
-            return f"The model of this library does not know {names}" + ("." if alone else "; ignored.")
+            only_unknown = bool(wanted) and all(
+                term.kind is TermKind.TEXT and term.value in self.unknown for term in wanted
+            )
+            return f"The model of this library does not know {names}" + ("." if only_unknown else "; ignored.")
         if self.hits:
             return None
         if self.below_cutoff:

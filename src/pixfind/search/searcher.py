@@ -1,8 +1,8 @@
 """
-Search: a query becomes one embedding, its nearest rows become hits.
+Search: from a query to hits.
 
-Owns how filters and images that are gone are answered exactly, and which hits are shown.
-Must not know how rows are found (`index`), how terms are added up (`query_vector`) or how the result is shown.
+Owns how results stay exact with filters and with images that are gone, and which hits are shown.
+Must not know how rows are found (`index`), how terms are combined (`query_vector`) or how the result is shown.
 """
 
 import json
@@ -25,19 +25,19 @@ from pixfind.search.query_vector import QueryVector
 from pixfind.search.results import Hit, SearchResult
 from pixfind.search.snapshot import Snapshot, SnapshotCache
 
-_MORE = 100
-"""Candidates beyond four times k, once some of the best k turned out to be gone."""
+_MARGIN = 100
+"""Candidates beyond four times k, when some of the best k are gone."""
 
 _FILTER_DEPTHS = (200, 2_000)
-"""Best rows that a filter is tried on before all images are asked: most filters leave enough of them."""
+"""Filters are tried on so many of the best rows before the catalogue lists all allowed rows: mostly enough of them pass."""
 
 _MAX_FOLDED = 5_000
-"""Hits that are compared with each other for distinct ones."""
+"""Hits that are compared with each other to fold near-duplicates."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """A candidate that is an image: not a `Hit` yet, because its rank and its z-scores are not known."""
+class _Candidate:
+    """An image among the best rows: not a `Hit` yet, because its rank and its z-scores are not known."""
 
     row: int
     score: float
@@ -51,24 +51,23 @@ class Searcher:
     """
     A library that is open for many searches: index, calibration and encoders stay loaded. One thread at a time.
 
-    When the library's model is switched meanwhile, it answers with the new one from its next search on, whole: `library`, `encoders`
-    and `snapshots` are other objects then. One that was given encoders or snapshots to share stays with its library: whoever shares
-    them replaces all at once (`superseded`).
+    After a model switch the next search uses the new model: `library`, `encoders` and `snapshots` are replaced together. A searcher with
+    shared encoders or snapshots keeps its library: their owner replaces all of them at once (see `Library.superseded`).
     """
 
     def __init__(
         self, library: Library, encoders: Encoders | None = None, snapshots: SnapshotCache | None = None
     ) -> None:
-        # A generation that was opened by its name is not active: whoever asks it means it.
-        self._follows = encoders is None and snapshots is None and not library.superseded()
-        self._given = library
+        # A generation that was opened by its name was chosen on purpose, so it is kept.
+        self._follows_switches = encoders is None and snapshots is None and not library.superseded()
+        self._initial = library
         self._use(library, encoders or Encoders(library), snapshots or SnapshotCache())
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self.library is not self._given:
+        if self.library is not self._initial:
             self.library.close()
 
     def search(
@@ -85,16 +84,15 @@ class Searcher:
         """
         Return the k best hits, best first.
 
-        `distinct` folds near-duplicates into the best of them; `include_weak` shows hits below the cut-off too. `files` are the bytes of
-        image files that hits should look like, `vectors` unit rows [d] that they should be near to, beside what the query says; with
-        them a query may be without terms. Raises QueryWrong, QueryImageWrong, NoSuchImage, QueryCancels, CountWrong, NotEmbedded, and
+        `distinct` folds near-duplicates into the best of them; `include_weak` returns hits below the cut-off too. `files` (the bytes of image
+        files) and `vectors` (unit rows [d]) are added to the terms of the query, which may then be empty. Raises QueryWrong, QueryImageWrong, NoSuchImage, QueryCancels, CountWrong, NotEmbedded, and
         what loading a model raises.
         """
-        began = time.perf_counter()
+        started = time.perf_counter()
         if k < 1:
             raise errors.CountWrong(k=k)
         query = parse(query) if isinstance(query, str) else query
-        self._follow()
+        self._follow_switch()
         snapshot = self.snapshots.get(self.library)
         encoded = query_vector.encode(self.library, self.encoders, snapshot, query, files, vectors)
         found = self._ranked(snapshot, encoded.vector, k, filters, distinct=distinct)[:k]
@@ -111,27 +109,27 @@ class Searcher:
             rows=len(snapshot.index.embeddings),
             kind=snapshot.index.header.kind,
             problem=snapshot.index.problem,
-            seconds=time.perf_counter() - began,
+            seconds=time.perf_counter() - started,
         )
 
     def _use(self, library: Library, encoders: Encoders, snapshots: SnapshotCache) -> None:
         self.library, self.encoders, self.snapshots = library, encoders, snapshots
         library.catalogue.add_function("km", 4, kilometres)
 
-    def _follow(self) -> None:
-        """Move to the model that answers now."""
-        if not self._follows or not self.library.superseded():
+    def _follow_switch(self) -> None:
+        """Replace the library and all that belongs to it after a model switch."""
+        if not self._follows_switches or not self.library.superseded():
             return
         before, library = self.library, Library.open(self.library.path)
         self._use(library, Encoders(library), SnapshotCache())
-        if before is not self._given:
+        if before is not self._initial:
             before.close()
 
     # --- from one embedding to images -------------------------------------------------------------
 
     def _ranked(
         self, snapshot: Snapshot, vector: NDArray[float32], k: int, filters: Filters, *, distinct: bool
-    ) -> list[_Found]:
+    ) -> list[_Candidate]:
         if not distinct:
             return self._nearest(snapshot, vector, k, filters)
         cosine = duplicates.threshold(snapshot.calibration.mean)
@@ -143,14 +141,14 @@ class Searcher:
                 return [replace(found[places[0]], folded=len(places) - 1) for places in groups]
             want = min(3 * want, max(_MAX_FOLDED, 3 * k))
 
-    def _nearest(self, snapshot: Snapshot, vector: NDArray[float32], k: int, filters: Filters) -> list[_Found]:
-        """Return the k best images that are there and pass the filters; fewer only when there are no more."""
-        depths = [max(k, depth) for depth in _FILTER_DEPTHS] if filters else [k, 4 * k + _MORE]
+    def _nearest(self, snapshot: Snapshot, vector: NDArray[float32], k: int, filters: Filters) -> list[_Candidate]:
+        """Return the k best images that are there and pass the filters; fewer only when the library has no more."""
+        depths = [max(k, depth) for depth in _FILTER_DEPTHS] if filters else [k, 4 * k + _MARGIN]
         for depth in depths:
             found = self._candidates(snapshot, vector, depth, filters)
             if len(found) >= k or depth >= len(snapshot.index.embeddings):
                 return found[:k]
-        # Rare images: ask the catalogue which rows may be hits at all, and score just those.
+        # Too few pass: list all allowed rows from the catalogue, and score only those.
         rows = self.library.catalogue.rows("allowed_rows", "search.sql", **filters.parameters())
         allowed = np.fromiter((row for (row,) in rows), dtype=int64)
         return self._candidates(snapshot, vector, k, filters, allowed)[:k]
@@ -162,13 +160,13 @@ class Searcher:
         depth: int,
         filters: Filters,
         allowed: NDArray[int64] | None = None,
-    ) -> list[_Found]:
+    ) -> list[_Candidate]:
         """Return those of the `depth` best rows that are images passing the filters, best first."""
         rows, scores = (each[0] for each in snapshot.index.search(vector[None], depth, allowed))
         rows, scores = rows[rows >= 0], scores[rows >= 0]
         images = self._images_of(rows, filters)
         return [
-            _Found(row, float(score), *images[row][0], also=tuple(path for _, path in images[row][1:]))
+            _Candidate(row, float(score), *images[row][0], also=tuple(path for _, path in images[row][1:]))
             for row, score in zip(rows.tolist(), scores.tolist(), strict=True)
             if row in images
         ]
@@ -196,7 +194,7 @@ def search(
         return searcher.search(query, k, filters, distinct=distinct, include_weak=include_weak)
 
 
-def _hits(snapshot: Snapshot, encoded: QueryVector, found: Sequence[_Found]) -> list[Hit]:
+def _hits(snapshot: Snapshot, encoded: QueryVector, found: Sequence[_Candidate]) -> list[Hit]:
     judged: list[tuple[float | None, float | None]] = [(None, None)] * len(found)
     known, texts = snapshot.calibration, encoded.texts
     if texts is not None and known.model and found:
@@ -211,7 +209,7 @@ def _hits(snapshot: Snapshot, encoded: QueryVector, found: Sequence[_Found]) -> 
 
 
 def _strong(hit: Hit, snapshot: Snapshot, encoded: QueryVector) -> bool:
-    """Tell whether a hit is worth showing."""
+    """Tell whether a hit is to be shown."""
     if encoded.noise:
         return False
-    return hit.query_z is None or hit.image_z is None or snapshot.calibration.strong(hit.query_z, hit.image_z)
+    return hit.query_z is None or hit.image_z is None or snapshot.calibration.above_cutoff(hit.query_z, hit.image_z)

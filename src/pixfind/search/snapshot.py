@@ -1,7 +1,7 @@
 """
-The index and the score calibration of a library as they are at one moment.
+A consistent view of the index and the score calibration of a library.
 
-A search works on one snapshot from its first line to its last. Must not know queries.
+One search uses one snapshot from its beginning to its end. Must not know queries.
 """
 
 import threading
@@ -15,19 +15,19 @@ from pixfind.search import calibration
 from pixfind.search.calibration import ScoreCalibration
 
 _NPY_HEADER = 128
-"""bytes that hold the number of rows of an .npy file"""
+"""the first bytes of an .npy file, with its number of rows"""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What one search uses."""
+    """The index and the calibration of one search."""
 
     index: reader.Index
     calibration: ScoreCalibration
 
 
 class SnapshotCache:
-    """Opens a snapshot again only where something has changed. Several searchers of one library may share it; thread-safe."""
+    """Keeps a snapshot until its files change. Thread-safe, so that several searchers of one library may share it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -35,7 +35,7 @@ class SnapshotCache:
         self._snapshot: Snapshot | None = None
 
     def get(self, library: Library) -> Snapshot:
-        """Return the present snapshot, opened anew where another process has merged or built since; raises NotEmbedded."""
+        """Return the present snapshot, reopened when another process has merged rows or built an index since; raises NotEmbedded."""
         with self._lock:
             seen = self.state(library)
             if seen != self._seen or self._snapshot is None:
@@ -45,7 +45,7 @@ class SnapshotCache:
 
     @staticmethod
     def state(library: Library) -> tuple[object, ...]:
-        """Return what differs as soon as another process has merged or built."""
+        """Return a value that changes when another process merges rows or builds an index."""
         return (
             _header(library.embeddings_path),
             _file_identity(library.index_path),
@@ -54,7 +54,7 @@ class SnapshotCache:
 
     @property
     def etag(self) -> str:
-        """A word that changes when results may; empty before the first search."""
+        """A string that changes whenever results may change; empty before the first search."""
         return "" if self._snapshot is None else f"{abs(hash(self._seen)):x}"
 
 
@@ -76,7 +76,7 @@ def _header(path: Path) -> bytes:
 
 
 def _file_identity(path: Path) -> tuple[int, int, int] | None:
-    """What changes when a file is replaced."""
+    """Return a value that changes when the file is replaced; None when there is none."""
     try:
         stat = path.stat()
     except FileNotFoundError:

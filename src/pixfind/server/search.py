@@ -17,7 +17,7 @@ from pixfind import errors
 from pixfind.library.library import Library
 from pixfind.search import query as language
 from pixfind.search.filters import Filters
-from pixfind.search.query import Query, Shows
+from pixfind.search.query import Query, TermKind
 from pixfind.search.query_vector import texts_of
 from pixfind.search.results import Hit, SearchResult
 from pixfind.search.searcher import Searcher
@@ -84,7 +84,7 @@ class SearchService:
         filters = request.filters()
         if picture is None and not request.q.strip() and filters:
             return await self.searchers.run(lambda searcher: _newest(searcher, request, filters))
-        query = parse(request.q, alone=picture is None)
+        query = parse(request.q, allow_empty=picture is not None)
         return await self._search(query, request, () if picture is None else (picture,))
 
     async def similar(self, image_id: int, page: schemas.Page) -> schemas.SearchResponse:
@@ -155,17 +155,17 @@ class SearchService:
         return response
 
 
-def parse(q: str, *, alone: bool) -> Query:
+def parse(q: str, *, allow_empty: bool) -> Query:
     """
-    Parse a query from an HTTP request; it may be empty when it is not `alone` but goes with an uploaded picture.
+    Parse a query from an HTTP request; `allow_empty` for one that goes with an uploaded picture.
 
     Raises QueryWrong, and PathRefused for a term that names a file.
     """
-    if not alone and not q.strip():
+    if allow_empty and not q.strip():
         return Query((), q)
-    query = language.parse(q, alone=alone)
+    query = language.parse(q, require_positive=not allow_empty)
     for term in query.terms:
-        if term.shows is Shows.FILE:
+        if term.kind is TermKind.FILE:
             raise errors.PathRefused(value=term.value, at=term.at)
     return query
 

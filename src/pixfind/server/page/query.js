@@ -136,9 +136,9 @@ function readWord(source, at) {
 function readValue(source, at) {
   if (source[at] === '"') {
     const found = match(QUOTED, source, at);
-    if (!found) throw new Wrong("This quote is never closed.");
+    if (!found) throw new Wrong("This quote is not closed.");
     const end = at + found[0].length;
-    if (end < source.length && !/\s/.test(source[end])) throw new Wrong("A space should follow the quote.");
+    if (end < source.length && !/\s/.test(source[end])) throw new Wrong("Expected a space after the quote.");
     return [found[1].replace(/\\(.)/gs, "$1"), true, end];
   }
   NEXT_TERM.lastIndex = at;
