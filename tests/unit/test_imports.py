@@ -2,8 +2,11 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from pixfind.testing import make_library, make_pictures
 
 
 @pytest.mark.parametrize("module", ["pixfind.library.library", "pixfind.library.control", "pixfind.types"])
@@ -23,3 +26,75 @@ def test_opening_a_library_and_reading_its_ledger_loads_no_numpy(tmp_path: objec
 
     ran = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     assert "0 False\n" == ran.stdout
+
+
+#: command -> what it does without
+_WITHOUT = {
+    "status": (
+        "numpy",
+        "PIL",
+        "faiss",
+        "onnxruntime",
+        "blake3",
+        "huggingface_hub",
+        "tokenizers",
+        "fastapi",
+        "pixfind.worker.pipeline",
+    ),
+    "stop": (
+        "numpy",
+        "PIL",
+        "faiss",
+        "onnxruntime",
+        "blake3",
+        "huggingface_hub",
+        "tokenizers",
+        "fastapi",
+        "pixfind.worker",
+    ),
+    "search sky": (
+        "onnx",
+        "openvino",
+        "torch",
+        "huggingface_hub",
+        "fastapi",
+        "pandas",
+        "pixfind.worker",
+        "pixfind.embedding.coordinator",
+        "pixfind.embedding.runners",
+        "pixfind.server",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library with five embedded images."""
+    place = tmp_path_factory.mktemp("imports")
+    make_pictures(place / "pictures", 5)
+    make_library(place / "library", place / "pictures").close()
+    return place / "library"
+
+
+@pytest.mark.parametrize("command", _WITHOUT)
+def test_a_command_loads_only_what_it_uses(library: Path, command: str) -> None:
+    code = (
+        "import contextlib, sys\n"
+        "from pixfind.__main__ import main\n"
+        "with contextlib.suppress(SystemExit): main()\n"
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    words = [sys.executable, "-c", code, "--library", str(library), *command.split()]
+    loaded = subprocess.run(words, capture_output=True, text=True, check=True).stderr.splitlines()[-1].split()
+
+    assert "pixfind.cli" in loaded
+    assert [] == [name for name in loaded for heavy in _WITHOUT[command] if (name + ".").startswith(heavy + ".")]
+
+
+def test_a_worker_never_loads_the_library() -> None:
+    code = "import sys, pixfind.worker.process; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+    assert [] == [
+        name for name in loaded if name.startswith(("sqlite3", "pixfind.library", "pixfind.search", "typer", "rich"))
+    ]

@@ -8,9 +8,12 @@ the processor time is spent on, or how workers get their quotas.
 import math
 import time
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from pixfind.embedding.runners import WorkerUsage
 from pixfind.types import Clock
+
+if TYPE_CHECKING:
+    from pixfind.embedding.runners import WorkerUsage
 
 MIN_MEMORY = 512 * 2**20
 """bytes that a worker needs for a small model and one image"""
@@ -39,7 +42,7 @@ class Budget:
         self._before: dict[object, tuple[float, float]] = {}
         self._correction = 0.0
 
-    def quotas(self, usage: Mapping[int, WorkerUsage], running: Sequence[int]) -> dict[int, float]:
+    def quotas(self, usage: Mapping[int, "WorkerUsage"], running: Sequence[int]) -> dict[int, float]:
         """
         Return worker -> cores that it may use, for each of the `running` workers; call it about once a second.
 
@@ -60,7 +63,7 @@ class Budget:
         extra = sum(spare.values()) / len(limited) if limited else 0.0
         return {worker: even + (extra if worker in limited else 0.0) for worker in running}
 
-    def _rates(self, usage: Mapping[int, WorkerUsage], running: Sequence[int]) -> tuple[float, dict[int, float]]:
+    def _rates(self, usage: Mapping[int, "WorkerUsage"], running: Sequence[int]) -> tuple[float, dict[int, float]]:
         """Return the cores that this process, and each running worker, used since the last call; 0 for a process that is new."""
         now = self._clock.monotonic()
         seconds: dict[object, float] = {None: self._clock.process_time()}

@@ -10,10 +10,13 @@ import datetime
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pixfind import machine
-from pixfind.embedding.runners import WorkerUsage
 from pixfind.types import Clock
+
+if TYPE_CHECKING:
+    from pixfind.embedding.runners import WorkerUsage
 
 #: Share of all cores that other programs use: above the first for long enough the machine is busy, below the second it is idle.
 _BUSY_SHARE, _IDLE_SHARE = 0.15, 0.08
@@ -106,7 +109,7 @@ class ExternalLoad:
         self._host = machine.host()
         self._before: tuple[float, float, float] | None = None
 
-    def share(self, workers: Iterable[WorkerUsage]) -> float:
+    def share(self, workers: Iterable["WorkerUsage"]) -> float:
         """Return the share of all cores, 0 to 1, that others used since the last call; workers on other hosts do not count."""
         ours = self._clock.process_time()
         ours += sum(usage.processor_seconds for usage in workers if usage.host == self._host)
