@@ -9,6 +9,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
+_MAX_LINES = 450
+
 
 def test_each_contract_fails_when_it_is_broken(tmp_path: Path) -> None:
     """One copy of the sources breaks all of them at once."""
@@ -32,3 +34,13 @@ def test_each_contract_fails_when_it_is_broken(tmp_path: Path) -> None:
 
     assert 1 == done.returncode, done.stdout
     assert {contract["name"] for contract in contracts} == set(re.findall(r"^(.+) BROKEN$", done.stdout, re.MULTILINE))
+
+
+def test_no_file_is_longer_than_a_reader_takes_in() -> None:
+    long = {
+        str(path.relative_to(ROOT)): count
+        for path in (ROOT / "src").rglob("*.py")
+        if (count := len(path.read_text("utf-8").splitlines())) > _MAX_LINES
+    }
+
+    assert {} == long
