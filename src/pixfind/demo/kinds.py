@@ -5,8 +5,6 @@ The kinds of picture in the demo collection: each a short recipe over the painte
 Owns composition: what stands where, and in which light. Must not know files.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np
