@@ -14,7 +14,7 @@ HASH_BYTES = 16
 
 
 class Outcome(StrEnum):
-    """How an image ended. An image without an outcome is pending."""
+    """The result of processing an image. An image without an outcome is pending."""
 
     EMBEDDED = "embedded"
     """has its own row in the embeddings"""
@@ -40,7 +40,7 @@ class Fingerprint:
 
 @dataclass(frozen=True, slots=True)
 class ImageRef:
-    """An image to embed: its id, where it lies, and which bytes the catalogue expects there."""
+    """An image to embed: its id, its path, and the file that the catalogue expects there."""
 
     image_id: int
     path: str
@@ -49,7 +49,7 @@ class ImageRef:
     mtime_ns: int
     """nanoseconds since 1970"""
     same_size: bool = False
-    """another file has the same size, so this may be a duplicate: the worker asks before it embeds it"""
+    """another file has the same size, so this may be a duplicate: the worker asks the coordinator before embedding it"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,8 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """What a picture's header tells, for filters; read once, while embedding."""
+class ImageMetadata:
+    """Metadata of a picture that filters use; read once, while it is embedded."""
 
     width: int = 0
     """pixels, upright (after EXIF orientation); 0 when unknown"""
@@ -87,31 +87,31 @@ class EmbeddedImage:
     image_id: int
     fingerprint: Fingerprint
     """of the bytes that were embedded"""
-    facts: Facts
+    metadata: ImageMetadata
 
 
 class Clock(Protocol):
-    """Time as the module `time` gives it; tests hand over one that they turn themselves (`pixfind.testing.Clock`)."""
+    """The functions of the module `time` that we use; tests pass a clock that they control (`pixfind.testing.Clock`)."""
 
     def time(self) -> float:
         """Return seconds since 1970."""
 
     def monotonic(self) -> float:
-        """Return seconds since some moment; they never go back."""
+        """Return seconds since an arbitrary moment; never decreases."""
 
     def process_time(self) -> float:
         """Return the processor time that this process has used, seconds."""
 
     def sleep(self, seconds: float, /) -> None:
-        """Return after so many seconds."""
+        """Wait for so many seconds."""
 
 
 Progress = Callable[[int, int | None], None]
-"""Called with what is done and what there is in all, None where nobody knows."""
+"""Called with the amount done and the total, None where it is not known."""
 
 
 def no_progress(done: int, total: int | None) -> None:
-    """Nobody looks on."""
+    """Ignore the progress."""
 
 
 T = TypeVar("T")
@@ -124,19 +124,19 @@ class Choice(NamedTuple, Generic[T]):
     reason: str
 
 
-class Pictures(StrEnum):
-    """How pictures are shown."""
+class TerminalImages(StrEnum):
+    """How thumbnails are shown in the terminal."""
 
     AUTO = "auto"
-    """as the terminal can"""
+    """the best protocol that the terminal supports"""
     KITTY = "kitty"
     ITERM = "iterm"
     SIXEL = "sixel"
     NONE = "none"
 
 
-def spoken(seconds: float) -> str:
-    """Return a duration as a person would say it."""
+def format_duration(seconds: float) -> str:
+    """Return a duration for people, such as 8.5 s, 12 min or 3 d 4 h."""
     if seconds < 90:  # noqa: PLR2004
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"  # noqa: PLR2004
     minutes, _ = divmod(round(seconds), 60)

@@ -228,7 +228,7 @@ def test_weights_get_seven_bits_where_sixteen_would_overflow(monkeypatch: pytest
 
 
 def test_auto_is_what_tune_found_for_this_model_only() -> None:
-    engines.remember(hub.resolve(str(CLIP)), Choice("int8", "measured"))
+    engines.save_tuned(hub.resolve(str(CLIP)), Choice("int8", "measured"))
 
     assert "int8" == images(CLIP).precision
     assert "fp32" == images(SIGLIP).precision
@@ -236,7 +236,7 @@ def test_auto_is_what_tune_found_for_this_model_only() -> None:
 
 
 def test_a_damaged_memory_of_tune_is_as_none(tmp_path: Path) -> None:
-    engines.remember(hub.resolve(str(CLIP)), Choice("int8", "measured"))
+    engines.save_tuned(hub.resolve(str(CLIP)), Choice("int8", "measured"))
     for path in (tmp_path / "cache/tuned").iterdir():
         path.write_text("{")
 
@@ -244,7 +244,7 @@ def test_a_damaged_memory_of_tune_is_as_none(tmp_path: Path) -> None:
 
 
 def test_texts_stay_in_fp32_unless_asked_for() -> None:
-    engines.remember(hub.resolve(str(CLIP)), Choice("int8", "measured"))
+    engines.save_tuned(hub.resolve(str(CLIP)), Choice("int8", "measured"))
 
     assert "fp32" == texts(CLIP).precision
     assert "int8" == texts(CLIP, precision="int8").precision

@@ -165,7 +165,7 @@ def test_the_second_call_needs_no_network(server: Hub) -> None:
 
     assert first == hub.resolve("someone/clip", text=True)
     assert calls == server.api_calls
-    assert hub.here("someone/clip", text=True) == first.directory
+    assert hub.cached_folder("someone/clip", text=True) == first.directory
 
 
 @pytest.mark.usefixtures("server")
@@ -215,7 +215,7 @@ def test_a_download_that_was_killed_goes_on_in_the_next_run(server: Hub, tmp_pat
     with pytest.raises(Killed):
         hub.resolve("someone/clip", progress=kill)
     assert ["model.onnx.partial"] == leftovers(tmp_path)
-    assert hub.here("someone/clip") is None
+    assert hub.cached_folder("someone/clip") is None
 
     files = hub.resolve("someone/clip")
 
@@ -273,7 +273,7 @@ def test_a_file_with_a_wrong_byte_is_thrown_away_and_named(file: str, server: Hu
         hub.resolve("someone/clip")
 
     assert [] == leftovers(tmp_path)
-    assert hub.here("someone/clip") is None
+    assert hub.cached_folder("someone/clip") is None
     server.flip.clear()
     assert hub.resolve(str(GOLDEN / "clip-tiny")).hash == hub.resolve("someone/clip").hash
 
@@ -411,11 +411,11 @@ def test_a_download_cut_between_a_graph_and_its_data_is_not_whole(server: Hub, r
     with pytest.raises(errors.DownloadDamaged):
         hub.resolve("someone/clip")
     server.flip.clear()
-    assert hub.here("someone/clip") is None
+    assert hub.cached_folder("someone/clip") is None
 
     files = hub.resolve("someone/clip")
 
-    assert hub.here("someone/clip") == files.directory
+    assert hub.cached_folder("someone/clip") == files.directory
     assert 1 == [name for name, _ in server.asked].count("visual/model.onnx")
 
 

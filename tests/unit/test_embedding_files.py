@@ -9,12 +9,12 @@ import pytest
 from pixfind import errors
 from pixfind.storage import embedding_files, worker_files
 from pixfind.storage.embedding_files import Pair
-from pixfind.types import EmbeddedImage, Facts, Fingerprint
+from pixfind.types import EmbeddedImage, Fingerprint, ImageMetadata
 
 ROW = EmbeddedImage(
     7,
     Fingerprint(1234, 1_700_000_000_123_456_789, bytes(range(16))),
-    Facts(640, 480, 1_600_000_000, "Canon EOS 5D", 48.137, 11.575),
+    ImageMetadata(640, 480, 1_600_000_000, "Canon EOS 5D", 48.137, 11.575),
 )
 
 
@@ -23,7 +23,7 @@ def embeddings(count: int) -> np.ndarray:
 
 
 def test_a_row_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    unknown = EmbeddedImage(8, Fingerprint(1, 2, b"\0" * 16), Facts())
+    unknown = EmbeddedImage(8, Fingerprint(1, 2, b"\0" * 16), ImageMetadata())
     written = embeddings(2)
     with Pair(*worker_files.paths(tmp_path, 3), 8, write=True) as pair:
         pair.append(embedding_files.index_rows([ROW, unknown], written), written)
@@ -31,8 +31,8 @@ def test_a_row_comes_back_as_it_was_written(tmp_path: Path) -> None:
     table = np.load(tmp_path / "indices_worker_3.npy")
     first = embedding_files.row_of(table[0])
     assert (ROW.image_id, ROW.fingerprint) == (first.image_id, first.fingerprint)
-    assert (ROW.facts.width, ROW.facts.taken_at, ROW.facts.camera) == (640, 1_600_000_000, "Canon EOS 5D")
-    assert pytest.approx(48.137, abs=1e-4) == first.facts.latitude
+    assert (ROW.metadata.width, ROW.metadata.taken_at, ROW.metadata.camera) == (640, 1_600_000_000, "Canon EOS 5D")
+    assert pytest.approx(48.137, abs=1e-4) == first.metadata.latitude
     assert unknown == embedding_files.row_of(table[1])
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pixfind.images.decode import exif, ifd
 from pixfind.testing.images import exif_block
-from pixfind.types import Facts
+from pixfind.types import ImageMetadata
 
 MOMENT = datetime(2020, 2, 29, 12, 30, 15, tzinfo=UTC)
 
@@ -26,7 +26,7 @@ def test_a_good_block_gives_every_fact() -> None:
     assert "FUJIFILM X-T5" == found.camera
     assert found.latitude == pytest.approx(52.520008, abs=1e-5)
     assert found.longitude == pytest.approx(13.404954, abs=1e-5)
-    assert Facts(3, 4, found.taken_at, found.camera, found.latitude, found.longitude) == found.facts(3, 4)
+    assert ImageMetadata(3, 4, found.taken_at, found.camera, found.latitude, found.longitude) == found.metadata(3, 4)
 
 
 def test_both_byte_orders_and_both_beginnings_are_read() -> None:

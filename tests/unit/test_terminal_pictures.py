@@ -19,10 +19,10 @@ from pixfind.errors import ImageProblem
 from pixfind.images.decode import decode
 from pixfind.testing import wait_for
 from pixfind.testing.images import encode, picture
-from pixfind.types import Pictures
+from pixfind.types import TerminalImages
 
 JPEG = encode(picture(1, (60, 40)), ".jpg")
-SHOWN = (Pictures.KITTY, Pictures.ITERM, Pictures.SIXEL)
+SHOWN = (TerminalImages.KITTY, TerminalImages.ITERM, TerminalImages.SIXEL)
 
 
 def no_question() -> frozenset[str]:
@@ -124,7 +124,7 @@ def test_sixels_draw_each_pixel_once_in_its_colour(shape: tuple[int, int]) -> No
 
 
 def test_a_photo_as_sixels_looks_like_itself() -> None:
-    drawn = decoded_sixels(terminal_images.sequence(JPEG, Pictures.SIXEL))
+    drawn = decoded_sixels(terminal_images.sequence(JPEG, TerminalImages.SIXEL))
 
     pixels = np.asarray(decode(JPEG, limits=terminal_images._LIMITS).image)
     assert pixels.shape == drawn.shape
@@ -141,20 +141,20 @@ def test_runs_are_short() -> None:
 
 
 @pytest.mark.parametrize("how", SHOWN)
-def test_a_sequence_is_plain_ascii_without_line_ends(how: Pictures) -> None:
+def test_a_sequence_is_plain_ascii_without_line_ends(how: TerminalImages) -> None:
     text = terminal_images.sequence(JPEG, how)
 
     assert text.isascii()
     assert not set("\r\n\t") & set(text)
 
 
-@pytest.mark.parametrize("how", [Pictures.NONE, Pictures.AUTO])
-def test_no_protocol_is_no_sequence(how: Pictures) -> None:
+@pytest.mark.parametrize("how", [TerminalImages.NONE, TerminalImages.AUTO])
+def test_no_protocol_is_no_sequence(how: TerminalImages) -> None:
     assert "" == terminal_images.sequence(JPEG, how)
 
 
 @pytest.mark.parametrize("how", SHOWN)
-def test_what_is_no_picture_is_told(how: Pictures) -> None:
+def test_what_is_no_picture_is_told(how: TerminalImages) -> None:
     with pytest.raises(ImageProblem):
         terminal_images.sequence(b"no picture", how)
 
@@ -165,17 +165,17 @@ def test_what_is_no_picture_is_told(how: Pictures) -> None:
 @pytest.mark.parametrize(
     ("environment", "right"),
     [
-        ({"TERM": "xterm-kitty"}, Pictures.KITTY),
-        ({"TERM": "xterm-256color", "KITTY_WINDOW_ID": "1"}, Pictures.KITTY),
-        ({"TERM": "xterm-ghostty"}, Pictures.KITTY),
-        ({"TERM": "xterm-256color", "TERM_PROGRAM": "iTerm.app"}, Pictures.ITERM),
-        ({"TERM": "xterm-256color", "TERM_PROGRAM": "WezTerm"}, Pictures.ITERM),
-        ({"TERM": "dumb", "KITTY_WINDOW_ID": "1"}, Pictures.NONE),
-        ({}, Pictures.NONE),
+        ({"TERM": "xterm-kitty"}, TerminalImages.KITTY),
+        ({"TERM": "xterm-256color", "KITTY_WINDOW_ID": "1"}, TerminalImages.KITTY),
+        ({"TERM": "xterm-ghostty"}, TerminalImages.KITTY),
+        ({"TERM": "xterm-256color", "TERM_PROGRAM": "iTerm.app"}, TerminalImages.ITERM),
+        ({"TERM": "xterm-256color", "TERM_PROGRAM": "WezTerm"}, TerminalImages.ITERM),
+        ({"TERM": "dumb", "KITTY_WINDOW_ID": "1"}, TerminalImages.NONE),
+        ({}, TerminalImages.NONE),
     ],
 )
-def test_a_terminal_is_known_by_its_name(environment: dict[str, str], right: Pictures) -> None:
-    assert right is choose(Pictures.AUTO, environment, no_question)
+def test_a_terminal_is_known_by_its_name(environment: dict[str, str], right: TerminalImages) -> None:
+    assert right is choose(TerminalImages.AUTO, environment, no_question)
 
 
 @pytest.mark.parametrize(
@@ -188,13 +188,13 @@ def test_a_terminal_is_known_by_its_name(environment: dict[str, str], right: Pic
     ],
 )
 def test_any_other_shows_sixels_only_when_it_says_so(environment: dict[str, str]) -> None:
-    assert Pictures.SIXEL is choose(Pictures.AUTO, environment, lambda: frozenset({"62", "4"}))
-    assert Pictures.NONE is choose(Pictures.AUTO, environment, lambda: frozenset({"64", "14"}))
-    assert Pictures.NONE is choose(Pictures.AUTO, environment, frozenset)
+    assert TerminalImages.SIXEL is choose(TerminalImages.AUTO, environment, lambda: frozenset({"62", "4"}))
+    assert TerminalImages.NONE is choose(TerminalImages.AUTO, environment, lambda: frozenset({"64", "14"}))
+    assert TerminalImages.NONE is choose(TerminalImages.AUTO, environment, frozenset)
 
 
-@pytest.mark.parametrize("asked", [*SHOWN, Pictures.NONE])
-def test_what_is_asked_for_is_used(asked: Pictures) -> None:
+@pytest.mark.parametrize("asked", [*SHOWN, TerminalImages.NONE])
+def test_what_is_asked_for_is_used(asked: TerminalImages) -> None:
     assert asked is choose(asked, {"TERM": "dumb"}, no_question)
 
 

@@ -23,8 +23,8 @@ def pictures(count: int) -> list[Image.Image]:
     return [Image.fromarray(random.integers(0, 256, (40, 50, 3), dtype=np.uint8)) for _ in range(count)]
 
 
-def row(precision: str, rate: float, remark: str = "") -> tune.Row:
-    return tune.Row(precision, "e", rate, 1.0, 1.0, 1.0, 1.0, remark)
+def row(precision: str, rate: float, remark: str = "") -> tune.TuneResult:
+    return tune.TuneResult(precision, "e", rate, 1.0, 1.0, 1.0, 1.0, remark)
 
 
 def test_agreement_is_the_share_of_the_top_that_both_have() -> None:
@@ -65,7 +65,7 @@ def test_fp32_stays_when_nothing_else_keeps_the_answers() -> None:
 
 
 def test_a_candidate_that_could_not_be_tried_is_never_chosen() -> None:
-    rows = [row("fp32", 10), tune.Row("bf16", "-", NAN, NAN, NAN, NAN, NAN, "no such instructions")]
+    rows = [row("fp32", 10), tune.TuneResult("bf16", "-", NAN, NAN, NAN, NAN, NAN, "no such instructions")]
 
     assert "fp32" == tune._choose(rows, 128, tune.Gate()).value
 
@@ -121,11 +121,11 @@ def test_the_choice_is_what_auto_means_afterwards() -> None:
 
 def test_the_report_has_a_line_for_each_candidate_and_one_for_the_choice() -> None:
     files = hub.resolve(str(GOLDEN / "siglip2-tiny"), text=True)
-    told: list[str] = []
+    report_progress: list[str] = []
 
-    report = tune.tune(files, pictures(33), threads=1, remember=False, progress=told.append)
+    report = tune.tune(files, pictures(33), threads=1, remember=False, progress=report_progress.append)
 
-    assert ["fp32", "int8", "bf16"] == told
+    assert ["fp32", "int8", "bf16"] == report_progress
     assert 5 == len(report.lines())
     assert report.lines()[-1].startswith(f"{report.choice.value}: ")
 

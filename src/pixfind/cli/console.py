@@ -28,7 +28,7 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
-from pixfind.types import Progress, spoken
+from pixfind.types import Progress, format_duration
 
 if TYPE_CHECKING:
     # Types alone: what a command does not need it does not wait for.
@@ -199,7 +199,7 @@ class Console:
     def report(self, report: "RunReport") -> None:
         rate = f", {report.images_per_second:,.1f} images/s" if report.images_per_second else ""
         ended = "stopped after" if report.stopped else "embedded"
-        self.say(f"{ended} {report.images:,} images in {spoken(report.seconds)}{rate}")
+        self.say(f"{ended} {report.images:,} images in {format_duration(report.seconds)}{rate}")
         for outcome in ("duplicate", "failed", "skipped"):
             if report.outcomes.get(outcome):
                 self.say(f"  {report.outcomes[outcome]:,} {outcome}")
@@ -256,7 +256,7 @@ class Console:
         if status.paused:
             self.tell(f"  {escape(status.paused)}")
         elif status.images_per_second is not None:
-            left = f", {spoken(status.eta_seconds)} left" if status.eta_seconds is not None else ""
+            left = f", {format_duration(status.eta_seconds)} left" if status.eta_seconds is not None else ""
             cores = f", {status.cores:.2f} cores" if status.cores is not None else ""
             read = f", {status.bytes_per_second / 1e6:,.1f} MB/s read" if status.bytes_per_second is not None else ""
             self.tell(f"  {status.images_per_second:,.1f} images/s{left}{cores}{read}")
@@ -276,7 +276,9 @@ class Console:
         if built is None:
             self.say(f"index: current, {header.rows:,} rows")
             return
-        self.say(f"index: {header.kind}, {header.rows:,} rows, {built.bytes / 1e6:,.1f} MB in {spoken(built.seconds)}")
+        self.say(
+            f"index: {header.kind}, {header.rows:,} rows, {built.bytes / 1e6:,.1f} MB in {format_duration(built.seconds)}"
+        )
         self.say(f"  {escape(header.reason)}")
         for name, recall in (("text-like", header.recall_text), ("image", header.recall_image)):
             if recall is not None:

@@ -155,14 +155,14 @@ def _show_models(used: Globals, name: str | None, *, json: bool) -> None:
     shown = table.TABLE if name is None else tuple(model for model in table.TABLE if model.name == name)
     if not shown:
         raise errors.UnknownModel(name=name, known=table.names())
-    here = {model.name: hub.here(model.name) is not None for model in shown}
+    here = {model.name: hub.cached_folder(model.name) is not None for model in shown}
     values = [{**dataclasses.asdict(model), "here": here[model.name]} for model in shown]
     if json:
         console.json(values)
     elif name is None:
         console.models(values, table.DEFAULT)
     else:
-        folder = hub.here(name)
+        folder = hub.cached_folder(name)
         card = None if folder is None or not (folder / "card.json").exists() else (folder / "card.json")
         console.model(values[0], None if card is None else card.read_text(encoding="utf-8"))
 

@@ -17,7 +17,7 @@ from pixfind import errors
 from pixfind.cli.options import SEARCH, Command, Globals, Html, Json, command, given, grouped
 from pixfind.library.library import Library
 from pixfind.storage import output
-from pixfind.types import Pictures
+from pixfind.types import TerminalImages
 
 if TYPE_CHECKING:
     # Types alone: what a command does not need it does not wait for.
@@ -40,7 +40,7 @@ Null = Annotated[
 IncludeWeak = Annotated[bool, typer.Option("--include-weak", "--all", help="Show hits below the cut-off too.")]
 Distinct = Annotated[bool, typer.Option("--distinct", help="Fold pictures that are nearly the same into one.")]
 AsPictures = Annotated[
-    Pictures,
+    TerminalImages,
     typer.Option("--pictures", metavar="HOW", help="Thumbnails in the terminal: auto, kitty, iterm, sixel, none."),
 ]
 
@@ -132,7 +132,7 @@ def search(
     html: Html = None,
     include_weak: IncludeWeak = False,
     distinct: Distinct = False,
-    pictures: AsPictures = Pictures.AUTO,
+    pictures: AsPictures = TerminalImages.AUTO,
     filters: FilterFlags,
 ) -> None:
     """Find pictures by words, pictures, and what they should not show."""
@@ -153,7 +153,7 @@ def search_text(
     null: Null = False,
     html: Html = None,
     include_weak: IncludeWeak = False,
-    pictures: AsPictures = Pictures.AUTO,
+    pictures: AsPictures = TerminalImages.AUTO,
 ) -> None:
     """Find pictures by words, taken as they are."""
     from pixfind.search import query as language
@@ -171,7 +171,7 @@ def search_image(
     paths: AsPaths = False,
     null: Null = False,
     html: Html = None,
-    pictures: AsPictures = Pictures.AUTO,
+    pictures: AsPictures = TerminalImages.AUTO,
 ) -> None:
     """Find pictures that look like this one."""
     from pixfind.search import query as language
@@ -246,7 +246,7 @@ class _Shown:
     paths: bool = False
     null: bool = False
     html: output.Output | None = None
-    pictures: Pictures = Pictures.AUTO
+    pictures: TerminalImages = TerminalImages.AUTO
     include_weak: bool = False
     distinct: bool = False
 
@@ -263,7 +263,7 @@ def _shown(
     paths: bool,
     null: bool,
     html: output.Output | None,
-    pictures: Pictures,
+    pictures: TerminalImages,
     *,
     include_weak: bool = False,
     distinct: bool = False,
@@ -272,7 +272,7 @@ def _shown(
     _one_answer(json=json, paths=paths, html=html)
     if null and not paths:
         raise errors.OptionNeeds(first="--null", second="--paths", instead="Add --paths; --json needs no NUL bytes.")
-    if pictures not in (Pictures.AUTO, Pictures.NONE):
+    if pictures not in (TerminalImages.AUTO, TerminalImages.NONE):
         for name, asked in (("--json", json), ("--paths", paths), ("--html -", html and html.is_standard_output)):
             if asked:
                 raise errors.OptionsExclude(
@@ -340,15 +340,15 @@ def _sheet(answer: "SearchResult") -> bytes:
     return page.encode()
 
 
-def _pictured(asked: Pictures) -> Callable[[str], str] | None:
+def _pictured(asked: TerminalImages) -> Callable[[str], str] | None:
     """What shows the picture at a path: on this terminal, or as asked for by name wherever the answer goes. None: nothing does."""
     from pixfind.cli import terminal_images
 
-    if asked is Pictures.AUTO and not sys.stdout.isatty():
+    if asked is TerminalImages.AUTO and not sys.stdout.isatty():
         return None
     keyboard, screen = 0, sys.stdout.fileno()
     how = terminal_images.choose(asked, os.environ, lambda: terminal_images.device_attributes(keyboard, screen))
-    if how is Pictures.NONE:
+    if how is TerminalImages.NONE:
         return None
 
     def show(path: str) -> str:

@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 
 from pixfind.images import thumbnails
 from pixfind.images.decode import Limits, decode
-from pixfind.types import Pictures
+from pixfind.types import TerminalImages
 
-SIDES: Final = {Pictures.KITTY: 320, Pictures.ITERM: 320, Pictures.SIXEL: 160}
+SIDES: Final = {TerminalImages.KITTY: 320, TerminalImages.ITERM: 320, TerminalImages.SIXEL: 160}
 """Pixels of the longer side of a thumbnail; sixel shows them one to one, the others scale to lines of text."""
 
 ROWS: Final = 8
@@ -51,33 +51,35 @@ _ATTRIBUTES: Final = re.compile(rb"\x1b\[\?([0-9;]*)c")
 _ANSWER_SECONDS: Final = 0.2
 
 
-def choose(asked: Pictures, environment: Mapping[str, str], attributes: Callable[[], frozenset[str]]) -> Pictures:
+def choose(
+    asked: TerminalImages, environment: Mapping[str, str], attributes: Callable[[], frozenset[str]]
+) -> TerminalImages:
     """
     Which protocol to use; NONE where the terminal does not say that it knows one.
 
     `attributes` asks the terminal what it can do (see `device_attributes`); called only where no name decides.
     """
-    if asked is not Pictures.AUTO:
+    if asked is not TerminalImages.AUTO:
         return asked
     term, program = environment.get("TERM", ""), environment.get("TERM_PROGRAM", "")
     if term in _DUMB_TERMS:
-        return Pictures.NONE
+        return TerminalImages.NONE
     if not ("TMUX" in environment or term.startswith(("tmux", "screen"))):
         if "KITTY_WINDOW_ID" in environment or term in _KITTY_TERMS or program == "ghostty":
-            return Pictures.KITTY
+            return TerminalImages.KITTY
         if program in _ITERM_PROGRAMS:
-            return Pictures.ITERM
-    return Pictures.SIXEL if _SIXEL_ATTRIBUTE in attributes() else Pictures.NONE
+            return TerminalImages.ITERM
+    return TerminalImages.SIXEL if _SIXEL_ATTRIBUTE in attributes() else TerminalImages.NONE
 
 
-def sequence(thumbnail: bytes, how: Pictures) -> str:
+def sequence(thumbnail: bytes, how: TerminalImages) -> str:
     """The escape sequence that shows a JPEG; empty for NONE and AUTO. Raises `ImageProblem` for what is no picture."""
-    if how is Pictures.ITERM:
+    if how is TerminalImages.ITERM:
         return iterm(thumbnail)
-    if how not in (Pictures.KITTY, Pictures.SIXEL):
+    if how not in (TerminalImages.KITTY, TerminalImages.SIXEL):
         return ""
     image = decode(thumbnail, limits=_LIMITS).image
-    if how is Pictures.KITTY:
+    if how is TerminalImages.KITTY:
         return kitty(np.asarray(image))
     indexed = image.quantize(_COLOURS)
     palette = np.array(indexed.getpalette() or [0, 0, 0], dtype=uint8).reshape(-1, 3)

@@ -21,7 +21,7 @@ from pixfind.embedding.bottleneck import STAGES, bottleneck, explain
 from pixfind.embedding.runners import WorkerUsage
 from pixfind.library.library import Library
 from pixfind.storage import disk
-from pixfind.types import Clock, Outcome, Settled, spoken
+from pixfind.types import Clock, Outcome, Settled, format_duration
 from pixfind.worker.protocol import Saved
 
 log = logging.getLogger("pixfind.coordinator")
@@ -117,7 +117,7 @@ class Snapshot:
             return "measuring"
         parts = [f"{self.images_per_second:,.1f} images/s"]
         if self.eta_seconds is not None:
-            parts.append(f"{spoken(self.eta_seconds)} left")
+            parts.append(f"{format_duration(self.eta_seconds)} left")
         if self.bottleneck:
             parts.append(f"bottleneck: {self.bottleneck} ({self.because})")
         return ", ".join(parts)

@@ -214,7 +214,7 @@ class Catalogue:
         Returns EMBEDDED when it took it, DUPLICATE when an image with the same bytes has a row already, and None when the image is not
         waiting for these bytes (adopted before, changed since, unknown).
         """
-        print_, facts = image.fingerprint, image.facts
+        print_, facts = image.fingerprint, image.metadata
         if self.value("embedding_of_hash", hash=print_.hash) is not None:
             duplicate = self.adopt_duplicate(image.image_id, print_.hash, print_.size, print_.mtime_ns)
             return Outcome.DUPLICATE if duplicate else None

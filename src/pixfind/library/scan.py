@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pixfind import errors
-from pixfind.images import decode, source
+from pixfind.images import source, suffixes
 from pixfind.library import path_text
 from pixfind.library.catalogue import Root
 from pixfind.library.library import Library
@@ -345,13 +345,13 @@ class _Walk:
             if entry.is_dir(follow_symlinks=False):
                 self._folder(entry, folders, device)
                 return
-            suffix = decode.suffix(entry.name)
-            if suffix in decode.SUFFIXES and not self._is_excluded(entry):
+            suffix = suffixes.suffix(entry.name)
+            if suffix in suffixes.SUFFIXES and not self._is_excluded(entry):
                 found = entry.stat()
                 # Links to folders are not followed (loops); links to files are; a pipe or a device is no picture.
                 if stat.S_ISREG(found.st_mode):
                     yield _File(entry.path, found.st_size, source.mtime_ns(found))
-            elif suffix in decode.KNOWN_UNREAD and not self._is_excluded(entry):
+            elif suffix in suffixes.KNOWN_UNREAD and not self._is_excluded(entry):
                 self.left_out[suffix] += 1
         except OSError:
             self.problems.append(entry.path)

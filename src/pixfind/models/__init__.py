@@ -1,1 +1,1 @@
-"""From the name of a model to files on this disk and a loaded encoder."""
+"""From the name of a model to its files and a loaded encoder."""

@@ -1,7 +1,7 @@
 """
-The per-user folder for what can be fetched or made again: downloaded models, derived int8 files, tuned choices.
+The per-user cache directory: downloaded models, derived int8 files, tuned precisions.
 
-Owns where it is and how a file appears in it in one step. Everything here may be deleted at any time.
+Owns its location and the atomic publishing of files. Everything in it can be made again, so it may be deleted at any time.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ VARIABLE = "PIXFIND_CACHE"
 
 
 def folder(*parts: str) -> Path:
-    """Return a folder below PIXFIND_CACHE, else below the platform's cache directory; it need not exist."""
+    """Return a folder below PIXFIND_CACHE, else below the platform's cache directory; it may not exist yet."""
     named = os.environ.get(VARIABLE)
     base = Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("pixfind", appauthor=False))
     return base.joinpath(*parts)
@@ -29,14 +29,14 @@ def folder(*parts: str) -> Path:
 @contextlib.contextmanager
 def publishing(path: Path) -> Iterator[Path]:
     """
-    Yield an empty folder beside `path`; when the block ends well, its files move beside `path`, and `path` comes last.
+    Yield an empty folder; when the block succeeds, its files are moved to the folder of `path`, the file called `path` last.
 
-    A folder and not a file, because a large graph is written as several files. Two processes that make the same
-    file both succeed; the last rename wins with equal bytes.
+    A folder and not a file, because a large graph is written as several files. Two processes that make the same file both
+    succeed: their bytes are equal. Raises ModelFileMissing when the block did not write `path`, and what `disk.writing` raises.
     """
     with disk.writing(path):
         disk.make_folder(path.parent)
-        # What cannot be deleted is only in the way.
+        # Failing to delete the temporary folder is harmless.
         with tempfile.TemporaryDirectory(prefix=".making-", dir=path.parent, ignore_cleanup_errors=True) as temporary:
             yield Path(temporary)
             made = Path(temporary) / path.name
@@ -51,7 +51,7 @@ def publishing(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Let one process at a time make something there: what takes gigabytes for a moment must not be made by every worker at once."""
+    """Lock a directory in the block, so that only one of many workers makes a file that takes gigabytes of memory to make."""
     lock = filelock.FileLock(directory / ".lock", mode=disk.FILE_MODE)
     with disk.writing(directory):
         disk.make_folder(directory)

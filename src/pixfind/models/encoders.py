@@ -1,9 +1,8 @@
 """
-Loaded models: pictures and texts to embeddings of unit length.
+Loaded encoders: from pictures and texts to embeddings of unit length.
 
-Owns the interface and the choice of the engine. Must not know files on a hub, batches, or the library on disk.
-An image encoder has three steps with different homes: `prepare` (processor, any thread), `forward` (device),
-`finish` (processor). `embed` calls them; `search` calls a text encoder.
+Owns the interface. Must not know the hub, batching, or the library on disk; `engines` chooses what runs a model.
+An image encoder has three steps: `prepare` (CPU, any thread), `forward` (device, one thread) and `finish` (CPU).
 """
 
 from collections.abc import Sequence
@@ -23,17 +22,17 @@ __all__ = ["ImageEncoder", "TextEncoder", "open_image_encoder", "open_text_encod
 
 
 class ImageEncoder(Protocol):
-    """A loaded image tower."""
+    """A loaded image encoder with its preprocessing."""
 
     dimension: int
     device: str
-    """what really runs it: cpu, cuda, ..."""
+    """the device that runs it: cpu, cuda, ...; never auto"""
     precision: str
     """fp32, int8 or bf16; never auto"""
     engine: Choice[str]
-    """the library that runs it, and why this one in this precision"""
+    """the library that runs it, and why it was chosen in this precision"""
     decode_side: int
-    """decode a picture at least this large (shortest side, pixels); more detail does not change its embedding"""
+    """shortest side, pixels, to which pictures need to be decoded at least; larger ones give the same embedding"""
 
     def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
         """Return [h, w, 3] of an upright picture, resized and cropped. Thread-safe."""
@@ -42,11 +41,11 @@ class ImageEncoder(Protocol):
         """Return [n, dimension] raw embeddings of prepared pictures. One thread at a time."""
 
     def finish(self, raw: NDArray[np.float32]) -> NDArray[np.float16]:
-        """Return rows of unit length; raises NotFinite and names the rows in `fields["rows"]`."""
+        """Return float16 rows [n, dimension] of unit length; raises NotFinite, with the invalid rows in `fields["rows"]`."""
 
 
 class TextEncoder(Protocol):
-    """A loaded text tower and its tokenizer."""
+    """A loaded text encoder and its tokenizer."""
 
     dimension: int
     device: str
@@ -64,9 +63,9 @@ def open_image_encoder(
     files: ModelFiles, *, threads: int = 0, precision: str = "auto", device: str = "auto"
 ) -> ImageEncoder:
     """
-    Load the image tower.
+    Load the image encoder.
 
-    `threads` 0 leaves the number to the engine. Raises ModelFileWrong, DeviceMissing, PrecisionMissing, ExtraMissing.
+    `threads` 0 lets the engine choose. Raises ModelFileWrong, DeviceMissing, PrecisionMissing, ExtraMissing.
     """
     return _Images(files, threads=threads, precision=precision, device=device)
 
@@ -74,7 +73,7 @@ def open_image_encoder(
 def open_text_encoder(
     files: ModelFiles, *, threads: int = 0, precision: str = "auto", device: str = "auto"
 ) -> TextEncoder:
-    """Load the text tower and the tokenizer; raises as open_image_encoder."""
+    """Load the text encoder and the tokenizer; raises as open_image_encoder."""
     return _Texts(files, threads=threads, precision=precision, device=device)
 
 
@@ -122,7 +121,7 @@ class _Texts:
         return self._vocabulary is not None and not self._vocabulary.knows(text)
 
     def _check(self, files: ModelFiles) -> None:
-        """Run the tower once on its last token, so that a tokenizer of another model is found here, not in a search."""
+        """Run the encoder once on the tokenizer's last token, to detect the tokenizer of another model here and not in a search."""
         ids = np.full((1, self._tokens.context), self._tokens.largest_id, dtype=np.int64)
         try:
             rows = self._tower.run(texts.Tokens(ids=ids, mask=np.ones_like(ids)))

@@ -1,8 +1,8 @@
 """
-Which library runs a tower in which precision, and why.
+The choice of the library that runs a model, and of its precision.
 
-Owns that choice and the memory of what `tune` found. Must not know pictures or texts.
-Each engine lives in its own module, imported when it is chosen.
+Owns that choice and its reason, and stores the result of `tune`. Must not know pictures or texts.
+Each engine has its own module, imported when it is chosen.
 """
 
 import json
@@ -25,31 +25,34 @@ _LIBRARIES = {"fp32": "onnxruntime", "int8": "onnxruntime", "bf16": "openvino"}
 
 
 class ImageTower(Protocol):
-    """What an engine gives for images."""
+    """A loaded image model in one engine."""
 
     device: str
     precision: str
 
     def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Map [n, side, side, 3] to [n, dimension]."""
+        """Return raw embeddings [n, dimension] of uint8 pixels [n, side, side, 3]; raises ModelFileWrong."""
 
 
 class TextTower(Protocol):
-    """What an engine gives for texts."""
+    """A loaded text model in one engine."""
 
     device: str
     precision: str
     context: int | None
-    """tokens that the graph is fixed to; None when it takes any number"""
+    """number of tokens, where the graph fixes it; None when it takes any number"""
 
     def run(self, tokens: Tokens) -> NDArray[np.float32]:
-        """Map [n, context] ids to [n, dimension]."""
+        """Return raw embeddings [n, dimension] of token ids [n, context]; raises ModelFileWrong."""
 
 
 def open_image(
     files: ModelFiles, made: preprocess.Preprocessing, *, threads: int, precision: str, device: str
 ) -> tuple[ImageTower, Choice[str]]:
-    """Open the image tower in the best engine for this precision and device."""
+    """
+    Open the image encoder in the best engine for this precision and device; raises PrecisionMissing, DeviceMissing, ExtraMissing,
+    RuntimeTooOld, ModelFileWrong.
+    """
     if files.layout is Layout.TORCH:
         return _open_torch(files, made, threads=threads, precision=precision, device=device)
     chosen = image_precision(files, precision, device)
@@ -87,14 +90,17 @@ def _open_torch(
 
 
 def open_text(files: ModelFiles, *, threads: int, precision: str, device: str) -> tuple[TextTower, Choice[str]]:
-    """Open the text tower in the best engine for this precision and device."""
+    """
+    Open the text encoder in the best engine for this precision and device; raises PrecisionMissing, DeviceMissing, ExtraMissing,
+    RuntimeTooOld, ModelFileWrong.
+    """
     _check(precision)
     if files.layout is Layout.TORCH:
         from pixfind.models.backends import torch
 
         return torch.TextTower(files, threads=threads, precision=precision, device=device), _TORCH
-    # One text is cheap, and lossy codes hurt text queries first.
-    chosen = Choice("fp32", "texts are few") if precision == "auto" else Choice(precision, "asked for")
+    # Encoding one text is cheap, and lower precision changes the answers to text queries first.
+    chosen = Choice("fp32", "a query is only a few texts") if precision == "auto" else Choice(precision, "as requested")
     _check_device(chosen.value, device)
     graph = free_batch.text(files)
     session = _session(graph, files.text, chosen.value, threads=threads, device=device, repack=False)
@@ -102,18 +108,20 @@ def open_text(files: ModelFiles, *, threads: int, precision: str, device: str) -
 
 
 def image_precision(files: ModelFiles, precision: str, device: str = "auto") -> Choice[str]:
-    """Return the precision that images get, and why; raises PrecisionMissing."""
+    """Return the precision for images, and why; raises PrecisionMissing."""
     _check(precision)
     if precision != "auto":
         _check_device(precision, device)
-        return Choice(precision, "asked for")
+        return Choice(precision, "as requested")
     if device not in _PROCESSOR:
-        return Choice("fp32", f"the graph runs as it is on {device}")
+        return Choice("fp32", f"{device} runs the float graph")
     tuned = _tuned(files)
-    return tuned or Choice("fp32", "not tuned on this machine; `pixfind tune` finds out whether int8 or bf16 is safe")
+    return tuned or Choice(
+        "fp32", "not tuned on this machine; `pixfind tune` measures whether int8 or bf16 keeps the answers"
+    )
 
 
-_TORCH = Choice("torch", "the folder holds weights for torch")
+_TORCH = Choice("torch", "the folder contains weights for torch")
 
 
 def _check(precision: str) -> None:
@@ -123,15 +131,15 @@ def _check(precision: str) -> None:
 
 def _check_device(precision: str, device: str) -> None:
     if precision != "fp32" and device not in _PROCESSOR:
-        detail = f"with this model's files it is for the processor, not for {device}"
+        detail = f"with this model's files it runs on the CPU, not on {device}"
         raise errors.PrecisionMissing(precision=precision, detail=detail)
 
 
-# --- what tune found ------------------------------------------------------------------------------
+# --- the result of tune ------------------------------------------------------------------------------
 
 
-def remember(files: ModelFiles, choice: Choice[str]) -> None:
-    """Make `auto` mean this precision for this model on this machine."""
+def save_tuned(files: ModelFiles, choice: Choice[str]) -> None:
+    """Store the precision that `auto` stands for with this model on this machine."""
     path = cache.folder("tuned", f"{files.hash}.json")
     with cache.publishing(path) as temporary:
         (temporary / path.name).write_text(json.dumps(choice._asdict()), encoding="utf-8")
@@ -143,6 +151,6 @@ def _tuned(files: ModelFiles) -> Choice[str] | None:
         found = json.loads(path.read_text(encoding="utf-8"))
         value, reason = found["value"], found["reason"]
     except (OSError, ValueError, KeyError, TypeError):
-        # Derived and deletable: without it `auto` is fp32 until the next tune.
+        # The cache may be deleted at any time: `auto` is fp32 until the next tune.
         return None
     return Choice(value, f"tuned: {reason}") if value in PRECISIONS else None

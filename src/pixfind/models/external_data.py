@@ -1,9 +1,8 @@
 """
-Where an ONNX graph keeps weights outside of its own file.
+The external data files of an ONNX graph: weights that are stored outside of its own file.
 
-Reads the names from the graph's protobuf and steps over everything else: a graph of a gigabyte is told in milliseconds,
-without the `onnx` library, which would read all of it. Must not know what the weights are. `files` asks which files belong to a
-model, `hub` which to fetch.
+Reads the names from the graph's protobuf and skips everything else: milliseconds for a graph of a gigabyte, which the `onnx`
+library would read in full. Must not know what the weights are. `files` needs the names to check a model, `hub` to download it.
 """
 
 import mmap
@@ -14,7 +13,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from pixfind import errors
 from pixfind.models import protobuf
 
-#: Of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto: message -> number of a field -> the message in it.
+#: from https://github.com/onnx/onnx/blob/main/onnx/onnx.proto: message -> number of a field -> the message in it.
 _MESSAGES: dict[str, dict[int, str]] = {
     "model": {7: "graph", 25: "function"},
     "graph": {1: "node", 5: "tensor", 15: "sparse"},
@@ -29,7 +28,7 @@ _KEY, _VALUE = 1, 2
 
 def locations(graph: Path) -> tuple[str, ...]:
     """
-    Return the names of a graph's external data, relative to its folder; nothing for a file that is no graph.
+    Return the names of a graph's external data, relative to its folder; an empty tuple for a file that is no ONNX graph.
 
     Raises ModelFileWrong for a name that leads out of that folder.
     """
@@ -37,7 +36,7 @@ def locations(graph: Path) -> tuple[str, ...]:
     names = _locations(graph, facts.st_size, facts.st_mtime_ns)
     for name in names:
         if not _stays_inside(name):
-            raise errors.ModelFileWrong(path=graph, detail=f'its external data "{name}" lies outside of its folder')
+            raise errors.ModelFileWrong(path=graph, detail=f'its external data "{name}" is outside of its folder')
     return names
 
 
@@ -49,7 +48,7 @@ def _locations(graph: Path, size: int, _mtime_ns: int) -> tuple[str, ...]:
         try:
             return tuple(sorted(set(_external(data, "model", 0, size))))
         except (IndexError, ValueError, RecursionError):
-            # Not a graph: whoever loads it says so, with the reason.
+            # Not an ONNX graph: loading it will raise an error with the reason.
             return ()
 
 
@@ -68,7 +67,7 @@ def _external(data: mmap.mmap, message: str, start: int, stop: int) -> Iterator[
 
 
 def _stays_inside(name: str) -> bool:
-    """Whether a name is a relative one, on any system, without a way up."""
+    """Tell whether a name is a relative path without "..", on any operating system."""
     posix, windows = PurePosixPath(name), PureWindowsPath(name)
     absolute = posix.is_absolute() or bool(windows.drive or windows.root)
     return bool(name) and not absolute and ".." not in windows.parts and "\0" not in name

@@ -1,8 +1,8 @@
 """
-The files of a model in a folder: three layouts, what each tower needs, and whether it is all there and fits.
+The files of a model in a folder: three layouts, which files each encoder needs, and whether they are complete.
 
-Owns file names, the two JSON dialects and the model's identity.
-Must not know how a tower is run, nor the hub. `hub` asks it what to fetch; the encoders open what it found.
+Owns file names, the two dialects of the configuration and the model's identity.
+Must not know how an encoder is run, nor the hub. `hub` downloads the files that it names; the encoders open them.
 """
 
 import contextlib
@@ -20,22 +20,22 @@ from pixfind.storage import disk
 
 
 class Layout(StrEnum):
-    """How a model's files are laid out."""
+    """The layout of a model's files."""
 
     IMMICH = "immich"
     """visual/ and textual/, with open_clip's configuration, as Immich publishes them"""
     TRANSFORMERS = "transformers"
     """onnx/ beside transformers' own configuration, as transformers.js reads them"""
     TORCH = "torch"
-    """both towers in one safetensors file, as the authors publish them; needs the torch extra"""
+    """both encoders in one safetensors file, as the authors publish them; needs the torch extra"""
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Where a layout keeps what; paths relative to the model's folder."""
+    """The files of a layout, as paths relative to the model's folder."""
 
     vision: str
-    """the float weights of the image tower"""
+    """the float weights of the image encoder"""
     text: str
     config: str
     preprocessing: str
@@ -71,27 +71,27 @@ NAMES: Mapping[Layout, Names] = {
 }
 
 FIRST_FILES = " or ".join(names.vision for names in NAMES.values())
-"""What a folder must have for its layout to be known, for messages."""
+"""Files of which a model folder must contain one, for messages."""
 
 _LARGE = 32 << 20
-"""Bytes above which a file's hash is remembered."""
+"""Bytes from which on a file's hash is cached."""
 
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
-    """A model's folder that was looked through and found usable."""
+    """A model's folder that contains all required files."""
 
     name: str
-    """what the user called it: a name of the table, OWNER/REPO or a folder"""
+    """the name that the user gave: from the model table, OWNER/REPO or a folder"""
     directory: Path
     layout: Layout
     dimension: int
     """numbers in one embedding"""
     hash: str
-    """identity of what makes image embeddings (image tower and preprocessing), hex; empty when the
-    image tower is not on this machine, as on a machine that only searches"""
+    """identity of what determines image embeddings (image encoder and preprocessing), hex; empty when the
+    image encoder is not on this machine, for example where it only searches"""
 
     def path(self, relative: str) -> Path:
         """Return the path of a file of the folder."""
@@ -99,29 +99,32 @@ class ModelFiles:
 
     @property
     def names(self) -> Names:
+        """The files of this layout."""
         return NAMES[self.layout]
 
     @property
     def pooled_is_projected(self) -> bool:
-        """Whether an output called `pooler_output` is the embedding: so in SigLIP, which has no projection."""
+        """Whether an output called `pooler_output` is the embedding: true for SigLIP, which has no projection."""
         return self.layout is not Layout.IMMICH and self.family == "siglip"
 
     @property
     def family(self) -> str:
-        """The architecture by its name in transformers: clip or siglip; empty where the layout does not say it."""
+        """The architecture by its name in transformers: clip or siglip; empty where the configuration does not name it."""
         return str(read_json(self.path(self.names.config)).get("model_type", ""))
 
     @property
     def vision(self) -> Path:
+        """The weights of the image encoder."""
         return self.directory / self.names.vision
 
     @property
     def text(self) -> Path:
+        """The weights of the text encoder."""
         return self.directory / self.names.text
 
 
 def needed(layout: Layout, *, text: bool, image: bool) -> tuple[str, ...]:
-    """Return the files that must be there for these towers."""
+    """Return the files that these encoders require."""
     names = NAMES[layout]
     return (
         names.config,
@@ -131,7 +134,7 @@ def needed(layout: Layout, *, text: bool, image: bool) -> tuple[str, ...]:
 
 
 def wanted(layout: Layout, available: Iterable[str], *, text: bool, image: bool) -> tuple[str, ...]:
-    """Return what to fetch of the available files: the needed ones and what may lie beside them."""
+    """Return which of the available files to download: the required ones, their external data, and optional ones."""
     names = NAMES[layout]
     take = set(needed(layout, text=text, image=image))
     beside = [weights for weights, use in ((names.vision, image), (names.text, text)) if use]
@@ -143,7 +146,7 @@ def wanted(layout: Layout, available: Iterable[str], *, text: bool, image: bool)
 
 
 def layout_of(available: Iterable[str]) -> Layout | None:
-    """Tell the layout from the names of the files, or None."""
+    """Return the layout that has files of these names, or None."""
     found = set(available)
     for layout, names in NAMES.items():
         if names.vision in found or names.text in found:
@@ -153,7 +156,7 @@ def layout_of(available: Iterable[str]) -> Layout | None:
 
 def inspect(directory: Path, name: str, *, text: bool = False, image: bool = True) -> ModelFiles:
     """
-    Look through a model's folder.
+    Check a model's folder and return its files.
 
     Raises ModelFileMissing, UnsafeModelFile or ModelFileWrong, each naming the file.
     """
@@ -182,26 +185,26 @@ def _layout_in(directory: Path) -> Layout:
 
 
 def listed(directory: Path) -> list[str]:
-    """Return the names of the files that tell a layout."""
+    """Return the names of the files by which `layout_of` recognises a layout."""
     found = [*directory.glob("*/*.onnx"), *directory.glob("*.safetensors")]
     return [path.relative_to(directory).as_posix() for path in found]
 
 
 def refuse_pickles(paths: Iterable[Path]) -> None:
-    """Say of a folder without a usable model that it holds one that we will not load; raises UnsafeModelFile."""
+    """Raise UnsafeModelFile if there is a pickle among these files of a folder without a usable model."""
     for path in paths:
         if path.suffix in _PICKLES:
             raise errors.UnsafeModelFile(path=path, detail="it is a pickle")
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read one object; raises ModelFileWrong for anything else."""
+    """Return the JSON object in a file; raises ModelFileWrong for anything else."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise errors.ModelFileWrong(path=path, detail=f"it is not readable as JSON ({error})") from error
     if not isinstance(value, dict):
-        raise errors.ModelFileWrong(path=path, detail="it does not hold a JSON object")
+        raise errors.ModelFileWrong(path=path, detail="it does not contain a JSON object")
     return value
 
 
@@ -219,10 +222,14 @@ def get(config: Mapping[str, Any], key: str, kind: type | tuple[type, ...], path
 def _dimension(layout: Layout, config: dict[str, Any], directory: Path) -> int:
     path = directory / NAMES[layout].config
     if layout is Layout.IMMICH:
-        return int(get(config, "embed_dim", int, path)) if "embed_dim" in config else _made(layout, directory)
+        return (
+            int(get(config, "embed_dim", int, path))
+            if "embed_dim" in config
+            else _dimension_of_graphs(layout, directory)
+        )
     family = get(config, "model_type", str, path)
     if family == "clip":
-        # transformers writes only what differs from its defaults; 512 and 768 are those.
+        # transformers omits values that equal its defaults, which are 512 and 768.
         return int(config.get("projection_dim", 512))
     if family == "siglip":
         return int(config.get("vision_config", {}).get("hidden_size", 768))
@@ -234,14 +241,14 @@ def _dimension(layout: Layout, config: dict[str, Any], directory: Path) -> int:
     raise errors.ModelFileWrong(path=path, detail=detail)
 
 
-def _made(layout: Layout, directory: Path) -> int:
-    """Return the dimension that the graphs that are here give, for a configuration that does not say it."""
+def _dimension_of_graphs(layout: Layout, directory: Path) -> int:
+    """Return the dimension of the graphs' outputs, for a configuration without it."""
     names = NAMES[layout]
     graphs = [directory / name for name in (names.vision, names.text) if (directory / name).is_file()]
     lengths = {shape[-1] for graph in graphs for shape in onnx_header.read(graph).outputs.values() if shape}
     length = lengths.pop() if len(lengths) == 1 else None
     if length is None:
-        detail = 'the key "embed_dim" is missing, and the graphs do not say it either'
+        detail = 'the key "embed_dim" is missing, and the graphs do not give the dimension either'
         raise errors.ModelFileWrong(path=directory / names.config, detail=detail)
     return length
 
@@ -254,7 +261,7 @@ def _identity(directory: Path, names: Names) -> str:
         return ""
     parts = weights(directory / names.vision)
     if not all(path.is_file() for path in parts):
-        return ""  # A download that was cut: half a tower is none.
+        return ""  # An interrupted download.
     digest = hashlib.sha256()
     for path in [*parts, directory / names.preprocessing]:
         if path.is_file():
@@ -263,7 +270,7 @@ def _identity(directory: Path, names: Names) -> str:
 
 
 def text_hash(files: ModelFiles) -> str:
-    """Return the identity of what makes text embeddings (text encoder, tokenizer, list of words), hex; all of it must be on this machine."""
+    """Return the identity of what determines text embeddings (text encoder, tokenizer, vocabulary), hex; all of it must be on this machine."""
     names = files.names
     others = (names.config, names.tokenizer, names.tokenizer_config, vocabulary.FILE)
     digest = hashlib.sha256()
@@ -273,7 +280,7 @@ def text_hash(files: ModelFiles) -> str:
 
 
 def weights(model: Path) -> list[Path]:
-    """Return an ONNX file and its external data: what it names, and what lies beside it under its name."""
+    """Return an ONNX file and its external data: files that it names, and files beside it whose names begin with its own."""
     beside = {path for path in model.parent.glob(f"{model.name}*") if path.is_file()}
     named = {model.parent / name for name in external_files(model)}
     return [model, *sorted((beside | named) - {model})]
@@ -285,7 +292,7 @@ def external_files(model: Path) -> tuple[str, ...]:
 
 
 def missing(directory: Path, layout: Layout, *, text: bool, image: bool) -> str | None:
-    """Return the first file that these towers need and the folder lacks, None when it lacks none; raises ModelFileWrong."""
+    """Return the first required file that is missing, None when the folder is complete; raises ModelFileWrong."""
     for relative in needed(layout, text=text, image=image):
         path = directory / relative
         if not path.is_file():
@@ -297,7 +304,7 @@ def missing(directory: Path, layout: Layout, *, text: bool, image: bool) -> str 
 
 
 def _sha256(path: Path) -> bytes:
-    """Hash a file; for a large one the answer is kept, because every search and every worker asks."""
+    """Return the hash of a file; for a large one it is cached, because every search and every worker needs it."""
     facts = path.stat()
     if facts.st_size < _LARGE:
         return _hash(path)
@@ -306,7 +313,7 @@ def _sha256(path: Path) -> bytes:
     if note.is_file() and note.stat().st_size == hashlib.sha256().digest_size:
         return note.read_bytes()
     digest = _hash(path)
-    # A read-only home costs half a second each time, nothing else.
+    # Where the cache is read-only, hashing takes half a second each time.
     with contextlib.suppress(*disk.FAILURES), cache.publishing(note) as temporary:
         (temporary / note.name).write_bytes(digest)
     return digest

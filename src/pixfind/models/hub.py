@@ -1,13 +1,13 @@
 """
-From a name to a model's folder on this machine.
+From the name of a model to its folder on this machine.
 
-Owns the `huggingface_hub` library: it is the only module that knows it. Must not know how a model is run.
-What it fetches lies in plain folders, one for each commit, so that a folder can be carried to a machine without network:
+The only module that uses the `huggingface_hub` library. Must not know how a model is run.
+Downloads go to plain folders, one for each commit, so that a folder can be copied to a machine without network:
 
-    CACHE/models/OWNER--REPO/COMMIT/     the files, each checked against the hash that the hub announced
-    CACHE/models/OWNER--REPO/REVISION    the commit that a branch or tag meant when it was first fetched
+    CACHE/models/OWNER--REPO/COMMIT/            the files, each checked against the hash that the hub gives
+    CACHE/models/OWNER--REPO/REVISION.commit    the commit of a branch or tag when it was first downloaded
 
-A revision is asked for once. Later calls need no network and never change the model under a library.
+A revision is resolved once. Later calls need no network, and the model of a library never changes.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ from pixfind.models.files import Layout, ModelFiles
 from pixfind.storage import disk
 
 Progress = Callable[[str, int, int], None]
-"""Called with a file's name, the bytes that are here, and the bytes that it has."""
+"""Called with a file's name, the bytes downloaded and the bytes in total."""
 
 _REPO = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
 _GRAPHS = (".onnx", ".safetensors")
@@ -37,7 +37,7 @@ _SHA256_HEX = 64
 
 @dataclass(frozen=True, slots=True)
 class _Remote:
-    """One file as the hub announces it."""
+    """One file as the hub lists it."""
 
     name: str
     size: int
@@ -54,9 +54,10 @@ def resolve(
     progress: Progress | None = None,
 ) -> ModelFiles:
     """
-    Return the model's files, fetched when they are not here: only those of the towers that are asked for.
+    Return the model's files, and download those of the requested encoders that are missing.
 
-    `name` is a name of the table, a folder, or OWNER/REPO or OWNER/REPO@REVISION of the hub, tried in this order.
+    `name` is a name in the model table, a folder, or OWNER/REPO or OWNER/REPO@REVISION on the hub, tried in this order.
+    `text` and `image` select the encoders; `offline` never uses the network.
     Raises UnknownModel, ModelMissing, DownloadDamaged, and what `files.inspect` raises.
     """
     directory = _local(name)
@@ -68,8 +69,8 @@ def resolve(
     return files.inspect(directory, name, text=text, image=image)
 
 
-def here(name: str, *, text: bool = False, image: bool = True) -> Path | None:
-    """Return the model's folder when all that these towers need is on this machine, else None. No network."""
+def cached_folder(name: str, *, text: bool = False, image: bool = True) -> Path | None:
+    """Return the model's folder when all files of these encoders are on this machine, else None. Uses no network."""
     directory = _local(name)
     if directory is None:
         directory = _known_folder(*_source(name))
@@ -102,12 +103,12 @@ def _fetched(name: str, *, text: bool, image: bool, offline: bool, progress: Pro
     if offline or os.environ.get("HF_HUB_OFFLINE", "") not in {"", "0"}:
         raise errors.ModelMissing(name=name, detail="working offline", folder=_base(repo))
     with _reporting(name, repo):
-        # A tower that is added later comes from the commit of the first one, even if the branch has moved.
-        commit, remote = _ask(repo, directory.name if directory is not None else revision)
+        # A second encoder comes from the commit of the first one, even if the branch has moved since.
+        commit, remote = _list_remote(repo, directory.name if directory is not None else revision)
     directory = _base(repo) / commit
     with _locked(_base(repo)):
         chosen = _choose(repo, remote, text=text, image=image)
-        # What a graph keeps elsewhere is known once the graph is here; under its own name it came before.
+        # The external data that a graph names is known only after the graph is downloaded.
         for file in itertools.chain(chosen, _external(repo, directory, chosen, remote)):
             with _reporting(name, repo):
                 _fetch(repo, commit, file, directory, progress)
@@ -116,7 +117,7 @@ def _fetched(name: str, *, text: bool, image: bool, offline: bool, progress: Pro
 
 
 def _complete(directory: Path, *, text: bool, image: bool) -> bool:
-    # A download that was cut between the graph and its external data leaves the .partial behind.
+    # A download that was interrupted between the graph and its external data leaves a .partial file.
     if not directory.is_dir() or any(directory.rglob("*.partial")):
         return False
     layout = files.layout_of(files.listed(directory))
@@ -124,7 +125,7 @@ def _complete(directory: Path, *, text: bool, image: bool) -> bool:
 
 
 def _choose(repo: str, remote: list[_Remote], *, text: bool, image: bool) -> list[_Remote]:
-    """Return what to fetch, external data before the graph that points to it."""
+    """Return the files to download, external data before the graph that refers to it."""
     available = {file.name: file for file in remote}
     layout = _layout(repo, available)
     names = files.wanted(layout, available, text=text, image=image)
@@ -178,7 +179,7 @@ def _remember(repo: str, revision: str, commit: str) -> None:
 # --- the network ----------------------------------------------------------------------------------
 
 
-def _ask(repo: str, revision: str) -> tuple[str, list[_Remote]]:
+def _list_remote(repo: str, revision: str) -> tuple[str, list[_Remote]]:
     """Return the commit and its files."""
     import huggingface_hub
 
@@ -196,7 +197,7 @@ def _remote(file: Any) -> _Remote:
 
 
 def _fetch(repo: str, commit: str, file: _Remote, directory: Path, progress: Progress | None) -> None:
-    """Fetch one file, going on where an earlier call was cut off, and let it appear only when its hash is right."""
+    """Download one file, resuming an interrupted download, and move it into place only when its hash is right."""
     import huggingface_hub
     from huggingface_hub.file_download import http_get
 
@@ -205,8 +206,8 @@ def _fetch(repo: str, commit: str, file: _Remote, directory: Path, progress: Pro
         return
     partial = path.with_name(f"{path.name}.partial")
     disk.make_folder(partial.parent)
-    # The library's own download starts again after a kill: it writes to a new temporary file each time.
-    # So the bytes are ours, and the requests, retries and ranges are the library's.
+    # The library's own download cannot resume after a kill, because each one writes to a new temporary file.
+    # So we manage the file; requests, retries and ranges are the library's.
     partial.touch(mode=disk.FILE_MODE)
     with _sized(repo, file, partial), partial.open("ab+") as raw, _quiet():
         sink = _Sink(raw, file, progress)
@@ -227,7 +228,7 @@ def _fetch(repo: str, commit: str, file: _Remote, directory: Path, progress: Pro
 
 @contextmanager
 def _sized(repo: str, file: _Remote, partial: Path) -> Iterator[None]:
-    """Turn the library's complaint about a wrong length, a bare OSError, into ours."""
+    """Turn the bare OSError with which the library reports a wrong length into DownloadDamaged."""
     try:
         yield
     except OSError as error:
@@ -235,7 +236,7 @@ def _sized(repo: str, file: _Remote, partial: Path) -> Iterator[None]:
             raise
         found = partial.stat().st_size
         partial.unlink()
-        detail = f"{found} bytes, announced {file.size}"
+        detail = f"{found} bytes, expected {file.size}"
         raise errors.DownloadDamaged(file=file.name, repo=repo, detail=detail) from error
 
 
@@ -244,7 +245,7 @@ def _check(repo: str, file: _Remote, partial: Path) -> None:
     if found == file.hash:
         return
     partial.unlink()
-    detail = f"hash {found[:12]}, announced {file.hash[:12]}"
+    detail = f"hash {found[:12]}, expected {file.hash[:12]}"
     raise errors.DownloadDamaged(file=file.name, repo=repo, detail=detail)
 
 
@@ -258,13 +259,13 @@ def _hash(path: Path, file: _Remote) -> str:
 
 
 class _Sink:
-    """The partial file, telling how much of it is here."""
+    """The partial file, which reports the progress of each write."""
 
     def __init__(self, raw: BinaryIO, file: _Remote, progress: Progress | None) -> None:
         self._raw, self._file, self._progress = raw, file, progress
         self._raw.seek(0, os.SEEK_END)
         if self._raw.tell() > file.size:
-            # Left by something else than us.
+            # Not a partial download of this file.
             self._raw.truncate(0)
             self._raw.seek(0)
 
@@ -301,7 +302,7 @@ def _locked(base: Path) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the library's own bars and notes off the terminal; `progress` tells the same."""
+    """Silence the library's own progress bars and messages; `progress` replaces them."""
     from huggingface_hub.utils import disable_progress_bars, logging
 
     before = logging.get_verbosity()
@@ -315,7 +316,7 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _reporting(name: str, repo: str) -> Iterator[None]:
-    """Turn every way in which a hub can fail into ModelMissing."""
+    """Turn all errors of the hub into ModelMissing."""
     from huggingface_hub.errors import HfHubHTTPError, HTTPError
 
     try:

@@ -1,8 +1,8 @@
 """
-What an ONNX graph says of itself: the operator set that it was written for, and the shapes of its inputs and outputs.
+The header of an ONNX graph: its operator set version (opset) and the shapes of its inputs and outputs.
 
-Read from its protobuf in milliseconds, whatever its size, and without the libraries that run it: so a runtime that is too old is
-told by its version, and a batch that is fixed is known before anything is loaded.
+Read from its protobuf in milliseconds, whatever its size, and without the libraries that run it. So a runtime that is too old and a
+fixed batch size are detected before anything is loaded.
 """
 
 import mmap
@@ -14,7 +14,7 @@ from pathlib import Path
 from pixfind.models import protobuf
 
 Shape = tuple[int | None, ...]
-"""Of an input or output: a number where it is fixed, None where it is free."""
+"""Of an input or output: a length where it is fixed, None where it is dynamic."""
 
 # Numbers of fields, of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 _GRAPH, _OPSET = 7, 8
@@ -23,26 +23,26 @@ _INPUT, _OUTPUT = 11, 12
 _NAME, _TYPE = 1, 2
 _TENSOR, _SHAPE, _DIMENSION, _NUMBER = 1, 2, 1, 1
 _FREE = 1 << 31
-"""from here on a length is a negative number, with which some exporters say that it is free"""
+"""lengths from here on are negative numbers, which some exporters write for a dynamic length"""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What is told before a graph is loaded."""
+    """What is known of a graph before it is loaded."""
 
     opset: int
-    """version of the standard operators; 0 when the file does not say"""
+    """version of the standard operator set; 0 when the file has none"""
     inputs: Mapping[str, Shape]
     outputs: Mapping[str, Shape]
 
     @property
     def takes_one(self) -> bool:
-        """Whether it is fixed to one input at a time."""
+        """Whether its batch size is fixed to one."""
         return bool(self.inputs) and all(shape[:1] == (1,) for shape in self.inputs.values())
 
 
 def read(graph: Path) -> Header:
-    """Return the header of a graph; an empty one for a file that is no graph, which whoever loads it will say."""
+    """Return the header of a graph; an empty one for a file that is no ONNX graph (loading it raises the error)."""
     facts = graph.stat()
     return _read(graph, facts.st_size, facts.st_mtime_ns)
 

@@ -1,10 +1,10 @@
 """
-From an upright picture to the square that an image tower was trained on.
+Preprocessing: from an upright picture to the square input of an image encoder.
 
 Owns both dialects of the preprocessing file and the geometry of resize and crop.
-Must not know the tower. The numbers of `scale` go into `forward`, beside the tower.
-A missing key means what the library that owns the format takes for it. A value that we cannot follow is an error: a guess here
-costs quality that nobody sees.
+Must not know the encoder, which applies the factors of `scale`.
+A missing key has the default of the library that defines the format. An unsupported value is an error: ignoring it would silently
+lower the quality of all embeddings.
 """
 
 import math
@@ -62,35 +62,35 @@ _PROCESSORS: Mapping[str, Mapping[str, Any]] = {
         "image_std": [0.5, 0.5, 0.5],
     },
 }
-"""of transformers' CLIPImageProcessor and SiglipImageProcessor; files of before 2023 lack `do_rescale`, which came later"""
+"""defaults of transformers' CLIPImageProcessor and SiglipImageProcessor; files from before 2023 lack `do_rescale`"""
 
-_LONGEST = 8
-"""times the resized side: a picture longer than this is not resized as a whole"""
+_MAX_ASPECT = 8
+"""ratio of the sides above which only the part of a picture that is kept is resized"""
 
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """What the model's own file says."""
+    """The settings in a model's preprocessing file."""
 
     side: int
-    """of the square that the tower sees, pixels"""
+    """of the square input of the encoder, pixels"""
     resize: int
     """length of the shortest side after the resize, pixels; equals `side` unless the file crops more"""
     squash: bool
-    """resize to the square whatever the shape, in place of resize and crop"""
+    """resize to the square without keeping the aspect ratio, in place of resize and crop"""
     interpolation: Image.Resampling
     mean: tuple[float, float, float]
     """of values in 0..1"""
     std: tuple[float, float, float]
 
     def apply(self, image: Image.Image) -> NDArray[np.uint8]:
-        """Return [side, side, 3] of an upright picture in any mode. Thread-safe."""
+        """Return uint8 pixels [side, side, 3] of an upright picture in any mode. Thread-safe."""
         rgb = image if image.mode == "RGB" else image.convert("RGB")
         if self.squash:
             return np.asarray(rgb.resize((self.side, self.side), self.interpolation))
         scale = Fraction(self.resize, min(rgb.size))
         spans = [_Span.of(scale.of(length), self.side) for length in rgb.size]
-        if max(span.resized for span in spans) > _LONGEST * self.resize:
+        if max(span.resized for span in spans) > _MAX_ASPECT * self.resize:
             return self._part(rgb, spans)
         across, down = spans
         whole = rgb.resize((across.resized, down.resized), self.interpolation)
@@ -98,9 +98,9 @@ class Preprocessing:
 
     def _part(self, rgb: Image.Image, spans: Sequence["_Span"]) -> NDArray[np.uint8]:
         """
-        Resize only what ends in the square, so that 1 x 3,000 pixels do not become 224 x 672,000 first.
+        Resize only the part that is kept, so that 1 x 3,000 pixels do not become 224 x 672,000 first.
 
-        Not for every picture: Pillow orders its two passes by their cost, and rounding between them falls differently.
+        Not for every picture: Pillow orders its two passes by their cost, and the rounding between them changes with the order.
         """
         (left, right), (upper, lower) = (
             (span.first * length / span.resized, span.last * length / span.resized)
@@ -111,11 +111,11 @@ class Preprocessing:
 
     @property
     def decode_side(self) -> int:
-        """Shortest side that the resize wants to see, pixels; the decoder keeps a margin above it."""
+        """Shortest side that a decoded picture needs, pixels; the decoder keeps a margin above it."""
         return self.resize
 
     def scale(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return (factor, offset), each [3], such that x * factor + offset is the tower's input for x in 0..255."""
+        """Return (factor, offset), each [3], such that x * factor + offset is the encoder's input for x in 0..255."""
         mean, std = np.array(self.mean), np.array(self.std)
         return (1 / (255 * std)).astype(np.float32), (-mean / std).astype(np.float32)
 
@@ -123,7 +123,7 @@ class Preprocessing:
 def normalise(
     pixels: NDArray[np.uint8], factor: NDArray[np.float32], offset: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Map [n, h, w, 3] in 0..255 to a tower's input, [n, 3, h, w]."""
+    """Return an encoder's float32 input [n, 3, h, w] for uint8 pixels [n, h, w, 3]; `factor` and `offset` [3] are those of `scale`."""
     planes = pixels.transpose(0, 3, 1, 2).astype(np.float32, order="C")
     planes *= factor[:, None, None]
     planes += offset[:, None, None]
@@ -131,17 +131,18 @@ def normalise(
 
 
 class Fraction(NamedTuple):
-    """A scale in whole numbers, because transformers and torchvision truncate int(a * b / c)."""
+    """A scale as a quotient of integers, because transformers and torchvision compute int(a * b / c)."""
 
     top: int
     bottom: int
 
     def of(self, length: int) -> int:
+        """Return the scaled length, truncated."""
         return int(self.top * length / self.bottom)
 
 
 class _Span(NamedTuple):
-    """One direction of a picture: its length after the resize, and the part of that which is kept."""
+    """One axis of a picture: its length after the resize, and the part that the crop keeps."""
 
     resized: int
     first: int
@@ -169,12 +170,12 @@ def _open_clip(config: Mapping[str, Any], path: Path) -> Preprocessing:
     side = _square(get(config, "size", (int, list), path), path)
     mode = get(config, "resize_mode", str, path)
     if mode not in {"shortest", "squash"}:
-        raise errors.ModelFileWrong(path=path, detail=f'the resize mode "{mode}" is not known')
+        raise errors.ModelFileWrong(path=path, detail=f'the resize mode "{mode}" is not supported')
     if get(config, "mode", str, path) != "RGB":
         raise errors.ModelFileWrong(path=path, detail="the mode is not RGB")
     name = get(config, "interpolation", str, path)
     if name not in _INTERPOLATIONS:
-        raise errors.ModelFileWrong(path=path, detail=f'the interpolation "{name}" is not known')
+        raise errors.ModelFileWrong(path=path, detail=f'the interpolation "{name}" is not supported')
     return Preprocessing(
         side=side,
         resize=side,
@@ -212,7 +213,7 @@ def _transformers(config: Mapping[str, Any], files: ModelFiles, path: Path) -> P
 
 
 def _defaults(config: Mapping[str, Any], files: ModelFiles) -> Mapping[str, Any]:
-    """Return what the class that reads this file takes for a missing key: the one that it names, else that of the model."""
+    """Return the defaults of the image processor class that the file names, else of the model's family."""
     name = config.get("image_processor_type") or config.get("feature_extractor_type") or files.family
     for kind, defaults in _PROCESSORS.items():
         if str(name).lower().startswith(kind):
@@ -225,11 +226,11 @@ def _resampling(number: int, path: Path) -> Image.Resampling:
     try:
         return Image.Resampling(number)
     except ValueError as error:
-        raise errors.ModelFileWrong(path=path, detail=f"the resampling {number} is not known") from error
+        raise errors.ModelFileWrong(path=path, detail=f"the resampling {number} is not supported") from error
 
 
 def _sides(size: dict[str, int] | int) -> dict[str, int]:
-    # Files of before 2023 say 224 where later ones say {"shortest_edge": 224}.
+    # Files from before 2023 have 224 in place of {"shortest_edge": 224}.
     return size if isinstance(size, dict) else {"shortest_edge": size}
 
 
@@ -243,6 +244,6 @@ def _square(size: int | Sequence[int], path: Path) -> int:
 def _three(config: Mapping[str, Any], key: str, path: Path) -> tuple[float, float, float]:
     values = get(config, key, list, path)
     if len(values) != len("RGB") or not all(isinstance(value, int | float) for value in values):
-        raise errors.ModelFileWrong(path=path, detail=f'the key "{key}" does not hold three numbers')
+        raise errors.ModelFileWrong(path=path, detail=f'the key "{key}" is not a list of three numbers')
     red, green, blue = (float(value) for value in values)
     return red, green, blue

@@ -1,7 +1,7 @@
 """
-Fields of a protobuf message in a mapped file, one by one, without a schema and without reading what they hold.
+The fields of a protobuf message in a mapped file, one by one, without a schema and without reading their content.
 
-Owns the wire format. Must not know what a message means: `external_data` and `onnx_header` do.
+Owns the wire format (https://protobuf.dev/programming-guides/encoding/). Must not know what a message means: `external_data` and `onnx_header` do.
 """
 
 import mmap
@@ -12,7 +12,7 @@ VARINT, _EIGHT_BYTES, LENGTH, _FOUR_BYTES = 0, 1, 2, 5
 
 
 class Field(NamedTuple):
-    """One field, and where its content begins and ends."""
+    """One field, and the offsets of its content."""
 
     number: int
     wire: int
@@ -21,7 +21,7 @@ class Field(NamedTuple):
 
 
 def fields(data: mmap.mmap, start: int, stop: int) -> Iterator[Field]:
-    """Yield the fields of the message that lies there; raises ValueError or IndexError where there is none."""
+    """Yield the fields of the message from `start` to `stop`; raises ValueError or IndexError for invalid bytes."""
     place = start
     while place < stop:
         key, place = varint(data, place)
@@ -44,7 +44,7 @@ def fields(data: mmap.mmap, start: int, stop: int) -> Iterator[Field]:
 
 
 def varint(data: mmap.mmap, place: int) -> tuple[int, int]:
-    """Return a number of seven bits a byte, and where the next thing begins."""
+    """Return the varint (seven bits a byte) at `place`, and the offset after it; raises ValueError for more than 64 bits."""
     value = shift = 0
     while True:
         byte = data[place]

@@ -1,7 +1,7 @@
 """
-The model table: what can be named, where it comes from, what it costs and how good it is.
+The model table: the models that have a short name, with their source, cost and quality.
 
-Owns names and published facts; a fact that nobody published is `None`, never a guess.
+Owns names and published figures; a figure that was not published is `None`, never a guess.
 Must not know files, downloads or any library that runs a model.
 `hub` turns a name into files, `encoders` turns files into a loaded model.
 """
@@ -12,7 +12,7 @@ STARTER = "starter"
 """The model inside the package: no network, coarse; for the first run, the demo and the tests."""
 
 DEFAULT = "siglip2-b32-256"
-"""What a real library should use: the quality of much larger models of 2023 at the cost of the smallest one."""
+"""The default for real libraries: the quality of much larger models of 2023 at the cost of the smallest one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +27,17 @@ class Model:
     dimension: int
     """numbers in one embedding"""
     image_size: int
-    """side of the square that the image tower sees, pixels"""
+    """side of the square input of the image encoder, pixels"""
     context_length: int
-    """tokens that the text tower sees"""
+    """tokens in the input of the text encoder"""
     licence: str
     download_bytes: int
-    """both towers and the tokenizer, from the parameter count at 4 bytes each; 0 when nothing is downloaded"""
+    """both encoders and the tokenizer, from the parameter count at 4 bytes each; 0 when nothing is downloaded"""
     quality: float | None
     """text-to-image recall on Crossmodal-3600 in English, mean of @1, @5 and @10, percent"""
     quality_source: str
     relative_cost: float
-    """time of one image, with siglip2-b32-256 = 1, from the operations of the image tower"""
+    """time for one image relative to siglip2-b32-256, from the number of operations of the image encoder"""
     summary: str
 
 
@@ -45,7 +45,7 @@ _IMMICH = 'Immich\'s documentation, "Searching"'
 
 # Languages that need a language code before the text (NLLB) are not in the table: a search has no such field.
 # No commit is pinned by hand: the hub names the commit of the first download, and a library remembers the
-# hash of the files themselves, which holds for folders and mirrors too. A new library follows the branch, so it may get the
+# hash of the files themselves, which covers folders and mirrors too. A new library follows the branch, so it may get the
 # layout that the publisher has announced for it; both are read and tested (docs/reference/models.md).
 TABLE: tuple[Model, ...] = (
     Model(

@@ -1,8 +1,8 @@
 """
-From a text to the tokens that a text tower was trained on.
+From texts to the tokens of a text encoder.
 
 Owns the `tokenizers` library and the rules of cleaning, padding and truncation, which come from the model's own files.
-Must not know the tower: whether ids fit it is checked where both meet, in `open_text_encoder`.
+Must not know the encoder: `open_text_encoder` checks that the ids are valid for it.
 """
 
 import string
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
-# transformers writes only what differs from its defaults.
+# transformers omits values that equal its defaults.
 _TRANSFORMERS_CONTEXT = {"clip": 77, "siglip": 64}
 
 
 def collapse(text: str) -> str:
-    """Make every run of white space one space."""
+    """Return the text with every run of white space replaced by one space."""
     return " ".join(text.split())
 
 
 def canonicalize(text: str) -> str:
-    """Clean as SigLIP's training did: no punctuation, lower case, single spaces."""
+    """Return the text as SigLIP's training cleaned it: no punctuation, lower case, single spaces."""
     return collapse(text.replace("_", " ").translate(_NO_PUNCTUATION).lower())
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """A batch for a text tower."""
+    """A batch for a text encoder."""
 
     ids: NDArray[np.int64]
     """[n, context]"""
     mask: NDArray[np.int64]
-    """[n, context], 1 where the tower may look"""
+    """[n, context], 1 for tokens that the encoder may attend to"""
 
 
 class Tokenization:
@@ -55,6 +55,7 @@ class Tokenization:
 
     @property
     def largest_id(self) -> int:
+        """The highest token id of the vocabulary."""
         return int(self._tokenizer.get_vocab_size()) - 1
 
     def encode(self, texts: Sequence[str]) -> Tokens:
@@ -69,8 +70,8 @@ def load(files: ModelFiles, context: int | None) -> Tokenization:
     """
     Open the model's tokenizer.
 
-    `context` is what the text tower's input is fixed to, or None where it is free.
-    Raises ModelFileWrong when the files contradict each other or leave something open.
+    `context` is the number of tokens where the text encoder fixes it, None where it does not.
+    Raises ModelFileWrong when the files contradict each other or are incomplete.
     """
     from tokenizers import Tokenizer
 
@@ -92,7 +93,7 @@ class _Rules:
     vocabulary: int | None
     clean: Callable[[str], str]
     masks: bool
-    """False: the tower was trained to look at its padding"""
+    """False: the encoder was trained to look at its padding"""
 
 
 def _rules(files: ModelFiles) -> _Rules:
@@ -127,7 +128,7 @@ def _agree(files: ModelFiles, tower: int | None, config: int | None) -> int:
     length = tower or config
     if length is None:
         path = files.path(files.names.config)
-        raise errors.ModelFileWrong(path=path, detail="neither it nor the text tower says how many tokens it takes")
+        raise errors.ModelFileWrong(path=path, detail="neither it nor the text encoder gives the number of tokens")
     if tower and config and tower != config:
         detail = f"it takes {tower} tokens where config.json says {config}"
         raise errors.ModelFileWrong(path=files.text, detail=detail)
@@ -140,7 +141,7 @@ def _tokenizer_config(files: ModelFiles) -> dict[str, Any]:
 
 
 def _fit(files: ModelFiles, tokenizer: "Tokenizer", length: int) -> None:
-    """Pad and cut as the reference implementation of the layout does."""
+    """Pad and truncate as the reference implementation of the layout does."""
     config, own = _tokenizer_config(files), tokenizer.padding or {}
     token = config.get("pad_token", own.get("pad_token"))
     if isinstance(token, dict):
@@ -161,5 +162,5 @@ def _fit(files: ModelFiles, tokenizer: "Tokenizer", length: int) -> None:
 def _check_vocabulary(files: ModelFiles, tokenizer: "Tokenizer", expected: int | None) -> None:
     size = tokenizer.get_vocab_size()
     if expected is not None and size > expected:
-        detail = f"it has {size} tokens, but the text tower of this model knows {expected}"
+        detail = f"it has {size} tokens, but the text encoder of this model has {expected}"
         raise errors.ModelFileWrong(path=files.path(files.names.tokenizer), detail=detail)

@@ -1,11 +1,11 @@
 """
-Tune: the fastest precision in which this model, on this machine, still gives the same answers.
+Tune: find the fastest precision in which a model, on this machine, still gives the same answers.
 
-Owns the comparison and the gate. Must not know the library on disk or how a report is printed.
-The choice is remembered for this model, and `--precision auto` means it from then on.
+Owns the comparison and its thresholds. Must not know the library on disk or how a report is printed.
+The choice is stored for this model, and `--precision auto` uses it from then on.
 
-Answers and not only cosines are compared: the scores of text queries lie so close together that an error which no image
-query notices re-orders them.
+Answers are compared, not only cosines: the scores of text queries are so close together that errors which do not affect image
+queries change their order.
 """
 
 import dataclasses
@@ -24,10 +24,10 @@ from pixfind.models.files import Layout, ModelFiles
 from pixfind.types import Choice
 
 SAMPLE = 128
-"""Pictures that are compared unless told otherwise."""
+"""Pictures that are compared unless report_progress otherwise."""
 
-FEWEST = 32
-"""With fewer pictures than this the top 10 is a third of them all, and agreeing on it says nothing."""
+MIN_SAMPLE = 32
+"""With fewer pictures the top 10 are more than a third of them all, and agreement on them proves nothing."""
 
 BATCH = 16
 TOP = 10
@@ -66,50 +66,51 @@ QUERIES = (
     "something red",
     "black and white",
 )
-"""Fixed, so that two runs of tune compare the same thing."""
+"""Fixed, so that the results of two runs can be compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What a precision must reach to be chosen."""
+    """The thresholds that a precision must reach to be chosen."""
 
     mean_cosine: float = 0.99
-    """of a picture's embedding to the one in fp32"""
+    """between the embeddings of a picture in this precision and in fp32"""
     agreement: float = 0.9
-    """share of the 10 best answers that fp32 gives too, for images and for texts"""
+    """share of the top 10 that fp32 has too, for image queries and for text queries"""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One candidate. The numbers are NaN when it could not be tried."""
+class TuneResult:
+    """The measurements of one precision; NaN when it is not available."""
 
     precision: str
     engine: str
     images_per_second: float
-    """of the model alone"""
+    """of the model alone, without reading and decoding"""
     mean_cosine: float
     worst_cosine: float
     image_agreement: float
-    """share of the top 10 for image queries that fp32 gives too"""
+    """share of the top 10 for image queries that fp32 has too"""
     text_agreement: float
-    """the same for QUERIES; NaN when the text tower is not at hand"""
+    """the same for QUERIES; NaN when the text encoder is not on this machine"""
     remark: str
-    """why it is out: below the gate, or not to be had on this machine; empty when it passes"""
+    """why it is rejected: below a threshold, or not available on this machine; empty when it passes"""
 
     @property
     def passes(self) -> bool:
+        """Whether it reaches all thresholds."""
         return not self.remark
 
 
 @dataclass(frozen=True, slots=True)
 class TuneReport:
-    """What was compared, and what follows."""
+    """The measurements and the choice."""
 
     model: str
     device: str
     images: int
     gate: Gate
-    rows: tuple[Row, ...]
+    rows: tuple[TuneResult, ...]
     choice: Choice[str]
     """the precision for images"""
 
@@ -135,23 +136,24 @@ def tune(
     progress: Callable[[str], None] | None = None,
 ) -> TuneReport:
     """
-    Compare the precisions on these upright pictures.
+    Compare the precisions on these upright pictures, and choose the fastest that passes the gate.
 
-    `progress` is told the precision that comes next. With `remember`, `auto` means the choice from now on.
+    `progress` is called with each precision before it is measured. With `remember`, the choice is stored for `auto`.
+    Raises what opening the model in fp32 raises; a precision that is not available is reported in its row.
     """
     gate = gate or Gate()
-    told = progress or (lambda _: None)
-    told("fp32")
+    report_progress = progress or (lambda _: None)
+    report_progress("fp32")
     reference = _measure(files, pictures, threads=threads, precision="fp32", device=device)
     queries = _queries(files, threads)
-    # fp32 is what the others are compared to; it is never out.
-    rows = [dataclasses.replace(_row(reference, reference, queries, gate), remark="")]
+    # fp32 is the reference of the others; it is never rejected.
+    rows = [dataclasses.replace(_result(reference, reference, queries, gate), remark="")]
     for precision in _candidates(files, reference.device):
-        told(precision)
+        report_progress(precision)
         rows.append(_try(files, pictures, reference, queries, gate, (precision, threads, device)))
     choice = _choose(rows, len(pictures), gate)
     if remember:
-        engines.remember(files, choice)
+        engines.save_tuned(files, choice)
     return TuneReport(files.name, reference.device, len(pictures), gate, tuple(rows), choice)
 
 
@@ -172,14 +174,14 @@ def _candidates(files: ModelFiles, device: str) -> Iterable[str]:
     return ("int8", "bf16") if device == "cpu" else ()
 
 
-_NOT_TO_BE_HAD = (
+_UNAVAILABLE = (
     errors.PrecisionMissing,
     errors.ExtraMissing,
     errors.RuntimeTooOld,
     errors.ModelFileWrong,
     errors.NotFinite,
 )
-"""what puts one precision out: the files work, or fp32 would have said otherwise"""
+"""errors that mean that a precision is not available: the files themselves work, as fp32 has shown"""
 
 
 def _try(
@@ -189,14 +191,14 @@ def _try(
     queries: NDArray[np.float32] | None,
     gate: Gate,
     how: tuple[str, int, str],
-) -> Row:
+) -> TuneResult:
     precision, threads, device = how
     try:
         measured = _measure(files, pictures, threads=threads, precision=precision, device=device)
-    except _NOT_TO_BE_HAD as error:
+    except _UNAVAILABLE as error:
         nan = float("nan")
-        return Row(precision, "-", nan, nan, nan, nan, nan, str(error).partition("\n")[0])
-    return _row(measured, reference, queries, gate)
+        return TuneResult(precision, "-", nan, nan, nan, nan, nan, str(error).partition("\n")[0])
+    return _result(measured, reference, queries, gate)
 
 
 def _measure(
@@ -205,7 +207,7 @@ def _measure(
     encoder = encoders.open_image_encoder(files, threads=threads, precision=precision, device=device)
     prepared = [encoder.prepare(picture) for picture in pictures]
     batches = [prepared[first : first + BATCH] for first in range(0, len(prepared), BATCH)]
-    # The first run of a size lays out memory and is no measure.
+    # The first run of a batch size allocates memory, so it is not timed.
     encoder.forward(batches[0])
     seconds, rows = [], []
     for batch in batches:
@@ -229,25 +231,25 @@ def _queries(files: ModelFiles, threads: int) -> NDArray[np.float32] | None:
     return encoders.open_text_encoder(files, threads=threads).encode(QUERIES)
 
 
-def _row(measured: _Measured, reference: _Measured, queries: NDArray[np.float32] | None, gate: Gate) -> Row:
+def _result(measured: _Measured, reference: _Measured, queries: NDArray[np.float32] | None, gate: Gate) -> TuneResult:
     # Rows in float16 are of unit length to three digits only.
     cosines = _cosines(measured.rows, reference.rows)
-    row = Row(
+    row = TuneResult(
         precision=measured.precision,
         engine=measured.engine,
         images_per_second=measured.rate,
         mean_cosine=float(cosines.mean()),
         worst_cosine=float(cosines.min()),
-        image_agreement=agreement(_to_others(reference.rows), _to_others(measured.rows)),
+        image_agreement=agreement(_between_pictures(reference.rows), _between_pictures(measured.rows)),
         text_agreement=float("nan")
         if queries is None
         else agreement(queries @ reference.rows.T, queries @ measured.rows.T),
         remark="",
     )
-    return _with_remark(row, gate)
+    return _checked(row, gate)
 
 
-def _with_remark(row: Row, gate: Gate) -> Row:
+def _checked(row: TuneResult, gate: Gate) -> TuneResult:
     below = [
         f"{what} {value:.3f} is below {limit}"
         for what, value, limit in (
@@ -265,27 +267,29 @@ def _cosines(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[n
     return np.asarray((left * right).sum(axis=1) / norms, dtype=np.float32)
 
 
-def _to_others(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+def _between_pictures(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     scores = rows @ rows.T
     np.fill_diagonal(scores, -np.inf)
     return scores
 
 
 def agreement(reference: NDArray[np.float32], scores: NDArray[np.float32], top: int = TOP) -> float:
-    """Return the mean share of each row's `top` best columns that both have; both are [queries, pictures]."""
+    """Return the mean share of the `top` best columns of each row that both score matrices [queries, pictures] have."""
     best = [np.argpartition(-part, min(top, part.shape[1] - 1), axis=1)[:, :top] for part in (reference, scores)]
     shares = [np.intersect1d(left, right).size / len(left) for left, right in zip(*best, strict=True)]
     return float(np.mean(shares))
 
 
-def _choose(rows: Sequence[Row], images: int, gate: Gate) -> Choice[str]:
+def _choose(rows: Sequence[TuneResult], images: int, gate: Gate) -> Choice[str]:
     exact, *_ = rows
-    if images < FEWEST:
-        return Choice(exact.precision, f"{images} pictures are too few to compare answers; {FEWEST} would do")
+    if images < MIN_SAMPLE:
+        return Choice(
+            exact.precision, f"{images} pictures are too few to compare answers; at least {MIN_SAMPLE} are needed"
+        )
     best = max((row for row in rows if row.passes), key=lambda row: row.images_per_second)
     if best is exact:
         others = "; ".join(f"{row.precision}: {row.remark or 'slower'}" for row in rows[1:])
-        return Choice(best.precision, f"the fastest that keeps the answers ({others})")
+        return Choice(best.precision, f"the fastest with the same answers ({others})")
     return Choice(
         best.precision,
         f"{best.images_per_second / exact.images_per_second:.1f} times as fast as fp32, and its answers agree: "

@@ -1,8 +1,7 @@
 """
-The words that a small model knows, from the list beside its files.
+The vocabulary of a small model: the words that it was trained on, from the list beside its files.
 
-Owns the format of `vocabulary.txt` and the rule at its head. Large models have no such list: they spell every word from
-parts and know more of them than anyone has listed.
+Owns the format of `vocabulary.txt` and the rule at its head. Large models have no such list: they build words from subword tokens.
 """
 
 import re
@@ -11,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FILE = "vocabulary.txt"
-_LONG = 5
-"""Letters from which a word may have a slip: shorter ones turn into each other too easily."""
+_MIN_TYPO_LENGTH = 5
+"""Letters that a word needs for typos to be tolerated: shorter words are too similar to each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +20,7 @@ class Vocabulary:
 
     known: frozenset[str]
     others: frozenset[str]
-    """words that are one slip from a known one and mean something else"""
+    """words that look like a typo of a known one but mean something else"""
 
     def knows(self, text: str) -> bool:
         """Tell whether any word of the text is known."""
@@ -29,13 +28,13 @@ class Vocabulary:
 
     def _knows(self, word: str) -> bool:
         forms = {word, f"{word}s", word.removesuffix("s"), word.removesuffix("es")}
-        return bool(self.known & forms) or self._is_slip(word)
+        return bool(self.known & forms) or self._is_typo(word)
 
-    def _is_slip(self, word: str) -> bool:
-        if len(word) < _LONG or word in self.others:
+    def _is_typo(self, word: str) -> bool:
+        if len(word) < _MIN_TYPO_LENGTH or word in self.others:
             return False
-        near = (other for other in self.known if len(other) >= _LONG and other[0] == word[0])
-        return any(_one_apart(word, other) for other in near)
+        near = (other for other in self.known if len(other) >= _MIN_TYPO_LENGTH and other[0] == word[0])
+        return any(_one_edit_apart(word, other) for other in near)
 
 
 def load(directory: Path) -> Vocabulary | None:
@@ -55,8 +54,8 @@ def _plain(text: str) -> str:
     return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
-def _one_apart(left: str, right: str) -> bool:
-    """Whether one letter lost, added or changed, or two neighbours swapped, makes one word of the other."""
+def _one_edit_apart(left: str, right: str) -> bool:
+    """Tell whether the Damerau-Levenshtein distance is at most one: a letter removed, added or changed, or two neighbours swapped."""
     if abs(len(left) - len(right)) > 1:
         return False
     same = 0

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pixfind.errors import QueryWrong
+from pixfind.images.suffixes import SUFFIXES
 
 MAX_QUERY_CHARACTERS = 4_000
 """of a whole query"""
@@ -28,9 +29,6 @@ MAX_TEXT_CHARACTERS = 1_000
 MAX_TERMS = 32
 MAX_WEIGHT = 100.0
 
-_IMAGE_ENDINGS = frozenset(
-    "avif bmp gif heic heif j2k jfif jp2 jpe jpeg jpg png ppm tif tiff webp".split()  # noqa: SIM905  reads as a list
-)
 _SIGN = re.compile(r"[+-]")
 # A digit after the colon makes it a time or a ratio: "3:10 to yuma", "16:9".
 _WEIGHT = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+):(?![0-9])")
@@ -190,7 +188,7 @@ def _value(source: str, at: int) -> tuple[str, bool, int]:
 
 def _names_file(value: str) -> bool:
     _, dot, ending = value.rpartition(".")
-    return bool(_PATH_START.match(value)) or (bool(dot) and ending.lower() in _IMAGE_ENDINGS)
+    return bool(_PATH_START.match(value)) or (bool(dot) and f".{ending.lower()}" in SUFFIXES)
 
 
 def _check_value(kind: TermKind, value: str, source: str, at: int) -> None:

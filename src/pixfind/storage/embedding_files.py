@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixfind.storage import npy
-from pixfind.types import HASH_BYTES, EmbeddedImage, Facts, Fingerprint
+from pixfind.types import HASH_BYTES, EmbeddedImage, Fingerprint, ImageMetadata
 
 EMBEDDING = np.dtype("<f2")
 
@@ -54,7 +54,7 @@ def index_rows(rows: Sequence[EmbeddedImage], embeddings: NDArray[np.float16]) -
     """Return [n] INDEX_ROW for `rows` and their embeddings [n, d] float16."""
     table = np.zeros(len(rows), INDEX_ROW)
     for place, (row, embedding) in enumerate(zip(rows, embeddings, strict=True)):
-        facts = row.facts
+        facts = row.metadata
         table[place] = (
             row.image_id,
             (row.fingerprint.size, row.fingerprint.mtime_ns, row.fingerprint.hash),
@@ -80,7 +80,7 @@ def row_of(entry: np.void) -> EmbeddedImage:
     return EmbeddedImage(
         int(entry["image_id"]),
         Fingerprint(int(fingerprint["size"]), int(fingerprint["mtime_ns"]), fingerprint["hash"].tobytes()),
-        Facts(
+        ImageMetadata(
             width=int(facts["width"]),
             height=int(facts["height"]),
             taken_at=None if taken_at == UNKNOWN_TIME else taken_at,

@@ -19,7 +19,7 @@ from pixfind import errors
 from pixfind.embedding.runners import Ended, WorkerUsage
 from pixfind.images import source
 from pixfind.testing.waiting import Clock
-from pixfind.types import EmbeddedImage, Facts, ImageRef, Outcome, Settled
+from pixfind.types import EmbeddedImage, ImageMetadata, ImageRef, Outcome, Settled
 from pixfind.worker import embed, protocol
 from pixfind.worker.protocol import ClaimsAnswered, Embed, FromWorker, Quota, Stop, ToWorker, WorkerConfig
 from pixfind.worker.sink import FileSink
@@ -268,7 +268,7 @@ class Scripted:
                 now = source.read(file.image.path).fingerprint
                 worker.changed.append(protocol.Changed(image_id, now.size, now.mtime_ns))
                 return []
-        worker.rows.append(EmbeddedImage(image_id, fingerprint, Facts()))
+        worker.rows.append(EmbeddedImage(image_id, fingerprint, ImageMetadata()))
         return [protocol.Embedded((image_id,))]
 
     def _fate(self, path: str) -> Fate:

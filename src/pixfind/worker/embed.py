@@ -16,7 +16,7 @@ from pixfind import errors
 from pixfind.images import decode, source
 from pixfind.images.pixels import Pixels
 from pixfind.models.encoders import ImageEncoder
-from pixfind.types import Facts, Fingerprint, ImageRef
+from pixfind.types import Fingerprint, ImageMetadata, ImageRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Loaded:
     image_id: int
     pixels: Pixels
     fingerprint: Fingerprint
-    facts: Facts
+    metadata: ImageMetadata
     seconds: tuple[float, float]
     """(reading, decoding)"""
 
@@ -57,7 +57,7 @@ def load(file: Read, encoder: ImageEncoder, limits: decode.Limits) -> Loaded:
     decoded = decode.decode(file.original.data, limits=limits, shortest_side=encoder.decode_side)
     pixels = encoder.prepare(decoded.image)
     seconds = (file.seconds, time.perf_counter() - began)
-    return Loaded(file.image.image_id, pixels, file.original.fingerprint, decoded.facts, seconds)
+    return Loaded(file.image.image_id, pixels, file.original.fingerprint, decoded.metadata, seconds)
 
 
 def embed(encoder: ImageEncoder, batch: Sequence[Pixels]) -> tuple[NDArray[np.float16], set[int]]:

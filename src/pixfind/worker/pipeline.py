@@ -232,7 +232,7 @@ class Worker:
         for position in without:
             self._fail(self._assigned[batch[position].image_id], errors.NoEmbedding())
         batch = [loaded for position, loaded in enumerate(batch) if position not in without]
-        self._rows += [EmbeddedImage(loaded.image_id, loaded.fingerprint, loaded.facts) for loaded in batch]
+        self._rows += [EmbeddedImage(loaded.image_id, loaded.fingerprint, loaded.metadata) for loaded in batch]
         self._embeddings.append(embeddings)
         for loaded in batch:
             self._forget(loaded.image_id)

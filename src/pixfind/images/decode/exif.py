@@ -1,11 +1,10 @@
 """
-EXIF: what a camera wrote into a picture about itself.
+EXIF: the metadata that a camera writes into a picture (JEITA CP-3451, "Exchangeable image file format").
 
-Owns which tags become facts. Every byte of it is a guest: a broken tag is an unknown fact, and nothing here ever raises.
-Must not know pixels or files. The facts go on in `Decoded.facts`; the orientation is applied in `decode`.
+Owns which tags become metadata. No byte of a block is trusted: an invalid tag counts as missing, and nothing here ever raises.
+Must not know pixels or files. The metadata is returned in `Decoded.metadata`; `decode` applies the orientation.
 
-Pillow's own reader is not used: it warns through a process-wide channel and raises on hostile blocks, and reads every
-tag where we need nine.
+Pillow's own reader is not used: it issues warnings, raises on hostile blocks, and reads every tag where we need nine.
 """
 
 # ruff: noqa: PLR2004 - byte layouts are made of numbers
@@ -17,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from pixfind.images.decode import ifd
-from pixfind.types import Facts
+from pixfind.types import ImageMetadata
 
 CAMERA_CHARACTERS: Final = 40
 
@@ -28,8 +27,8 @@ _EXIF_IFD: Final = 0x8769
 _GPS_IFD: Final = 0x8825
 _DATE_TAKEN: Final = 0x9003
 _OFFSET_TAKEN: Final = 0x9011
-_LATITUDE: Final = 2  # the tag before holds N or S
-_LONGITUDE: Final = 4  # the tag before holds E or W
+_LATITUDE: Final = 2  # the tag before it contains N or S
+_LONGITUDE: Final = 4  # the tag before it contains E or W
 
 _MAIN: Final = {_MAKE, _MODEL, _ORIENTATION, _EXIF_IFD, _GPS_IFD}
 _DETAILS: Final = {_DATE_TAKEN, _OFFSET_TAKEN}
@@ -38,14 +37,14 @@ _RATIONAL: Final = (5, 10)
 
 _DATE: Final = re.compile(r"(\d{4})[:\-/.](\d\d)[:\-/.](\d\d)[ T](\d\d):(\d\d):(\d\d)")
 _OFFSET: Final = re.compile(r"([+-])(\d\d):?(\d\d)")
-_FARTHEST_OFFSET: Final = timedelta(hours=15)
+_MAX_OFFSET: Final = timedelta(hours=15)
 
 Directory = dict[int, ifd.Entry]
 
 
 @dataclass(frozen=True, slots=True)
 class Exif:
-    """The part of an EXIF block that we use."""
+    """The part of an EXIF block that we use; units as in `ImageMetadata`."""
 
     orientation: int = 1
     """1 to 8; 1 when unknown or out of range"""
@@ -54,13 +53,13 @@ class Exif:
     latitude: float | None = None
     longitude: float | None = None
 
-    def facts(self, width: int, height: int) -> Facts:
-        """Join with the size of the upright picture."""
-        return Facts(width, height, self.taken_at, self.camera, self.latitude, self.longitude)
+    def metadata(self, width: int, height: int) -> ImageMetadata:
+        """Return the metadata, with the size of the upright picture in pixels."""
+        return ImageMetadata(width, height, self.taken_at, self.camera, self.latitude, self.longitude)
 
 
 def read(block: bytes) -> Exif:
-    """Read a block with or without its "Exif" prefix. Anything that is no EXIF gives an empty one."""
+    """Parse a block with or without its "Exif" prefix; returns the defaults for anything that is not EXIF."""
     block = block.removeprefix(b"Exif\0\0")
     form = ifd.layout(block)
     if form is None:
@@ -71,11 +70,11 @@ def read(block: bytes) -> Exif:
     orientation = int(_number(main, _ORIENTATION))
     latitude = _degrees(gps, _LATITUDE, "NS", limit=90)
     longitude = _degrees(gps, _LONGITUDE, "EW", limit=180)
-    # Half a position is none, and 0, 0 is what a receiver without a fix writes.
+    # A position needs both numbers, and receivers without a fix write 0, 0.
     known = None not in (latitude, longitude) and (latitude, longitude) != (0, 0)
     return Exif(
         orientation=orientation if 1 <= orientation <= 8 else 1,
-        taken_at=_moment(_text(details, _DATE_TAKEN), _text(details, _OFFSET_TAKEN)),
+        taken_at=_taken_at(_text(details, _DATE_TAKEN), _text(details, _OFFSET_TAKEN)),
         camera=_camera(_text(main, _MAKE), _text(main, _MODEL)),
         latitude=latitude if known else None,
         longitude=longitude if known else None,
@@ -83,7 +82,7 @@ def read(block: bytes) -> Exif:
 
 
 def _number(directory: Directory, tag: int) -> float:
-    """The first number of a tag, 0 where there is none."""
+    """Return the first number of a tag, 0 where there is none."""
     entry = directory.get(tag)
     if entry is None or isinstance(entry.value, bytes) or not entry.value:
         return 0
@@ -99,15 +98,15 @@ def _text(directory: Directory, tag: int) -> str:
     return " ".join("".join(c if c.isprintable() and c != "\ufffd" else " " for c in text).split())
 
 
-def _moment(date: str, offset: str) -> int | None:
+def _taken_at(date: str, offset: str) -> int | None:
     found = _DATE.match(date)
     if found is None:
         return None
     try:
-        moment = datetime(*(int(part) for part in found.groups()), tzinfo=UTC)  # type: ignore[arg-type, misc]
-        return int((moment - _offset(offset)).timestamp())
+        time = datetime(*(int(part) for part in found.groups()), tzinfo=UTC)  # type: ignore[arg-type, misc]
+        return int((time - _offset(offset)).timestamp())
     except (ValueError, OverflowError):
-        # "0000:00:00 00:00:00" is how cameras without a set clock say that they do not know.
+        # Cameras whose clock is not set write "0000:00:00 00:00:00".
         return None
 
 
@@ -117,13 +116,13 @@ def _offset(text: str) -> timedelta:
         return timedelta()
     sign, hours, minutes = found.groups()
     offset = timedelta(hours=int(hours), minutes=int(minutes))
-    if offset > _FARTHEST_OFFSET:
+    if offset > _MAX_OFFSET:
         return timedelta()
     return -offset if sign == "-" else offset
 
 
 def _camera(make: str, model: str) -> str:
-    """Make and model; many models repeat the make ("Canon", "Canon EOS 5D"; "NIKON CORPORATION", "NIKON D90")."""
+    """Return make and model; many models repeat the make ("Canon", "Canon EOS 5D"; "NIKON CORPORATION", "NIKON D90")."""
     first = make.split(" ", 1)[0].casefold()
     doubled = bool(first) and model.casefold().startswith(first)
     name = model if doubled else f"{make} {model}"

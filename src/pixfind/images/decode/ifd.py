@@ -1,8 +1,8 @@
 """
-TIFF directories: the tagged values that TIFF files and EXIF blocks are made of.
+Image file directories (IFD): the tagged values of TIFF files and EXIF blocks (TIFF 6.0, section 2; BigTIFF).
 
-Owns the byte layout of one directory. Hostile bytes give missing tags, never an exception and never much work.
-Must not know what a tag means: `exif` reads facts from it, `tiff` reads where the pixels lie.
+Owns the byte layout of one directory. Hostile bytes lead to missing tags, never to an exception or unbounded work.
+Must not know what a tag means: `exif` gets metadata from it, `tiff` the position of the pixels.
 """
 
 # ruff: noqa: PLR2004 - byte layouts are made of numbers
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 Value = tuple[int | float, ...] | bytes
-"""Numbers as a tuple (a rational is two of them, one after the other); text and undefined as bytes."""
+"""Numbers as a tuple (a rational as numerator and denominator); text and undefined types as bytes."""
 
 _FORMATS: Final = {
     1: "B",
@@ -35,14 +35,14 @@ _FORMATS: Final = {
 _TEXT: Final = (2, 7)
 _LONG: Final = 4
 _SHORTENED: Final = {16: _LONG, 17: 9, 18: _LONG}
-# Both bound the work that a hostile file can ask for; no real one comes near.
-_MOST_ENTRIES: Final = 4096
-_MOST_BYTES: Final = 16 * 1024 * 1024
+# Both limit the work for a hostile file; real files are far below.
+_MAX_ENTRIES: Final = 4096
+_MAX_BYTES: Final = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One tag of a directory."""
+    """One tag of a directory, with its TIFF type and number of values."""
 
     tag: int
     type: int
@@ -52,12 +52,12 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a file writes its directories."""
+    """The byte layout of a file's directories."""
 
     order: str
-    """of the bytes, as `struct` has it"""
+    """byte order as in `struct`: < or >"""
     wide: bool
-    """BigTIFF: places and counts take 64 bits"""
+    """BigTIFF: offsets and counts have 64 bits"""
 
     @property
     def first(self) -> int:
@@ -89,43 +89,43 @@ _LAYOUTS: Final = {
 
 
 def layout(data: bytes) -> Layout | None:
-    """What the header says; None when this is no TIFF header."""
+    """Return the layout of a TIFF file from its first bytes; None when they are no TIFF header."""
     return _LAYOUTS.get(data[:4])
 
 
 def first_offset(data: bytes, form: Layout) -> int:
-    """Where the first directory lies; 0 when the header is cut."""
+    """Return the offset of the first directory; 0 when the header is truncated."""
     if len(data) < form.first:
         return 0
     return int(form.place.unpack_from(data, form.first // 2)[0])
 
 
 def read(data: bytes, offset: int, form: Layout, tags: AbstractSet[int]) -> dict[int, Entry]:
-    """These tags of the directory at `offset`. What is cut, of an unknown type or outside the data is left out."""
+    """Return these tags of the directory at `offset`, without those that are truncated, of an unknown type or outside the data."""
     found: dict[int, Entry] = {}
-    room = _MOST_BYTES
+    left = _MAX_BYTES
     for tag, kind, count, field in _raw_entries(data, offset, form):
         if tag in tags and tag not in found:
-            size, value = _value(data, form, kind, count, field, room)
-            room -= size
+            size, value = _value(data, form, kind, count, field, left)
+            left -= size
             if value is not None:
                 found[tag] = Entry(tag, kind, count, value)
     return found
 
 
 def is_cut(data: bytes, offset: int, form: Layout) -> bool:
-    """Whether the data ends before the directory's list of tags does."""
+    """Tell whether the directory at `offset` is truncated."""
     start = offset + form.count.size
     return offset < form.first or start > len(data) or start + form.entry.size * _count(data, offset, form) > len(data)
 
 
-def announced(data: bytes, offset: int, form: Layout) -> set[int]:
-    """The tags that the directory lists, with or without a value that can be read."""
+def listed_tags(data: bytes, offset: int, form: Layout) -> set[int]:
+    """Return all tags that the directory lists, whether or not their values can be read."""
     return {tag for tag, *_ in _raw_entries(data, offset, form)}
 
 
 def _count(data: bytes, offset: int, form: Layout) -> int:
-    return min(int(form.count.unpack_from(data, offset)[0]), _MOST_ENTRIES)
+    return min(int(form.count.unpack_from(data, offset)[0]), _MAX_ENTRIES)
 
 
 def _raw_entries(data: bytes, offset: int, form: Layout) -> Iterator[tuple[int, int, int, bytes]]:
@@ -138,8 +138,8 @@ def _raw_entries(data: bytes, offset: int, form: Layout) -> Iterator[tuple[int, 
         yield form.entry.unpack_from(data, place)
 
 
-def _value(data: bytes, form: Layout, kind: int, count: int, field: bytes, room: int) -> tuple[int, Value | None]:
-    """Bytes taken, and the value where it can be read within `room` bytes."""
+def _value(data: bytes, form: Layout, kind: int, count: int, field: bytes, left: int) -> tuple[int, Value | None]:
+    """Return the size in bytes and the value; 0 and None when it cannot be read or has more than `left` bytes."""
     numbers = "s" if kind in _TEXT else _FORMATS.get(kind)
     if numbers is None:
         return 0, None
@@ -147,7 +147,7 @@ def _value(data: bytes, form: Layout, kind: int, count: int, field: bytes, room:
     place, source = 0, field
     if size > len(field):
         (place,), source = form.place.unpack(field), data
-    if size > room or place + size > len(source):
+    if size > left or place + size > len(source):
         return 0, None
     if numbers == "s":
         return size, source[place : place + size]
@@ -155,7 +155,7 @@ def _value(data: bytes, form: Layout, kind: int, count: int, field: bytes, room:
 
 
 def write(entries: Iterable[Entry], order: str, at: int) -> bytes:
-    """A narrow directory with these entries that can stand at offset `at`, followed by its long values."""
+    """Return a classic (32-bit) directory with these entries for offset `at`, followed by the values that do not fit into entries."""
     ordered = sorted(entries, key=lambda entry: entry.tag)
     body, tail = b"", b""
     after = at + 2 + 12 * len(ordered) + 4
@@ -170,7 +170,7 @@ def write(entries: Iterable[Entry], order: str, at: int) -> bytes:
 
 
 def _packed(entry: Entry, order: str) -> tuple[int, bytes]:
-    """The type and the bytes of a value as a narrow directory has them."""
+    """Return the type and the bytes of a value in a classic directory."""
     if isinstance(entry.value, bytes):
         return entry.type, entry.value
     kind = _SHORTENED.get(entry.type, entry.type)

@@ -1,8 +1,8 @@
 """
 The PNM family: PBM, PGM, PPM (plain and raw), PAM and PFM.
 
-Owns these formats whole, because Pillow reads neither PAM nor colour PFM, and reads the others with a Python loop per
-pixel as soon as the maximum is not 255. Must not know Pillow. Next: `decode` makes a picture of the array.
+Owns these formats (https://netpbm.sourceforge.net/doc/), because Pillow supports neither PAM nor colour PFM, and decodes the others with
+a Python loop over pixels when the maximum is not 255. Must not know Pillow; `decode` converts the array.
 """
 
 # ruff: noqa: PLR2004 - pixel formats are made of numbers
@@ -16,47 +16,47 @@ from numpy.typing import NDArray
 
 from pixfind.errors import Damaged
 from pixfind.images.decode.colour import to_bytes
-from pixfind.images.decode.problems import check_size, cut
+from pixfind.images.decode.problems import check_size, truncated
 from pixfind.images.pixels import Pixels
 
 _MAGIC: Final = re.compile(rb"P[1-7Ff][\s#]")
 _TOKEN: Final = re.compile(rb"(?:\s|#[^\r\n]*[\r\n])*([^\s#]{1,16})")
 _CHANNELS: Final = {b"P1": 1, b"P2": 1, b"P3": 3, b"P4": 1, b"P5": 1, b"P6": 3, b"PF": 3, b"Pf": 1}
-_DEEPEST: Final = 65535
-_LONGEST_HEADER: Final = 4096
+_MAX_MAXVAL: Final = 65535
+_MAX_HEADER_BYTES: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What stands before the pixels."""
+    """The header of a file."""
 
     magic: bytes
     width: int
     height: int
     channels: int
     maximum: float
-    """the number that means white; for floats its sign is the byte order"""
+    """the value of white; for PFM its sign is the byte order"""
     start: int
-    """where the pixels begin"""
+    """offset of the pixels"""
 
     @property
     def numbers(self) -> int:
-        """How many numbers the pixels take."""
+        """The number of values in the pixels."""
         return self.width * self.height * self.channels
 
 
 def recognises(data: bytes) -> bool:
-    """Whether these bytes start like one of the family."""
+    """Tell whether these bytes begin with the signature of one of these formats."""
     return _MAGIC.match(data) is not None
 
 
 def read(data: bytes, max_pixels: int) -> Pixels:
-    """Decode the first picture of the file: [height, width, 1 to 4]."""
+    """Return the first picture of the file, uint8 [height, width, 1 to 4 channels]; raises Truncated, Damaged, TooLarge."""
     header = _pam_header(data) if data.startswith(b"P7") else _header(data)
     check_size((header.width, header.height), max_pixels)
     if not 1 <= header.channels <= 4:
         raise Damaged(detail=f"{header.channels} channels")
-    if not 0 < abs(header.maximum) <= _DEEPEST and header.magic not in {b"PF", b"Pf"}:
+    if not 0 < abs(header.maximum) <= _MAX_MAXVAL and header.magic not in {b"PF", b"Pf"}:
         raise Damaged(detail=f"a maximum of {header.maximum:g}")
     return _pixels(data, header).reshape(header.height, header.width, header.channels)
 
@@ -69,14 +69,14 @@ def _header(data: bytes) -> Header:
     if magic not in {b"P1", b"P4"}:
         token, place = _token(data, place)
         maximum = _real(token)
-    # Exactly one white space ends the header; what follows may be pixels that look like one.
+    # Exactly one white space ends the header: further ones would be pixels.
     return Header(magic, width, height, _CHANNELS[magic], maximum, place + 1)
 
 
 def _pam_header(data: bytes) -> Header:
-    head, end, _ = data[:_LONGEST_HEADER].partition(b"ENDHDR\n")
+    head, end, _ = data[:_MAX_HEADER_BYTES].partition(b"ENDHDR\n")
     if not end:
-        raise cut("the data ends before the header does")
+        raise truncated("the data ends before the header does")
     lines = (line.split() for line in head.splitlines()[1:] if not line.startswith(b"#"))
     fields = {words[0]: words[1] for words in lines if len(words) > 1}
     width, height, depth, maximum = (
@@ -86,16 +86,16 @@ def _pam_header(data: bytes) -> Header:
 
 
 def _token(data: bytes, place: int) -> tuple[bytes, int]:
-    found = _TOKEN.match(data, place, place + _LONGEST_HEADER)
+    found = _TOKEN.match(data, place, place + _MAX_HEADER_BYTES)
     if found is None:
-        raise cut("the data ends before the header does")
+        raise truncated("the data ends before the header does")
     return found[1], found.end()
 
 
 def _integer(data: bytes, place: int) -> tuple[int, int]:
     token, place = _token(data, place)
     if not token.isdigit():
-        raise Damaged(detail=f"{token!r} is no size")
+        raise Damaged(detail=f"{token!r} is not a size")
     return int(token), place
 
 
@@ -105,7 +105,7 @@ def _real(token: bytes) -> float:
     except ValueError:
         number = float("nan")
     if not np.isfinite(number):
-        raise Damaged(detail=f"{token!r} is no number")
+        raise Damaged(detail=f"{token!r} is not a number")
     return number
 
 
@@ -124,7 +124,7 @@ def _pixels(data: bytes, header: Header) -> NDArray[np.uint8]:
 
 def _raw(data: bytes, header: Header, kind: np.dtype[np.generic], count: int) -> NDArray[np.generic]:
     if len(data) - header.start < count * kind.itemsize:
-        raise cut(f"{len(data) - header.start} bytes of {count * kind.itemsize}")
+        raise truncated(f"{len(data) - header.start} bytes of {count * kind.itemsize}")
     return np.frombuffer(data, kind, count, header.start)
 
 
@@ -138,7 +138,7 @@ def _scaled(values: NDArray[np.generic], maximum: float) -> NDArray[np.uint8]:
 def _floats(data: bytes, header: Header) -> NDArray[np.uint8]:
     kind = np.dtype("<f4" if header.maximum < 0 else ">f4")
     values = _raw(data, header, kind, header.numbers).reshape(header.height, -1)
-    # Rows go from the bottom up.
+    # PFM stores rows from bottom to top.
     return to_bytes(values[::-1])
 
 
@@ -153,18 +153,18 @@ def _plain_bits(data: bytes, header: Header) -> NDArray[np.uint8]:
     digits = np.frombuffer(_without_comments(data[header.start - 1 :]), np.uint8)
     digits = digits[(digits == ord("0")) | (digits == ord("1"))][: header.numbers]
     if len(digits) < header.numbers:
-        raise cut(f"{len(digits)} pixels of {header.numbers}")
+        raise truncated(f"{len(digits)} pixels of {header.numbers}")
     return np.where(digits == ord("0"), np.uint8(255), np.uint8(0))
 
 
 def _plain(data: bytes, header: Header) -> NDArray[np.generic]:
     tokens = _without_comments(data[header.start - 1 :]).split(None, header.numbers)[: header.numbers]
     if len(tokens) < header.numbers:
-        raise cut(f"{len(tokens)} numbers of {header.numbers}")
+        raise truncated(f"{len(tokens)} numbers of {header.numbers}")
     try:
         return np.array(tokens, dtype="S6").astype(np.uint32)
     except ValueError as error:
-        raise Damaged(detail="what should be numbers is none") from error
+        raise Damaged(detail="the pixels are not numbers") from error
 
 
 def _without_comments(text: bytes) -> bytes:

@@ -1,12 +1,12 @@
 """
-What a decoder's complaint means to the user.
+From errors of decoders to errors for the user.
 
-Owns the sentence for each way in which a picture can be broken. Must not know any format.
+Owns the message for each way in which a picture can be damaged. Must not know any format.
 """
 
 from pixfind.errors import Damaged, ImageProblem, TooLarge, Truncated
 
-_CUT: tuple[str, ...] = (
+_TRUNCATED: tuple[str, ...] = (
     "truncat",
     "end of file",
     "eof",
@@ -14,30 +14,30 @@ _CUT: tuple[str, ...] = (
     "buffer is not large enough",
     "insufficient",
 )
-_LONGEST = 120
+_MAX_CHARACTERS = 120
 
 
 def from_decoder(error: Exception) -> ImageProblem:
-    """The problem behind whatever a decoder raised."""
+    """Return the ImageProblem for an error of any type that a decoder raised."""
     if isinstance(error, ImageProblem):
         return error
     if isinstance(error, MemoryError):
         return Damaged(detail="it needs more memory than there is")
-    text = " ".join(str(error).split())[:_LONGEST] or type(error).__name__
-    if isinstance(error, EOFError) or any(sign in text.lower() for sign in _CUT):
-        return cut()
+    text = " ".join(str(error).split())[:_MAX_CHARACTERS] or type(error).__name__
+    if isinstance(error, EOFError) or any(sign in text.lower() for sign in _TRUNCATED):
+        return truncated()
     return Damaged(detail=text)
 
 
-def cut(detail: str = "the data ends before the picture does") -> Truncated:
-    """A picture that lacks its end."""
+def truncated(detail: str = "the data ends before the picture does") -> Truncated:
+    """Return the error for a truncated picture."""
     return Truncated(detail=detail)
 
 
 def check_size(size: tuple[int, int], max_pixels: int) -> None:
-    """Refuse what is empty or too large, before any decoder allocates it."""
+    """Check a size (width, height in pixels) before a decoder allocates memory; raises Damaged, TooLarge."""
     width, height = size
     if width < 1 or height < 1:
-        raise Damaged(detail=f"it says it is {width} x {height} pixels")
+        raise Damaged(detail=f"its header gives {width} x {height} pixels")
     if width * height > max_pixels:
         raise TooLarge(megapixels=width * height / 1e6, limit=max_pixels / 1e6)

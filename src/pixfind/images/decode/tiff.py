@@ -1,8 +1,8 @@
 """
-TIFF: where the first page's pixels lie.
+TIFF: the first page of a file (TIFF 6.0, BigTIFF).
 
-Owns the choice of tags that the decoder needs. The file is handed on with a new directory that has only these, so that
-later pages, broken metadata and odd EXIF blocks never reach the decoder. Must not know Pillow. Next: `decode` opens it.
+Owns the choice of tags that the decoder needs. The file is passed on with a new directory that contains only these, so that
+later pages, damaged metadata and invalid EXIF blocks never reach the decoder. Must not know Pillow; `decode` opens the result.
 """
 
 import struct
@@ -11,7 +11,7 @@ from typing import Final
 from pixfind.errors import NotAnImage
 from pixfind.images.decode import ifd
 from pixfind.images.decode.containers import Contents
-from pixfind.images.decode.problems import cut
+from pixfind.images.decode.problems import truncated
 
 _WIDTH, _HEIGHT = 256, 257
 _PROFILE: Final = 34675
@@ -29,16 +29,16 @@ _DRAWING: Final = frozenset(
 
 
 def tiff(data: bytes) -> Contents:
-    """Keep the first page. A BigTIFF becomes a narrow one, which is enough for whatever fits into memory here."""
+    """Return the first page, as a classic TIFF for a BigTIFF too; raises NotAnImage, Truncated."""
     form = ifd.layout(data)
     if form is None:
         raise NotAnImage
     offset = ifd.first_offset(data, form)
     page = ifd.read(data, offset, form, _DRAWING | {_PROFILE})
-    # A tag that is announced and not there lies behind the end; libtiff would complain on standard error.
-    if ifd.is_cut(data, offset, form) or ifd.announced(data, offset, form) & _DRAWING - page.keys():
-        raise cut("the data ends before the directory does")
-    _check_whole(page, len(data))
+    # The value of a listed tag that cannot be read is beyond the end; libtiff would print a warning.
+    if ifd.is_cut(data, offset, form) or ifd.listed_tags(data, offset, form) & _DRAWING - page.keys():
+        raise truncated("the data ends before the directory does")
+    _check_strips(page, len(data))
     place = len(data) + len(data) % 2
     directory = ifd.write((entry for tag, entry in page.items() if tag in _DRAWING), form.order, place)
     head = _HEADS[form.order] + struct.pack(form.order + "I", place)
@@ -46,11 +46,11 @@ def tiff(data: bytes) -> Contents:
     return Contents(drawing, data, _bytes(page, _PROFILE), _size(page))
 
 
-def _check_whole(page: dict[int, ifd.Entry], length: int) -> None:
+def _check_strips(page: dict[int, ifd.Entry], length: int) -> None:
     for offsets, lengths in _OFFSETS_AND_LENGTHS:
         pieces = zip(_numbers(page, offsets), _numbers(page, lengths), strict=False)
         if any(start + count > length for start, count in pieces):
-            raise cut("its strips lie behind the end of the file")
+            raise truncated("its strips are beyond the end of the file")
 
 
 def _numbers(page: dict[int, ifd.Entry], tag: int) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 A graph that takes one input at a time, made to take any number, once it is proven that this changes no embedding.
 
 Owns the proof and where the copy lies: beside what else is derived from a graph, in the per-user cache. `batching` rewrites,
-`towers` runs. A graph that cannot be freed is run one by one by the towers, and that is remembered too.
+`towers` runs. A graph that cannot be freed is run one by one by the encoders, and that is remembered too.
 
 The proof: a few different inputs, embedded all at once by the copy and one by one by the graph as it was published, give the same rows.
 """
@@ -33,7 +33,7 @@ Run = Callable[[Path], NDArray[np.float32]]
 
 
 def vision(files: ModelFiles, made: preprocess.Preprocessing) -> Path:
-    """Return the image tower to run: freed, or as it was published."""
+    """Return the image encoder to run: freed, or as it was published."""
 
     def run(graph: Path) -> NDArray[np.float32]:
         return towers.ImageTower(_session(graph), files, made).run(_pictures(made.side))
@@ -42,7 +42,7 @@ def vision(files: ModelFiles, made: preprocess.Preprocessing) -> Path:
 
 
 def text(files: ModelFiles) -> Path:
-    """Return the text tower to run: freed, or as it was published."""
+    """Return the text encoder to run: freed, or as it was published."""
 
     def run(graph: Path) -> NDArray[np.float32]:
         tower = towers.TextTower(_session(graph), files)
@@ -68,7 +68,7 @@ def _make(graph: Path, copy: Path, note: Path, run: Run) -> None:
     with contextlib.suppress(_UnprovenError):
         with cache.publishing(copy) as temporary:
             candidate = temporary / copy.name
-            # Written and let go before the first session is opened: a large tower is in memory once at a time.
+            # Written and let go before the first session is opened: a large encoder is in memory once at a time.
             onnx_graphs.save(_free_model(graph), candidate)
             _prove(_unit(run(graph)), candidate, run)
         return
@@ -113,7 +113,7 @@ def _session(graph: Path) -> towers.Session:
 
 
 def _pictures(side: int) -> NDArray[np.uint8]:
-    """Return [n, side, side, 3] of waves with a little noise: unlike noise alone they look different to a tower."""
+    """Return [n, side, side, 3] of waves with a little noise: unlike noise alone they look different to an encoder."""
     random = np.random.default_rng(0)
     y, x = np.mgrid[0:side, 0:side] * (32 / side)
     made = []

@@ -57,7 +57,7 @@ class Session:
 
 
 def _port(port: Any) -> onnx_ports.Port:
-    # A type that no tower takes is told with the name of the input, where it is used.
+    # A type that no encoder takes is told with the name of the input, where it is used.
     return onnx_ports.Port(port.shape, np.dtype(_KINDS.get(port.type, np.object_)))
 
 

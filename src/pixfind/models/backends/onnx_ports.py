@@ -28,7 +28,7 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Pixels:
-    """The pixel input of an image tower."""
+    """The pixel input of an image encoder."""
 
     name: str
     kind: np.dtype[Any]

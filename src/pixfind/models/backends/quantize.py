@@ -1,5 +1,5 @@
 """
-int8 towers made here from the float ones, kept in the per-user cache.
+int8 encoders made here from the float ones, kept in the per-user cache.
 
 Owns the recipe, with ONNX Runtime's quantiser. Must not know who runs the result. `engines` asks for the path; `tune` says whether the answers hold.
 

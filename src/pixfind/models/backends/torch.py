@@ -1,5 +1,5 @@
 """
-Towers run by torch through transformers: for GPUs, from the weights that a model's authors publish.
+Encoders run by torch through transformers: for GPUs, from the weights that a model's authors publish.
 
 Owns the `torch` and `transformers` libraries. Must not know pictures, texts or the hub.
 On a GPU the pictures cross as bytes from pinned memory, a part at a time, while the part before is computed.
@@ -121,7 +121,7 @@ def _load(files: ModelFiles, tower: str, device: str, precision: str) -> tuple[A
     whole = transformers.AutoConfig.from_pretrained(files.directory, local_files_only=True)
     config = whole.vision_config if tower == "image" else whole.text_config
     if family == "clip":
-        # Files may say it only for the pair; the towers alone would fall back to 512.
+        # Files may say it only for the pair; the encoders alone would fall back to 512.
         config.projection_dim = whole.projection_dim
     try:
         model, report = getattr(transformers, name).from_pretrained(
@@ -136,7 +136,7 @@ def _load(files: ModelFiles, tower: str, device: str, precision: str) -> tuple[A
     except (RuntimeError, safetensors.SafetensorError) as error:
         raise errors.ModelFileWrong(path=files.vision, detail=str(error).partition("\n")[0]) from error
     if report["missing_keys"]:
-        detail = f"it lacks {min(report['missing_keys'])}, so the tower would be partly random"
+        detail = f"it lacks {min(report['missing_keys'])}, so the encoder would be partly random"
         raise errors.ModelFileWrong(path=files.vision, detail=detail)
     return model.eval().to(device, memory_format=torch.channels_last), output
 
@@ -162,7 +162,7 @@ def _torch(threads: int) -> Any:
 
 def _compiles(device: str) -> bool:
     """
-    Whether the image tower is compiled: on CUDA, where some seconds at the start are paid back by fused kernels.
+    Whether the image encoder is compiled: on CUDA, where some seconds at the start are paid back by fused kernels.
 
     Not on the processor, where it would need a C++ compiler and the workers are many; not where Triton, which writes the kernels, is missing.
     """

@@ -1,5 +1,5 @@
 """
-Towers over a session: arrays in, raw embeddings out, whatever library runs the graph.
+Encoders over a session: arrays in, raw embeddings out, whatever library runs the graph.
 
 Owns what all engines share: which input gets what, and batches cut to what a graph takes.
 Must not know the libraries. `onnx` and `openvino` give the sessions; `encoders` puts preparing before and unit length after.

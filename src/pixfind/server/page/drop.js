@@ -5,8 +5,7 @@
  */
 
 import { byId } from "./dom.js";
-
-const ENDINGS = /\.(avif|bmp|gif|heic|heif|jfif|jp2|jpe?g|png|ppm|tiff?|webp)$/i;
+import { IMAGE_SUFFIXES } from "./suffixes.js";
 
 /**
  * @param {{picture: (file: File) => void, image: (id: number) => void, refuse: (message: string) => void}} handlers
@@ -68,7 +67,7 @@ export function listen(handlers) {
 }
 
 /** @param {File} file */
-const isPicture = (file) => file.type.startsWith("image/") || ENDINGS.test(file.name);
+const isPicture = (file) => file.type.startsWith("image/") || IMAGE_SUFFIXES.has(file.name.split(".").pop().toLowerCase());
 
 /** @param {DragEvent} event */
 function isOurs(event) {

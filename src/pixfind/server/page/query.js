@@ -8,12 +8,13 @@
  * @typedef {{terms: Term[], problem: string | null}} Parsed
  */
 
-const LONGEST = 4000;
-const LONGEST_TEXT = 1000;
-const MOST_TERMS = 32;
-const HEAVIEST = 100;
+import { IMAGE_SUFFIXES } from "./suffixes.js";
 
-const ENDINGS = new Set("avif bmp gif heic heif j2k jfif jp2 jpe jpeg jpg png ppm tif tiff webp".split(" "));
+const MAX_QUERY_CHARACTERS = 4000;
+const MAX_TEXT_CHARACTERS = 1000;
+const MAX_TERMS = 32;
+const MAX_WEIGHT = 100;
+
 const SPACE = /\s*/y;
 const SIGN = /[+-]/y;
 const WEIGHT = /([0-9]+(?:\.[0-9]*)?|\.[0-9]+):(?![0-9])/y;
@@ -35,15 +36,15 @@ export function parse(source) {
   /** @type {Term[]} */
   const terms = [];
   try {
-    if (source.length > LONGEST) throw new Wrong(`A query has at most ${LONGEST} characters.`);
+    if (source.length > MAX_QUERY_CHARACTERS) throw new Wrong(`A query has at most ${MAX_QUERY_CHARACTERS} characters.`);
     for (let at = skip(source, 0); at < source.length; ) {
       const [term, end] = readTerm(source, at);
       terms.push(term);
       at = skip(source, end);
     }
     if (!terms.length) throw new Wrong("It is empty.");
-    if (terms.length > MOST_TERMS) throw new Wrong(`A query has at most ${MOST_TERMS} terms.`);
-    if (terms.every((term) => term.weight < 0)) throw new Wrong("Only unwanted things are named: say what to look for as well.");
+    if (terms.length > MAX_TERMS) throw new Wrong(`A query has at most ${MAX_TERMS} terms.`);
+    if (terms.every((term) => term.weight < 0)) throw new Wrong("All terms are negative: add what to search for.");
   } catch (error) {
     if (error instanceof Wrong) return { terms, problem: error.message };
     throw error;
@@ -110,7 +111,7 @@ function readTerm(source, start) {
   let weight = 1;
   if ((found = match(WEIGHT, source, at))) {
     weight = Number(found[1]);
-    if (!(weight > 0 && weight <= HEAVIEST)) throw new Wrong(`A weight lies above 0 and up to ${HEAVIEST}.`);
+    if (!(weight > 0 && weight <= MAX_WEIGHT)) throw new Wrong(`A weight is above 0 and at most ${MAX_WEIGHT}.`);
     at += found[0].length;
   }
   let kind = null;
@@ -122,7 +123,7 @@ function readTerm(source, start) {
   if (!value.trim()) throw new Wrong("Words, or the id of a picture, should follow.");
   const shows = /** @type {Term["shows"]} */ (kind ?? (!quoted && namesFile(value) ? "file" : "text"));
   if (shows === "id" && !/^[0-9]{1,18}$/.test(value)) throw new Wrong("An id is a whole number.");
-  if (shows === "text" && value.length > LONGEST_TEXT) throw new Wrong(`One text has at most ${LONGEST_TEXT} characters.`);
+  if (shows === "text" && value.length > MAX_TEXT_CHARACTERS) throw new Wrong(`One text has at most ${MAX_TEXT_CHARACTERS} characters.`);
   return [{ shows, value, weight: sign * weight }, end];
 }
 
@@ -149,7 +150,7 @@ function readValue(source, at) {
 /** @param {string} value */
 function namesFile(value) {
   const dot = value.lastIndexOf(".");
-  return PATH_START.test(value) || (dot >= 0 && ENDINGS.has(value.slice(dot + 1).toLowerCase()));
+  return PATH_START.test(value) || (dot >= 0 && IMAGE_SUFFIXES.has(value.slice(dot + 1).toLowerCase()));
 }
 
 // --- writing --------------------------------------------------------------------------------------

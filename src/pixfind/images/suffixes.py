@@ -1,0 +1,86 @@
+"""
+File name extensions: which files a scan registers, and which it counts as not supported.
+
+The one list of the package: `library.scan` and the query language use it, and a test compares the copy in the web page (page/query.js).
+A file of another extension is never opened; what a file contains is decided by its bytes, in `images.decode`.
+"""
+
+from typing import Final
+
+SUFFIXES: Final = frozenset(
+    {
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff"),
+        *(".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".heic", ".heif", ".hif"),
+        *(".pbm", ".pgm", ".ppm", ".pnm", ".pam", ".pfm"),
+    }
+)
+"""What a scan registers: lower case, with the dot. Icons are left out: they are not pictures that anyone looks for."""
+
+KNOWN_UNREAD: Final = frozenset(
+    {
+        # as cameras store them
+        *(
+            ".3fr",
+            ".arw",
+            ".cr2",
+            ".cr3",
+            ".crw",
+            ".dcr",
+            ".dng",
+            ".erf",
+            ".fff",
+            ".iiq",
+            ".kdc",
+            ".mef",
+            ".mos",
+            ".mrw",
+        ),
+        *(".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"),
+        # videos
+        *(
+            ".3gp",
+            ".avi",
+            ".flv",
+            ".m2ts",
+            ".m4v",
+            ".mkv",
+            ".mov",
+            ".mp4",
+            ".mpeg",
+            ".mpg",
+            ".mts",
+            ".ogv",
+            ".webm",
+            ".wmv",
+        ),
+        # layers, drawings, and formats without a decoder here
+        *(
+            ".ai",
+            ".eps",
+            ".exr",
+            ".hdr",
+            ".jxl",
+            ".jxr",
+            ".kra",
+            ".psb",
+            ".psd",
+            ".svg",
+            ".svgz",
+            ".tga",
+            ".wdp",
+            ".xcf",
+        ),
+    }
+)
+"""What a person may expect to find and a scan leaves out; it counts them. Lower case, with the dot."""
+
+
+def is_image_name(name: str) -> bool:
+    """Tell whether a scan registers a file of this name: by its extension, in any case."""
+    return suffix(name) in SUFFIXES
+
+
+def suffix(name: str) -> str:
+    """Return the extension in lower case with its dot; empty where there is none, or nothing before it."""
+    stem, dot, end = name.rpartition(".")
+    return f"{dot}{end}".lower() if stem else ""

@@ -1,0 +1,30 @@
+"""Which files a scan registers, by their names: one list, and its copy in the page."""
+
+import re
+from importlib import resources
+
+import pytest
+
+from pixfind.images import suffixes
+
+
+@pytest.mark.parametrize(
+    "name", ["a.jpg", "A.JPG", "b.JpEg", "c.d.HEIC", "x.tiff", "\udcff.png", "y.pnm", ".hidden.gif"]
+)
+def test_a_picture_is_known_by_its_extension_in_any_case(name: str) -> None:
+    assert suffixes.is_image_name(name)
+
+
+@pytest.mark.parametrize("name", ["jpg", ".jpg", "a.txt", "a.jpg.part", "a", "", "a.ico", "a.svg", "a."])
+def test_other_files_are_no_pictures(name: str) -> None:
+    assert not suffixes.is_image_name(name)
+
+
+def test_no_extension_is_both_registered_and_left_out() -> None:
+    assert not suffixes.SUFFIXES & suffixes.KNOWN_UNREAD
+
+
+def test_the_page_has_the_same_list() -> None:
+    script = resources.files("pixfind.server").joinpath("page/suffixes.js").read_text(encoding="utf-8")
+    listed = " ".join(re.findall(r'^ +"([^"]*)"', script, re.MULTILINE)).split()
+    assert sorted(suffix.removeprefix(".") for suffix in suffixes.SUFFIXES) == listed
