@@ -1,6 +1,6 @@
 /*
  * A disk that fails: a library for LD_PRELOAD that counts the calls which change files below some folders, in all processes
- * together, and lets one of them fail.
+ * together, and lets one of them fail, or the first of each kind.
  *
  * Build: cc -shared -fPIC -O2 -o failing_disk.so failing_disk.c -ldl
  *
@@ -29,8 +29,11 @@
 
 #define FOLDERS 4
 #define HASH_DIGITS 12
+#define TEMPORARY_NAME 11          /* letters of a name that Python's tempfile makes */
 #define MODE_ONCE 0
 #define MODE_FROM_THEN_ON 1
+#define MODE_FIRST_OF_EACH_KIND 2
+#define KINDS 1024
 
 struct plan {
     _Atomic uint64_t matched;        /* calls of the kind that is to fail, so far */
@@ -41,6 +44,7 @@ struct plan {
     char operation[32];              /* "": any */
     char kind[480];                  /* "": any */
     char folders[FOLDERS][1024];     /* real paths; "": unused */
+    _Atomic uint64_t kinds[KINDS];   /* hashes of the operations and kinds that have failed, with MODE_FIRST_OF_EACH_KIND */
 };
 
 static struct plan *plan;
@@ -75,7 +79,7 @@ static int kind_of(const char *path, char *kind, size_t room) {
     if (!below) return 0;
     size_t at = 0;
     int hidden = 0;                  /* inside the random part of a name */
-    for (const char *c = below; *c && at + 2 < room; c++) {
+    for (const char *c = below; *c && at + 8 < room; c++) {
         if (!strncmp(below, "thumbnails/", 11) && c - below == 11) {
             /* Named by content: one kind. */
             kind[at++] = '*';
@@ -83,6 +87,13 @@ static int kind_of(const char *path, char *kind, size_t room) {
         }
         if (*c == '/') hidden = 0;
         if (hidden) continue;
+        if ((c == below || c[-1] == '/') && !strncmp(c, "tmp", 3) && strcspn(c, "/. ") == TEMPORARY_NAME) {
+            /* Python's temporary files. */
+            memcpy(kind + at, "tmp#", 4);
+            at += 4;
+            hidden = 1;
+            continue;
+        }
         size_t hexadecimal = strspn(c, "0123456789abcdef");
         if (hexadecimal >= HASH_DIGITS || (*c >= '0' && *c <= '9')) {
             if (!at || kind[at - 1] != '#') kind[at++] = '#';
@@ -107,24 +118,47 @@ static int takes_room(const char *operation) {
     return !strstr("unlink rmdir fsync fdatasync rename", operation);
 }
 
+static uint64_t hash_of(uint64_t hash, const char *text) {
+    for (; *text; text++) hash = (hash ^ (unsigned char)*text) * 1099511628211u;
+    return hash;
+}
+
+/* Whether no such operation on such a file has failed yet; if so, it is noted as failed. */
+static int first_of_its_kind(const char *operation, const char *kind) {
+    uint64_t hash = hash_of(hash_of(hash_of(14695981039346656037u, operation), "\t"), kind) | 1;
+    for (int i = 0; i < KINDS; i++) {
+        _Atomic uint64_t *place = &plan->kinds[(hash + (uint64_t)i) % KINDS];
+        uint64_t there = 0;
+        if (atomic_compare_exchange_strong(place, &there, hash)) return 1;
+        if (there == hash) return 0;
+    }
+    return 0;
+}
+
 /* Whether this call on `path` is to fail; then errno is set. */
 static int fails(const char *operation, const char *path) {
     char kind[480], line[600];
     if (!plan || inside || !kind_of(path, kind, sizeof kind)) return 0;
     inside = 1;
+    int error = plan->error;
     int matches = (!plan->operation[0] || !strcmp(plan->operation, operation)) && (!plan->kind[0] || !strcmp(plan->kind, kind));
     uint64_t number = matches ? atomic_fetch_add(&plan->matched, 1) + 1 : 0;
     int failed = matches && plan->fail_at && number == plan->fail_at;
     if (plan->mode == MODE_FROM_THEN_ON && plan->fail_at && atomic_load(&plan->matched) >= plan->fail_at)
         /* A full disk still deletes and renames; a dead one does nothing any more. */
-        failed = plan->error != ENOSPC || takes_room(operation);
+        failed = error != ENOSPC || takes_room(operation);
+    if (plan->mode == MODE_FIRST_OF_EACH_KIND) {
+        failed = first_of_its_kind(operation, kind);
+        /* In turns, so that one pass meets both. */
+        if (atomic_load(&plan->failed) % 2 && takes_room(operation)) error = ENOSPC;
+    }
     if (failed) atomic_fetch_add(&plan->failed, 1);
     if (log_fd >= 0) {
         int length = snprintf(line, sizeof line, "%s\t%s\t%llu\t%d\n", operation, kind, (unsigned long long)number, failed);
         if (length > 0) syscall(SYS_write, log_fd, line, (size_t)length);
     }
     inside = 0;
-    if (failed) errno = plan->error;
+    if (failed) errno = error;
     return failed;
 }
 

@@ -8,6 +8,7 @@ imported everything. Linux alone has all that it needs.
 
 import contextlib
 import errno
+import importlib
 import json
 import os
 import select
@@ -19,12 +20,14 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Self
 
 _PLAN = struct.Struct("<QQQii32s480s4096s")
 """`struct plan` of the C source"""
 _FOLDER_BYTES = 1024
-_ONCE, _FROM_THEN_ON = 0, 1
+_KINDS = 1024
+_ONCE, _FROM_THEN_ON, _FIRST_OF_EACH_KIND = 0, 1, 2
 
 HUNG = -1000
 """code of a command that had to be killed"""
@@ -54,6 +57,16 @@ class Fault:
     """all later calls fail too: a disk that is dead, or with ENOSPC one that is full"""
 
 
+@dataclass(slots=True)
+class FirstOfEachKind:
+    """
+    The first call of each operation on each kind of file is to fail, with EIO and ENOSPC in turns; what has failed is kept, so that a
+    command that is run again gets further each time.
+    """
+
+    done: bytes = bytes(8 * _KINDS)
+
+
 @dataclass(frozen=True, slots=True)
 class Ran:
     """How a command ended."""
@@ -63,7 +76,7 @@ class Ran:
     told: str
     """standard output and standard error"""
     calls: tuple[Call, ...]
-    failed: int
+    failed: tuple[Call, ...]
     """calls that were made to fail"""
 
 
@@ -111,7 +124,13 @@ class Disk:
             assert self._process.stdin is not None
             self._process.stdin.close()
 
-    def run(self, command: list[str], folders: tuple[Path, ...], fault: Fault | None = None, **options: Any) -> Ran:
+    def run(
+        self,
+        command: list[str],
+        folders: tuple[Path, ...],
+        fault: Fault | FirstOfEachKind | None = None,
+        **options: Any,
+    ) -> Ran:
         """
         Run a command of pixfind, or a function of this package ("module:function"), with the calls below `folders` counted.
 
@@ -126,9 +145,11 @@ class Disk:
         self._process.stdin.flush()
         code = int(self._process.stdout.readline())
         told = (self.place / "told").read_text(encoding="utf-8", errors="replace")
-        _, failed, *_ = _PLAN.unpack(self._plan.read_bytes())
+        if isinstance(fault, FirstOfEachKind):
+            fault.done = self._plan.read_bytes()[_PLAN.size :]
         self._write(None, ())
-        return Ran(code, told, tuple(self._calls()), failed)
+        calls = list(self._calls())
+        return Ran(code, told, tuple(call for call, _ in calls), tuple(call for call, failed in calls if failed))
 
     @property
     def _plan(self) -> Path:
@@ -138,30 +159,27 @@ class Disk:
     def _log(self) -> Path:
         return self.place / "calls"
 
-    def _write(self, fault: Fault | None, folders: tuple[Path, ...]) -> None:
+    def _write(self, fault: Fault | FirstOfEachKind | None, folders: tuple[Path, ...]) -> None:
         watched = b"".join(os.fsencode(folder.resolve()).ljust(_FOLDER_BYTES, b"\0") for folder in folders)
-        call = fault.call if fault else Call("", "", 0)
-        plan = _PLAN.pack(
-            0,
-            0,
-            call.number,
-            fault.error if fault else 0,
-            _FROM_THEN_ON if fault and fault.lasting else _ONCE,
-            call.operation.encode(),
-            call.kind.encode(),
-            watched,
-        )
+        mode, call, error, done = _ONCE, Call("", "", 0), errno.EIO, bytes(8 * _KINDS)
+        match fault:
+            case Fault():
+                mode, call, error = _FROM_THEN_ON if fault.lasting else _ONCE, fault.call, fault.error
+            case FirstOfEachKind():
+                mode, done = _FIRST_OF_EACH_KIND, fault.done
+        plan = _PLAN.pack(0, 0, call.number, error, mode, call.operation.encode(), call.kind.encode(), watched)
         # Written in place: the file is mapped.
         descriptor = os.open(self._plan, os.O_RDWR | os.O_CREAT, 0o600)
-        os.pwrite(descriptor, plan, 0)
+        os.pwrite(descriptor, plan + done, 0)
         os.close(descriptor)
 
-    def _calls(self) -> Iterator[Call]:
+    def _calls(self) -> Iterator[tuple[Call, bool]]:
+        """Yield each call, and whether it failed."""
         numbers: dict[tuple[str, str], int] = {}
         for line in self._log.read_text(encoding="utf-8", errors="replace").splitlines():
-            operation, kind, *_ = line.split("\t")
+            operation, kind, _, failed = line.split("\t")
             numbers[operation, kind] = numbers.get((operation, kind), 0) + 1
-            yield Call(operation, kind, numbers[operation, kind])
+            yield Call(operation, kind, numbers[operation, kind]), failed == "1"
 
 
 # --- the process that has it loaded ---------------------------------------------------------------
@@ -174,7 +192,9 @@ def _main() -> None:
         child = os.fork()
         if child == 0:
             _run(request)
-        sys.stdout.write(f"{_wait(child, request['seconds'])}\n")
+        code = _wait(child, request["seconds"])
+        _import_what_was_needed(Path(request["output"]))
+        sys.stdout.write(f"{code}\n")
         sys.stdout.flush()
 
 
@@ -188,6 +208,16 @@ def _import_everything() -> None:
     from pixfind.search import calibration, searcher  # noqa: F401
     from pixfind.server import server  # noqa: F401
     from pixfind.workflows import embed_part, index  # noqa: F401
+
+
+def _import_what_was_needed(output: Path) -> None:
+    """What one fork had to import, no later one has to: that takes longer than most commands."""
+    needed = output.with_suffix(".modules")
+    for name in needed.read_text(encoding="utf-8").split() if needed.exists() else ():
+        # Some are no files of that name: made while another was imported.
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    needed.unlink(missing_ok=True)
 
 
 def _wait(child: int, seconds: float) -> int:
@@ -204,6 +234,7 @@ def _wait(child: int, seconds: float) -> int:
 def _run(request: dict[str, Any]) -> None:
     """Run one command, in the fork, and end it."""
     code = 1
+    known = set(sys.modules)
     try:
         output = os.open(request["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(output, 1)
@@ -211,16 +242,17 @@ def _run(request: dict[str, Any]) -> None:
         os.environ.update(request["env"])
         if request.get("threads"):
             _work_in_threads()
+        _embed_one_by_one()
         code = _called(request["command"])
         with contextlib.suppress(OSError):
             sys.stdout.flush()
+        imported = sorted(set(sys.modules) - known)
+        Path(request["output"]).with_suffix(".modules").write_text("\n".join(imported), encoding="utf-8")
     finally:
         os._exit(code)
 
 
 def _called(command: list[str]) -> int:
-    import importlib
-
     from pixfind import cli
 
     module, _, function = command[0].partition(":")
@@ -244,7 +276,22 @@ def _work_in_threads() -> None:
     from pixfind.embedding.runners.serial import Serial
     from pixfind.workflows import embed
 
-    vars(embed)["Local"] = Serial
+    _replace(embed, "Local", Serial)
+
+
+def _embed_one_by_one() -> None:
+    """
+    In int8 an embedding depends on what else is in its batch, as the range of the activations is taken from all of them, and which
+    images meet in a batch is a matter of time. Alone, each gets the same bits in every run.
+    """
+    from pixfind.embedding import plan
+
+    _replace(plan, "_BATCHES", (1,))
+
+
+def _replace(module: ModuleType, name: str, value: object) -> None:
+    assert name in vars(module), f"{module.__name__} has no {name} any more"
+    vars(module)[name] = value
 
 
 if __name__ == "__main__":
