@@ -5,7 +5,8 @@
  * Build: cc -shared -fPIC -O2 -o failing_disk.so failing_disk.c -ldl
  *
  * What is to fail is read from the file named by FAILING_DISK, laid out as `struct plan`; it is mapped and shared, so one counter
- * serves a command and its workers. Every counted call is appended to FAILING_DISK_LOG as "operation<TAB>file<TAB>number<TAB>failed".
+ * serves a command and its workers. Every counted call is appended to FAILING_DISK_LOG as "operation<TAB>file<TAB>number<TAB>error",
+ * the error 0 for none.
  * A file is named by its kind: its path below the watched folder, with "#" for what differs from run to run: numbers and hashes.
  * src/pixfind/testing/failing_disk.py writes the one and reads the other.
  */
@@ -154,7 +155,7 @@ static int fails(const char *operation, const char *path) {
     }
     if (failed) atomic_fetch_add(&plan->failed, 1);
     if (log_fd >= 0) {
-        int length = snprintf(line, sizeof line, "%s\t%s\t%llu\t%d\n", operation, kind, (unsigned long long)number, failed);
+        int length = snprintf(line, sizeof line, "%s\t%s\t%llu\t%d\n", operation, kind, (unsigned long long)number, failed ? error : 0);
         if (length > 0) syscall(SYS_write, log_fd, line, (size_t)length);
     }
     inside = 0;

@@ -1,5 +1,6 @@
 """A growing array keeps its promises: loadable at any time, never a row that was not promised."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -59,6 +60,26 @@ def test_a_file_whose_first_write_was_cut_is_empty(tmp_path: Path) -> None:
     (tmp_path / "a.npy").write_bytes(b"\x93NUMPY")
     with npy.GrowingArray(tmp_path / "a.npy", F2, (4,), write=True) as array:
         assert 0 == array.count
+
+
+def test_a_count_that_could_not_be_synced_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced = iter([None, OSError(errno.EIO, "Input/output error")])
+
+    def sync_rows_only(_: int) -> None:
+        if failure := next(synced):
+            raise failure
+
+    with npy.GrowingArray(tmp_path / "a.npy", F2, (4,), write=True) as array:
+        array.append(rows(2))
+        with monkeypatch.context() as patched:
+            patched.setattr(disk, "sync", sync_rows_only)
+            with pytest.raises(errors.DiskFailed, match=r"a\.npy"):
+                array.append(rows(1, 100))
+        with npy.GrowingArray(tmp_path / "a.npy", F2, (4,)) as reader:
+            assert 2 == reader.count
+        array.append(rows(1, 200))
+
+    assert (np.concatenate([rows(2), rows(1, 200)]) == np.load(tmp_path / "a.npy")).all()
 
 
 def test_a_header_that_promises_more_than_is_there_is_told(tmp_path: Path) -> None:

@@ -56,6 +56,9 @@ def adopt(library: Library, worker: int) -> Adopted:
         start = library.catalogue.rows_scanned(worker)
         # A file shorter than we remember is a different file: scan all of it.
         start = start if start <= pair.count else 0
+        if start < pair.count:
+            # The count that we have read may be one that its writer was killed before it could sync.
+            pair.sync()
         while start < pair.count and adopted.damaged is None:
             stop = min(start + _BATCH_ROWS, pair.count)
             adopted += _adopt_rows(library, worker, start, *pair.read(start, stop))

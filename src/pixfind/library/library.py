@@ -299,7 +299,7 @@ class Library:
 
 def _make_folders(*folders: Path) -> None:
     for folder in folders:
-        disk.make_folder(folder)
+        disk.make_folder(folder, durable=True)
 
 
 @dataclass(slots=True)

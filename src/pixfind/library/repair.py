@@ -88,6 +88,7 @@ def _adopt_merged(library: Library) -> None:
     """Give the merged rows to images that wait for them, making those that the database has forgotten."""
     _make_images_of_rows(library)
     with library.merged() as merged, library.catalogue.transaction():
+        merged.sync()
         for start in range(0, merged.count, _BATCH_ROWS):
             table, embeddings = merged.read(start, min(start + _BATCH_ROWS, merged.count))
             for place in np.flatnonzero(embedding_files.crc_holds(table, embeddings)):

@@ -108,12 +108,16 @@ def sync_directory(path: Path) -> None:
             os.close(descriptor)
 
 
-def make_folder(path: Path) -> None:
-    """Make a folder for its owner alone, and what is missing above it."""
+def make_folder(path: Path, *, durable: bool = False) -> None:
+    """Make a folder for its owner alone, and what is missing above it; `durable`: before anything is written into it."""
     with doing("made", path):
         if not path.is_dir():
-            make_folder(path.parent)
+            make_folder(path.parent, durable=durable)
             path.mkdir(mode=FOLDER_MODE, exist_ok=True)
+            if durable:
+                # Who may make a folder here, and may not read what else is here, cannot sync it.
+                with contextlib.suppress(errors.NotWritable):
+                    sync_directory(path.parent)
 
 
 def create(path: Path | str, flags: int = 0) -> int:

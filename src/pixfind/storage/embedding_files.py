@@ -154,6 +154,11 @@ class Pair:
         """Return the INDEX_ROW table and the embeddings [n, d] of rows `start` to `stop`."""
         return self.indices.read(start, stop), self.embeddings.read(start, stop)
 
+    def sync(self) -> None:
+        """Make the rows that can be read durable, whatever became of their writer. What has no row yet is left to it."""
+        # The embeddings are durable already: only then is a row written.
+        self.indices.sync()
+
     def shorten(self, count: int) -> None:
         """Forget all rows from `count` on, in the opposite order of writing."""
         for array in (self.indices, self.embeddings):

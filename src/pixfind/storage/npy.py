@@ -91,6 +91,16 @@ class GrowingArray:
         self.count = self._read_count()
         return self.count
 
+    def sync(self) -> None:
+        """Make what can be read durable: a writer that was killed may not have come to it."""
+        with disk.doing("synced", self.path):
+            # Opened anew: Windows syncs only what may be written.
+            descriptor = os.open(self.path, os.O_RDWR | disk.NO_LINK)
+            try:
+                disk.sync(descriptor)
+            finally:
+                os.close(descriptor)
+
     def rows_present(self) -> int:
         """Return how many complete rows the file holds, whatever its header promises."""
         return max(0, os.fstat(self._descriptor).st_size - self.header_bytes) // self.row_bytes
@@ -107,20 +117,31 @@ class GrowingArray:
 
     def _start(self) -> int:
         if os.fstat(self._descriptor).st_size < self.header_bytes:
-            # A new file, or one whose first write was cut: it holds no promise yet.
-            self._publish_count(0)
+            # A new file, or one whose first write was cut: it holds no promise yet. Its name is durable before it has a header.
             disk.sync_directory(self.path.parent)
-            return 0
-        count = self._read_count()
+            self.count = 0
+        else:
+            self.count = self._read_count()
         # Written once more: of a header whose sync failed nobody knows whether it reached the disk, though it can be read.
-        self._publish_count(count)
-        os.ftruncate(self._descriptor, min(os.fstat(self._descriptor).st_size, self._offset(count)))
-        return count
+        self._publish_count(self.count)
+        os.ftruncate(self._descriptor, min(os.fstat(self._descriptor).st_size, self._offset(self.count)))
+        return self.count
 
     def _publish_count(self, count: int) -> None:
-        _write_all(self._descriptor, npy_header.encode(self._descr, (count, *self.row_shape), self.header_bytes), 0)
-        disk.sync(self._descriptor)
+        try:
+            self._write_header(count)
+            disk.sync(self._descriptor)
+        except OSError:
+            # After a sync that failed, the next one succeeds though nothing was written: a count that may not be on the disk must
+            # not be read either.
+            with contextlib.suppress(OSError):
+                self._write_header(self.count)
+            raise
         self.count = count
+
+    def _write_header(self, count: int) -> None:
+        header = npy_header.encode(self._descr, (count, *self.row_shape), self.header_bytes)
+        _write_all(self._descriptor, header, 0)
 
     def _read_count(self) -> int:
         with disk.reading(self.path):

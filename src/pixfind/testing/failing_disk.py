@@ -8,6 +8,7 @@ imported everything. Linux alone has all that it needs.
 
 import contextlib
 import errno
+import gc
 import importlib
 import json
 import os
@@ -76,8 +77,8 @@ class Ran:
     told: str
     """standard output and standard error"""
     calls: tuple[Call, ...]
-    failed: tuple[Call, ...]
-    """calls that were made to fail"""
+    failed: tuple[Fault, ...]
+    """calls that were made to fail, each with its error"""
 
 
 def compiler() -> str | None:
@@ -149,7 +150,8 @@ class Disk:
             fault.done = self._plan.read_bytes()[_PLAN.size :]
         self._write(None, ())
         calls = list(self._calls())
-        return Ran(code, told, tuple(call for call, _ in calls), tuple(call for call, failed in calls if failed))
+        failed = tuple(Fault(call, error) for call, error in calls if error)
+        return Ran(code, told, tuple(call for call, _ in calls), failed)
 
     @property
     def _plan(self) -> Path:
@@ -173,13 +175,13 @@ class Disk:
         os.pwrite(descriptor, plan + done, 0)
         os.close(descriptor)
 
-    def _calls(self) -> Iterator[tuple[Call, bool]]:
-        """Yield each call, and whether it failed."""
+    def _calls(self) -> Iterator[tuple[Call, int]]:
+        """Yield each call, and the error with which it was made to fail, 0 for none."""
         numbers: dict[tuple[str, str], int] = {}
         for line in self._log.read_text(encoding="utf-8", errors="replace").splitlines():
-            operation, kind, _, failed = line.split("\t")
+            operation, kind, _, error = line.split("\t")
             numbers[operation, kind] = numbers.get((operation, kind), 0) + 1
-            yield Call(operation, kind, numbers[operation, kind]), failed == "1"
+            yield Call(operation, kind, numbers[operation, kind]), int(error)
 
 
 # --- the process that has it loaded ---------------------------------------------------------------
@@ -189,6 +191,8 @@ def _main() -> None:
     _import_everything()
     for line in sys.stdin:
         request = json.loads(line)
+        # Else each fork walks through, and so copies, what all of them share: that takes longer than most commands.
+        gc.freeze()
         child = os.fork()
         if child == 0:
             _run(request)
@@ -211,7 +215,7 @@ def _import_everything() -> None:
 
 
 def _import_what_was_needed(output: Path) -> None:
-    """What one fork had to import, no later one has to: that takes longer than most commands."""
+    """What one fork had to import, no later one has to."""
     needed = output.with_suffix(".modules")
     for name in needed.read_text(encoding="utf-8").split() if needed.exists() else ():
         # Some are no files of that name: made while another was imported.
