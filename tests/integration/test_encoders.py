@@ -216,7 +216,7 @@ def test_a_failed_quantisation_leaves_no_file(clip: Path, tmp_path: Path, monkey
 
     monkeypatch.setattr("onnxruntime.quantization.quantize_dynamic", fail)
 
-    with pytest.raises(OSError, match="space"):
+    with pytest.raises(errors.DiskFull, match="space"):
         quantize.int8(clip / "visual/model.onnx")
     assert [] == [path for path in (tmp_path / "cache").rglob("*") if path.is_file() and "int" in path.name]
 
