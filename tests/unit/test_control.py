@@ -12,7 +12,23 @@ def test_nothing_is_asked_for_where_there_is_no_file(tmp_path: Path) -> None:
     assert ControlRequest() == control.read(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"fly": true}', b"5"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff\xfe",
+        b'{"fly": true}',
+        b"5",
+        b'{"cpu": "x"}',
+        b'{"cpu": -1}',
+        b'{"cpu": NaN}',
+        b'{"stop": 1}',
+        b'{"pause": "no"}',
+    ],
+)
 def test_a_file_that_is_not_ours_asks_for_nothing(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "control.json").write_bytes(content)
 

@@ -29,8 +29,16 @@ class ControlRequest:
 def read(library: Path) -> ControlRequest:
     """Return what is requested; nothing when the file is missing or not ours."""
     with contextlib.suppress(OSError, ValueError, TypeError):
-        return ControlRequest(**json.loads((library / _NAME).read_text(encoding="utf-8")))
+        found = ControlRequest(**json.loads((library / _NAME).read_text(encoding="utf-8")))
+        if _is_sound(found):
+            return found
     return ControlRequest()
+
+
+def _is_sound(found: ControlRequest) -> bool:
+    """Tell whether the fields have the types that they should: anybody may have written the file by hand."""
+    share = found.cpu is None or (type(found.cpu) in {int, float} and 0 < found.cpu <= 1)
+    return share and type(found.stop) is bool and type(found.pause) in {bool, type(None)}
 
 
 def request(library: Path, new: ControlRequest) -> None:
