@@ -38,7 +38,7 @@ def install() -> None:
 
 
 def lookup(module: str) -> Callable[[str], Any]:
-    """Return a `__getattr__` (PEP 562) for the module that was `pixfind.MODULE`."""
+    """Return a `__getattr__` (PEP 562) for a former module of pixfind."""
 
     def find(name: str) -> Any:
         new = NAMES[module].get(name)

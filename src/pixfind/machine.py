@@ -1,5 +1,5 @@
 """
-The machine: cores, memory, processor time. `budget` divides what is found here.
+The machine: cores, memory, processor time. `embedding.budget` divides what is found here.
 
 The only module that knows psutil. A number that cannot be found out is None, never a guess.
 """

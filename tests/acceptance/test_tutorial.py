@@ -1,4 +1,4 @@
-"""The tutorial, run as it stands: each command succeeds, and prints the files and the sums that the page shows."""
+"""The tutorial and the page about Python, run as they stand: all succeeds, and prints the files and the sums that the page shows."""
 
 import re
 import shutil
@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from pixfind import demo
+
 PAGE = Path(__file__).parents[2] / "docs/tutorial/index.md"
+PYTHON_PAGE = Path(__file__).parents[2] / "docs/how-to/python.md"
 CONSOLE = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SCORE = re.compile(r"^0\.\d+ ", re.MULTILINE)
 SHOWN = re.compile(r"[\w/-]+\.jpg|\d+ images = .*|\d+ files seen: .*|The model .*|exit code \d+|whole: .*")
 """what does not differ between machines, unlike scores and times"""
 
@@ -42,3 +46,18 @@ def test_the_tutorial_works_as_it_is_written(tmp_path: Path) -> None:
     for (command, shown), real in zip(steps, printed, strict=True):
         missing = [part for part in SHOWN.findall(shown) if part not in real]
         assert (command, []) == (command, missing), real
+
+
+@pytest.mark.timeout(300)  # it draws 150 pictures and indexes them
+def test_the_page_about_python_prints_what_it_shows(tmp_path: Path) -> None:
+    page = PYTHON_PAGE.read_text(encoding="utf-8")
+    program, shown = (
+        re.findall(rf"^```{kind}\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[0] for kind in ("python", "text")
+    )
+    demo.draw_collection(tmp_path / "pictures", 150)
+
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert 0 == done.returncode, done.stderr
+    # A score differs in its last digit between processors; which pictures are found does not.
+    assert SCORE.sub("", shown) == SCORE.sub("", done.stdout.replace(str(tmp_path.resolve()), "/home/me"))

@@ -1,7 +1,7 @@
 """
 The command line: words in, words out.
 
-Owns the options, the exit codes and which verb is called; nothing is decided here. Heavy modules are imported inside the commands
+Owns the options, the exit codes and which function is called; nothing is decided here. Heavy modules are imported inside the commands
 that need them, so that `pixfind --help` answers at once.
 """
 

@@ -50,27 +50,27 @@ class _PlainFlags:
 
 
 class Command(_PlainFlags, typer.core.TyperCommand):
-    """One verb."""
+    """One command."""
 
 
 class Group(_PlainFlags, typer.core.TyperGroup):
-    """Verbs below one word."""
+    """Commands below one word."""
 
 
 class Program(Group):
-    """All of them; takes `--library` after the verb too, where people write it."""
+    """All of them; takes `--library` after the command too, where people write it."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, library_first(args))
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Return the verbs by their panels, and in each as they were registered."""
+        """Return the commands by their panels, and in each as they were registered."""
         return sorted(super().list_commands(ctx), key=lambda name: _PANELS.index(self.commands[name].rich_help_panel))  # type: ignore[attr-defined]
 
 
 def library_first(words: list[str]) -> list[str]:
     """
-    Return the words of a command line with `--library DIR` in front of the verb.
+    Return the words of a command line with `--library DIR` in front of the command.
 
     Raises OptionsExclude when two libraries are named. What follows `--` stays where it is.
     """
@@ -106,7 +106,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 command = functools.partial(app.command, cls=Command)
-"""registers a verb; `rich_help_panel` is one of the panels below"""
+"""registers a command; `rich_help_panel` is one of the panels below"""
 
 
 def grouped(function: Callable[..., None]) -> Callable[..., None]:

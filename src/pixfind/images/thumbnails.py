@@ -4,7 +4,7 @@ Thumbnails: small JPEGs of pictures, and a folder that remembers them.
 Owns their look and the folder's size. Everything here is derived: a thumbnail that is missing, torn or thrown away is
 made again, so nothing is synced and no error of the folder ever reaches a search.
 Must not know the catalogue; a picture is known by the hash of its bytes, so a moved one keeps its thumbnail and a
-changed one gets a new one. The thumbnails go on to `contact_sheet`.
+changed one gets a new one. The thumbnails go on to `cli.contact_sheet` and `server.images`.
 """
 
 import contextlib

@@ -176,11 +176,11 @@ def verbs(place: Place) -> list[Verb]:
     ]
 
 
-# --- one verb -------------------------------------------------------------------------------------
+# --- one command ----------------------------------------------------------------------------------
 
 
 class Sweep:
-    """One verb, prepared: knows the calls that it makes, and runs it with one of them failing."""
+    """One command, prepared: knows the calls that it makes, and runs it with one of them failing."""
 
     def __init__(self, verb: Verb, place: Place, disk: Disk, *, threads: bool = False) -> None:
         self.verb = verb
@@ -199,7 +199,7 @@ class Sweep:
         self._expected = _embeddings(undisturbed / "library")
 
     def end(self, fault: Fault) -> End:
-        """Run the verb with this fault, then without, and judge."""
+        """Run the command with this fault, then without, and judge."""
         case = self._begin("case")
         ran = self._run(case, fault)
         end, why = _judged(ran)
@@ -257,7 +257,7 @@ class Sweep:
         )
 
     def _repeat(self, case: Path) -> str:
-        """Run the verb again, without a fault; return what is not as it should be then."""
+        """Run the command again, without a fault; return what is not as it should be then."""
         ran = self._run(case)
         if ran.code == 0 and self.verb.then_index:
             # With a cache that lasts: nothing that it holds is judged, and to make it takes longer than all else.

@@ -1,7 +1,7 @@
 """
 Where a worker's rows go.
 
-Owns the `Sink` protocol, which is all that the pipeline knows, and `FileSink`: the pair of worker files of one worker on this machine.
+Owns the `Sink` protocol, which is all that `pipeline.Worker` knows, and `FileSink`: the pair of worker files of one worker on this machine.
 Must not know where rows come from; `library.commit` makes them part of the library.
 """
 

@@ -40,7 +40,7 @@ class Status:
     """the same of models that answered before ("previous") or were abandoned ("aside")"""
     running: bool
     run: dict[str, Any] | None
-    """verb, pid, host and start of the process that holds the library"""
+    """command, pid, host and start of the process that holds the library"""
     workers: list[dict[str, Any]]
     images_per_second: float | None
     eta_seconds: float | None

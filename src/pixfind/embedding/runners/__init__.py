@@ -2,7 +2,7 @@
 What carries workers: one protocol, several runners.
 
 A runner starts workers, passes messages both ways and reports when one has ended. Must not know what the messages mean, which is for
-`worker.protocol` and `coordinator`. `local` runs processes on this machine, `serial` one worker in this process.
+`worker.protocol` and `embedding.coordinator`. `local` runs processes on this machine, `serial` one worker in this process.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """
 A graph that takes one input at a time, made to take any number, once it is proven that this changes no embedding.
 
-Owns the proof and where the copy lies: beside what else is derived from a graph, in the per-user cache. `batching` rewrites,
+Owns the proof and where the copy lies: beside what else is derived from a graph, in the per-user cache. `onnx_batching` rewrites,
 `towers` runs. A graph that cannot be freed is run one by one by the encoders, and that is remembered too.
 
 The proof: a few different inputs, embedded all at once by the copy and one by one by the graph as it was published, give the same rows.
