@@ -14,6 +14,7 @@ import pytest
 from tools.check_site import foreign
 
 from pixfind import former_names
+from pixfind.storage.embedding_files import INDEX_ROW
 
 ROOT = Path(__file__).parents[2]
 NAMED = re.compile(r"\b(docs/[\w./-]*\w)")
@@ -161,7 +162,8 @@ def test_every_name_in_pages_and_docstrings_exists(names: Names) -> None:
     for module, tree in names.modules.items():
         nodes = (node for node in ast.walk(tree) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef))
         texts[module] = "\n".join(ast.get_docstring(node) or "" for node in nodes)
-    columns = _columns()
+    fields = {f"{name}.{part}" for name in INDEX_ROW.names or () for part in INDEX_ROW[name].names or ()}
+    columns = _columns() | fields
 
     wrong = {
         f"{where}: {name}"

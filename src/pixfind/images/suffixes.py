@@ -1,7 +1,7 @@
 """
 File name extensions: which files a scan registers, and which it counts as not supported.
 
-The one list of the package: `library.scan` and the query language use it, and a test compares the copy in the web page (page/query.js).
+The one list of the package: `library.scan` and the query language use it, and a test compares the copy in the web page (page/suffixes.js).
 A file of another extension is never opened; what a file contains is decided by its bytes, in `images.decode`.
 """
 
