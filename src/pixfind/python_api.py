@@ -120,13 +120,13 @@ class Library:
         """
         Open the library in a directory, made if there is none; `path` None: PIXFIND_LIBRARY, else the user's own.
 
-        Raises NoLibrary for a missing one with `create=False`, NewerLibrary, LibraryDamaged, NotWritable. `write` is not needed: what
+        Raises LibraryNotFound for a missing one with `create=False`, NewerLibrary, LibraryDamaged, NotWritable. `write` is not needed: what
         changes the library opens it for writing by itself.
         """
         where = storage.locate(None if path is None else _path(path))
         try:
             return cls(storage.Library.open(where, write=write))
-        except errors.NoLibrary:
+        except errors.LibraryNotFound:
             if not create:
                 raise
         storage.Library.create(where).close()
@@ -175,7 +175,7 @@ class Library:
         """
         Register the images below folders, or look again through all that the library knows; one report a folder.
 
-        `exclude`: globs of names or paths. Raises NoSuchFolder, LibraryLocked.
+        `exclude`: globs of names or paths. Raises FolderNotReadable, LibraryLocked.
         """
         with self._writing() as stored, stored.lock("add"):
             return add.add(stored, [_path(folder) for folder in folders], exclude, _observer(progress))
@@ -316,11 +316,11 @@ class Library:
         return export.to_numpy(self._current())
 
     def to_pandas(self, *, embeddings: bool = True) -> "pd.DataFrame":
-        """Return a data frame of the images, indexed by `image_id`; raises NotEmbedded, ExtraMissing without pandas."""
+        """Return a data frame of the images, indexed by `image_id`; raises NotEmbedded, ExtraNotInstalled without pandas."""
         return export.to_pandas(self._current(), embeddings=embeddings)
 
     def to_parquet(self, path: PathLike, *, embeddings: bool = True) -> int:
-        """Write the images to a Parquet file and return how many; raises NotEmbedded, ExtraMissing without pyarrow."""
+        """Write the images to a Parquet file and return how many; raises NotEmbedded, ExtraNotInstalled without pyarrow."""
         return export.to_parquet(self._current(), _path(path), embeddings=embeddings)
 
     # --- our own ----------------------------------------------------------------------------------

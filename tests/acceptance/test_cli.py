@@ -106,10 +106,10 @@ def test_a_contact_sheet_can_be_looked_at(run: Run, pictures: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        (("status",), errors.NoLibrary),
-        (("embed",), errors.NoLibrary),
-        (("search-text", "sky"), errors.NoLibrary),
-        (("index", "/nowhere/at/all", "--model", "starter"), errors.NoSuchFolder),
+        (("status",), errors.LibraryNotFound),
+        (("embed",), errors.LibraryNotFound),
+        (("search-text", "sky"), errors.LibraryNotFound),
+        (("index", "/nowhere/at/all", "--model", "starter"), errors.FolderNotReadable),
     ],
 )
 def test_what_is_missing_is_told_with_an_exit_code(

@@ -91,7 +91,7 @@ def test_the_golden_documents_are_up_to_date(name: str, made: Callable[[], str])
 
 
 def test_every_error_has_its_own_exit_code_above_two() -> None:
-    usage = {errors.WrongUsage, *_kinds(errors.WrongUsage)}
+    usage = {errors.InvalidUsage, *_kinds(errors.InvalidUsage)}
     codes = {kind.__name__: kind.exit_code for kind in _kinds(errors.LibraryError) if kind not in usage}
     shared = {code for code in codes.values() if list(codes.values()).count(code) > 1}
 

@@ -55,36 +55,36 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 REFUSED = [
     # which library
-    ("--verbose --quiet status", errors.OptionsExclude),
-    ("--library elsewhere status", errors.OptionsExclude),
-    ("demo --pictures /dev/null", errors.NoSuchFolder),
+    ("--verbose --quiet status", errors.ConflictingOptions),
+    ("--library elsewhere status", errors.ConflictingOptions),
+    ("demo --pictures /dev/null", errors.FolderNotReadable),
     # search: one standard output, one shape, NUL bytes of paths, thumbnails for people
     *[
         (f"{verb} {options}", error)
         for verb in ("search sky", "search-text sky", f"search-image {CLIP / 'config.json'}")
         for options, error in (
-            ("--json --paths", errors.OptionsExclude),
-            ("--json --html -", errors.OptionsExclude),
-            ("--paths --html -", errors.OptionsExclude),
-            ("--null", errors.OptionNeeds),
-            ("-0 --json", errors.OptionNeeds),
-            ("--pictures kitty --json", errors.OptionsExclude),
-            ("--pictures sixel --paths", errors.OptionsExclude),
-            ("--pictures iterm --html -", errors.OptionsExclude),
+            ("--json --paths", errors.ConflictingOptions),
+            ("--json --html -", errors.ConflictingOptions),
+            ("--paths --html -", errors.ConflictingOptions),
+            ("--null", errors.OptionRequires),
+            ("-0 --json", errors.OptionRequires),
+            ("--pictures kitty --json", errors.ConflictingOptions),
+            ("--pictures sixel --paths", errors.ConflictingOptions),
+            ("--pictures iterm --html -", errors.ConflictingOptions),
         )
     ],
-    ("search sky --landscape --portrait", errors.OptionsExclude),
-    ("search sky --portrait --square", errors.OptionsExclude),
-    ("search sky --after 2020 --before 2019", errors.FilterWrong),
-    ("search sky --min-size 100 --max-size 50", errors.FilterWrong),
-    ("search sky -k 0", errors.CountWrong),
-    ("duplicates --json --html -", errors.OptionsExclude),
-    ("search sky --html /", errors.OutputRefused),
-    ("duplicates --html /nowhere/at/all.html", errors.OutputRefused),
-    ("demo --html /", errors.OutputRefused),
+    ("search sky --landscape --portrait", errors.ConflictingOptions),
+    ("search sky --portrait --square", errors.ConflictingOptions),
+    ("search sky --after 2020 --before 2019", errors.InvalidFilter),
+    ("search sky --min-size 100 --max-size 50", errors.InvalidFilter),
+    ("search sky -k 0", errors.InvalidCount),
+    ("duplicates --json --html -", errors.ConflictingOptions),
+    ("search sky --html /", errors.OutputNotWritable),
+    ("duplicates --html /nowhere/at/all.html", errors.OutputNotWritable),
+    ("demo --html /", errors.OutputNotWritable),
     # index: --rollback and --drop-previous by themselves
     *[
-        (f"index {alone} {option}", errors.OptionsExclude)
+        (f"index {alone} {option}", errors.ConflictingOptions)
         for alone in ("--rollback", "--drop-previous")
         for option in (
             *(
@@ -100,22 +100,22 @@ REFUSED = [
             "--switch-anyway",
         )
     ],
-    ("index --rollback --drop-previous", errors.OptionsExclude),
+    ("index --rollback --drop-previous", errors.ConflictingOptions),
     ("index --switch-anyway", errors.NoModelSwitch),
     ("index --model starter --switch-anyway", errors.NoModelSwitch),
     ("model switch", errors.NoModelSwitch),
     ("model switch --anyway", errors.NoModelSwitch),
     ("model switch starter --anyway", errors.NoModelSwitch),
     ("model switch nowhere", errors.UnknownModel),
-    ("model switch --precision int4", errors.PrecisionMissing),
+    ("model switch --precision int4", errors.PrecisionUnavailable),
     ("model rollback", errors.NothingToRollBack),
     ("model fetch nowhere", errors.UnknownModel),
     ("model show nowhere", errors.UnknownModel),
-    ("index --memory 1GiB --workers 3", errors.TooLittleMemory),
-    ("index --precision int4", errors.PrecisionMissing),
+    ("index --memory 1GiB --workers 3", errors.InsufficientMemory),
+    ("index --precision int4", errors.PrecisionUnavailable),
     # what the library has, against what is asked for
     ("embed --precision int8", errors.OtherPrecision),
-    ("embed --precision int4", errors.PrecisionMissing),
+    ("embed --precision int4", errors.PrecisionUnavailable),
     ("embed --model starter --precision int8", errors.OtherPrecision),
     (f"embed --model {CLIP}", errors.OtherModel),
     (f"add . --model {CLIP}", errors.OtherModel),
@@ -128,9 +128,9 @@ REFUSED = [
         for asked in ("--pause", "--resume", "--set-cpu 50%", "--pause --set-cpu 9%")
     ],
     *[(words, errors.NothingRunning) for words in ("stop", "pause", "resume", "limit 50%")],
-    ("embed --pause --resume", errors.OptionsExclude),
+    ("embed --pause --resume", errors.ConflictingOptions),
     *[
-        (f"embed {asked} {option}", errors.OptionsExclude)
+        (f"embed {asked} {option}", errors.ConflictingOptions)
         for asked in ("--pause", "--resume", "--set-cpu 50%")
         for option in (
             *("2", "--cpu 50%", "--model starter", "--precision int8", "--device cpu", "--max-megapixels 1", "--retry"),
@@ -139,20 +139,20 @@ REFUSED = [
         )
     ],
     # embed: one part alone
-    ("embed --worker-id 0", errors.OptionNeeds),
-    ("embed --num-workers 2", errors.OptionNeeds),
+    ("embed --worker-id 0", errors.OptionRequires),
+    ("embed --num-workers 2", errors.OptionRequires),
     *[
-        (f"embed --worker-id 0 --num-workers 2 {option}", errors.OptionsExclude)
+        (f"embed --worker-id 0 --num-workers 2 {option}", errors.ConflictingOptions)
         for option in ("2", "--retry", "--pause-when-busy", "--between 22-7", "--background", "--index")
     ],
     ("embed --worker-id 0 --num-workers 2 --precision int8", errors.OtherPrecision),
     (f"embed --worker-id 0 --num-workers 2 --model {CLIP}", errors.OtherModel),
-    ("embed 3 --memory 1GiB", errors.TooLittleMemory),
+    ("embed 3 --memory 1GiB", errors.InsufficientMemory),
     # folders that are not there: before a model is fetched, which nobody can here
-    ("index /nowhere/at/all", errors.NoSuchFolder),
-    ("index . /nowhere/at/all", errors.NoSuchFolder),
-    ("add . /nowhere/at/all", errors.NoSuchFolder),
-    ("add /nowhere/at/all --model OWNER/REPO", errors.NoSuchFolder),
+    ("index /nowhere/at/all", errors.FolderNotReadable),
+    ("index . /nowhere/at/all", errors.FolderNotReadable),
+    ("add . /nowhere/at/all", errors.FolderNotReadable),
+    ("add /nowhere/at/all --model OWNER/REPO", errors.FolderNotReadable),
 ]
 
 
@@ -165,7 +165,12 @@ def test_what_would_do_nothing_is_refused(
         before = list(library.catalogue._connection.execute("SELECT path FROM roots")), library.model()
     said = call("--library", place, *words.split(), error=error)
 
-    assert "\n" in said or error in (errors.FilterWrong, errors.CountWrong, errors.NothingRunning, errors.NoSuchFolder)
+    assert "\n" in said or error in (
+        errors.InvalidFilter,
+        errors.InvalidCount,
+        errors.NothingRunning,
+        errors.FolderNotReadable,
+    )
     with Library.open(place) as library:
         assert before == (list(library.catalogue._connection.execute("SELECT path FROM roots")), library.model())
     assert not (place / "control.json").exists()
@@ -204,12 +209,12 @@ def test_a_file_is_no_library(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for library in ("file", "file/below"):
         for verb in ("status", "index"):
-            call("--library", tmp_path / library, verb, error=errors.LibraryIsFile)
+            call("--library", tmp_path / library, verb, error=errors.LibraryNotADirectory)
 
 
 def test_nothing_is_made_for_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    call("--library", tmp_path / "new", "index", tmp_path / "nowhere", error=errors.NoSuchFolder)
-    call("--library", tmp_path / "new", "add", tmp_path / "nowhere", error=errors.NoSuchFolder)
+    call("--library", tmp_path / "new", "index", tmp_path / "nowhere", error=errors.FolderNotReadable)
+    call("--library", tmp_path / "new", "add", tmp_path / "nowhere", error=errors.FolderNotReadable)
     call("--library", tmp_path / "new", "index", error=errors.NothingToIndex)
 
     assert not (tmp_path / "new").exists()

@@ -289,7 +289,7 @@ def test_the_page_reads_the_query_language_as_the_server_does(tab: Open) -> None
     for line, found in zip(lines(), read, strict=True):
         try:
             terms = [{"shows": str(t.kind), "value": t.value, "weight": t.weight} for t in query.parse(line).terms]
-        except errors.QueryWrong:
+        except errors.InvalidQuery:
             assert found["problem"], line
         else:
             assert (terms, None) == (found["terms"], found["problem"]), line

@@ -28,7 +28,7 @@ def test_a_disk_that_fills_up_stops_the_embed_and_the_next_run_ends_it(
     _, told = process.communicate(timeout=100)
 
     assert errors.DiskFull.exit_code == process.returncode, told
-    assert "No room to write" in told
+    assert "The disk is full" in told
     assert "run the same command again" in told
     assert [] == verify.verify(library)
     process = start()

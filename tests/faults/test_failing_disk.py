@@ -65,7 +65,7 @@ def test_a_worker_that_cannot_write_ends_the_run_and_no_picture_is_blamed(disk: 
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize(("error", "told"), [(errno.ENOSPC, "No room to write"), (errno.EIO, "could not be")])
+@pytest.mark.parametrize(("error", "told"), [(errno.ENOSPC, "The disk is full"), (errno.EIO, "could not be")])
 def test_a_disk_that_stays_full_or_dead_is_told_once_and_all_is_done_when_it_is_back(
     disk: Disk, tmp_path: Path, error: int, told: str
 ) -> None:

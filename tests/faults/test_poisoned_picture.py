@@ -12,10 +12,10 @@ POISON = "picture_00013"
 @pytest.mark.parametrize(
     ("how", "seconds", "reason"),
     [
-        ("crash", 60, "kills the decoder: workers died on it again and again (ended by SIGSEGV)"),
-        ("exit", 60, "kills the decoder: workers died on it again and again (it ended with exit code 3)"),
+        ("crash", 60, "decoder crash: every worker that decoded this image crashed (ended by SIGSEGV)"),
+        ("exit", 60, "decoder crash: every worker that decoded this image crashed (it ended with exit code 3)"),
         ("eat-memory", 60, "damaged: MemoryError: "),
-        ("hang", 3, "takes too long: not decoded within 3 s"),
+        ("hang", 3, "decode timeout: not decoded within 3 s"),
     ],
 )
 @pytest.mark.parametrize("workers", [1, 2])

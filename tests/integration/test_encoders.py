@@ -251,18 +251,18 @@ def test_texts_stay_in_fp32_unless_asked_for() -> None:
 
 
 def test_an_unknown_precision_is_refused() -> None:
-    with pytest.raises(errors.PrecisionMissing, match="fp4"):
+    with pytest.raises(errors.PrecisionUnavailable, match="fp4"):
         images(CLIP, precision="fp4")
 
 
 @pytest.mark.parametrize("device", ["cuda", "coreml", "directml", "abacus"])
 def test_a_device_that_is_not_here_is_an_error_and_never_a_silent_processor(device: str) -> None:
-    with pytest.raises(errors.DeviceMissing, match=device):
+    with pytest.raises(errors.DeviceUnavailable, match=device):
         images(CLIP, device=device)
 
 
 def test_int8_for_another_device_than_the_processor_is_refused() -> None:
-    with pytest.raises(errors.PrecisionMissing, match="cuda"):
+    with pytest.raises(errors.PrecisionUnavailable, match="cuda"):
         images(CLIP, precision="int8", device="cuda")
 
 
@@ -322,7 +322,7 @@ def test_a_damaged_graph_is_named(file: str, damage: bytes | str, clip: Path) ->
     path = clip / file
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2] if isinstance(damage, str) else damage)
 
-    with pytest.raises(errors.ModelFileWrong, match=file):
+    with pytest.raises(errors.InvalidModelFile, match=file):
         (images if file.startswith("visual") else texts)(clip)
 
 
@@ -336,7 +336,7 @@ def test_a_pickle_is_refused(tmp_path: Path) -> None:
 def test_a_pickle_named_as_a_graph_is_not_loaded(clip: Path) -> None:
     (clip / "visual/model.onnx").write_bytes(pickle.dumps({"weights": [1, 2, 3]}))
 
-    with pytest.raises(errors.ModelFileWrong, match=r"visual/model\.onnx"):
+    with pytest.raises(errors.InvalidModelFile, match=r"visual/model\.onnx"):
         images(clip)
 
 
@@ -353,28 +353,28 @@ def test_external_data_outside_of_the_folder_is_refused(clip: Path, tmp_path: Pa
     path.write_bytes(model.SerializeToString())
 
     for precision in ("fp32", "int8"):
-        with pytest.raises(errors.ModelFileWrong, match=r"visual/model\.onnx .*outside"):
+        with pytest.raises(errors.InvalidModelFile, match=r"visual/model\.onnx .*outside"):
             images(clip, precision=precision)
 
 
 def test_a_damaged_graph_is_named_when_int8_is_made_of_it(clip: Path) -> None:
     (clip / "visual/model.onnx").write_bytes(b"not a graph")
 
-    with pytest.raises(errors.ModelFileWrong, match=r"visual/model\.onnx"):
+    with pytest.raises(errors.InvalidModelFile, match=r"visual/model\.onnx"):
         images(clip, precision="int8")
 
 
 def test_another_size_than_the_configuration_says_is_refused(clip: Path) -> None:
     change(clip / "config.json", embed_dim=512)
 
-    with pytest.raises(errors.ModelFileWrong, match=r"visual/model\.onnx .*512"):
+    with pytest.raises(errors.InvalidModelFile, match=r"visual/model\.onnx .*512"):
         images(clip)
 
 
 def test_another_picture_size_than_the_preprocessing_makes_is_refused(clip: Path) -> None:
     change(clip / "visual/preprocess_cfg.json", size=[48, 48])
 
-    with pytest.raises(errors.ModelFileWrong, match=r"visual/model\.onnx .*48"):
+    with pytest.raises(errors.InvalidModelFile, match=r"visual/model\.onnx .*48"):
         images(clip)
 
 
@@ -383,7 +383,7 @@ def test_a_clip_graph_that_stops_before_the_projection_is_refused(siglip: Path) 
     assert "onnxruntime" == images(siglip).engine.value
     change(siglip / "config.json", model_type="clip", projection_dim=32)
 
-    with pytest.raises(errors.ModelFileWrong, match=r"vision_model\.onnx .*image_embeds"):
+    with pytest.raises(errors.InvalidModelFile, match=r"vision_model\.onnx .*image_embeds"):
         images(siglip)
 
 
@@ -396,7 +396,7 @@ def test_the_output_is_found_under_the_names_that_exporters_give(clip: Path) -> 
 def test_the_towers_of_two_models_do_not_pass_as_one(clip: Path) -> None:
     shutil.copyfile(SIGLIP / "onnx/text_model.onnx", clip / "textual/model.onnx")
 
-    with pytest.raises(errors.ModelFileWrong, match="textual"):
+    with pytest.raises(errors.InvalidModelFile, match="textual"):
         texts(clip)
 
 
@@ -409,7 +409,7 @@ def test_a_tokenizer_with_ids_that_the_tower_lacks_is_named(clip: Path) -> None:
     config = json.loads((clip / "config.json").read_text())
     change(clip / "config.json", text_cfg=config["text_cfg"] | {"vocab_size": size + 50})
 
-    with pytest.raises(errors.ModelFileWrong, match=r"tokenizer\.json .*does not fit"):
+    with pytest.raises(errors.InvalidModelFile, match=r"tokenizer\.json .*does not fit"):
         texts(clip)
 
 
@@ -417,7 +417,7 @@ def test_a_tokenizer_with_ids_that_the_tower_lacks_is_named(clip: Path) -> None:
 def test_a_configuration_that_says_nothing_is_named(content: str, clip: Path) -> None:
     (clip / "config.json").write_text(content)
 
-    with pytest.raises(errors.ModelFileWrong, match=r"config\.json"):
+    with pytest.raises(errors.InvalidModelFile, match=r"config\.json"):
         hub.resolve(str(clip))
 
 
@@ -431,21 +431,21 @@ def test_two_towers_of_other_dimensions_leave_it_open(clip: Path) -> None:
     (clip / "config.json").write_text("{}")
     shutil.copyfile(SIGLIP_IMMICH / "textual/model.onnx", clip / "textual/model.onnx")
 
-    with pytest.raises(errors.ModelFileWrong, match=r"config\.json .*embed_dim"):
+    with pytest.raises(errors.InvalidModelFile, match=r"config\.json .*embed_dim"):
         hub.resolve(str(clip))
 
 
 def test_naflex_is_refused_with_what_to_take_instead(siglip: Path) -> None:
     change(siglip / "config.json", model_type="siglip2")
 
-    with pytest.raises(errors.ModelFileWrong, match=r"NaFlex.*siglip2-base-patch16-256"):
+    with pytest.raises(errors.InvalidModelFile, match=r"NaFlex.*siglip2-base-patch16-256"):
         hub.resolve(str(siglip))
 
 
 def test_a_family_that_we_do_not_know_is_refused(siglip: Path) -> None:
     change(siglip / "config.json", model_type="blip")
 
-    with pytest.raises(errors.ModelFileWrong, match="blip"):
+    with pytest.raises(errors.InvalidModelFile, match="blip"):
         hub.resolve(str(siglip))
 
 

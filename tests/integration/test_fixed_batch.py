@@ -141,7 +141,7 @@ def test_what_a_library_refuses_is_told_with_the_file_and_without_a_traceback(li
     opened = session(library, graph)
     (output,) = opened.outputs
 
-    with pytest.raises(errors.ModelFileWrong, match=r"visual/model\.onnx cannot be used: .+"):
+    with pytest.raises(errors.InvalidModelFile, match=r"visual/model\.onnx cannot be used: .+"):
         opened.run({"image": np.zeros((3, 3, 32, 32), np.float32)}, output)
 
 
@@ -150,7 +150,7 @@ def test_a_graph_that_a_library_cannot_read_is_told_with_its_file(library: str, 
     graph = tmp_path / "model.onnx"
     graph.write_bytes(b"not a graph")
 
-    with pytest.raises(errors.ModelFileWrong, match=r"model\.onnx cannot be used: .+"):
+    with pytest.raises(errors.InvalidModelFile, match=r"model\.onnx cannot be used: .+"):
         session(library, graph)
 
 
@@ -225,7 +225,7 @@ def test_a_library_that_is_too_old_is_told_before_it_can_embed_wrongly(
 ) -> None:
     monkeypatch.setattr(f"{library}.__version__", "1.22.0")
 
-    with pytest.raises(errors.RuntimeTooOld, match=f"{library} runs from version"):
+    with pytest.raises(errors.RuntimeOutdated, match=f"{library} runs from version"):
         session(library, model(NEXT).vision)
 
 

@@ -269,7 +269,7 @@ def test_a_file_with_a_wrong_byte_is_thrown_away_and_named(file: str, server: Hu
     """Large files are known by their SHA-256, small ones by git's hash."""
     server.flip.add(file)
 
-    with pytest.raises(errors.DownloadDamaged, match=file):
+    with pytest.raises(errors.ChecksumMismatch, match=file):
         hub.resolve("someone/clip")
 
     assert [] == leftovers(tmp_path)
@@ -281,7 +281,7 @@ def test_a_file_with_a_wrong_byte_is_thrown_away_and_named(file: str, server: Hu
 def test_a_file_of_another_length_than_announced_is_thrown_away_and_named(server: Hub, tmp_path: Path) -> None:
     server.longer.add("visual/model.onnx")
 
-    with pytest.raises(errors.DownloadDamaged, match=r"model\.onnx .*announced"):
+    with pytest.raises(errors.ChecksumMismatch, match=r"model\.onnx .*announced"):
         hub.resolve("someone/clip")
 
     assert [] == leftovers(tmp_path)
@@ -408,7 +408,7 @@ def test_external_data_is_fetched_under_whatever_name_the_graph_gives_it(
 def test_a_download_cut_between_a_graph_and_its_data_is_not_whole(server: Hub, repo: Path) -> None:
     split(repo, "visual", "weights.bin")
     server.flip.add("visual/weights.bin")
-    with pytest.raises(errors.DownloadDamaged):
+    with pytest.raises(errors.ChecksumMismatch):
         hub.resolve("someone/clip")
     server.flip.clear()
     assert hub.cached_folder("someone/clip") is None
@@ -439,11 +439,11 @@ def test_external_data_that_leads_out_of_the_folder_is_refused_and_not_fetched(
     split(repo, "visual", "weights.bin")
     rename_data(repo / "visual/model.onnx", location)
 
-    with pytest.raises(errors.ModelFileWrong, match=r"visual/model\.onnx .*outside"):
+    with pytest.raises(errors.InvalidModelFile, match=r"visual/model\.onnx .*outside"):
         hub.resolve("someone/clip")
 
     assert {"config.json", "visual/model.onnx", "visual/preprocess_cfg.json"} == set(server.fetched())
-    with pytest.raises(errors.ModelFileWrong, match="outside"):
+    with pytest.raises(errors.InvalidModelFile, match="outside"):
         hub.resolve(str(repo))
 
 

@@ -135,7 +135,7 @@ def test_a_picture_that_vanished_is_tried_again_by_the_next_run(
     path = pictures / "picture_00001.jpg"
     path.rename(tmp_path / "away.jpg")
     embed(library)
-    assert str(outcomes(library)[path.name][1]).startswith("vanished")
+    assert str(outcomes(library)[path.name][1]).startswith("file missing")
 
     (tmp_path / "away.jpg").rename(path)
     embed(library)

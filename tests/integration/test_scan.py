@@ -238,7 +238,7 @@ def test_a_folder_inside_a_root_can_be_added_and_keeps_its_images(embedded: Libr
 
 
 def test_a_folder_that_does_not_exist_is_told(library: Library, tmp_path: Path) -> None:
-    with pytest.raises(errors.NoSuchFolder, match="nowhere"):
+    with pytest.raises(errors.FolderNotReadable, match="nowhere"):
         scan.add(library, tmp_path / "nowhere")
 
 

@@ -94,7 +94,7 @@ def test_more_hits_than_images_are_all_images(searcher: Searcher) -> None:
 
 @pytest.mark.parametrize("k", [0, -1])
 def test_no_hits_cannot_be_asked_for(searcher: Searcher, k: int) -> None:
-    with pytest.raises(errors.CountWrong):
+    with pytest.raises(errors.InvalidCount):
         searcher.search("beach", k)
 
 
@@ -163,7 +163,7 @@ def test_words_and_pictures_weigh_the_same(searcher: Searcher) -> None:
 
 
 def test_terms_that_cancel_each_other_are_told(searcher: Searcher) -> None:
-    with pytest.raises(errors.QueryCancels, match="beach"):
+    with pytest.raises(errors.QueryCancelsOut, match="beach"):
         searcher.search("beach -beach")
 
 
@@ -201,13 +201,13 @@ def test_a_query_picture_that_is_none_is_told_with_its_name(searcher: Searcher, 
     (tmp_path / "text.jpg").write_text("not a picture", encoding="ascii")
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "folder.jpg").mkdir()
-    with pytest.raises(errors.QueryImageWrong, match=name):
+    with pytest.raises(errors.InvalidQueryImage, match=name):
         Searcher(searcher.library).search(language.image(str(tmp_path / name)))
 
 
 @pytest.mark.parametrize("number", [0, 41, 10**17])
 def test_an_id_that_no_image_has_is_told(searcher: Searcher, number: int) -> None:
-    with pytest.raises(errors.NoSuchImage, match=str(number)):
+    with pytest.raises(errors.ImageNotFound, match=str(number)):
         searcher.search(f"id:{number}")
 
 

@@ -57,7 +57,7 @@ def _raw(client: Any, head: bytes, *, seconds: float = 20) -> bytes:
 def test_a_name_that_is_not_ours_is_refused(client: Any, host: str) -> None:
     """DNS rebinding: the browser believes that evil.example is here, and says so."""
     for path in ("/", "/api/status", "/api/search?q=sky", "/healthz", "/static/app.js"):
-        assert "HostRefused" == client.get(path, 403, headers={"Host": host}).json()["error"]["kind"]
+        assert "HostNotAllowed" == client.get(path, 403, headers={"Host": host}).json()["error"]["kind"]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST:{port}", "[::1]:{port}", "127.0.0.1:1"])
@@ -88,7 +88,7 @@ def test_two_hosts_or_none_are_no_request(client: Any) -> None:
 def test_another_site_may_not_ask(client: Any, headers: dict[str, str]) -> None:
     for method, path in (("GET", "/api/search?q=sky"), ("GET", "/api/images/1/thumbnail"), ("POST", "/api/embed"), ("POST", "/v1/embeddings")):  # fmt: skip
         answer = client.send(method, path, 403, headers=headers)
-        assert "OriginRefused" == answer.json()["error"]["kind"]
+        assert "OriginNotAllowed" == answer.json()["error"]["kind"]
         assert "access-control-allow-origin" not in answer.headers
 
 
@@ -127,7 +127,7 @@ def test_nothing_is_told_without_the_token(open_to_all: Any, path: str) -> None:
     ):
         answer = requests.get(open_to_all.address + path, headers=headers, timeout=50)
         assert answer.status_code in (401, 429)
-        assert answer.json()["error"]["kind"] in ("TokenMissing", "TooMany")
+        assert answer.json()["error"]["kind"] in ("InvalidToken", "TooManyRequests")
 
 
 def test_the_token_opens_the_page_and_becomes_a_cookie(open_to_all: Any) -> None:
@@ -223,7 +223,7 @@ def test_a_query_cannot_name_a_file(client: Any, drawn: Path, term: str) -> None
     there = str(sorted((drawn.parent / "pictures").iterdir())[0])
     for asked in (term, there, there + "x.jpg"):
         error = client.get("/api/search", 400, params={"q": asked}).json()["error"]
-        assert ("PathRefused", True) == (error["kind"], isinstance(error["position"], int))
+        assert ("PathNotAllowed", True) == (error["kind"], isinstance(error["position"], int))
 
 
 # --- bodies -----------------------------------------------------------------------------------------
@@ -241,7 +241,7 @@ def test_a_body_without_a_length_is_cut_off_at_the_limit(client: Any) -> None:
 
     try:
         answer = client.post("/api/search", 413, data=endless())
-        assert "TooMuch" == answer.json()["error"]["kind"]
+        assert "PayloadTooLarge" == answer.json()["error"]["kind"]
     except requests.ConnectionError:
         # The answer came while the client still sent; what counts is that the server did not take it all.
         client.session.close()
@@ -352,7 +352,7 @@ def test_too_many_requests_are_put_off(one: Path, serve: Callable[..., Any]) -> 
 
     assert 2 <= len(answers) - len(refused) < 40
     assert {"1"} == {answer.headers["retry-after"] for answer in refused}
-    assert {"TooMany"} == {answer.json()["error"]["kind"] for answer in refused}
+    assert {"TooManyRequests"} == {answer.json()["error"]["kind"] for answer in refused}
 
 
 # --- what every answer carries ----------------------------------------------------------------------
@@ -370,7 +370,7 @@ def test_every_answer_carries_the_headers_that_bind_a_browser(client: Any, metho
     assert "server" not in answer.headers
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")
     if answer.status_code >= 400:
-        assert {"message", "kind", "position"} == set(answer.json()["error"])
+        assert {"message", "kind", "former_kind", "position"} == set(answer.json()["error"])
 
 
 def test_no_error_shows_our_insides(client: Any) -> None:

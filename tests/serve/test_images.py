@@ -70,8 +70,9 @@ def test_what_is_no_id_is_no_image(client: Any, image_id: str, part: str) -> Non
 
 def test_an_id_that_nobody_has_is_told(client: Any) -> None:
     for part in ("", "/thumbnail", "/file"):
-        assert "NoImage" == client.get(f"/api/images/123456{part}", 404).json()["error"]["kind"]
-    assert "NoSuchImage" == client.get("/api/images/123456/similar", 404).json()["error"]["kind"]
+        error = client.get(f"/api/images/123456{part}", 404).json()["error"]
+        assert ("ImageNotFound", "NoImage") == (error["kind"], error["former_kind"])
+    assert "ImageNotFound" == client.get("/api/images/123456/similar", 404).json()["error"]["kind"]
 
 
 # --- names and contents that mean harm -------------------------------------------------------------
@@ -192,7 +193,9 @@ def test_a_link_out_of_the_folder_is_not_followed(harmed: Any, hostile: Path, pa
 
 @pytest.mark.parametrize("part", ["thumbnail", "file"])
 def test_a_picture_that_has_gone_is_told(harmed: Any, hostile: Path, part: str) -> None:
-    assert "NotThere" == harmed.get(f"/api/images/{ids(hostile)['gone.jpg']}/{part}", 404).json()["error"]["kind"]
+    assert (
+        "FileUnavailable" == harmed.get(f"/api/images/{ids(hostile)['gone.jpg']}/{part}", 404).json()["error"]["kind"]
+    )
 
 
 def test_a_picture_that_changed_gets_a_thumbnail_of_what_it_shows_now(harmed: Any, hostile: Path) -> None:
@@ -211,7 +214,7 @@ def test_a_pipe_in_the_place_of_a_picture_blocks_nobody(tmp_path: Path, serve: C
     (tmp_path / "pictures/a.jpg").unlink()
     os.mkfifo(tmp_path / "pictures/a.jpg")
 
-    assert "NotThere" == serve(tmp_path / "library").get("/api/images/1/file", 404).json()["error"]["kind"]
+    assert "FileUnavailable" == serve(tmp_path / "library").get("/api/images/1/file", 404).json()["error"]["kind"]
 
 
 def test_a_registered_folder_may_itself_be_a_link(tmp_path: Path, serve: Callable[..., Any]) -> None:

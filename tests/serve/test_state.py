@@ -162,7 +162,7 @@ def test_only_known_actions_are_taken(client: Any) -> None:
         b"[" * 60_000,
     ):
         error = client.post("/api/embed", 400, data=body, headers=_CONTROL).json()["error"]
-        assert error["kind"] in ("InputWrong", "NoBody")
+        assert error["kind"] in ("InvalidRequest", "EmptyBody")
 
 
 # --- events and the end ----------------------------------------------------------------------------

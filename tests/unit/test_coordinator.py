@@ -146,7 +146,7 @@ def test_the_image_that_ends_its_worker_fails_and_no_other(make: Make) -> None:
     report = run(library, workers)
 
     assert (19, 0, 1, 0) == counts(library)
-    assert ("failed", str(errors.KillsTheDecoder(detail="ended by SIGSEGV"))) == outcomes(library)["07.jpg"]
+    assert ("failed", str(errors.DecoderCrash(detail="ended by SIGSEGV"))) == outcomes(library)["07.jpg"]
     assert 2 == report.deaths == len(workers.started) - 1
 
 
@@ -232,7 +232,7 @@ def test_killed_again_and_again_from_outside_it_ends_complete(make: Make) -> Non
 
 def test_workers_that_die_before_they_are_ready_end_the_run_with_their_log(make: Make) -> None:
     library, workers = make(5), Scripted(starts=[Dies(1)] * 10)
-    with pytest.raises(errors.WorkersKeepDying, match=r"embed_worker_0\.log"):
+    with pytest.raises(errors.WorkerCrashLoop, match=r"embed_worker_0\.log"):
         run(library, workers)
 
     assert 5 == len(workers.started)
@@ -245,7 +245,7 @@ def test_somebody_who_kills_them_at_their_start_has_to_do_it_longer(make: Make) 
     run(library, Scripted(starts=[Dies(KILL)] * 99))
     assert (5, 0, 0, 0) == counts(library)
 
-    with pytest.raises(errors.WorkersKeepDying):
+    with pytest.raises(errors.WorkerCrashLoop):
         run(make(5), Scripted(starts=[Dies(KILL)] * 100))
 
 
@@ -350,7 +350,7 @@ def test_copies_of_a_file_that_never_comes_to_rest_are_embedded_themselves(make:
     run(library, Scripted({"a.jpg": [Changes(b"another %d" % number) for number in range(4)]}), count=2)
 
     assert (5, 1, 1, 0) == counts(library)
-    assert ("failed", str(errors.KeepsChanging())) == outcomes(library)["a.jpg"]
+    assert ("failed", str(errors.ModifiedDuringRead())) == outcomes(library)["a.jpg"]
 
 
 def test_a_claim_outlives_the_worker_that_made_it(make: Make) -> None:
@@ -382,7 +382,7 @@ def test_three_changes_are_followed_and_a_fourth_is_one_too_many(make: Make) -> 
     library = make(4)
     run(library, Scripted({"02.jpg": [*three, Changes(b"z")]}))
     assert (3, 0, 1, 0) == counts(library)
-    assert ("failed", str(errors.KeepsChanging())) == outcomes(library)["02.jpg"]
+    assert ("failed", str(errors.ModifiedDuringRead())) == outcomes(library)["02.jpg"]
     assert 1 == library.catalogue.run("retry_transient"), "the next run tries it again"
 
 
@@ -392,7 +392,7 @@ def test_a_file_that_is_gone_fails_for_this_run_only(make: Make) -> None:
     content = path.read_bytes()
     path.unlink()
     run(library, Scripted())
-    assert ("failed", str(errors.Vanished())) == outcomes(library)["02.jpg"]
+    assert ("failed", str(errors.FileMissing())) == outcomes(library)["02.jpg"]
 
     path.write_bytes(content)
     library.catalogue.run("retry_transient")

@@ -29,7 +29,7 @@ def test_what_another_program_holds_is_told_as_busy(connection: Connection, path
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     connection.execute("PRAGMA busy_timeout = 0")
-    with pytest.raises(errors.DatabaseBusy, match=r"metadata\.db is held by another program"):
+    with pytest.raises(errors.DatabaseBusy, match=r"metadata\.db is locked by another program"):
         connection.execute("BEGIN IMMEDIATE")
     other.close()
 

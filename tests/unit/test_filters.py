@@ -53,7 +53,7 @@ def test_a_date_is_the_beginning_of_what_it_names(value: str, instant: int) -> N
     ],
 )
 def test_what_no_filter_can_mean_is_refused_by_its_option(options: dict[str, object]) -> None:
-    with pytest.raises(errors.FilterWrong) as caught:
+    with pytest.raises(errors.InvalidFilter) as caught:
         filters.parse(**options)  # type: ignore[arg-type]
 
     assert str(caught.value.fields["option"]).lstrip("-").split("-")[0] in {

@@ -129,7 +129,7 @@ def test_what_cannot_be_written_is_refused_before_any_work_and_left_as_it_is(
         case "dangling into nothing":
             path.symlink_to("nowhere/page.html")
     before = sorted((entry.name, entry.lstat().st_mode, entry.lstat().st_ino) for entry in tmp_path.iterdir())
-    with pytest.raises(errors.OutputRefused, match=why):
+    with pytest.raises(errors.OutputNotWritable, match=why):
         Output.at(path)
 
     assert before == sorted((entry.name, entry.lstat().st_mode, entry.lstat().st_ino) for entry in tmp_path.iterdir())
@@ -148,7 +148,7 @@ def test_what_takes_the_place_meanwhile_is_not_renamed_over(tmp_path: Path, kind
     else:
         (tmp_path / "folder").mkdir()
         path.mkdir() if kind == "folder" else path.symlink_to("folder")
-        with pytest.raises(errors.OutputRefused):
+        with pytest.raises(errors.OutputNotWritable):
             named.write(b"page")
     assert (kind in ("folder", "link to a folder") and path.is_dir()) or stat.S_ISFIFO(path.stat().st_mode)
     assert [] == leftovers(tmp_path)

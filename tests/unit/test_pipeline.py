@@ -142,7 +142,7 @@ def test_what_cannot_be_embedded_is_settled_with_its_reason(encoder: ImageEncode
     settled = {one.image_id: one for save in run.saves() for one in save.settled}
 
     assert {3, 6} == settled.keys()
-    assert (Outcome.FAILED, str(errors.Vanished()), True) == (
+    assert (Outcome.FAILED, str(errors.FileMissing()), True) == (
         settled[3].outcome,
         settled[3].reason,
         settled[3].transient,
@@ -199,7 +199,7 @@ def test_a_worker_whose_threads_all_hang_saves_and_ends_as_degraded(
     (failed,) = [one for save in run.saves() for one in save.settled]
 
     assert EXIT_DEGRADED == code
-    assert (6, str(errors.TakesTooLong(seconds=60))) == (failed.image_id, failed.reason)
+    assert (6, str(errors.DecodeTimeout(seconds=60))) == (failed.image_id, failed.reason)
     assert run.saves()[-1] == run.sent[-1]
 
 

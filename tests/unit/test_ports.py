@@ -28,7 +28,7 @@ def test_pooled_is_refused_where_there_is_a_projection() -> None:
     """The classic bug: 768 numbers that look like an embedding and lie in another space."""
     pooled: Outputs = {"pooler_output": ["b", 768]}
     for outputs in ({**HIDDEN, **pooled}, pooled):
-        with pytest.raises(errors.ModelFileWrong, match=r"vision_model\.onnx"):
+        with pytest.raises(errors.InvalidModelFile, match=r"vision_model\.onnx"):
             onnx_ports.output(outputs, GRAPH, dimension=768, pooled_is_projected=False)
 
 
@@ -38,7 +38,7 @@ def test_a_sole_output_needs_no_known_name() -> None:
 
 @pytest.mark.parametrize("shape", [["b", 768], ["b", 50, 512], ["b"]])
 def test_an_output_of_another_shape_is_refused(shape: list[int | str]) -> None:
-    with pytest.raises(errors.ModelFileWrong, match=r"\[b, 512\]"):
+    with pytest.raises(errors.InvalidModelFile, match=r"\[b, 512\]"):
         onnx_ports.output({"embedding": shape}, GRAPH, dimension=512, pooled_is_projected=False)
 
 
@@ -70,7 +70,7 @@ def test_floats_are_planes_and_bytes_are_pixels() -> None:
     ],
 )
 def test_pixels_that_the_preprocessing_does_not_make_are_refused(shape: list[int | str | None], kind: str) -> None:
-    with pytest.raises(errors.ModelFileWrong, match=f"of {kind}.*256"):
+    with pytest.raises(errors.InvalidModelFile, match=f"of {kind}.*256"):
         onnx_ports.image_input(pixels(shape, kind), GRAPH, 256)
 
 
@@ -86,5 +86,5 @@ def test_tokens_and_mask_are_told_apart() -> None:
 
 
 def test_a_graph_of_both_towers_is_refused() -> None:
-    with pytest.raises(errors.ModelFileWrong, match="pixel_values"):
+    with pytest.raises(errors.InvalidModelFile, match="pixel_values"):
         onnx_ports.text_inputs({"input_ids": ["b", "n"], "pixel_values": ["b", 3, 224, 224]}, GRAPH)

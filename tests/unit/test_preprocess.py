@@ -180,7 +180,7 @@ def test_a_file_that_names_no_class_is_read_by_that_of_the_model(family: str, tm
 def test_a_class_that_we_do_not_know_is_an_error(named: str, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
 
-    with pytest.raises(errors.ModelFileWrong, match=r"preprocessor_config\.json .*CLIP or SigLIP"):
+    with pytest.raises(errors.InvalidModelFile, match=r"preprocessor_config\.json .*CLIP or SigLIP"):
         loaded(tmp_path, Layout.TRANSFORMERS, {"image_processor_type": named})
 
 
@@ -206,7 +206,7 @@ def test_a_class_that_we_do_not_know_is_an_error(named: str, tmp_path: Path) -> 
 def test_a_value_that_we_cannot_follow_is_an_error(layout: Layout, change: dict[str, Any], tmp_path: Path) -> None:
     config = OPEN_CLIP if layout is Layout.IMMICH else TRANSFORMERS
 
-    with pytest.raises(errors.ModelFileWrong):
+    with pytest.raises(errors.InvalidModelFile):
         loaded(tmp_path, layout, config | change)
 
 

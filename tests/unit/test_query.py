@@ -72,14 +72,14 @@ def test_the_arguments_of_a_command_line_are_one_query() -> None:
     ],
 )
 def test_an_error_points_at_the_character(source: str, at: int, words: str) -> None:
-    with pytest.raises(errors.QueryWrong, match=words) as caught:
+    with pytest.raises(errors.InvalidQuery, match=words) as caught:
         query.parse(source)
 
     assert at == caught.value.fields["at"]
 
 
 def test_the_pointer_stands_below_the_character_even_behind_wide_ones() -> None:
-    with pytest.raises(errors.QueryWrong) as caught:
+    with pytest.raises(errors.InvalidQuery) as caught:
         query.parse('日本 +"x')
 
     line, pointer = str(caught.value).splitlines()[1:3]
@@ -88,7 +88,7 @@ def test_the_pointer_stands_below_the_character_even_behind_wide_ones() -> None:
 
 
 def test_a_long_query_is_shown_around_the_error_only() -> None:
-    with pytest.raises(errors.QueryWrong) as caught:
+    with pytest.raises(errors.InvalidQuery) as caught:
         query.parse("word " * 100 + "+0:x " + "word " * 100)
 
     line, pointer = str(caught.value).splitlines()[1:3]
@@ -107,12 +107,12 @@ def test_search_image_takes_any_name_or_an_id() -> None:
 
 @pytest.mark.parametrize("make", [query.text, query.image])
 def test_simple_forms_refuse_nothing_at_all(make: object) -> None:
-    with pytest.raises(errors.QueryWrong):
+    with pytest.raises(errors.InvalidQuery):
         make("")  # type: ignore[operator]
 
 
 def test_a_text_that_models_would_cut_off_is_refused() -> None:
-    with pytest.raises(errors.QueryWrong, match="over the limit"):
+    with pytest.raises(errors.InvalidQuery, match="over the limit"):
         query.text("x" * 10_000)
 
 
@@ -142,7 +142,7 @@ def test_any_text_is_a_query_or_an_error_that_points_into_it(source: str) -> Non
     made, wrong = None, None
     try:
         made = query.parse(source)
-    except errors.QueryWrong as error:
+    except errors.InvalidQuery as error:
         wrong = error
 
     if wrong:
@@ -155,7 +155,7 @@ def test_any_text_is_a_query_or_an_error_that_points_into_it(source: str) -> Non
 def test_texts_full_of_signs_read_back_as_themselves(source: str) -> None:
     try:
         made = query.parse(source)
-    except errors.QueryWrong:
+    except errors.InvalidQuery:
         return
 
     again = query.parse(str(made))

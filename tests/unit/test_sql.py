@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pixfind.errors import former
 from pixfind.library import path_text, sql
 
 
@@ -52,6 +53,7 @@ def _made(path: Path | str) -> sqlite3.Connection:
     database = sqlite3.connect(path)
     database.create_function("path_text", 1, path_text.to_text)
     database.create_function("km", 4, lambda *_: 0)
+    database.create_function("reason_kind", 1, former.reason_kind)
     database.executescript("".join(sql.migrations()))
     return database
 

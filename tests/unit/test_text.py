@@ -61,12 +61,12 @@ def test_a_tokenizer_with_more_words_than_the_tower_is_refused(folder: Path) -> 
     key = "text_cfg" if "text_cfg" in config else "text_config"
     change(folder / "config.json", **{key: config[key] | {"vocab_size": 100}})
 
-    with pytest.raises(errors.ModelFileWrong, match=r"tokenizer\.json .*100"):
+    with pytest.raises(errors.InvalidModelFile, match=r"tokenizer\.json .*100"):
         opened(folder)
 
 
 def test_a_tower_of_another_length_than_the_configuration_is_refused(folder: Path) -> None:
-    with pytest.raises(errors.ModelFileWrong, match="99 tokens"):
+    with pytest.raises(errors.InvalidModelFile, match="99 tokens"):
         opened(folder, context=99)
 
 
@@ -74,14 +74,14 @@ def test_a_broken_tokenizer_is_named(folder: Path) -> None:
     path = next(folder.rglob("tokenizer.json"))
     path.write_text("{}")
 
-    with pytest.raises(errors.ModelFileWrong, match=r"tokenizer\.json"):
+    with pytest.raises(errors.InvalidModelFile, match=r"tokenizer\.json"):
         opened(folder)
 
 
 def test_a_padding_token_that_is_no_token_is_refused(folder: Path) -> None:
     change(next(folder.rglob("tokenizer_config.json")), pad_token="<nothing>")  # noqa: S106
 
-    with pytest.raises(errors.ModelFileWrong, match="<nothing>"):
+    with pytest.raises(errors.InvalidModelFile, match="<nothing>"):
         opened(folder)
 
 
@@ -90,7 +90,7 @@ def test_an_unknown_cleaning_is_refused(tmp_path: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     change(folder / "config.json", text_cfg=config["text_cfg"] | {"tokenizer_kwargs": {"clean": "shout"}})
 
-    with pytest.raises(errors.ModelFileWrong, match="shout"):
+    with pytest.raises(errors.InvalidModelFile, match="shout"):
         opened(folder)
 
 

@@ -34,7 +34,7 @@ def demo(
     path, console = context.obj.path, context.obj.console
     folder = (pictures or path / "pictures").absolute()
     if folder.exists() and not folder.is_dir():
-        raise errors.NoSuchFolder(path=folder, detail="it is a file")
+        raise errors.FolderNotReadable(path=folder, detail="it is a file")
     _guide(console, "0", f"draw {count} pictures into {folder}", "")
     with console.bar("drawing", "pictures") as show:
         drawing.draw_collection(folder, count, progress=lambda done: show(done, count))

@@ -203,9 +203,9 @@ def _checked(context: typer.Context, part: PartFlags) -> tuple[int, int]:
     """Return which part of how many, or refuse what does not go together."""
     usage = "`pixfind embed --worker-id K --num-workers N` embeds part K of N; K counts from 0."
     if part.worker_id is None:
-        raise errors.OptionNeeds(first="--num-workers", second="--worker-id", instead=usage)
+        raise errors.OptionRequires(first="--num-workers", second="--worker-id", instead=usage)
     if part.num_workers is None:
-        raise errors.OptionNeeds(first="--worker-id", second="--num-workers", instead=usage)
+        raise errors.OptionRequires(first="--worker-id", second="--num-workers", instead=usage)
     if part.worker_id >= part.num_workers:
         raise typer.BadParameter(f"--worker-id {part.worker_id} is none of {part.num_workers} parts: they count from 0")
     # What only the coordinator of all workers can do: a part has none.

@@ -72,7 +72,7 @@ def library_first(words: list[str]) -> list[str]:
     """
     Return the words of a command line with `--library DIR` in front of the command.
 
-    Raises OptionsExclude when two libraries are named. What follows `--` stays where it is.
+    Raises ConflictingOptions when two libraries are named. What follows `--` stays where it is.
     """
     end = words.index("--") if "--" in words else len(words)
     named: list[list[str]] = []
@@ -87,7 +87,7 @@ def library_first(words: list[str]) -> list[str]:
             others.append(word)
     if any(name != named[0] for name in named):
         first, second = named[0], next(name for name in named if name != named[0])
-        raise errors.OptionsExclude(
+        raise errors.ConflictingOptions(
             first=" ".join(first),
             second=" ".join(second),
             detail="a command works on one library",
@@ -170,13 +170,13 @@ def options(
     ] = False,
 ) -> None:
     if verbose and quiet:
-        raise errors.OptionsExclude(
+        raise errors.ConflictingOptions(
             first="--verbose", second="--quiet", detail="one says more, the other nothing", instead="Leave out one."
         )
     path = locate(library)
     for place in (path, *path.parents):
         if os.path.isfile(place):  # noqa: PTH113  `Path.is_file` raises where a folder may not be looked into
-            raise errors.LibraryIsFile(path=place)
+            raise errors.LibraryNotADirectory(path=place)
     context.obj = Globals(path, Console(quiet=quiet, verbose=verbose))
 
 
@@ -196,7 +196,7 @@ def alone(context: typer.Context, asked: str, *compatible: str, instead: str) ->
     found = given(context)
     for name, told in found.items():
         if name != asked and name not in compatible:
-            raise errors.OptionsExclude(
+            raise errors.ConflictingOptions(
                 first=found[asked], second=told, detail="the second would do nothing", instead=instead
             )
 

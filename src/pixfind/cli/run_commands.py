@@ -62,7 +62,7 @@ _LIMITED = "limit of {cpu} requested"
 def control_by_flags(context: typer.Context, set_cpu: str | None, *, pause: bool, resume: bool) -> None:
     """Do what `embed --set-cpu`, `--pause` and `--resume` did before there were commands for it."""
     if pause and resume:
-        raise errors.OptionsExclude(
+        raise errors.ConflictingOptions(
             first="--pause", second="--resume", detail="an embed does one or the other", instead="Give one of them."
         )
     option = "set_cpu" if set_cpu is not None else "pause" if pause else "resume"

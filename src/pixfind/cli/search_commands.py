@@ -94,12 +94,12 @@ class FilterFlags:
     ] = None
 
     def parsed(self) -> "Filters":
-        """Return the filters; raises OptionsExclude for two shapes, and what `filters.parse` raises."""
+        """Return the filters; raises ConflictingOptions for two shapes, and what `filters.parse` raises."""
         from pixfind.search import filters
 
         shapes = [name for name in ("landscape", "portrait", "square") if getattr(self, name)]
         if len(shapes) > 1:
-            raise errors.OptionsExclude(
+            raise errors.ConflictingOptions(
                 first=f"--{shapes[0]}",
                 second=f"--{shapes[1]}",
                 detail="no picture has both shapes",
@@ -271,11 +271,11 @@ def _shown(
     """Return how an answer is to be shown; refuses options of which one would do nothing."""
     _one_answer(json=json, paths=paths, html=html)
     if null and not paths:
-        raise errors.OptionNeeds(first="--null", second="--paths", instead="Add --paths; --json needs no NUL bytes.")
+        raise errors.OptionRequires(first="--null", second="--paths", instead="Add --paths; --json needs no NUL bytes.")
     if pictures not in (TerminalImages.AUTO, TerminalImages.NONE):
         for name, asked in (("--json", json), ("--paths", paths), ("--html -", html and html.is_standard_output)):
             if asked:
-                raise errors.OptionsExclude(
+                raise errors.ConflictingOptions(
                     first=given(context)["pictures"],
                     second=name,
                     detail="thumbnails stand below the hits that people read",
@@ -291,7 +291,7 @@ def _one_answer(*, json: bool, paths: bool, html: output.Output | None) -> None:
         name for name, here in (("--json", json), ("--paths", paths), (f"--html {html and html.path}", page)) if here
     ]
     if len(asked) > 1:
-        raise errors.OptionsExclude(
+        raise errors.ConflictingOptions(
             first=asked[0],
             second=asked[1],
             detail="both would be written to standard output",

@@ -209,7 +209,7 @@ class Coordinator:
         self._pending.retry(waiting for waiting, _ in self._claims.release(image.image_id))
         self._changes[image.image_id] += 1
         if self._changes[image.image_id] > _MAX_CHANGES:
-            self._settle([Settled(image.image_id, Outcome.FAILED, str(errors.KeepsChanging()), transient=True)])
+            self._settle([Settled(image.image_id, Outcome.FAILED, str(errors.ModifiedDuringRead()), transient=True)])
             return
         self._library.catalogue.run(
             "changed_on_disk", image_id=image.image_id, size=image.size, mtime_ns=image.mtime_ns
@@ -242,7 +242,7 @@ class Coordinator:
             return
         guilty = self._crashes.attribute(unfinished, slot.isolated, ended)
         if guilty is not None:
-            reason = str(errors.KillsTheDecoder(detail=ended.detail))
+            reason = str(errors.DecoderCrash(detail=ended.detail))
             self._settle([Settled(guilty.image_id, Outcome.FAILED, reason)])
 
     # --- time -------------------------------------------------------------------------------------

@@ -46,10 +46,10 @@ class CrashAttribution:
         self._at_start = 0
 
     def crashed_at_start(self, config: WorkerConfig, ended: Ended) -> None:
-        """Note that a worker ended before it was ready; raises WorkersKeepDying when that has happened too often in a row."""
+        """Note that a worker ended before it was ready; raises WorkerCrashLoop when that has happened too often in a row."""
         self._at_start += 1
         if self._at_start >= (_MAX_KILLS_AT_START if _was_killed(ended) else _MAX_CRASHES_AT_START):
-            raise errors.WorkersKeepDying(
+            raise errors.WorkerCrashLoop(
                 worker=config.worker,
                 times=self._at_start,
                 detail=ended.detail,

@@ -80,7 +80,7 @@ def make(
         budget = Choice(math.inf, "all of the machine, as requested")
     decided = _workers(cores.value, share, memory, workers)
     if memory_limit is not None and memory_limit // decided.value < MIN_MEMORY:
-        raise errors.TooLittleMemory(
+        raise errors.InsufficientMemory(
             asked=f"{memory_limit / 2**20:.0f}MiB",
             workers=decided.value,
             least=f"{MIN_MEMORY / 2**20:.0f}MiB",

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 
 class PixfindError(Exception):
-    """An error without a message. This is a bug in pixfind; please report it."""
+    """An error without a message. This is a bug in pixfind; report it with the traceback."""
 
     def __init__(self, **fields: Any) -> None:
         super().__init__(fields)

@@ -3,10 +3,10 @@
 from pixfind.errors.base import LibraryError
 
 
-class WorkersKeepDying(LibraryError):
+class WorkerCrashLoop(LibraryError):
     """
     Worker {worker} ended {times} times without embedding anything: {detail}.
-    Its log says more: {log}
+    See its log: {log}
     """
 
     exit_code = 12
@@ -15,15 +15,13 @@ class WorkersKeepDying(LibraryError):
 class UnknownMessage(LibraryError):
     """
     A worker and its coordinator do not understand each other: {detail}
-    Both must run the same version of pixfind; install one version for all of them, then run the same command again.
+    Install the same version of pixfind for both, then run the same command again.
     """
 
     exit_code = 40
 
 
 class NothingRunning(LibraryError):
-    """
-    No `pixfind embed` is running on {path}.
-    """
+    """No `pixfind embed` is running on {path}."""
 
     exit_code = 13

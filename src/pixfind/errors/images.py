@@ -16,7 +16,7 @@ class EmptyFile(ImageProblem):
 
 
 class NotAFile(ImageProblem):
-    """not a file: a pipe, a device or a folder lies in its place"""
+    """not a file: there is a pipe, a device or a folder at this path"""
 
     transient = True
 
@@ -41,31 +41,31 @@ class Unreadable(ImageProblem):
     transient = True
 
 
-class Vanished(ImageProblem):
-    """vanished: the file was there when it was registered"""
+class FileMissing(ImageProblem):
+    """file missing: it was there when its folder was scanned"""
 
     transient = True
 
 
-class KeepsChanging(ImageProblem):
-    """keeps changing while it is read"""
+class ModifiedDuringRead(ImageProblem):
+    """modified while it was read"""
 
     transient = True
 
 
-class ChangedSince(ImageProblem):
-    """changed since it was registered"""
+class ModifiedSinceScan(ImageProblem):
+    """modified since its folder was scanned"""
 
     transient = True
 
 
 class NoEmbedding(ImageProblem):
-    """no embedding: the model gave something that is not a number for it"""
+    """no embedding: the model returned values that are not finite"""
 
 
-class KillsTheDecoder(ImageProblem):
-    """kills the decoder: workers died on it again and again ({detail})"""
+class DecoderCrash(ImageProblem):
+    """decoder crash: every worker that decoded this image crashed ({detail})"""
 
 
-class TakesTooLong(ImageProblem):
-    """takes too long: not decoded within {seconds:.0f} s"""
+class DecodeTimeout(ImageProblem):
+    """decode timeout: not decoded within {seconds:.0f} s"""

@@ -3,10 +3,10 @@
 from pixfind.errors.base import LibraryError
 
 
-class NoLibrary(LibraryError):
+class LibraryNotFound(LibraryError):
     """
     There is no library in {path}.
-    Make one with: pixfind --library {path} index FOLDER
+    Create one with: pixfind --library {path} index FOLDER
     """
 
     exit_code = 3
@@ -15,7 +15,7 @@ class NoLibrary(LibraryError):
 class LibraryLocked(LibraryError):
     """
     {path} is in use by `pixfind {verb}` (process {pid} on {host}, since {since}).
-    Wait for it, watch it with `pixfind status --watch`, or end it with `pixfind stop`.
+    Wait until it ends, watch it with `pixfind status --watch`, or stop it with `pixfind stop`.
     """
 
     exit_code = 4
@@ -23,8 +23,8 @@ class LibraryLocked(LibraryError):
 
 class WorkerFilesBusy(LibraryError):
     """
-    {path} is being written by another process that calls itself worker {worker}.
-    Wait until it has ended, or give this one another number.
+    {path} is being written by another process that runs as worker {worker}.
+    Wait until it ends, or use another worker number.
     """
 
     exit_code = 5
@@ -32,8 +32,8 @@ class WorkerFilesBusy(LibraryError):
 
 class DiskFull(LibraryError):
     """
-    No room to write {path} ({detail}). All that was saved before is kept.
-    Make room, then run the same command again: it goes on where it stood.
+    The disk is full: {path} cannot be written ({detail}). Everything saved before is kept.
+    Free disk space, then run the same command again: it continues where it stopped.
     """
 
     exit_code = 6
@@ -42,7 +42,7 @@ class DiskFull(LibraryError):
 class LibraryDamaged(LibraryError):
     """
     {path} is damaged: {detail}.
-    Find out how much with `pixfind verify`; mend what can be derived with `pixfind verify --repair`.
+    Check the library with `pixfind verify`; rebuild derived data with `pixfind verify --repair`.
     """
 
     exit_code = 7
@@ -50,8 +50,8 @@ class LibraryDamaged(LibraryError):
 
 class LinkInLibrary(LibraryError):
     """
-    {path} is a link, and a library holds none: what is written there would land elsewhere.
-    Put the file or folder itself in its place. To keep a library on another disk, move all of it and name it with --library.
+    {path} is a symbolic link, which a library must not contain: data would be written elsewhere.
+    Replace it with the file or folder itself. To keep a library on another disk, move all of it and use --library.
     """
 
     exit_code = 47
@@ -59,8 +59,8 @@ class LinkInLibrary(LibraryError):
 
 class MergeRefused(LibraryError):
     """
-    Row {row} of {path} does not fit: {detail}. Nothing was merged from there on.
-    `pixfind verify --repair` sets the images concerned to pending; the next `pixfind embed` embeds them again.
+    Row {row} of {path} cannot be merged: {detail}. Rows before it were merged.
+    `pixfind verify --repair` makes the affected images pending; the next `pixfind embed` embeds them again.
     """
 
     exit_code = 8
@@ -68,16 +68,17 @@ class MergeRefused(LibraryError):
 
 class NewerLibrary(LibraryError):
     """
-    {path} was written by a newer pixfind (format {found}; this one knows {known}).
-    Upgrade pixfind.
+    {path} was written by a newer version of pixfind (format {found}; this version supports {known}).
+    Upgrade pixfind: pip install --upgrade pixfind
     """
 
     exit_code = 9
 
 
-class NoSuchFolder(LibraryError):
+class FolderNotReadable(LibraryError):
     """
     {path} is not a folder that can be read: {detail}.
+    Check the name and its permissions, and that its drive is connected.
     """
 
     exit_code = 11
@@ -86,7 +87,7 @@ class NoSuchFolder(LibraryError):
 class NotEmbedded(LibraryError):
     """
     Nothing in {path} is embedded yet.
-    Begin with: pixfind --library {path} index FOLDER
+    Start with: pixfind --library {path} index FOLDER
     """
 
     exit_code = 14
@@ -95,7 +96,7 @@ class NotEmbedded(LibraryError):
 class NotWritable(LibraryError):
     """
     {path} cannot be written: {detail}.
-    Give this user the right to write there, or use another library: pixfind --library DIR ...
+    Give your user write permission, or use another library: pixfind --library DIR ...
     """
 
     exit_code = 15
@@ -103,9 +104,9 @@ class NotWritable(LibraryError):
 
 class DiskFailed(LibraryError):
     """
-    {path} could not be {operation}: {detail}. All that was saved before is kept.
-    See that its disk is connected and healthy, and that this user may read and write there; then run the same command again: it goes on
-    where it stood.
+    {path} could not be {operation}: {detail}. Everything saved before is kept.
+    Check that its disk is connected and healthy and that your user may read and write there; then run the same command again: it continues where it
+    stopped.
     """
 
     exit_code = 50
@@ -113,8 +114,8 @@ class DiskFailed(LibraryError):
 
 class DatabaseBusy(LibraryError):
     """
-    {path} is held by another program: {detail}.
-    Close what has it open (a database browser, a backup), then run the same command again.
+    {path} is locked by another program: {detail}.
+    Close the program that has it open (a database browser, a backup), then run the same command again.
     """
 
     exit_code = 51

@@ -14,8 +14,8 @@ class OtherModel(LibraryError):
 
 class OtherPrecision(LibraryError):
     """
-    This library was embedded with {model} in {precision}; {asked} makes other embeddings, and the two are never mixed.
-    Leave out --precision, or embed again without losing search: pixfind index --precision {asked}
+    This library was embedded with {model} in {precision}; embeddings in {asked} are incompatible with it.
+    Leave out --precision, or switch without losing search: pixfind index --precision {asked}
     """
 
     exit_code = 46

@@ -5,9 +5,9 @@ from pixfind.errors.base import LibraryError
 
 class ModelMissing(LibraryError):
     """
-    The model {name} is not on this machine and could not be fetched: {detail}.
-    It would be kept in {folder}.
-    Connect once and try again, or use --model starter, or --model DIR with a folder that holds the model's files.
+    The model {name} is not on this machine and could not be downloaded: {detail}.
+    Cache directory: {folder}.
+    Connect to the internet and retry, or use --model starter, or --model DIR with a directory that contains the model's files.
     """
 
     exit_code = 20
@@ -15,8 +15,8 @@ class ModelMissing(LibraryError):
 
 class UnknownModel(LibraryError):
     """
-    {name} is no model: it is neither in the table, nor OWNER/REPO of a hub, nor a folder.
-    `pixfind models` prints the table: {known}.
+    Unknown model "{name}". Use a name from `pixfind models`, a Hugging Face repository (OWNER/REPO) or a directory.
+    Known names: {known}.
     """
 
     exit_code = 21
@@ -24,26 +24,26 @@ class UnknownModel(LibraryError):
 
 class ModelFileMissing(LibraryError):
     """
-    {directory} is not a whole model: {file} is missing.
-    Copy the model again with all its files, or give another one with --model.
+    {directory} is not a complete model: {file} is missing.
+    Copy the model again with all its files, or use another one with --model.
     """
 
     exit_code = 22
 
 
-class ModelFileWrong(LibraryError):
+class InvalidModelFile(LibraryError):
     """
     {path} cannot be used: {detail}.
-    Take the file as the model's author publishes it, or give another model with --model.
+    Use the file as the model's author published it, or another model with --model.
     """
 
     exit_code = 23
 
 
-class DownloadDamaged(LibraryError):
+class ChecksumMismatch(LibraryError):
     """
-    {file} of {repo} came with other bytes than the hub announced ({detail}); it was thrown away.
-    Run the same command again; if it happens twice, something between here and the hub changes files.
+    Checksum mismatch for {file} from {repo} ({detail}); the download was discarded.
+    Retry; if it fails again, a proxy may be altering downloads.
     """
 
     exit_code = 24
@@ -51,32 +51,32 @@ class DownloadDamaged(LibraryError):
 
 class UnsafeModelFile(LibraryError):
     """
-    {path} is refused: {detail}. Only ONNX and safetensors are loaded, because they cannot run code.
-    Give an ONNX export of the model with --model.
+    {path} is refused: {detail}. Only ONNX and safetensors files are loaded, because they cannot run code.
+    Use an ONNX export of the model with --model.
     """
 
     exit_code = 25
 
 
-class DeviceMissing(LibraryError):
+class DeviceUnavailable(LibraryError):
     """
-    The device {device} was asked for, but {detail}.
-    Install what it needs, or leave --device out to use {instead}.
+    The device {device} cannot be used: {detail}.
+    Install what it needs, or leave out --device to use {instead}.
     """
 
     exit_code = 26
 
 
-class PrecisionMissing(LibraryError):
+class PrecisionUnavailable(LibraryError):
     """
     The precision {precision} cannot be used: {detail}.
-    Use --precision auto, or `pixfind tune` to see what this machine can do.
+    Use --precision auto; `pixfind tune` shows what this machine supports.
     """
 
     exit_code = 27
 
 
-class ExtraMissing(LibraryError):
+class ExtraNotInstalled(LibraryError):
     """
     {what} needs the package {package}.
     Install it with: pip install 'pixfind[{extra}]'
@@ -85,9 +85,9 @@ class ExtraMissing(LibraryError):
     exit_code = 28
 
 
-class RuntimeTooOld(LibraryError):
+class RuntimeOutdated(LibraryError):
     """
-    {path} is written for opset {opset} of ONNX, which {library} runs from version {needed} on; {installed} is installed.
+    {path} uses ONNX opset {opset}, which needs {library} {needed} or newer; version {installed} is installed.
     Install it with: pip install --upgrade '{library}>={needed}'
     """
 
@@ -96,8 +96,8 @@ class RuntimeTooOld(LibraryError):
 
 class NotFinite(LibraryError):
     """
-    The model {name} in {precision} gave an embedding that is not a number (rows {rows} of the batch).
-    Use --precision fp32; if it happens there too, the model's files are damaged.
+    The model {name} in {precision} returned an embedding with values that are not finite (rows {rows} of the batch).
+    Use --precision fp32; if it fails there too, the model's files are damaged.
     """
 
     exit_code = 29

@@ -5,16 +5,16 @@ from pixfind.errors.base import LibraryError
 
 class IndexFloorMissed(LibraryError):
     """
-    An index of kind "{kind}" finds only {recall:.4f} of the best ten, under the floor of {floor}; it was not published.
+    An index of kind "{kind}" finds only {recall:.4f} of the ten nearest images, less than the required {floor}; it was not published.
     Let pixfind choose the kind: pixfind build-index
     """
 
     exit_code = 30
 
 
-class QueryWrong(LibraryError):
+class InvalidQuery(LibraryError):
     """
-    The query cannot be read: {detail}.
+    Invalid query: {detail}.
       {query}
       {pointer}
     For example: pixfind search 'beach +sunset -people +2:holiday.jpg'; quotes keep words as they are: '"-40 degrees"'
@@ -23,24 +23,22 @@ class QueryWrong(LibraryError):
     exit_code = 31
 
 
-class FilterWrong(LibraryError):
-    """
-    {option} cannot be {value!r}: {detail}.
-    """
+class InvalidFilter(LibraryError):
+    """{option} cannot be {value!r}: {detail}."""
 
     exit_code = 32
 
 
-class QueryImageWrong(LibraryError):
+class InvalidQueryImage(LibraryError):
     """
-    The query asks for pictures like {path}, but it cannot be used: {detail}.
-    If these are words, write them in quotes: pixfind search '"{path}"'
+    The query refers to the picture {path}, which cannot be used: {detail}.
+    If these are words, quote them: pixfind search '"{path}"'
     """
 
     exit_code = 33
 
 
-class NoSuchImage(LibraryError):
+class ImageNotFound(LibraryError):
     """
     There is no embedded image with id {image_id} in {path}.
     `pixfind search ... --json` shows the ids.
@@ -49,19 +47,17 @@ class NoSuchImage(LibraryError):
     exit_code = 34
 
 
-class QueryCancels(LibraryError):
+class QueryCancelsOut(LibraryError):
     """
     The terms of the query cancel each other out: {query}
-    Leave one of them out, or give them other weights.
+    Remove one of them, or change their weights.
     """
 
     exit_code = 35
 
 
-class CountWrong(LibraryError):
-    """
-    {k} hits cannot be shown: ask for 1 or more.
-    """
+class InvalidCount(LibraryError):
+    """Cannot show {k} hits: use 1 or more."""
 
     exit_code = 36
 

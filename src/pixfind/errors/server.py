@@ -3,48 +3,42 @@
 from pixfind.errors.base import LibraryError, RequestError
 
 
-class AddressTaken(LibraryError):
+class AddressInUse(LibraryError):
     """
-    {host}:{port} cannot be listened on: {detail}.
-    Give another port with --port, or --port 0 for any free one.
+    Cannot listen on {host}:{port}: {detail}.
+    Use another port with --port, or --port 0 for any free one.
     """
 
     exit_code = 37
 
 
-class Busy(RequestError):
-    """The server has more to do than it can. Ask again in a second."""
+class Overloaded(RequestError):
+    """The server is overloaded. Retry in a second."""
 
     status = 503
 
 
-class PathRefused(RequestError):
+class PathNotAllowed(RequestError):
     """
-    The query names a file, and a server opens no file by its name.
-    Upload the picture, use id:NUMBER for one of the library, or write words in quotes: "{value}"
+    The query names a file, and the server opens no files by name.
+    Upload the picture, use id:NUMBER for an image of the library, or quote words: "{value}"
     """
-
-
-class NoImage(RequestError):
-    """There is no image with id {image_id} in this library."""
-
-    status = 404
 
 
 class OutsideRoots(RequestError):
-    """The file of image {image_id} lies outside the folder it was registered in; it is not served."""
+    """The file of image {image_id} is outside the folder it was registered in; it is not served."""
 
     status = 403
 
 
 class NotAPicture(RequestError):
-    """The file of image {image_id} shows no picture; it is not served."""
+    """The file of image {image_id} is not a picture; it is not served."""
 
     status = 415
 
 
-class NotThere(RequestError):
-    """The file of image {image_id} cannot be read now: {detail}."""
+class FileUnavailable(RequestError):
+    """The file of image {image_id} cannot be read: {detail}."""
 
     status = 404
 
@@ -56,49 +50,49 @@ class NoThumbnail(RequestError):
 
 
 class AlreadyRunning(RequestError):
-    """`pixfind {verb}` (process {pid}) is at work on this library. Wait for it, or stop it."""
+    """`pixfind {verb}` (process {pid}) is already running on this library. Wait until it ends, or stop it."""
 
     status = 409
 
 
 class ControlForbidden(RequestError):
-    """The user who runs this server cannot write the library, so nothing can be embedded from here."""
+    """The server's user cannot write to the library, so embedding cannot be controlled from here."""
 
     status = 403
 
 
-class TooMuch(RequestError):
-    """The body is over the limit of {limit:,} bytes."""
+class PayloadTooLarge(RequestError):
+    """The request body is over the limit of {limit:,} bytes."""
 
     status = 413
 
 
-class TooSlow(RequestError):
-    """The body did not arrive within {seconds:.0f} s."""
+class RequestTimeout(RequestError):
+    """The request body did not arrive within {seconds:.0f} s."""
 
     status = 408
 
 
-class NoBody(RequestError):
-    """The body is empty: a picture should be in it."""
+class EmptyBody(RequestError):
+    """The request body is empty; it should be a picture."""
 
 
-class HostRefused(RequestError):
+class HostNotAllowed(RequestError):
     """
-    This server is not {host}. Open it by the address that the terminal shows.
-    If it is reached by another name, start it with: pixfind serve --allow-host NAME
+    This server does not answer as {host}. Open the address that the terminal shows.
+    To use another name, start it with: pixfind serve --allow-host NAME
     """
 
     status = 403
 
 
-class OriginRefused(RequestError):
-    """A page of another site ({origin}) asked; only this server's own page may."""
+class OriginNotAllowed(RequestError):
+    """The request came from a page of another site ({origin}); only this server's own page may send it."""
 
     status = 403
 
 
-class TokenMissing(RequestError):
+class InvalidToken(RequestError):
     """
     The token is missing or wrong.
     Open the address that the terminal showed when the server started, or send the header Authorization: Bearer TOKEN.
@@ -107,17 +101,17 @@ class TokenMissing(RequestError):
     status = 401
 
 
-class TooMany(RequestError):
-    """Too many requests from this client. Ask again in a second."""
+class TooManyRequests(RequestError):
+    """Too many requests from this client. Retry in a second."""
 
     status = 429
 
 
-class InputWrong(RequestError):
-    """The request cannot be read: {detail}."""
+class InvalidRequest(RequestError):
+    """Invalid request: {detail}."""
 
 
-class OtherModelAsked(RequestError):
-    """This library has the model {known}, not {model}. Ask for {known}, or for "pixfind"."""
+class ModelNotServed(RequestError):
+    """This library uses the model {known}, not {model}. Use {known}, or "pixfind"."""
 
     status = 404

@@ -3,57 +3,57 @@
 from pixfind.errors.base import LibraryError
 
 
-class WrongUsage(LibraryError):
-    """Wrong usage: {detail}"""
+class InvalidUsage(LibraryError):
+    """Invalid usage: {detail}"""
 
     exit_code = 2
 
 
-class OptionsExclude(WrongUsage):
+class ConflictingOptions(InvalidUsage):
     """
     {first} cannot be used with {second}: {detail}.
     {instead}
     """
 
 
-class OptionNeeds(WrongUsage):
+class OptionRequires(InvalidUsage):
     """
-    {first} does nothing without {second}.
+    {first} has no effect without {second}.
     {instead}
     """
 
 
-class NothingToIndex(WrongUsage):
+class NothingToIndex(InvalidUsage):
     """
-    There is no library in {path} yet, and no folder was named.
-    Name one with pictures: pixfind index FOLDER
-    """
-
-
-class LibraryIsFile(WrongUsage):
-    """
-    {path} is a file, and a library is a folder.
-    Name another place: pixfind --library DIR ...
+    There is no library in {path} yet, and no folder was given.
+    Give one that contains pictures: pixfind index FOLDER
     """
 
 
-class TooLittleMemory(WrongUsage):
+class LibraryNotADirectory(InvalidUsage):
     """
-    --memory {asked} is too little for {workers} workers: each needs {least} for a model and a picture.
-    Give at least {enough}, or fewer workers.
+    {path} is a file; a library is a directory.
+    Use another directory: pixfind --library DIR ...
     """
 
 
-class OutputRefused(LibraryError):
+class InsufficientMemory(InvalidUsage):
     """
-    {path} cannot be written to: {detail}.
-    Name another file, or - for standard output.
+    --memory {asked} is not enough for {workers} workers: each needs {least} for a model and a picture.
+    Use at least {enough}, or fewer workers.
+    """
+
+
+class OutputNotWritable(LibraryError):
+    """
+    {path} cannot be written: {detail}.
+    Use another file, or - for standard output.
     """
 
     exit_code = 45
 
 
-class NoModelSwitch(WrongUsage):
+class NoModelSwitch(InvalidUsage):
     """
     There is no switch to complete: no other model is being embedded in {path}.
     Name the new model: pixfind model switch NAME

@@ -37,7 +37,7 @@ def read(path: str) -> Original:
     """
     Read a file and take its fingerprint.
 
-    Raises EmptyFile, Vanished, Unreadable, and KeepsChanging when size or time moved while it was read.
+    Raises EmptyFile, FileMissing, Unreadable, and ModifiedDuringRead when size or time moved while it was read.
     """
     try:
         # O_NONBLOCK: a pipe with the name of a picture must not wait for a writer.
@@ -50,11 +50,11 @@ def read(path: str) -> Original:
             data = file.read(before.st_size + 1)
             after = os.fstat(descriptor)
     except FileNotFoundError as error:
-        raise errors.Vanished from error
+        raise errors.FileMissing from error
     except OSError as error:
         raise errors.Unreadable(detail=error.strerror or str(error)) from error
     if not data:
         raise errors.EmptyFile
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or after.st_size != len(data):
-        raise errors.KeepsChanging
+        raise errors.ModifiedDuringRead
     return Original(data, Fingerprint(after.st_size, mtime_ns(after), content_hash(data)))

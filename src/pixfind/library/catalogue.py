@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from pixfind import errors
+from pixfind.errors import former
 from pixfind.library import path_text, sql
 from pixfind.library.database import Connection
 from pixfind.storage import disk
@@ -304,7 +305,7 @@ class Catalogue:
 
     def _connect(self) -> Connection:
         if not self.write and not self.path.exists():
-            raise errors.NoLibrary(path=self.path.parent)
+            raise errors.LibraryNotFound(path=self.path.parent)
         # A folder that nobody here can write has no place for SQLite's shared memory: then nobody writes the database either.
         frozen = not self.write and not os.access(self.path.parent, os.W_OK)
         if self.write:
@@ -313,6 +314,7 @@ class Catalogue:
                 os.close(disk.create(self.path))
         name = f"{self.path.as_uri()}?immutable=1" if frozen else str(self.path)
         connection = Connection.open(self.path, name, uri=frozen)
+        connection.create_function("reason_kind", 1, former.reason_kind, deterministic=True)
         for pragma, value in _PRAGMAS.items():
             if self.write or pragma not in _FOR_WRITERS:
                 connection.execute(f"PRAGMA {pragma} = {value}")
@@ -342,6 +344,7 @@ class Catalogue:
                 raise
             # An older library where nobody here may write: it is read from a copy that SQLite deletes when it is closed.
             copy = Connection.open(self.path, "", uri=False)
+            copy.create_function("reason_kind", 1, former.reason_kind, deterministic=True)
             self._connection.backup(copy)
             self._connection.close()
             self._connection = copy

@@ -70,13 +70,13 @@ class Library:
         """
         Open an existing library: its active generation, or the one that is named.
 
-        Raises NoLibrary, NewerLibrary, LibraryDamaged, LinkInLibrary.
+        Raises LibraryNotFound, NewerLibrary, LibraryDamaged, LinkInLibrary.
         """
         generations.refuse_links(path)
         chosen = generations.read(path).active if generation is None else generation
         try:
             return cls._opened(path, chosen, write=write)
-        except (errors.NoLibrary, errors.NotWritable):
+        except (errors.LibraryNotFound, errors.NotWritable):
             if generation is None and generations.read(path).active != chosen:
                 # Another one is active since we looked, and this one was deleted meanwhile.
                 return cls.open(path, write=write)
@@ -86,7 +86,7 @@ class Library:
     def _opened(cls, path: Path, generation: str, *, write: bool) -> Self:
         folder = generations.folder(path, generation)
         if not (folder / "metadata.db").exists():
-            raise errors.NoLibrary(path=path)
+            raise errors.LibraryNotFound(path=path)
         if write:
             _make_folders(folder / "data", path / "logs")
         return cls(path, Catalogue(folder / "metadata.db", write=write), generation)

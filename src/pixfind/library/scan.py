@@ -71,7 +71,7 @@ def add(library: Library, folder: Path, exclude: tuple[str, ...] = (), progress:
     """
     Register the images below `folder` and tell what is new, changed, moved, gone or offline.
 
-    The folder becomes a root of the library. Raises NoSuchFolder for a folder that was never a root and cannot be read.
+    The folder becomes a root of the library. Raises FolderNotReadable for a folder that was never a root and cannot be read.
     """
     path = os.path.abspath(folder.expanduser())
     report = ScanReport()
@@ -139,7 +139,7 @@ def _is_the_file(path: str, size: int, mtime_ns: int) -> bool:
 
 
 def check_folders(folders: list[Path], library: Library | None = None) -> None:
-    """Raise NoSuchFolder for the first that cannot be read and that `library` does not know: before any work is done for the others."""
+    """Raise FolderNotReadable for the first that cannot be read and that `library` does not know: before any work is done for the others."""
     known = {root.path for root in library.catalogue.roots()} if library else set()
     for folder in folders:
         if (path := os.path.abspath(folder.expanduser())) not in known:
@@ -151,7 +151,7 @@ def _check_folder(path: str) -> None:
         with os.scandir(path):
             pass
     except OSError as error:
-        raise errors.NoSuchFolder(path=path, detail=error.strerror) from error
+        raise errors.FolderNotReadable(path=path, detail=error.strerror) from error
 
 
 def _set_root(library: Library, root: Root, **changes: object) -> None:

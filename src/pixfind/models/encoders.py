@@ -65,7 +65,7 @@ def open_image_encoder(
     """
     Load the image encoder.
 
-    `threads` 0 lets the engine choose. Raises ModelFileWrong, DeviceMissing, PrecisionMissing, ExtraMissing.
+    `threads` 0 lets the engine choose. Raises InvalidModelFile, DeviceUnavailable, PrecisionUnavailable, ExtraNotInstalled.
     """
     return _Images(files, threads=threads, precision=precision, device=device)
 
@@ -125,16 +125,16 @@ class _Texts:
         ids = np.full((1, self._tokens.context), self._tokens.largest_id, dtype=np.int64)
         try:
             rows = self._tower.run(texts.Tokens(ids=ids, mask=np.ones_like(ids)))
-        except errors.ModelFileWrong as error:
+        except errors.InvalidModelFile as error:
             detail = f"its token {self._tokens.largest_id} does not fit {files.names.text} ({error.fields['detail']})"
-            raise errors.ModelFileWrong(path=files.path(files.names.tokenizer), detail=detail) from error
+            raise errors.InvalidModelFile(path=files.path(files.names.tokenizer), detail=detail) from error
         _check_rows(rows, files, files.names.text)
 
 
 def _check_rows(rows: NDArray[np.float32], files: ModelFiles, file: str) -> None:
     if rows.shape != (1, files.dimension):
         detail = f"it gives {list(rows.shape)} for one input, but the configuration says [1, {files.dimension}]"
-        raise errors.ModelFileWrong(path=files.path(file), detail=detail)
+        raise errors.InvalidModelFile(path=files.path(file), detail=detail)
 
 
 def _unit(raw: NDArray[np.float32], name: str, precision: str) -> NDArray[np.float32]:

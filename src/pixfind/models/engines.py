@@ -31,7 +31,7 @@ class ImageTower(Protocol):
     precision: str
 
     def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return raw embeddings [n, dimension] of uint8 pixels [n, side, side, 3]; raises ModelFileWrong."""
+        """Return raw embeddings [n, dimension] of uint8 pixels [n, side, side, 3]; raises InvalidModelFile."""
 
 
 class TextTower(Protocol):
@@ -43,15 +43,15 @@ class TextTower(Protocol):
     """number of tokens, where the graph fixes it; None when it takes any number"""
 
     def run(self, tokens: Tokens) -> NDArray[np.float32]:
-        """Return raw embeddings [n, dimension] of token ids [n, context]; raises ModelFileWrong."""
+        """Return raw embeddings [n, dimension] of token ids [n, context]; raises InvalidModelFile."""
 
 
 def open_image(
     files: ModelFiles, made: preprocess.Preprocessing, *, threads: int, precision: str, device: str
 ) -> tuple[ImageTower, Choice[str]]:
     """
-    Open the image encoder in the best engine for this precision and device; raises PrecisionMissing, DeviceMissing, ExtraMissing,
-    RuntimeTooOld, ModelFileWrong.
+    Open the image encoder in the best engine for this precision and device; raises PrecisionUnavailable, DeviceUnavailable, ExtraNotInstalled,
+    RuntimeOutdated, InvalidModelFile.
     """
     if files.layout is Layout.TORCH:
         return _open_torch(files, made, threads=threads, precision=precision, device=device)
@@ -91,8 +91,8 @@ def _open_torch(
 
 def open_text(files: ModelFiles, *, threads: int, precision: str, device: str) -> tuple[TextTower, Choice[str]]:
     """
-    Open the text encoder in the best engine for this precision and device; raises PrecisionMissing, DeviceMissing, ExtraMissing,
-    RuntimeTooOld, ModelFileWrong.
+    Open the text encoder in the best engine for this precision and device; raises PrecisionUnavailable, DeviceUnavailable, ExtraNotInstalled,
+    RuntimeOutdated, InvalidModelFile.
     """
     _check(precision)
     if files.layout is Layout.TORCH:
@@ -108,7 +108,7 @@ def open_text(files: ModelFiles, *, threads: int, precision: str, device: str) -
 
 
 def image_precision(files: ModelFiles, precision: str, device: str = "auto") -> Choice[str]:
-    """Return the precision for images, and why; raises PrecisionMissing."""
+    """Return the precision for images, and why; raises PrecisionUnavailable."""
     _check(precision)
     if precision != "auto":
         _check_device(precision, device)
@@ -126,13 +126,13 @@ _TORCH = Choice("torch", "the folder contains weights for torch")
 
 def _check(precision: str) -> None:
     if precision not in PRECISIONS:
-        raise errors.PrecisionMissing(precision=precision, detail=f"it is none of {', '.join(PRECISIONS)}")
+        raise errors.PrecisionUnavailable(precision=precision, detail=f"it is none of {', '.join(PRECISIONS)}")
 
 
 def _check_device(precision: str, device: str) -> None:
     if precision != "fp32" and device not in _PROCESSOR:
         detail = f"with this model's files it runs on the CPU, not on {device}"
-        raise errors.PrecisionMissing(precision=precision, detail=detail)
+        raise errors.PrecisionUnavailable(precision=precision, detail=detail)
 
 
 # --- the result of tune ------------------------------------------------------------------------------

@@ -30,13 +30,13 @@ def locations(graph: Path) -> tuple[str, ...]:
     """
     Return the names of a graph's external data, relative to its folder; an empty tuple for a file that is no ONNX graph.
 
-    Raises ModelFileWrong for a name that leads out of that folder.
+    Raises InvalidModelFile for a name that leads out of that folder.
     """
     facts = graph.stat()
     names = _locations(graph, facts.st_size, facts.st_mtime_ns)
     for name in names:
         if not _stays_inside(name):
-            raise errors.ModelFileWrong(path=graph, detail=f'its external data "{name}" is outside of its folder')
+            raise errors.InvalidModelFile(path=graph, detail=f'its external data "{name}" is outside of its folder')
     return names
 
 

@@ -158,7 +158,7 @@ def inspect(directory: Path, name: str, *, text: bool = False, image: bool = Tru
     """
     Check a model's folder and return its files.
 
-    Raises ModelFileMissing, UnsafeModelFile or ModelFileWrong, each naming the file.
+    Raises ModelFileMissing, UnsafeModelFile or InvalidModelFile, each naming the file.
     """
     layout = _layout_in(directory)
     lacking = missing(directory, layout, text=text, image=image)
@@ -198,24 +198,24 @@ def refuse_pickles(paths: Iterable[Path]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the JSON object in a file; raises ModelFileWrong for anything else."""
+    """Return the JSON object in a file; raises InvalidModelFile for anything else."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise errors.ModelFileWrong(path=path, detail=f"it is not readable as JSON ({error})") from error
+        raise errors.InvalidModelFile(path=path, detail=f"it is not readable as JSON ({error})") from error
     if not isinstance(value, dict):
-        raise errors.ModelFileWrong(path=path, detail="it does not contain a JSON object")
+        raise errors.InvalidModelFile(path=path, detail="it does not contain a JSON object")
     return value
 
 
 def get(config: Mapping[str, Any], key: str, kind: type | tuple[type, ...], path: Path) -> Any:
-    """Return config[key]; raises ModelFileWrong when it is absent or of another type."""
+    """Return config[key]; raises InvalidModelFile when it is absent or of another type."""
     if key not in config:
-        raise errors.ModelFileWrong(path=path, detail=f'the key "{key}" is missing')
+        raise errors.InvalidModelFile(path=path, detail=f'the key "{key}" is missing')
     value = config[key]
     # bool is an int in Python, never in these files.
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise errors.ModelFileWrong(path=path, detail=f'the key "{key}" has the unusable value {value!r}')
+        raise errors.InvalidModelFile(path=path, detail=f'the key "{key}" has the unusable value {value!r}')
     return value
 
 
@@ -238,7 +238,7 @@ def _dimension(layout: Layout, config: dict[str, Any], directory: Path) -> int:
         # NaFlex: patches with a mask and a shape in place of a square. SigLIP 2 of a fixed size calls itself "siglip".
         detail = 'the model type "siglip2" (NaFlex) takes pictures of any shape, which is not supported; '
         detail += "SigLIP 2 of one size is, for example google/siglip2-base-patch16-256"
-    raise errors.ModelFileWrong(path=path, detail=detail)
+    raise errors.InvalidModelFile(path=path, detail=detail)
 
 
 def _dimension_of_graphs(layout: Layout, directory: Path) -> int:
@@ -249,7 +249,7 @@ def _dimension_of_graphs(layout: Layout, directory: Path) -> int:
     length = lengths.pop() if len(lengths) == 1 else None
     if length is None:
         detail = 'the key "embed_dim" is missing, and the graphs do not give the dimension either'
-        raise errors.ModelFileWrong(path=directory / names.config, detail=detail)
+        raise errors.InvalidModelFile(path=directory / names.config, detail=detail)
     return length
 
 
@@ -287,12 +287,12 @@ def weights(model: Path) -> list[Path]:
 
 
 def external_files(model: Path) -> tuple[str, ...]:
-    """Return the names of a graph's external data, relative to its folder; raises ModelFileWrong."""
+    """Return the names of a graph's external data, relative to its folder; raises InvalidModelFile."""
     return external_data.locations(model) if model.suffix == ".onnx" else ()
 
 
 def missing(directory: Path, layout: Layout, *, text: bool, image: bool) -> str | None:
-    """Return the first required file that is missing, None when the folder is complete; raises ModelFileWrong."""
+    """Return the first required file that is missing, None when the folder is complete; raises InvalidModelFile."""
     for relative in needed(layout, text=text, image=image):
         path = directory / relative
         if not path.is_file():

@@ -58,7 +58,7 @@ def resolve(
 
     `name` is a name in the model table, a folder, or OWNER/REPO or OWNER/REPO@REVISION on the hub, tried in this order.
     `text` and `image` select the encoders; `offline` never uses the network.
-    Raises UnknownModel, ModelMissing, DownloadDamaged, and what `files.inspect` raises.
+    Raises UnknownModel, ModelMissing, ChecksumMismatch, and what `files.inspect` raises.
     """
     directory = _local(name)
     if directory is None:
@@ -136,7 +136,7 @@ def _choose(repo: str, remote: list[_Remote], *, text: bool, image: bool) -> lis
 
 
 def _external(repo: str, directory: Path, chosen: list[_Remote], remote: list[_Remote]) -> Iterator[_Remote]:
-    """Yield the external data that the chosen graphs name; raises ModelFileWrong, and ModelFileMissing where the hub lacks it."""
+    """Yield the external data that the chosen graphs name; raises InvalidModelFile, and ModelFileMissing where the hub lacks it."""
     available = {file.name: file for file in remote}
     for graph in chosen:
         for location in files.external_files(directory / graph.name):
@@ -228,7 +228,7 @@ def _fetch(repo: str, commit: str, file: _Remote, directory: Path, progress: Pro
 
 @contextmanager
 def _sized(repo: str, file: _Remote, partial: Path) -> Iterator[None]:
-    """Turn the bare OSError with which the library reports a wrong length into DownloadDamaged."""
+    """Turn the bare OSError with which the library reports a wrong length into ChecksumMismatch."""
     try:
         yield
     except OSError as error:
@@ -237,7 +237,7 @@ def _sized(repo: str, file: _Remote, partial: Path) -> Iterator[None]:
         found = partial.stat().st_size
         partial.unlink()
         detail = f"{found} bytes, expected {file.size}"
-        raise errors.DownloadDamaged(file=file.name, repo=repo, detail=detail) from error
+        raise errors.ChecksumMismatch(file=file.name, repo=repo, detail=detail) from error
 
 
 def _check(repo: str, file: _Remote, partial: Path) -> None:
@@ -246,7 +246,7 @@ def _check(repo: str, file: _Remote, partial: Path) -> None:
         return
     partial.unlink()
     detail = f"hash {found[:12]}, expected {file.hash[:12]}"
-    raise errors.DownloadDamaged(file=file.name, repo=repo, detail=detail)
+    raise errors.ChecksumMismatch(file=file.name, repo=repo, detail=detail)
 
 
 def _hash(path: Path, file: _Remote) -> str:

@@ -155,13 +155,13 @@ class _Span(NamedTuple):
 
 
 def load(files: ModelFiles) -> Preprocessing:
-    """Read the model's preprocessing file; raises ModelFileWrong."""
+    """Read the model's preprocessing file; raises InvalidModelFile."""
     path = files.path(files.names.preprocessing)
     config = read_json(path)
     made = _open_clip(config, path) if files.layout is Layout.IMMICH else _transformers(config, files, path)
     if made.resize < made.side:
         detail = f"it resizes to {made.resize} and crops to {made.side}, which would need padding"
-        raise errors.ModelFileWrong(path=path, detail=detail)
+        raise errors.InvalidModelFile(path=path, detail=detail)
     return made
 
 
@@ -170,12 +170,12 @@ def _open_clip(config: Mapping[str, Any], path: Path) -> Preprocessing:
     side = _square(get(config, "size", (int, list), path), path)
     mode = get(config, "resize_mode", str, path)
     if mode not in {"shortest", "squash"}:
-        raise errors.ModelFileWrong(path=path, detail=f'the resize mode "{mode}" is not supported')
+        raise errors.InvalidModelFile(path=path, detail=f'the resize mode "{mode}" is not supported')
     if get(config, "mode", str, path) != "RGB":
-        raise errors.ModelFileWrong(path=path, detail="the mode is not RGB")
+        raise errors.InvalidModelFile(path=path, detail="the mode is not RGB")
     name = get(config, "interpolation", str, path)
     if name not in _INTERPOLATIONS:
-        raise errors.ModelFileWrong(path=path, detail=f'the interpolation "{name}" is not supported')
+        raise errors.InvalidModelFile(path=path, detail=f'the interpolation "{name}" is not supported')
     return Preprocessing(
         side=side,
         resize=side,
@@ -190,18 +190,18 @@ def _transformers(config: Mapping[str, Any], files: ModelFiles, path: Path) -> P
     config = {**_ALWAYS, **_defaults(config, files), **config}
     for key in ("do_resize", "do_rescale", "do_normalize"):
         if get(config, key, bool, path) is not True:
-            raise errors.ModelFileWrong(path=path, detail=f'"{key}" is off; such a model is not supported')
+            raise errors.InvalidModelFile(path=path, detail=f'"{key}" is off; such a model is not supported')
     if not math.isclose(config["rescale_factor"], 1 / 255, rel_tol=1e-4):
-        raise errors.ModelFileWrong(path=path, detail='"rescale_factor" is not 1/255')
+        raise errors.InvalidModelFile(path=path, detail='"rescale_factor" is not 1/255')
     size = _sides(get(config, "size", (dict, int), path))
     squash = "shortest_edge" not in size
     resize = _square([size[key] for key in sorted(size)], path)
     crop = bool(config["do_center_crop"])
     if not squash and not crop:
-        raise errors.ModelFileWrong(path=path, detail='"shortest_edge" without "do_center_crop" gives no square')
+        raise errors.InvalidModelFile(path=path, detail='"shortest_edge" without "do_center_crop" gives no square')
     side = _square(list(_sides(get(config, "crop_size", (dict, int), path)).values()), path) if crop else resize
     if squash and side != resize:
-        raise errors.ModelFileWrong(path=path, detail="it squashes and then crops, which is not supported")
+        raise errors.InvalidModelFile(path=path, detail="it squashes and then crops, which is not supported")
     return Preprocessing(
         side=side,
         resize=resize,
@@ -219,14 +219,14 @@ def _defaults(config: Mapping[str, Any], files: ModelFiles) -> Mapping[str, Any]
         if str(name).lower().startswith(kind):
             return defaults
     path = files.path(files.names.preprocessing)
-    raise errors.ModelFileWrong(path=path, detail=f'the image processor "{name}" is not one of CLIP or SigLIP')
+    raise errors.InvalidModelFile(path=path, detail=f'the image processor "{name}" is not one of CLIP or SigLIP')
 
 
 def _resampling(number: int, path: Path) -> Image.Resampling:
     try:
         return Image.Resampling(number)
     except ValueError as error:
-        raise errors.ModelFileWrong(path=path, detail=f"the resampling {number} is not supported") from error
+        raise errors.InvalidModelFile(path=path, detail=f"the resampling {number} is not supported") from error
 
 
 def _sides(size: dict[str, int] | int) -> dict[str, int]:
@@ -237,13 +237,13 @@ def _sides(size: dict[str, int] | int) -> dict[str, int]:
 def _square(size: int | Sequence[int], path: Path) -> int:
     sides = {size} if isinstance(size, int) else set(size)
     if len(sides) != 1 or not all(isinstance(side, int) and side > 0 for side in sides):
-        raise errors.ModelFileWrong(path=path, detail=f"the image size {size!r} is not a square")
+        raise errors.InvalidModelFile(path=path, detail=f"the image size {size!r} is not a square")
     return sides.pop()
 
 
 def _three(config: Mapping[str, Any], key: str, path: Path) -> tuple[float, float, float]:
     values = get(config, key, list, path)
     if len(values) != len("RGB") or not all(isinstance(value, int | float) for value in values):
-        raise errors.ModelFileWrong(path=path, detail=f'the key "{key}" is not a list of three numbers')
+        raise errors.InvalidModelFile(path=path, detail=f'the key "{key}" is not a list of three numbers')
     red, green, blue = (float(value) for value in values)
     return red, green, blue

@@ -71,7 +71,7 @@ def load(files: ModelFiles, context: int | None) -> Tokenization:
     Open the model's tokenizer.
 
     `context` is the number of tokens where the text encoder fixes it, None where it does not.
-    Raises ModelFileWrong when the files contradict each other or are incomplete.
+    Raises InvalidModelFile when the files contradict each other or are incomplete.
     """
     from tokenizers import Tokenizer
 
@@ -79,7 +79,7 @@ def load(files: ModelFiles, context: int | None) -> Tokenization:
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises nothing narrower
-        raise errors.ModelFileWrong(path=path, detail=f"it is not a tokenizer ({error})") from error
+        raise errors.InvalidModelFile(path=path, detail=f"it is not a tokenizer ({error})") from error
     rules = _rules(files)
     length = _agree(files, context, rules.context)
     _fit(files, tokenizer, length)
@@ -104,7 +104,7 @@ def _rules(files: ModelFiles) -> _Rules:
     text = get(config, "text_cfg", dict, path)
     clean = text.get("tokenizer_kwargs", {}).get("clean", "whitespace")
     if clean not in {"whitespace", "lower", "canonicalize"}:
-        raise errors.ModelFileWrong(path=path, detail=f'the cleaning "{clean}" is not known')
+        raise errors.InvalidModelFile(path=path, detail=f'the cleaning "{clean}" is not known')
     cleaners = {"whitespace": collapse, "lower": lambda t: collapse(t).lower(), "canonicalize": canonicalize}
     return _Rules(text.get("context_length"), text.get("vocab_size"), cleaners[clean], masks=True)
 
@@ -128,10 +128,10 @@ def _agree(files: ModelFiles, tower: int | None, config: int | None) -> int:
     length = tower or config
     if length is None:
         path = files.path(files.names.config)
-        raise errors.ModelFileWrong(path=path, detail="neither it nor the text encoder gives the number of tokens")
+        raise errors.InvalidModelFile(path=path, detail="neither it nor the text encoder gives the number of tokens")
     if tower and config and tower != config:
         detail = f"it takes {tower} tokens where config.json says {config}"
-        raise errors.ModelFileWrong(path=files.text, detail=detail)
+        raise errors.InvalidModelFile(path=files.text, detail=detail)
     return int(length)
 
 
@@ -149,7 +149,7 @@ def _fit(files: ModelFiles, tokenizer: "Tokenizer", length: int) -> None:
     number = None if token is None else tokenizer.token_to_id(token)
     if number is None:
         path = files.path(files.names.tokenizer)
-        raise errors.ModelFileWrong(path=path, detail=f"its padding token {token!r} is not in its vocabulary")
+        raise errors.InvalidModelFile(path=path, detail=f"its padding token {token!r} is not in its vocabulary")
     padding = truncation = "right"
     if files.layout is not Layout.IMMICH:
         # Immich takes the token from here and nothing else; transformers takes the sides too.
@@ -163,4 +163,4 @@ def _check_vocabulary(files: ModelFiles, tokenizer: "Tokenizer", expected: int |
     size = tokenizer.get_vocab_size()
     if expected is not None and size > expected:
         detail = f"it has {size} tokens, but the text encoder of this model has {expected}"
-        raise errors.ModelFileWrong(path=files.path(files.names.tokenizer), detail=detail)
+        raise errors.InvalidModelFile(path=files.path(files.names.tokenizer), detail=detail)

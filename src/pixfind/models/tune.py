@@ -175,10 +175,10 @@ def _candidates(files: ModelFiles, device: str) -> Iterable[str]:
 
 
 _UNAVAILABLE = (
-    errors.PrecisionMissing,
-    errors.ExtraMissing,
-    errors.RuntimeTooOld,
-    errors.ModelFileWrong,
+    errors.PrecisionUnavailable,
+    errors.ExtraNotInstalled,
+    errors.RuntimeOutdated,
+    errors.InvalidModelFile,
     errors.NotFinite,
 )
 """errors that mean that a precision is not available: the files themselves work, as fp32 has shown"""

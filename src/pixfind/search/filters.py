@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
-from pixfind.errors import FilterWrong
+from pixfind.errors import InvalidFilter
 from pixfind.library import path_text
 
 EARTH_KM = 6371.0088
@@ -97,7 +97,7 @@ def parse(
     camera: str | None = None,
     near: str | None = None,
 ) -> Filters:
-    """Parse the values of the options; raises FilterWrong, which names the option and what it accepts."""
+    """Parse the values of the options; raises InvalidFilter, which names the option and what it accepts."""
     made = Filters(
         inside=None if inside is None else _glob(inside),
         after=None if after is None else _parse_time("--after", after),
@@ -109,9 +109,9 @@ def parse(
         near=None if near is None else _near(near),
     )
     if made.after is not None and made.before is not None and made.after >= made.before:
-        raise FilterWrong(option="--before", value=before, detail=f"that is not later than --after {after}")
+        raise InvalidFilter(option="--before", value=before, detail=f"that is not later than --after {after}")
     if made.min_size is not None and made.max_size is not None and made.min_size > made.max_size:
-        raise FilterWrong(option="--max-size", value=max_size, detail=f"that is under --min-size {min_size}")
+        raise InvalidFilter(option="--max-size", value=max_size, detail=f"that is under --min-size {min_size}")
     return made
 
 
@@ -130,7 +130,9 @@ def kilometres(latitude: float, longitude: float, other_latitude: float, other_l
 def _glob(pattern: str) -> str:
     """Return an absolute pattern as it is, any other for anywhere in a path: `2021` means every folder or file of that name."""
     if not pattern.strip():
-        raise FilterWrong(option="--in", value=pattern, detail="it takes a folder or a pattern such as '*/2021/*.jpg'")
+        raise InvalidFilter(
+            option="--in", value=pattern, detail="it takes a folder or a pattern such as '*/2021/*.jpg'"
+        )
     pattern = pattern.replace("\\", "/") if re.match(r"[A-Za-z]:\\", pattern) else pattern
     return pattern if pattern.startswith(("/", "*")) else f"*/{pattern.removeprefix('./')}"
 
@@ -145,12 +147,12 @@ def _parse_time(option: str, value: str) -> int:
             return calendar.timegm(instant.utctimetuple())
         except ValueError:
             pass
-    raise FilterWrong(option=option, value=value, detail="it takes a date such as 2021, 2021-05 or 2021-05-17")
+    raise InvalidFilter(option=option, value=value, detail="it takes a date such as 2021, 2021-05 or 2021-05-17")
 
 
 def _pixels(option: str, value: int | None) -> int | None:
     if value is not None and not 0 < value < 1_000_000_000:  # noqa: PLR2004  no picture has more
-        raise FilterWrong(option=option, value=value, detail="it takes a number of pixels above 0")
+        raise InvalidFilter(option=option, value=value, detail="it takes a number of pixels above 0")
     return value
 
 
@@ -159,12 +161,12 @@ def _shape(value: Shape | str) -> Shape:
         return Shape(value)
     except ValueError:
         detail = f"there are {', '.join(Shape)}"
-        raise FilterWrong(option="shape", value=value, detail=detail) from None
+        raise InvalidFilter(option="shape", value=value, detail=detail) from None
 
 
 def _words(option: str, value: str) -> str:
     if not value.strip():
-        raise FilterWrong(option=option, value=value, detail="it takes a part of the name, such as canon")
+        raise InvalidFilter(option=option, value=value, detail="it takes a part of the name, such as canon")
     return value.strip()
 
 
@@ -175,7 +177,7 @@ def _near(value: str) -> GeoCircle:
         latitude = longitude = km = math.nan
     if -90 <= latitude <= 90 and -180 <= longitude <= 180 and 0 < km <= _HALF_CIRCUMFERENCE_KM:  # noqa: PLR2004  degrees
         return GeoCircle(latitude, longitude, km)
-    raise FilterWrong(option="--near", value=value, detail="it takes LATITUDE,LONGITUDE,KM such as 52.52,13.405,10")
+    raise InvalidFilter(option="--near", value=value, detail="it takes LATITUDE,LONGITUDE,KM such as 52.52,13.405,10")
 
 
 def _like(words: str) -> str:

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pixfind.errors import QueryWrong
+from pixfind.errors import InvalidQuery
 from pixfind.images.suffixes import SUFFIXES
 
 MAX_QUERY_CHARACTERS = 4_000
@@ -87,7 +87,7 @@ def parse(query: str | Sequence[str], *, require_positive: bool = True) -> Query
     """
     Parse a query, or the arguments of a command line as one query (the shell has removed their quotes).
 
-    `require_positive=False` allows a query of negative terms only, to go with an uploaded picture. Raises QueryWrong, which points at the
+    `require_positive=False` allows a query of negative terms only, to go with an uploaded picture. Raises InvalidQuery, which points at the
     invalid character.
     """
     source = query if isinstance(query, str) else " ".join(query)
@@ -108,7 +108,7 @@ def parse(query: str | Sequence[str], *, require_positive: bool = True) -> Query
 
 
 def text(words: str) -> Query:
-    """Return a query of one text, as `search-text` does: signs, quotes and file names have no meaning. Raises QueryWrong."""
+    """Return a query of one text, as `search-text` does: signs, quotes and file names have no meaning. Raises InvalidQuery."""
     if not words.strip():
         raise _wrong("it is empty", words, 0)
     if len(words) > MAX_TEXT_CHARACTERS:
@@ -119,7 +119,7 @@ def text(words: str) -> Query:
 
 
 def image(path: str) -> Query:
-    """Return a query for one image file, as `search-image` does; `id:123` is an image of the library. Raises QueryWrong."""
+    """Return a query for one image file, as `search-image` does; `id:123` is an image of the library. Raises InvalidQuery."""
     if re.fullmatch(r"id:\d+", path):
         return parse(path)
     if not path:
@@ -210,13 +210,13 @@ def _skip_space(source: str, at: int) -> int:
 # --- errors ---------------------------------------------------------------------------------------
 
 
-def _wrong(detail: str, source: str, at: int) -> QueryWrong:
+def _wrong(detail: str, source: str, at: int) -> InvalidQuery:
     start = max(0, min(at, len(source)) - _WINDOW // 2)
     shown = source[start : start + _WINDOW]
     before = shown[: at - start]
     line = "".join(_printable(character) for character in shown)
     pointer = " " * sum(_columns(character) for character in before) + "^"
-    return QueryWrong(detail=detail, query=line, pointer=pointer, at=at)
+    return InvalidQuery(detail=detail, query=line, pointer=pointer, at=at)
 
 
 def _printable(character: str) -> str:

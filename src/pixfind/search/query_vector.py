@@ -50,7 +50,7 @@ def encode(
     """
     Return the weighted sum of the terms of a query, image `files` (their bytes) and unit `vectors` [d], at unit length.
 
-    Raises QueryImageWrong, NoSuchImage, QueryCancels, and what loading a model raises.
+    Raises InvalidQueryImage, ImageNotFound, QueryCancelsOut, and what loading a model raises.
     """
     sources = _TermEncoder(library, encoders, snapshot)
     query, unknown = _drop_unknown(query, encoders, require_positive=not files and not vectors)
@@ -90,7 +90,7 @@ def _weighted_sum(query: Query, rows: Sequence[NDArray[float32]], snapshot: Snap
     total = weights @ np.array(rows)
     length = float(np.linalg.norm(total))
     if length < _MIN_RELATIVE_LENGTH * np.abs(weights).sum():
-        raise errors.QueryCancels(query=str(query))
+        raise errors.QueryCancelsOut(query=str(query))
     return (total / length).astype(float32), float(weights.sum() / length)
 
 
@@ -113,21 +113,21 @@ class _TermEncoder:
         try:
             return self._encoders.encode_file(data)
         except errors.ImageProblem as error:
-            raise errors.QueryImageWrong(path=name, detail=str(error)) from error
+            raise errors.InvalidQueryImage(path=name, detail=str(error)) from error
 
     def _of_image(self, term: Term) -> NDArray[float32]:
         if term.kind is TermKind.FILE:
             return self._of_file(term.value)
         row = self._library.catalogue.value("row_of_image", "search.sql", image_id=int(term.value))
         if row is None or row >= len(self._embeddings):
-            raise errors.NoSuchImage(image_id=term.value, path=self._library.path)
+            raise errors.ImageNotFound(image_id=term.value, path=self._library.path)
         return unit_rows(self._embeddings[row])
 
     def _of_file(self, name: str) -> NDArray[float32]:
         try:
             data = source.read(str(Path(name).expanduser())).data
-        except errors.Vanished as error:
-            raise errors.QueryImageWrong(path=name, detail="there is no such file") from error
+        except errors.FileMissing as error:
+            raise errors.InvalidQueryImage(path=name, detail="there is no such file") from error
         except errors.ImageProblem as error:
-            raise errors.QueryImageWrong(path=name, detail=str(error)) from error
+            raise errors.InvalidQueryImage(path=name, detail=str(error)) from error
         return self.of_bytes(data, name)

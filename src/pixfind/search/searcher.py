@@ -85,12 +85,12 @@ class Searcher:
         Return the k best hits, best first.
 
         `distinct` folds near-duplicates into the best of them; `include_weak` returns hits below the cut-off too. `files` (the bytes of image
-        files) and `vectors` (unit rows [d]) are added to the terms of the query, which may then be empty. Raises QueryWrong, QueryImageWrong, NoSuchImage, QueryCancels, CountWrong, NotEmbedded, and
+        files) and `vectors` (unit rows [d]) are added to the terms of the query, which may then be empty. Raises InvalidQuery, InvalidQueryImage, ImageNotFound, QueryCancelsOut, InvalidCount, NotEmbedded, and
         what loading a model raises.
         """
         started = time.perf_counter()
         if k < 1:
-            raise errors.CountWrong(k=k)
+            raise errors.InvalidCount(k=k)
         query = parse(query) if isinstance(query, str) else query
         self._follow_switch()
         snapshot = self.snapshots.get(self.library)

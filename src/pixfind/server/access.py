@@ -155,7 +155,7 @@ class AccessMiddleware:
             if client.running > self._rules.max_concurrent or not client.requests.take(
                 self._rules.rate, 2 * self._rules.rate, self._clock.monotonic()
             ):
-                raise errors.TooMany
+                raise errors.TooManyRequests
             self._check_host(headers)
             self._check_origin(scope, headers)
             return self._check_token(scope, headers, client)
@@ -168,19 +168,19 @@ class AccessMiddleware:
         host = _host_of(headers.get("host", ""))
         if host in self._rules.hosts or (self._rules.any_address and _is_address(host)):
             return
-        raise errors.HostRefused(host=host[:100])
+        raise errors.HostNotAllowed(host=host[:100])
 
     def _check_origin(self, scope: Scope, headers: Headers) -> None:
         origin = headers.get("origin")
         if origin is not None:
             scheme, _, rest = origin.partition("://")
             if scheme not in ("http", "https") or rest.lower() != headers.get("host", "").lower():
-                raise errors.OriginRefused(origin=origin[:100])
+                raise errors.OriginNotAllowed(origin=origin[:100])
         site = headers.get("sec-fetch-site", "none")
         # A link on another site may open the page, but nothing else.
         is_link = scope["method"] == "GET" and scope["path"] == "/" and headers.get("sec-fetch-mode") == "navigate"
         if site not in ("none", "same-origin") and not is_link:
-            raise errors.OriginRefused(origin=site[:100])
+            raise errors.OriginNotAllowed(origin=site[:100])
 
     # --- who sends it -----------------------------------------------------------------------------
 
@@ -198,8 +198,8 @@ class AccessMiddleware:
         if token and _matches(token, expected):
             return None
         if not client.wrong_tokens.take(self._rules.wrong_token_rate, 10, self._clock.monotonic()):
-            raise errors.TooMany
-        refused = error_handlers.response(errors.TokenMissing())
+            raise errors.TooManyRequests
+        refused = error_handlers.response(errors.InvalidToken())
         refused.headers["WWW-Authenticate"] = "Bearer"
         return refused
 

@@ -199,7 +199,7 @@ def _embed_action(body: bytes) -> schemas.EmbedAction:
     try:
         return schemas.EmbedAction.model_validate_json(body)
     except ValidationError as error:
-        raise errors.InputWrong(detail="the body is not {action: start, pause, resume or stop}") from error
+        raise errors.InvalidRequest(detail="the body is not {action: start, pause, resume or stop}") from error
 
 
 def _program_routes(services: Services) -> APIRouter:

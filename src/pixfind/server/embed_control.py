@@ -87,7 +87,7 @@ class StatusWatcher:
         return len(self._listeners)
 
     async def status(self) -> schemas.Status:
-        """Return the present status; raises Busy."""
+        """Return the present status; raises Overloaded."""
         return await self._libraries.run(lambda library: read_status(library, can_control=self._can_control))
 
     def poll_faster(self) -> None:

@@ -1,5 +1,5 @@
 """
-Errors as responses: `{"error": {"message", "kind", "position"}}` with the fitting status.
+Errors as responses: `{"error": {"message", "kind", "former_kind", "position"}}` with the fitting status.
 
 The last place that catches errors of a request. Details of an unexpected error go to the server's terminal, never to the client.
 """
@@ -12,14 +12,15 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from pixfind import errors
+from pixfind.errors import former
 
 _STATUS: dict[type[errors.LibraryError], int] = {
-    errors.QueryWrong: 400,
-    errors.FilterWrong: 400,
-    errors.QueryCancels: 400,
-    errors.CountWrong: 400,
-    errors.QueryImageWrong: 415,
-    errors.NoSuchImage: 404,
+    errors.InvalidQuery: 400,
+    errors.InvalidFilter: 400,
+    errors.QueryCancelsOut: 400,
+    errors.InvalidCount: 400,
+    errors.InvalidQueryImage: 415,
+    errors.ImageNotFound: 404,
     errors.NotEmbedded: 409,
     errors.NothingRunning: 409,
     errors.LibraryLocked: 409,
@@ -30,27 +31,38 @@ _RETRY_SECONDS = "1"
 def response(error: Exception) -> JSONResponse:
     """Return the response to a request that raised `error`."""
     if isinstance(error, errors.RequestError):
-        return error_response(error.status, str(error), type(error).__name__, error.fields.get("at"))
+        return _named(error, error.status)
     if isinstance(error, errors.LibraryError):
-        status = _STATUS.get(type(error), 503)
-        return error_response(status, str(error), type(error).__name__, error.fields.get("at"))
+        return _named(error, _STATUS.get(type(error), 503))
     if isinstance(error, errors.ImageProblem):
-        return error_response(415, str(error), type(error).__name__)
+        return _named(error, 415)
     if isinstance(error, HTTPException):
         kind = HTTPStatus(error.status_code).phrase.title().replace(" ", "")
         made = error_response(error.status_code, str(error.detail), kind)
         made.headers.update(error.headers or {})
         return made
     if isinstance(error, RequestValidationError):
-        return error_response(422, _first(error), "RequestWrong")
+        return error_response(422, _first(error), "InvalidRequest", former_kind="RequestWrong")
     # uvicorn logs the traceback.
     return error_response(500, "This is a bug in pixfind; see the terminal where the server runs.", "Bug")
 
 
-def error_response(status: int, message: str, kind: str, position: int | None = None) -> JSONResponse:
-    """Return the response that every error has: `position` is a character of the query, for errors in one."""
+def _named(error: errors.PixfindError, status: int) -> JSONResponse:
+    kind, fields = type(error).__name__, error.fields
+    return error_response(status, str(error), kind, fields.get("at"), former_kind=fields.get("former_kind"))
+
+
+def error_response(
+    status: int, message: str, kind: str, position: int | None = None, *, former_kind: str | None = None
+) -> JSONResponse:
+    """
+    Return the response that every error has: `position` is a character of the query, for errors in one.
+
+    `former_kind` is the name of version 0.1 where `errors.former` has another one, or none.
+    """
     headers = {"Retry-After": _RETRY_SECONDS} if status in (429, 503) else None
-    body = {"error": {"message": message, "kind": kind, "position": position}}
+    former_kind = former_kind or former.kind(kind)
+    body = {"error": {"message": message, "kind": kind, "former_kind": former_kind, "position": position}}
     return JSONResponse(body, status, headers)
 
 

@@ -58,15 +58,15 @@ class ImageRecord:
 
 
 def image(library: Library, image_id: int) -> ImageRecord:
-    """Return the image with this id; raises NoImage when there is none or it is gone."""
+    """Return the image with this id; raises ImageNotFound when there is none or it is gone."""
     row: tuple[Any, ...] | None = next(library.catalogue.rows("shown_image", "search.sql", image_id=image_id), None)
     if row is None:
-        raise errors.NoImage(image_id=image_id)
+        raise errors.ImageNotFound(image_id=image_id, path=library.path, former_kind="NoImage")
     return ImageRecord(image_id, *row)
 
 
 def metadata(library: Library, image_id: int) -> schemas.Metadata:
-    """Return the metadata of an image; raises NoImage."""
+    """Return the metadata of an image; raises ImageNotFound."""
     record = image(library, image_id)
     same = () if record.row is None else library.catalogue.rows("paths_of_row", "search.sql", row=record.row)
     return schemas.Metadata(
@@ -92,14 +92,16 @@ def open_file(record: ImageRecord) -> int:
     """
     Return a descriptor of the image's file, open for reading.
 
-    Raises OutsideRoots when a link leads out of the registered folder, NotThere when the file cannot be read, NotAPicture when no decoder
+    Raises OutsideRoots when a link leads out of the registered folder, FileUnavailable when the file cannot be read, NotAPicture when no decoder
     recognises its bytes.
     """
     try:
         # O_NONBLOCK: a pipe with the name of a picture must not wait for a writer.
         descriptor = os.open(record.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except OSError as error:
-        raise errors.NotThere(image_id=record.image_id, detail=error.strerror or "it cannot be opened") from error
+        raise errors.FileUnavailable(
+            image_id=record.image_id, detail=error.strerror or "it cannot be opened"
+        ) from error
     try:
         _check_inside_root(record, os.fstat(descriptor))
         _check_picture(record, os.pread(descriptor, _HEAD_BYTES, 0))
@@ -112,14 +114,14 @@ def open_file(record: ImageRecord) -> int:
 def _check_inside_root(record: ImageRecord, opened: os.stat_result) -> None:
     """Check that the open file is a regular file under its root. Links may change at any time, so the open descriptor is compared."""
     if not stat.S_ISREG(opened.st_mode):
-        raise errors.NotThere(image_id=record.image_id, detail="it is not a file")
+        raise errors.FileUnavailable(image_id=record.image_id, detail="it is not a file")
     real, root = os.path.realpath(record.path), os.path.realpath(record.root)
     if os.path.commonpath([real, root]) != root:
         raise errors.OutsideRoots(image_id=record.image_id)
     try:
         found = Path(real).lstat()
     except OSError as error:
-        raise errors.NotThere(image_id=record.image_id, detail=error.strerror or "it has gone") from error
+        raise errors.FileUnavailable(image_id=record.image_id, detail=error.strerror or "it has gone") from error
     if (found.st_dev, found.st_ino) != (opened.st_dev, opened.st_ino):
         raise errors.OutsideRoots(image_id=record.image_id)
 
@@ -157,7 +159,7 @@ class Thumbnails:
         """
         Return a JPEG whose longer side has at most `side` pixels.
 
-        Raises NoImage, NoThumbnail for an image without an embedding, what `open_file` raises, and ImageProblem.
+        Raises ImageNotFound, NoThumbnail for an image without an embedding, what `open_file` raises, and ImageProblem.
         """
         record = image(library, image_id)
         if record.row is None:

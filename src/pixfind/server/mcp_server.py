@@ -37,11 +37,11 @@ _Size = Annotated[int, Field(ge=64, le=1024, description="Pixels of the picture'
 
 
 def run(path: Path) -> None:
-    """Serve agents until standard input ends; raises NoLibrary, ExtraMissing, and what loading a model raises."""
+    """Serve agents until standard input ends; raises LibraryNotFound, ExtraNotInstalled, and what loading a model raises."""
     try:
         import mcp  # noqa: F401  fails here, before a model is loaded
     except ImportError as error:
-        raise errors.ExtraMissing(what="pixfind mcp", package="mcp", extra="mcp") from error
+        raise errors.ExtraNotInstalled(what="pixfind mcp", package="mcp", extra="mcp") from error
     services = Services.open(path)
     try:
         make(services).run("stdio")

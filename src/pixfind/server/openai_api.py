@@ -62,37 +62,37 @@ class EmbeddingRequest:
 
 
 def parse_request(body: bytes) -> EmbeddingRequest:
-    """Parse the body of a request; raises InputWrong, which names the invalid part."""
+    """Parse the body of a request; raises InvalidRequest, which names the invalid part."""
     try:
         values = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise errors.InputWrong(detail="the body is not JSON") from error
+        raise errors.InvalidRequest(detail="the body is not JSON") from error
     if not isinstance(values, dict):
-        raise errors.InputWrong(detail="the body is not an object")
+        raise errors.InvalidRequest(detail="the body is not an object")
     inputs = values.get("input")
     parts = inputs if isinstance(inputs, list) else [inputs]
     if not 0 < len(parts) <= MAX_INPUTS:
-        raise errors.InputWrong(detail=f"input has {len(parts)} parts; it may have 1 to {MAX_INPUTS}")
+        raise errors.InvalidRequest(detail=f"input has {len(parts)} parts; it may have 1 to {MAX_INPUTS}")
     form, model, dimensions = values.get("encoding_format", "float"), values.get("model", ""), values.get("dimensions")
     if form not in ("float", "base64"):
-        raise errors.InputWrong(detail='encoding_format is "float" or "base64"')
+        raise errors.InvalidRequest(detail='encoding_format is "float" or "base64"')
     if not isinstance(model, str) or not isinstance(dimensions, int | None):
-        raise errors.InputWrong(detail="model is a text, dimensions a whole number")
+        raise errors.InvalidRequest(detail="model is a text, dimensions a whole number")
     return EmbeddingRequest(
         tuple(_input(part, at) for at, part in enumerate(parts)), form == "base64", model, dimensions
     )
 
 
 async def embed(encoder: BatchedEncoder, request: EmbeddingRequest, model: str) -> dict[str, Any]:
-    """Return the response as JSON values; raises OtherModelAsked, InputWrong, ImageProblem, and what loading the model raises."""
+    """Return the response as JSON values; raises ModelNotServed, InvalidRequest, ImageProblem, and what loading the model raises."""
     if request.model not in (*_ANY_MODEL, model):
-        raise errors.OtherModelAsked(model=request.model[:100], known=model)
+        raise errors.ModelNotServed(model=request.model[:100], known=model)
     texts = [part for part in request.inputs if isinstance(part, str)]
     await encoder.ready(texts)
     rows = iter(encoder.encode_texts(texts) if texts else ())
     vectors = [next(rows) if isinstance(part, str) else await encoder.file_ready(part) for part in request.inputs]
     if request.dimensions not in (None, len(vectors[0])):
-        raise errors.InputWrong(detail=f"dimensions: the model {model} has {len(vectors[0])}")
+        raise errors.InvalidRequest(detail=f"dimensions: the model {model} has {len(vectors[0])}")
     words = sum(len(text.split()) for text in texts)
     return {
         "object": "list",
@@ -110,26 +110,26 @@ def _encoded(vector: NDArray[float32]) -> str:
 
 
 def _input(part: Any, at: int) -> str | bytes:
-    """Return a text, or the bytes of a picture; raises InputWrong."""
+    """Return a text, or the bytes of a picture; raises InvalidRequest."""
     if isinstance(part, dict):
         part = _unwrap(part)
         if isinstance(part, str) and not _DATA.match(part) and _ADDRESS.match(part):
-            raise errors.InputWrong(detail=f"input[{at}]: {_NEVER_FETCHED}")
+            raise errors.InvalidRequest(detail=f"input[{at}]: {_NEVER_FETCHED}")
     if not isinstance(part, str) or not part.strip():
         detail = (
             f"input[{at}]: it is a text, a data URL, or an object with one of them; token numbers are not supported"
         )
-        raise errors.InputWrong(detail=detail)
+        raise errors.InvalidRequest(detail=detail)
     if match := _DATA.match(part):
         try:
             return base64.b64decode(part[match.end() :], validate=True)
         except (binascii.Error, ValueError) as error:
-            raise errors.InputWrong(detail=f"input[{at}]: its base64 cannot be read") from error
+            raise errors.InvalidRequest(detail=f"input[{at}]: its base64 cannot be read") from error
     if part.startswith("data:"):
-        raise errors.InputWrong(detail=f"input[{at}]: a data URL begins with data:image/TYPE;base64,")
+        raise errors.InvalidRequest(detail=f"input[{at}]: a data URL begins with data:image/TYPE;base64,")
     if len(part) > MAX_TEXT_CHARACTERS:
         detail = f"input[{at}]: it has {len(part):,} characters, over the limit of {MAX_TEXT_CHARACTERS:,}"
-        raise errors.InputWrong(detail=detail)
+        raise errors.InvalidRequest(detail=detail)
     # JSON may contain unpaired surrogates, which no tokenizer accepts.
     return part.encode("utf-8", "replace").decode()
 

@@ -35,9 +35,9 @@ class ResourcePool(Generic[T]):
         self._executor = ThreadPoolExecutor(len(resources), thread_name_prefix=name)
 
     async def run(self, work: Callable[[T], R]) -> R:
-        """Run `work` with a free resource and return its result; raises Busy at once when the queue is full."""
+        """Run `work` with a free resource and return its result; raises Overloaded at once when the queue is full."""
         if self.waiting >= self._max_queue:
-            raise errors.Busy
+            raise errors.Overloaded
         self.waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, self._call, work)

@@ -40,7 +40,7 @@ class Page(BaseModel):
     near: str | None = Field(None, max_length=80, description="LATITUDE,LONGITUDE,KM")
 
     def filters(self) -> Filters:
-        """Return the filters; an empty field is none. Raises FilterWrong for an invalid value."""
+        """Return the filters; an empty field is none. Raises InvalidFilter for an invalid value."""
         return parse_filters(
             inside=self.inside or None,
             after=self.after or None,
@@ -179,7 +179,8 @@ class ErrorDetail(BaseModel):
     """What went wrong, where, and the next step."""
 
     message: str
-    kind: str
+    kind: str = Field(description="name of the error, as in the list of errors")
+    former_kind: str = Field(description="the name that it had in version 0.1; will be removed")
     position: int | None = Field(description="character of the query")
 
 

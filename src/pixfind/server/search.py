@@ -79,7 +79,7 @@ class SearchService:
         """
         Search by words, by an uploaded picture, or with filters alone.
 
-        Raises FilterWrong, QueryWrong, PathRefused for a query that names a file, Busy, and what `Searcher.search` raises.
+        Raises InvalidFilter, InvalidQuery, PathNotAllowed for a query that names a file, Overloaded, and what `Searcher.search` raises.
         """
         filters = request.filters()
         if picture is None and not request.q.strip() and filters:
@@ -159,14 +159,14 @@ def parse(q: str, *, allow_empty: bool) -> Query:
     """
     Parse a query from an HTTP request; `allow_empty` for one that goes with an uploaded picture.
 
-    Raises QueryWrong, and PathRefused for a term that names a file.
+    Raises InvalidQuery, and PathNotAllowed for a term that names a file.
     """
     if allow_empty and not q.strip():
         return Query((), q)
     query = language.parse(q, require_positive=not allow_empty)
     for term in query.terms:
         if term.kind is TermKind.FILE:
-            raise errors.PathRefused(value=term.value, at=term.at)
+            raise errors.PathNotAllowed(value=term.value, at=term.at)
     return query
 
 

@@ -40,7 +40,7 @@ def run(path: Path, options: Options, ready: OnReady) -> None:
     """
     Serve the library at `path` until the process is interrupted.
 
-    Raises NoLibrary, AddressTaken, and what loading a model raises.
+    Raises LibraryNotFound, AddressInUse, and what loading a model raises.
     """
     listening = _listen(options.host, options.port)
     # A search multiplies matrices of a hundred rows: waking a second thread for them takes longer, much longer where other searches
@@ -89,5 +89,5 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.bind((host, port))
     except OSError as error:
         listening.close()
-        raise errors.AddressTaken(host=host, port=port, detail=error.strerror) from error
+        raise errors.AddressInUse(host=host, port=port, detail=error.strerror) from error
     return listening

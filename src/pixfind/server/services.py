@@ -34,7 +34,7 @@ class Services:
 
     @classmethod
     def open(cls, path: Path) -> "Services":
-        """Open a library and load what the first search needs; raises NoLibrary, and what loading a model raises."""
+        """Open a library and load what the first search needs; raises LibraryNotFound, and what loading a model raises."""
         can_control = embed_control.can_control(path)
         libraries = ResourcePool(
             "look",

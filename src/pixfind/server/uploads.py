@@ -33,8 +33,8 @@ class Uploads:
         """
         Yield the body of a request, and count it until the block ends.
 
-        Raises TooMuch as soon as it exceeds `max_bytes`, Busy while other bodies fill the memory limit, TooSlow after the time limit, and
-        NoBody for an empty or interrupted one.
+        Raises PayloadTooLarge as soon as it exceeds `max_bytes`, Overloaded while other bodies fill the memory limit, RequestTimeout after the time limit, and
+        EmptyBody for an empty or interrupted one.
         """
         body = bytearray()
         try:
@@ -46,19 +46,19 @@ class Uploads:
     async def _collect(self, request: Request, body: bytearray, max_bytes: int) -> None:
         declared = request.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > max_bytes:
-            raise errors.TooMuch(limit=max_bytes)
+            raise errors.PayloadTooLarge(limit=max_bytes)
         try:
             async with asyncio.timeout(_TIMEOUT_SECONDS):
                 async for chunk in request.stream():
                     body += chunk
                     self.total_bytes += len(chunk)
                     if len(body) > max_bytes:
-                        raise errors.TooMuch(limit=max_bytes)
+                        raise errors.PayloadTooLarge(limit=max_bytes)
                     if self.total_bytes > _MAX_TOTAL_BYTES:
-                        raise errors.Busy
+                        raise errors.Overloaded
         except TimeoutError as error:
-            raise errors.TooSlow(seconds=_TIMEOUT_SECONDS) from error
+            raise errors.RequestTimeout(seconds=_TIMEOUT_SECONDS) from error
         except ClientDisconnect as error:
-            raise errors.NoBody from error
+            raise errors.EmptyBody from error
         if not body:
-            raise errors.NoBody
+            raise errors.EmptyBody

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pixfind.errors import OutputRefused
+from pixfind.errors import OutputNotWritable
 from pixfind.storage import disk
 
 STANDARD_OUTPUT: Final = "-"
@@ -38,7 +38,7 @@ class Output:
 
     @classmethod
     def at(cls, path: str | os.PathLike[str]) -> "Output":
-        """Return what can be written at `path`; raises OutputRefused."""
+        """Return what can be written at `path`; raises OutputNotWritable."""
         made = cls(Path(path))
         _mode(made.path)
         return made
@@ -55,7 +55,7 @@ class Output:
         return False
 
     def write(self, data: bytes) -> None:
-        """Write all of it; raises OutputRefused, and DiskFull where there is no room."""
+        """Write all of it; raises OutputNotWritable, and DiskFull where there is no room."""
         if self.is_standard_output:
             sys.stdout.flush()
             sys.stdout.buffer.write(data)
@@ -70,7 +70,7 @@ class Output:
 
 
 def _mode(path: Path) -> int | None:
-    """Return the mode of what lies at `path` once links are followed, None where nothing does; raises OutputRefused."""
+    """Return the mode of what lies at `path` once links are followed, None where nothing does; raises OutputNotWritable."""
     if str(path) == STANDARD_OUTPUT:
         return None
     try:
@@ -79,17 +79,17 @@ def _mode(path: Path) -> int | None:
         _check_folder(path)
         return None
     except OSError as error:
-        raise OutputRefused(path=path, detail=error.strerror) from error
+        raise OutputNotWritable(path=path, detail=error.strerror) from error
     for is_kind, detail in _KINDS:
         if is_kind(mode):
-            raise OutputRefused(path=path, detail=detail)
+            raise OutputNotWritable(path=path, detail=detail)
     # Root may write a file that is marked read-only; whoever marked it meant it.
     if not (mode & 0o222 and os.access(path, os.W_OK)):
-        raise OutputRefused(path=path, detail="it is read-only")
+        raise OutputNotWritable(path=path, detail="it is read-only")
     if stat.S_ISREG(mode):
         _check_folder(path)
     elif not any(is_stream(mode) for is_stream in _STREAMS):
-        raise OutputRefused(path=path, detail="it is no regular file and no stream")
+        raise OutputNotWritable(path=path, detail="it is no regular file and no stream")
     return mode
 
 
@@ -97,9 +97,9 @@ def _check_folder(path: Path) -> None:
     """A file is replaced by a new one beside it, so its folder is written, not the file."""
     folder = Path(os.path.realpath(path)).parent
     if not folder.is_dir():
-        raise OutputRefused(path=path, detail=f"there is no folder {folder}")
+        raise OutputNotWritable(path=path, detail=f"there is no folder {folder}")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputRefused(path=path, detail=f"nothing can be written in {folder}")
+        raise OutputNotWritable(path=path, detail=f"nothing can be written in {folder}")
 
 
 def _stream(path: Path, data: bytes) -> None:
@@ -120,7 +120,7 @@ def _replace(target: Path, data: bytes) -> None:
             disk.sync(file.fileno())
         # Again: something else may have been put there meanwhile.
         if os.path.lexists(target) and not stat.S_ISREG(target.lstat().st_mode):
-            raise OutputRefused(path=target, detail="something else lies there now")
+            raise OutputNotWritable(path=target, detail="something else lies there now")
         temporary.replace(target)
         disk.sync_directory(target.parent)
     finally:

@@ -237,7 +237,7 @@ class Scripted:
         image = worker.images.popleft()
         try:
             file = embed.read(image)
-        except errors.ChangedSince as problem:
+        except errors.ModifiedSinceScan as problem:
             now = problem.fields
             worker.changed.append(protocol.Changed(image.image_id, now["size"], now["mtime_ns"]))
             return []

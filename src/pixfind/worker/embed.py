@@ -42,12 +42,12 @@ class Read:
 
 
 def read(image: ImageRef) -> Read:
-    """Read the file of an image; raises ImageProblem, among them ChangedSince when it is not what was registered."""
+    """Read the file of an image; raises ImageProblem, among them ModifiedSinceScan when it is not what was registered."""
     began = time.perf_counter()
     original = source.read(image.path)
     fingerprint = original.fingerprint
     if (fingerprint.size, fingerprint.mtime_ns) != (image.size, image.mtime_ns):
-        raise errors.ChangedSince(size=fingerprint.size, mtime_ns=fingerprint.mtime_ns)
+        raise errors.ModifiedSinceScan(size=fingerprint.size, mtime_ns=fingerprint.mtime_ns)
     return Read(image, original, time.perf_counter() - began)
 
 

@@ -177,7 +177,7 @@ class Worker:
 
     def _fail(self, image: ImageRef, problem: BaseException) -> None:
         self._forget(image.image_id)
-        if isinstance(problem, errors.ChangedSince):
+        if isinstance(problem, errors.ModifiedSinceScan):
             self._changed.append(protocol.Changed(image.image_id, problem.fields["size"], problem.fields["mtime_ns"]))
             return
         if not isinstance(problem, errors.ImageProblem):
@@ -198,7 +198,7 @@ class Worker:
         for image_id, began in list(self._prefetcher.began.items()):
             if time.monotonic() - began > limit and image_id in self._assigned:
                 self._hung_threads += 1
-                self._fail(self._assigned[image_id], errors.TakesTooLong(seconds=limit))
+                self._fail(self._assigned[image_id], errors.DecodeTimeout(seconds=limit))
 
     def _tune_threads(self) -> None:
         """Read more files at a time when the model waits for the disk: nothing else here costs no processor time."""

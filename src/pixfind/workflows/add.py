@@ -15,7 +15,7 @@ def add(
     """
     Register what is new, changed, moved, gone or offline below `folders`, or below all that the library knows; one report for each.
 
-    Call it inside `library.lock("add")`. Raises NoSuchFolder for a folder that was never added and cannot be read.
+    Call it inside `library.lock("add")`. Raises FolderNotReadable for a folder that was never added and cannot be read.
     """
     reports = []
     for folder in folders or scan.outer_roots(library):

@@ -96,7 +96,7 @@ def to_pandas(library: Library, *, embeddings: bool = True) -> "pd.DataFrame":
     """
     Return a data frame with a row for each image, indexed by `image_id`.
 
-    The column `embedding` holds one array [d] a row. Raises NotEmbedded, ExtraMissing without pandas.
+    The column `embedding` holds one array [d] a row. Raises NotEmbedded, ExtraNotInstalled without pandas.
     """
     pandas = _extra("pandas", "pandas", "a data frame")
     table = pandas.DataFrame(
@@ -111,7 +111,7 @@ def to_parquet(library: Library, path: Path, *, embeddings: bool = True) -> int:
     Write a Parquet file with a row for each image, and return how many; the file appears when it is complete.
 
     `embedding` is a list of float16 of fixed length. Paths that are not UTF-8 are written as in the catalogue (docs/reference/format.md).
-    Raises NotEmbedded, ExtraMissing without pyarrow, DiskFull.
+    Raises NotEmbedded, ExtraNotInstalled without pyarrow, DiskFull.
     """
     pa = _extra("pyarrow", "parquet", "a Parquet file")
     parquet = importlib.import_module("pyarrow.parquet")
@@ -170,4 +170,4 @@ def _extra(package: str, extra: str, what: str) -> Any:
     try:
         return importlib.import_module(package)
     except ImportError as error:
-        raise errors.ExtraMissing(what=what, package=package, extra=extra) from error
+        raise errors.ExtraNotInstalled(what=what, package=package, extra=extra) from error

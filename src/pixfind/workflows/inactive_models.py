@@ -41,7 +41,7 @@ def inactive(library: Library) -> list[InactiveModel]:
     for role in ("staged", "previous", "retired"):
         name = getattr(roles, role)
         # Deleted by another process since the line above.
-        with contextlib.suppress(errors.NoLibrary):
+        with contextlib.suppress(errors.LibraryNotFound):
             if name is not None and name != library.generation:
                 found.append(_inactive(library.path, role, name))
     return found

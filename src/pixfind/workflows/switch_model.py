@@ -213,7 +213,7 @@ def restore_if_needed(path: Path) -> str | None:
     since = {name: _active_since(path, name) for name in generations.existing(path)}
     were_active = sorted((name for name, when in since.items() if when is not None), key=lambda name: since[name] or 0)
     if not were_active:
-        raise errors.NoLibrary(path=path)
+        raise errors.LibraryNotFound(path=path)
     never = [name for name in since if name not in were_active]
     roles = Generations(
         active=were_active[-1],

@@ -7,8 +7,8 @@ SELECT path, reason, outcome FROM images
 WHERE outcome IN ('failed', 'skipped') AND gone = 0 ORDER BY id LIMIT :limit;
 
 -- name: failures_by_reason
--- Reasons are "kind: detail"; counted by kind.
-SELECT CASE WHEN instr(reason, ':') THEN substr(reason, 1, instr(reason, ':') - 1) ELSE reason END AS kind, count(*)
+-- Reasons are "kind: detail"; counted by kind. `reason_kind` is a function of `errors.former`: it knows the kinds of older versions too.
+SELECT reason_kind(reason) AS kind, count(*)
 FROM images WHERE outcome IN ('failed', 'skipped') AND gone = 0 GROUP BY kind ORDER BY count(*) DESC;
 
 -- name: pending

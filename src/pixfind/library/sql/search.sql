@@ -71,5 +71,5 @@ SELECT id, path FROM images WHERE embedding_index = :row AND gone = 0 ORDER BY i
 -- name: failures_page
 SELECT id, path, reason FROM images
 WHERE outcome IN ('failed', 'skipped') AND gone = 0
-  AND (:reason IS NULL OR :reason = CASE WHEN instr(reason, ':') THEN substr(reason, 1, instr(reason, ':') - 1) ELSE reason END)
+  AND (:reason IS NULL OR reason_kind(:reason) = reason_kind(reason))
 ORDER BY id LIMIT :limit OFFSET :offset;

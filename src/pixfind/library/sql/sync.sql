@@ -74,8 +74,7 @@ WHERE NOT EXISTS (SELECT 1 FROM images WHERE images.id = theirs.id);
 -- Images that the source finds and this catalogue would not, by reason.
 SELECT CASE WHEN images.outcome IS NULL AND roots.offline IS NOT NULL THEN 'in folders that are offline'
             WHEN images.outcome IS NULL THEN 'not embedded yet'
-            WHEN instr(images.reason, ':') THEN substr(images.reason, 1, instr(images.reason, ':') - 1)
-            ELSE images.reason END AS why, count(*)
+            ELSE reason_kind(images.reason) END AS why, count(*)
 FROM source.images AS theirs JOIN images USING (id) JOIN roots ON roots.id = images.root_id
 WHERE theirs.embedding_index IS NOT NULL AND theirs.gone = 0 AND images.embedding_index IS NULL
 GROUP BY why ORDER BY count(*) DESC;

@@ -92,7 +92,7 @@ def _free_model(graph: Path) -> object:
 def _prove(expected: NDArray[np.float32], candidate: Path, run: Run) -> None:
     try:
         found = _unit(run(candidate))
-    except (errors.ModelFileWrong, ValueError) as error:
+    except (errors.InvalidModelFile, ValueError) as error:
         raise _UnprovenError from error
     apart = min(np.abs(left - right).max() for left, right in zip(expected, np.roll(expected, 1, axis=0), strict=True))
     # Written so that what is no number proves nothing.

@@ -79,7 +79,7 @@ def _open(path: Path, threads: int, device: str, *, repack: bool) -> tuple["Infe
     name = next((name for name, provider in _PROVIDERS.items() if provider == used), used)
     if device not in {"auto", name}:
         detail = "ONNX Runtime could not start it on this machine"
-        raise errors.DeviceMissing(device=device, detail=detail, instead=name)
+        raise errors.DeviceUnavailable(device=device, detail=detail, instead=name)
     return session, name
 
 
@@ -91,7 +91,7 @@ def _providers(device: str) -> list[str]:
         return [provider for provider in _PROVIDERS.values() if provider in available]
     if _PROVIDERS.get(device) not in available:
         detail = f"this build of ONNX Runtime has only {', '.join(available)}"
-        raise errors.DeviceMissing(device=device, detail=detail, instead="the processor")
+        raise errors.DeviceUnavailable(device=device, detail=detail, instead="the processor")
     return list(dict.fromkeys((_PROVIDERS[device], _PROVIDERS["cpu"])))
 
 
@@ -112,7 +112,7 @@ def _named(path: Path) -> Iterator[None]:
     try:
         yield
     except problems as error:
-        raise errors.ModelFileWrong(path=path, detail=_first_line(error)) from error
+        raise errors.InvalidModelFile(path=path, detail=_first_line(error)) from error
 
 
 def _first_line(error: Exception) -> str:

@@ -21,7 +21,7 @@ _ROOM = 3
 
 
 def load(path: Path) -> Any:
-    """Read a graph and its weights; raises ModelFileWrong."""
+    """Read a graph and its weights; raises InvalidModelFile."""
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
@@ -29,7 +29,7 @@ def load(path: Path) -> Any:
         return onnx.load(path)
     except (DecodeError, onnx.checker.ValidationError, OSError, ValueError) as error:
         detail = str(error).strip().partition("\n")[0]
-        raise errors.ModelFileWrong(path=path, detail=detail or "it is not an ONNX graph") from error
+        raise errors.InvalidModelFile(path=path, detail=detail or "it is not an ONNX graph") from error
 
 
 def folder(graph: Path) -> Path:

@@ -56,7 +56,7 @@ _POOLED = ("pooler_output",)
 
 
 def image_input(inputs: Mapping[str, Port], path: Path, side: int) -> Pixels:
-    """Return the pixel input after checking that it takes what the preprocessing makes; raises ModelFileWrong."""
+    """Return the pixel input after checking that it takes what the preprocessing makes; raises InvalidModelFile."""
     name = _one(inputs, _IMAGE_INPUTS, path, "input")
     port = inputs[name]
     # Bytes can only be meant as they are: there is no way to write a normalised picture with them.
@@ -68,7 +68,7 @@ def image_input(inputs: Mapping[str, Port], path: Path, side: int) -> Pixels:
     if not known or not fits or (takes_bytes and port.shape[-1] != len("RGB")):
         made = f"[b, {', '.join(map(str, expected))}]"
         detail = f'its input "{name}" is {_show(port.shape)} of {port.kind}, but the preprocessing makes {made}'
-        raise errors.ModelFileWrong(path=path, detail=detail)
+        raise errors.InvalidModelFile(path=path, detail=detail)
     return Pixels(name, port.kind)
 
 
@@ -78,7 +78,7 @@ def text_inputs(inputs: Mapping[str, object], path: Path) -> tuple[str, str | No
     rest = {name: port for name, port in inputs.items() if name != mask}
     tokens = _one(rest, _TOKEN_INPUTS, path, "input")
     if len(rest) > 1:
-        raise errors.ModelFileWrong(path=path, detail=f"it wants more inputs than tokens: {', '.join(inputs)}")
+        raise errors.InvalidModelFile(path=path, detail=f"it wants more inputs than tokens: {', '.join(inputs)}")
     return tokens, mask
 
 
@@ -90,7 +90,7 @@ def output(outputs: Mapping[str, Shape], path: Path, *, dimension: int, pooled_i
     # A graph may leave its outputs without shapes; the first run checks those.
     if shape and not _is_row(shape, dimension):
         detail = f'its output "{name}" is {_show(shape)}, but the model\'s configuration says [b, {dimension}]'
-        raise errors.ModelFileWrong(path=path, detail=detail)
+        raise errors.InvalidModelFile(path=path, detail=detail)
     return name
 
 
@@ -106,7 +106,7 @@ def _one(ports: Mapping[str, object], names: Sequence[str], path: Path, kind: st
     if len(ports) == 1 and next(iter(ports)) not in refuse:
         return next(iter(ports))
     detail = f"none of its {kind}s ({', '.join(ports)}) is one of {', '.join(names)}"
-    raise errors.ModelFileWrong(path=path, detail=detail)
+    raise errors.InvalidModelFile(path=path, detail=detail)
 
 
 def _show(shape: Shape) -> str:

@@ -41,7 +41,7 @@ class Session:
         core = _core()
         runtimes.require(path, "openvino", _version())
         if precision == "bf16" and not has_bf16():
-            raise errors.PrecisionMissing(precision=precision, detail="this processor has no bf16 instructions")
+            raise errors.PrecisionUnavailable(precision=precision, detail="this processor has no bf16 instructions")
         settings = {
             "INFERENCE_PRECISION_HINT": _HINTS[precision],
             "PERFORMANCE_HINT": "LATENCY",
@@ -77,14 +77,14 @@ def _named(path: Path) -> Iterator[None]:
     except RuntimeError as error:
         # The first lines are places in OpenVINO's source; what went wrong comes last.
         detail = str(error).strip().rpartition("\n")[2].rstrip(". ")
-        raise errors.ModelFileWrong(path=path, detail=detail) from error
+        raise errors.InvalidModelFile(path=path, detail=detail) from error
 
 
 def _core() -> Any:
     try:
         import openvino
     except ImportError as error:
-        raise errors.ExtraMissing(what="bf16 on this processor", package="openvino", extra="openvino") from error
+        raise errors.ExtraNotInstalled(what="bf16 on this processor", package="openvino", extra="openvino") from error
     return openvino.Core()
 
 

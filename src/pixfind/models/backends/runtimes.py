@@ -21,11 +21,11 @@ NEEDED: Mapping[str, str] = {"onnxruntime": "1.23", "openvino": "2026.3"}
 
 
 def require(graph: Path, library: str, installed: str) -> None:
-    """Raise RuntimeTooOld when this version of a library does not run the graph as it is meant."""
+    """Raise RuntimeOutdated when this version of a library does not run the graph as it is meant."""
     opset = onnx_header.read(graph).opset
     needed = NEEDED[library]
     if opset >= _ATTENTION and _numbers(installed) < _numbers(needed):
-        raise errors.RuntimeTooOld(path=graph, opset=opset, library=library, installed=installed, needed=needed)
+        raise errors.RuntimeOutdated(path=graph, opset=opset, library=library, installed=installed, needed=needed)
 
 
 def _numbers(version: str) -> list[int]:

@@ -106,7 +106,7 @@ class TextTower:
             with torch.inference_mode():
                 rows = getattr(self._model(input_ids=ids, attention_mask=mask), self._output)
         except IndexError as error:
-            raise errors.ModelFileWrong(path=self._files.text, detail=f"{error}") from error
+            raise errors.InvalidModelFile(path=self._files.text, detail=f"{error}") from error
         return np.asarray(rows.float().cpu().numpy())
 
 
@@ -134,10 +134,10 @@ def _load(files: ModelFiles, tower: str, device: str, precision: str) -> tuple[A
             dtype=torch.bfloat16 if precision == "bf16" else torch.float32,
         )
     except (RuntimeError, safetensors.SafetensorError) as error:
-        raise errors.ModelFileWrong(path=files.vision, detail=str(error).partition("\n")[0]) from error
+        raise errors.InvalidModelFile(path=files.vision, detail=str(error).partition("\n")[0]) from error
     if report["missing_keys"]:
         detail = f"it lacks {min(report['missing_keys'])}, so the encoder would be partly random"
-        raise errors.ModelFileWrong(path=files.vision, detail=detail)
+        raise errors.InvalidModelFile(path=files.vision, detail=detail)
     return model.eval().to(device, memory_format=torch.channels_last), output
 
 
@@ -154,7 +154,7 @@ def _torch(threads: int) -> Any:
         import torch
         import transformers  # noqa: F401  (asked for here, so that the message names the extra)
     except ImportError as error:
-        raise errors.ExtraMissing(what="This model", package=error.name, extra="torch") from error
+        raise errors.ExtraNotInstalled(what="This model", package=error.name, extra="torch") from error
     if threads:
         torch.set_num_threads(threads)
     return torch
@@ -177,9 +177,11 @@ def _device(wanted: str) -> str:
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if wanted == "cuda" and not torch.cuda.is_available():
-        raise errors.DeviceMissing(device=wanted, detail="torch finds no CUDA device", instead="the processor")
+        raise errors.DeviceUnavailable(device=wanted, detail="torch finds no CUDA device", instead="the processor")
     if wanted not in {"cpu", "cuda"}:
-        raise errors.DeviceMissing(device=wanted, detail="torch is used on cpu and cuda only", instead="one of them")
+        raise errors.DeviceUnavailable(
+            device=wanted, detail="torch is used on cpu and cuda only", instead="one of them"
+        )
     return wanted
 
 
@@ -187,5 +189,5 @@ def _precision(wanted: str, device: str) -> str:
     if wanted == "auto":
         return "bf16" if device == "cuda" else "fp32"
     if wanted == "int8":
-        raise errors.PrecisionMissing(precision=wanted, detail="torch runs this model in fp32 and bf16 only")
+        raise errors.PrecisionUnavailable(precision=wanted, detail="torch runs this model in fp32 and bf16 only")
     return wanted

@@ -30,7 +30,7 @@ class Session(Protocol):
     outputs: Mapping[str, onnx_ports.Port]
 
     def run(self, feed: Mapping[str, NDArray[Any]], output: str) -> NDArray[np.float32]:
-        """Run exactly this batch, whose arrays have the types of the inputs; raises ModelFileWrong."""
+        """Run exactly this batch, whose arrays have the types of the inputs; raises InvalidModelFile."""
 
 
 class ImageTower:
@@ -61,7 +61,7 @@ class TextTower:
         for name in filter(None, (self._ids, self._mask)):
             if session.inputs[name].kind not in _WHOLE_NUMBERS:
                 detail = f'its input "{name}" is {session.inputs[name].kind}, not whole numbers'
-                raise errors.ModelFileWrong(path=files.text, detail=detail)
+                raise errors.InvalidModelFile(path=files.text, detail=detail)
         length = session.inputs[self._ids].shape[1]
         self.context = length if isinstance(length, int) else None
 
