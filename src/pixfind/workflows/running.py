@@ -13,7 +13,7 @@ from pixfind.library import control
 from pixfind.library.library import Library
 from pixfind.storage import logs
 
-#: Verbs of a library's lock under which a coordinator runs.
+#: Commands that run a coordinator, as the holder of a library's lock is named.
 EMBEDDING_VERBS = frozenset({"embed", "index"})
 
 
