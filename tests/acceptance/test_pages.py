@@ -20,6 +20,8 @@ ROOT = Path(__file__).parents[2]
 NAMED = re.compile(r"\b(docs/[\w./-]*\w)")
 DOTTED = re.compile(r"`([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+)(?:\([^`\n]*\))?`")
 SINGLE = re.compile(r"`([A-Za-z_]\w*)(?:\(\))?`")
+RAISED = re.compile(r"\b[Rr]aises\b([^.;\"]*)")
+CLASS = re.compile(r"\b(?:[A-Z][a-z]+){2,}\b")
 FOREIGN = {"np", "torch"}
 """names that others use for NumPy, and an extra that need not be installed"""
 FILE = re.compile(r".*\.(?:db|html|index|jpg|js|json|lock|md|npy|npz|py|safetensors|sql|toml|txt)")
@@ -183,6 +185,22 @@ def test_every_word_that_the_docstring_of_a_module_takes_from_the_code_is_there(
         for module, tree in names.modules.items()
         for word in SINGLE.findall(ast.get_docstring(tree) or "")
         if word not in known and importlib.util.find_spec(word) is None
+    }
+
+    assert set() == wrong
+
+
+def test_every_error_that_a_docstring_says_is_raised_exists(names: Names) -> None:
+    known = names.words | set(dir(builtins))
+
+    wrong = {
+        f"{module}: {error}"
+        for module, tree in names.modules.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        for sentence in RAISED.findall(ast.get_docstring(node) or "")
+        for error in CLASS.findall(sentence)
+        if error not in known
     }
 
     assert set() == wrong
