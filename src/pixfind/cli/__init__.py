@@ -1,7 +1,7 @@
 """
-The command line: words in, words out.
+The command line.
 
-Owns the options, the exit codes and which function is called; nothing is decided here. Heavy modules are imported inside the commands
+Owns the options, the exit codes and which workflow a command calls; it contains no logic of its own. Heavy modules are imported inside the commands
 that need them, so that `pixfind --help` answers at once.
 """
 
@@ -39,38 +39,39 @@ __all__ = [
 
 
 BUG = 70
-"""exit code of an error that nobody foresaw: EX_SOFTWARE of sysexits.h; 1 is a search without a match"""
+"""exit code of an unexpected error: EX_SOFTWARE of sysexits.h; 1 is a search without a match"""
 
 
 @contextlib.contextmanager
-def _telling(console: Console) -> Iterator[None]:
-    """Border: the process. Known errors become a message and an exit code, unknown ones are told as ours."""
+def _report_errors(console: Console) -> Iterator[None]:
+    """Turn an error of ours into a message and an exit code, and report any other as a bug."""
     try:
         yield
     except errors.LibraryError as error:
         if console.verbose:
             console.traceback()
-        _exit(console, error)
+        _exit_with(console, error)
     except (BrokenPipeError, KeyboardInterrupt):
         raise SystemExit(130) from None
-    except Exception as error:  # noqa: BLE001 - the fourth border
+    except Exception as error:  # noqa: BLE001 - any unexpected error is a bug to report
         if isinstance(error, OSError) and disk.is_failure(error):
-            # Met outside the library: where the output goes, the model's own files.
-            _exit(console, disk.told(error, "used", error.filename or "a file"))
+            # A disk failure outside the library: of the output, or of the model's files.
+            _exit_with(console, disk.told(error, "used", error.filename or "a file"))
         console.traceback()
         console.error("This is a bug in pixfind. Please report it and include the traceback above.")
         raise SystemExit(BUG) from None
     finally:
-        # A second Ctrl-C while Python ends would only hide the exit code.
+        # A second Ctrl-C while Python exits would change the exit code.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _exit(console: Console, error: errors.LibraryError) -> NoReturn:
+def _exit_with(console: Console, error: errors.LibraryError) -> NoReturn:
     console.error(str(error))
     raise SystemExit(error.exit_code) from error
 
 
 def main() -> None:
+    """Run a command; the entry point of `pixfind`."""
     telemetry.disable_export()
-    with _telling(Console(verbose="-v" in sys.argv or "--verbose" in sys.argv)):
+    with _report_errors(Console(verbose="-v" in sys.argv or "--verbose" in sys.argv)):
         app()

@@ -1,8 +1,8 @@
 """
-The terminal: the only module that knows Rich, and the only one that prints.
+The terminal: all output of the commands, with Rich.
 
-Data goes to standard output and nothing else does; talk, tables and progress go to standard error. Where there is no terminal,
-progress is a plain line now and then.
+Results go to standard output; messages and progress go to standard error. Where there is no terminal, progress is a plain line every
+few seconds.
 """
 
 import contextlib
@@ -48,37 +48,37 @@ _OUTCOMES = ("embedded", "duplicate", "failed", "skipped", "pending")
 
 
 class Console:
-    """Standard output for data, standard error for people."""
+    """Writes results to standard output and messages to standard error."""
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
         self.quiet = quiet
         self.verbose = verbose
         self._rich = Rich(stderr=True, highlight=False, quiet=quiet)
         self._loud = Rich(stderr=True, highlight=False)
-        # Answers are not cut to the width of a terminal that is not there.
+        # Without a terminal, lines are not cut to the default width.
         self._out = Rich(highlight=False, width=None if sys.stdout.isatty() else 160)
 
-    # --- data -------------------------------------------------------------------------------------
+    # --- results ----------------------------------------------------------------------------------
 
-    def tell(self, text: str) -> None:
-        """Write a line of an answer to standard output, for people; markup is allowed."""
+    def print(self, text: str) -> None:
+        """Write a line for people to standard output; markup is allowed."""
         with _pipe_may_close():
             self._out.print(text, soft_wrap=True)
 
     def clear(self) -> None:
-        """Begin the screen anew, where there is one."""
+        """Clear the screen of a terminal."""
         if self._out.is_terminal:
             self._out.clear()
 
     @staticmethod
     def data(text: str, end: bytes = b"\n") -> None:
-        """Write a line to standard output; a file name that is not UTF-8 comes out as the bytes it is."""
+        """Write a line to standard output; a file name that is not UTF-8 is written as its original bytes."""
         with _pipe_may_close():
             sys.stdout.buffer.write(os.fsencode(text) + end)
             sys.stdout.buffer.flush()
 
     def write(self, output: "Output", content: bytes) -> None:
-        """Write a file that the user named, and say so."""
+        """Write an output that the user named, and report its path."""
         if output.is_standard_output:
             with _pipe_may_close():
                 output.write(content)
@@ -87,31 +87,35 @@ class Console:
         self.say(f"wrote {escape(str(output.path))}")
 
     def json(self, values: Any) -> None:
+        """Write values as JSON to standard output."""
         self.data(json.dumps(values, indent=2, default=str))
 
-    # --- talk -------------------------------------------------------------------------------------
+    # --- messages ---------------------------------------------------------------------------------
 
     def say(self, text: str) -> None:
-        """Tell people something; markup is allowed, so escape what is not ours."""
+        """Write a message; markup is allowed, so escape text from outside."""
         self._rich.print(text, soft_wrap=True)
 
     def step(self, text: str) -> None:
+        """Write the heading of a step."""
         self.say(f"[bold]{text}[/bold]")
 
     def error(self, text: str) -> None:
+        """Write an error message, even when quiet."""
         first, _, rest = text.partition("\n")
         self._loud.print(f"[bold red]error:[/bold red] {escape(first)}", soft_wrap=True)
         if rest:
             self._loud.print(escape(rest), soft_wrap=True)
 
     def traceback(self) -> None:
+        """Write the traceback of the current exception."""
         self._loud.print_exception()
 
     # --- progress ---------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def bar(self, what: str, unit: str = "") -> Iterator[Progress]:
-        """Yield a function of (done, total); the bar appears once the work has lasted a second."""
+        """Show a progress bar in the block; yields a function of (done, total)."""
         if self.quiet or not self._rich.is_terminal:
             yield _PlainProgress(self, what, unit)
             return
@@ -132,7 +136,7 @@ class Console:
 
     @contextlib.contextmanager
     def run(self) -> "Iterator[Callable[[Snapshot], None]]":
-        """Yield a function that shows a running embed."""
+        """Show the progress of an embed in the block; yields a function of its snapshots."""
         if self.quiet or not self._rich.is_terminal:
             yield _PlainRun(self)
             return
@@ -148,6 +152,7 @@ class Console:
     # --- tables -----------------------------------------------------------------------------------
 
     def plan(self, plan: "Plan") -> None:
+        """Write a plan as a table to standard output."""
         table = Table("what", "value", "why", box=None, pad_edge=False, header_style="bold")
         for name, value, reason in plan.lines():
             table.add_row(name.replace("_", " "), f"[cyan]{value}[/cyan]", escape(reason))
@@ -176,15 +181,17 @@ class Console:
             self._out.print(table)
 
     def model(self, model: dict[str, Any], card: str | None) -> None:
+        """Write one model, and its card if it has one, to standard output."""
         for key, value in model.items():
             self.data(f"{key.replace('_', ' ')}: {value}")
         if card:
             self.data(card)
 
     def scan(self, report: "ScanReport") -> None:
+        """Report a scan: how many files, and the names of some of each kind."""
         kinds = ("new", "changed", "moved", "returned", "gone", "excluded", "offline", "problems")
-        told = [f"{getattr(report, kind):,} {kind}" for kind in kinds if getattr(report, kind)]
-        self.say(f"{report.seen:,} files seen: {', '.join(told) or 'nothing new'}")
+        counts = [f"{getattr(report, kind):,} {kind}" for kind in kinds if getattr(report, kind)]
+        self.say(f"{report.seen:,} files seen: {', '.join(counts) or 'nothing new'}")
         for kind in kinds[1:]:
             names = report.named.get(kind, [])
             shown = names if self.verbose else names[:3]
@@ -197,6 +204,7 @@ class Console:
             self.say(f"  not read: {_counted(report.left_out)}")
 
     def report(self, report: "RunReport") -> None:
+        """Report an embed."""
         rate = f", {report.images_per_second:,.1f} images/s" if report.images_per_second else ""
         ended = "stopped after" if report.stopped else "embedded"
         self.say(f"{ended} {report.images:,} images in {format_duration(report.seconds)}{rate}")
@@ -207,7 +215,7 @@ class Console:
         for reason, count in worst if self.verbose else worst[:3]:
             self.say(f"    {count:,} {escape(reason)}")
         if report.deaths:
-            self.say(f"  {report.deaths} worker(s) died and were replaced; see logs/")
+            self.say(f"  {report.deaths} worker(s) crashed and were replaced; see logs/")
         if self.verbose:
             self.say(f"  until the first worker was ready: {report.start_seconds:.1f} s")
             for stage, seconds in report.stages.items():
@@ -216,22 +224,23 @@ class Console:
             self.say(f"  {report.bytes_read / 1e6:,.1f} MB read, {report.commits:,} commits")
 
     def status(self, status: "Status") -> None:
+        """Write the status of a library to standard output."""
         images = status.images
-        self.tell(f"[bold]{escape(status.library)}[/bold]  model {status.model or '-'}")
+        self.print(f"[bold]{escape(status.library)}[/bold]  model {status.model or '-'}")
         ledger = " + ".join(f"{images[name]:,} {name}" for name in _OUTCOMES)
-        self.tell(f"{images['seen']:,} images = {ledger}")
+        self.print(f"{images['seen']:,} images = {ledger}")
         if images["gone"] or images["offline"]:
-            self.tell(f"  {images['gone']:,} gone, {images['offline']:,} on roots that are offline")
+            self.print(f"  {images['gone']:,} gone, {images['offline']:,} on roots that are offline")
         if status.left_out:
-            self.tell(f"  not read: {_counted(status.left_out)}")
+            self.print(f"  not read: {_counted(status.left_out)}")
         for root, why in status.offline.items():
-            self.tell(f"  offline: {escape(root)} ({escape(why)})")
+            self.print(f"  offline: {escape(root)} ({escape(why)})")
         for reason, count in list(status.failures.items())[:10]:
-            self.tell(f"  {count:,} {escape(reason)}")
+            self.print(f"  {count:,} {escape(reason)}")
         recall = f", recall@10 {status.recall:.3f}" if status.recall is not None else ""
-        self.tell(f"{status.merged_rows:,} rows merged, {status.index_rows:,} in the index{recall}")
+        self.print(f"{status.merged_rows:,} rows merged, {status.index_rows:,} in the index{recall}")
         self._inactive_models(status)
-        self.tell(f"{status.bytes / 1e6:,.1f} MB used, {status.free_bytes / 1e9:,.0f} GB free")
+        self.print(f"{status.bytes / 1e6:,.1f} MB used, {status.free_bytes / 1e9:,.0f} GB free")
         self._running(status)
 
     def _inactive_models(self, status: "Status") -> None:
@@ -239,39 +248,39 @@ class Console:
         if (coming := status.change) is not None:
             images = coming["images"]
             done = images["embedded"] + images["duplicate"]
-            self.tell(
+            self.print(
                 f"[bold]switching to {escape(coming['model'])} {coming['precision']}[/bold]: {done:,} of {images['seen']:,} images, "
                 f"{images['failed']:,} failed, {images['pending']:,} pending; until then searches use {escape(status.model or '-')}"
             )
-            self.tell("  continue with `pixfind index`, cancel with `pixfind model rollback`")
+            self.print("  continue with `pixfind index`, cancel with `pixfind model rollback`")
         for kept in status.kept:
-            told = "for `pixfind model rollback`" if kept["part"] == "previous" else "until the next switch"
-            self.tell(f"{escape(kept['model'])} {kept['precision']} is kept {told}: {kept['merged_rows']:,} rows")
+            purpose = "for `pixfind model rollback`" if kept["part"] == "previous" else "until the next switch"
+            self.print(f"{escape(kept['model'])} {kept['precision']} is kept {purpose}: {kept['merged_rows']:,} rows")
 
     def _running(self, status: "Status") -> None:
         if status.run is None:
-            self.tell("nothing is running")
+            self.print("nothing is running")
             return
-        self.tell(f"[green]{escape(status.run['verb'])} is running[/green] (process {status.run['pid']})")
+        self.print(f"[green]{escape(status.run['verb'])} is running[/green] (process {status.run['pid']})")
         if status.paused:
-            self.tell(f"  {escape(status.paused)}")
+            self.print(f"  {escape(status.paused)}")
         elif status.images_per_second is not None:
             left = f", {format_duration(status.eta_seconds)} left" if status.eta_seconds is not None else ""
             cores = f", {status.cores:.2f} cores" if status.cores is not None else ""
             read = f", {status.bytes_per_second / 1e6:,.1f} MB/s read" if status.bytes_per_second is not None else ""
-            self.tell(f"  {status.images_per_second:,.1f} images/s{left}{cores}{read}")
+            self.print(f"  {status.images_per_second:,.1f} images/s{left}{cores}{read}")
             if status.bottleneck:
-                self.tell(f"  held back by the {status.bottleneck}: {status.because}")
+                self.print(f"  bottleneck: {status.bottleneck} ({status.because})")
         for worker in status.workers:
             rate = f"{worker['images_per_second']:,.1f}/s" if worker["images_per_second"] is not None else "-"
             ago = f"{time.time() - worker['last_commit']:.0f} s ago" if worker["last_commit"] else "-"
-            self.tell(
+            self.print(
                 f"  worker {worker['worker']}: process {worker['pid']}, {worker['images']:,} images, {rate}, "
                 f"{worker['bottleneck'] or '?'}, last commit {ago}"
             )
 
     def index(self, report: "BuildReport") -> None:
-        """Tell which index was built, why, and what it reaches on this library."""
+        """Report which index was built, why, and its recall on this library."""
         header, built = report.header, report.built
         if built is None:
             self.say(f"index: current, {header.rows:,} rows")
@@ -286,35 +295,37 @@ class Console:
         for refused in built.refused:
             self.say(f"  refused: {escape(refused)}")
         if report.text_problem:
-            self.say(f"  not measured with texts: {escape(report.text_problem)}")
+            self.say(f"  not measured with text queries: {escape(report.text_problem)}")
 
-    def hits(self, answer: "SearchResult", picture: Callable[[str], str] | None = None) -> None:
-        """Write the hits to standard output, one a line; `picture` makes what shows the one at a path below its line."""
-        for hit in answer.hits:
+    def hits(self, result: "SearchResult", picture: Callable[[str], str] | None = None) -> None:
+        """Write the hits to standard output, one a line; `picture` returns the escape sequence that shows a picture below its line."""
+        for hit in result.hits:
             z = f"  {hit.query_z:+.1f}" if hit.query_z is not None else ""
             folded = f"  (and {hit.folded} like it)" if hit.folded else ""
             self.data(f"{hit.rank:>3}  {hit.score:.3f}{z}  {hit.path}{folded}")
             if picture and (shown := picture(hit.path)):
                 self.data(shown)
-        if answer.hits:
-            where = f"{answer.rows:,} rows searched in {answer.seconds * 1000:.0f} ms"
-            if answer.hits[0].query_z is not None:
+        if result.hits:
+            where = f"{result.rows:,} rows searched in {result.seconds * 1000:.0f} ms"
+            if result.hits[0].query_z is not None:
                 where += "; score and z-score (standard deviations above this query's mean)"
-            weak = f"; {answer.below_cutoff} below the cut-off, shown with --all" if answer.below_cutoff else ""
+            weak = (
+                f"; {result.below_cutoff} below the cut-off; --include-weak shows them" if result.below_cutoff else ""
+            )
             self.say(f"[dim]{where}{weak}[/dim]")
-        if answer.problem:
+        if result.problem:
             self.say(
-                f"[yellow]without the index:[/yellow] {escape(answer.problem)}; build it with `pixfind build-index`"
+                f"[yellow]without the index:[/yellow] {escape(result.problem)}; build it with `pixfind build-index`"
             )
 
     def groups(self, groups: "Sequence[Group]") -> None:
-        """Write groups to standard output, one file a line: group, kind, cosine, bytes, path."""
+        """Write groups to standard output, one file a line: group, kind, cosine, size in bytes, path."""
         for number, group in enumerate(groups, 1):
             for member in group.members:
                 self.data(f"{number:>3}  {group.kind:<5}  {group.cosine:.3f}  {member.size:>12,}  {member.path}")
 
     def duplicates(self, found: "Duplicates") -> None:
-        """Tell how many groups there are, and what could not be looked at."""
+        """Report how many groups there are, and how many pairs could not be compared."""
         files = {member.path for group in found.groups for member in group.members}
         groups = f"{len(found.groups):,} group(s), {len(files):,} files" if files else "no duplicates"
         self.say(f"[dim]{groups}; nothing was deleted[/dim]")
@@ -322,31 +333,32 @@ class Console:
             self.say(f"{found.unchecked:,} pair(s) not compared, because a picture cannot be read now")
 
     def findings(self, findings: "Sequence[Finding]") -> None:
+        """Write what `verify` found to standard output."""
         for finding in findings:
-            self.tell(f"[red]{escape(finding.where)}[/red]: {escape(finding.what)}")
-            self.tell(f"  --repair: {escape(finding.repair)}")
+            self.print(f"[red]{escape(finding.where)}[/red]: {escape(finding.what)}")
+            self.print(f"  --repair: {escape(finding.repair)}")
 
 
 def _counted(suffixes: Mapping[str, int]) -> str:
-    """Name kinds of files by number, the most frequent first."""
+    """Return "count suffix" for each suffix, the most frequent first."""
     most = sorted(suffixes.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{count:,} {escape(suffix)}" for suffix, count in most)
 
 
 def run_columns() -> tuple[ProgressColumn, ...]:
-    """Return the line of a running embed; where it is too long for the terminal, its end is cut and the rest stays."""
-    whole = Column(no_wrap=True)
+    """Return the columns of a running embed; where the terminal is too narrow, only the last one is shortened."""
+    fixed = Column(no_wrap=True)
     return (
-        SpinnerColumn(table_column=whole),
-        TextColumn("embedding", table_column=whole),
-        BarColumn(bar_width=20, table_column=whole),
-        MofNCompleteColumn(table_column=whole),
+        SpinnerColumn(table_column=fixed),
+        TextColumn("embedding", table_column=fixed),
+        BarColumn(bar_width=20, table_column=fixed),
+        MofNCompleteColumn(table_column=fixed),
         _Rate(),
     )
 
 
 class _Rate(ProgressColumn):
-    """The rate, the time left and the bottleneck: the only column that gives way."""
+    """The rate, the time left and the bottleneck: the only column that is shortened."""
 
     def render(self, task: Task) -> Text:
         return Text(task.fields["rate"], no_wrap=True, overflow="ellipsis")
@@ -354,11 +366,11 @@ class _Rate(ProgressColumn):
 
 @contextlib.contextmanager
 def _pipe_may_close() -> Iterator[None]:
-    """End quietly when nobody reads any more: `pixfind status | head -1` is no error."""
+    """Exit quietly when the reader has closed the pipe, as in `pixfind status | head -1`."""
     try:
         yield
     except BrokenPipeError:
-        # Python writes what is left at its end, and would complain again.
+        # Python flushes standard output at exit, and would print an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
 
@@ -370,11 +382,11 @@ class _PlainProgress:
         self._console = console
         self._what = what
         self._unit = unit
-        self._told_at = time.monotonic()
+        self._shown_at = time.monotonic()
 
     def __call__(self, done: int, total: int | None) -> None:
-        if time.monotonic() - self._told_at >= _PLAIN_SECONDS:
-            self._told_at = time.monotonic()
+        if time.monotonic() - self._shown_at >= _PLAIN_SECONDS:
+            self._shown_at = time.monotonic()
             of = f" of {total:,}" if total else ""
             self._console.say(f"{self._what}: {done:,}{of} {self._unit}".rstrip())
 
@@ -384,9 +396,9 @@ class _PlainRun:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._told_at = time.monotonic()
+        self._shown_at = time.monotonic()
 
     def __call__(self, snapshot: "Snapshot") -> None:
-        if time.monotonic() - self._told_at >= _PLAIN_SECONDS:
-            self._told_at = time.monotonic()
+        if time.monotonic() - self._shown_at >= _PLAIN_SECONDS:
+            self._shown_at = time.monotonic()
             self._console.say(f"embedding: {snapshot.done:,} of {snapshot.total:,}, {snapshot.line()}")

@@ -1,8 +1,8 @@
 """
-Contact sheet: the answers to a query on one page, to look at and to pass on.
+Contact sheet: the hits of a search on one HTML page, to view and to share.
 
-Owns the page: one HTML file that needs nothing else, no script and no network. What comes from outside (the query, file
-names) is text on it and never markup. Must not know how hits are found or where thumbnails come from.
+Owns the page: one self-contained HTML file without scripts. Text from outside (the query, file names) is escaped. Must not know how hits are
+found or where thumbnails come from.
 """
 
 import base64
@@ -15,21 +15,21 @@ from typing import Final, Protocol
 from pixfind.images import thumbnails
 
 _SHAPES: Final = (0.4, 3.0)
-"""Pictures narrower or wider than this are cut to it on the page, so that one panorama does not take a row."""
+"""Aspect ratios beyond these are cropped on the page, so that one panorama does not fill a row."""
 
 _JOINERS: Final = "\u200c\u200d"  # parts of words and of emoji
 
 
 class Hit(Protocol):
-    """What the page needs of an answer."""
+    """What the page needs of a hit."""
 
     @property
     def path(self) -> Path:
-        """Where the picture lies."""
+        """The file of the picture."""
 
     @property
     def score(self) -> float:
-        """How well it fits."""
+        """The cosine."""
 
 
 def render(
@@ -40,14 +40,16 @@ def render(
     note: Callable[[Path], str] = lambda _: "",
 ) -> str:
     """
-    The page. `thumbnail` gives the JPEG of a picture, None where there is none (offline, broken since).
+    Return the page. `thumbnail` returns the JPEG of a picture, None where it cannot be read.
 
-    The text can always be written as UTF-8, whatever the file names are made of.
+    The page can always be encoded as UTF-8, even with file names that are not.
     """
     figures = _figures(hits, thumbnail, note)
     body = "\n".join(figures) if figures else '<p class="none">No picture fits.</p>'
-    told = f"{_count(len(figures), 'picture')}, best first"
-    return _PAGE.format(style=_STYLE, query=_text(query), told=told, body=f'<main class="sheet">\n{body}\n</main>')
+    summary = f"{_count(len(figures), 'picture')}, best first"
+    return _PAGE.format(
+        style=_STYLE, query=_text(query), summary=summary, body=f'<main class="sheet">\n{body}\n</main>'
+    )
 
 
 def render_groups(
@@ -57,14 +59,14 @@ def render_groups(
     *,
     note: Callable[[Path], str] = lambda _: "",
 ) -> str:
-    """The page for pictures that belong together: each group (heading, hits) under its heading; else as `render`."""
+    """Return a page of groups (heading, hits), each under its heading; otherwise as `render`."""
     sections = [
         _SECTION.format(heading=_text(heading), figures="\n".join(_figures(hits, thumbnail, note)))
         for heading, hits in groups
     ]
     body = "\n".join(sections) if sections else '<p class="none">No group.</p>'
-    told = _count(len(sections), "group")
-    return _PAGE.format(style=_STYLE, query=_text(title), told=told, body=f"<main>\n{body}\n</main>")
+    summary = _count(len(sections), "group")
+    return _PAGE.format(style=_STYLE, query=_text(title), summary=summary, body=f"<main>\n{body}\n</main>")
 
 
 def _count(number: int, what: str) -> str:
@@ -99,12 +101,12 @@ def _picture(thumbnail: bytes | None, path: Path) -> str:
 
 
 def _link(path: Path) -> str:
-    # Names that are no UTF-8 survive in a link, byte by byte.
+    # Percent-encoding keeps the bytes of names that are not UTF-8.
     return path.as_uri() if path.is_absolute() else ""
 
 
 def _text(value: str) -> str:
-    """Text for the page: bytes that are no UTF-8 and characters that steer a terminal or a line show as a mark."""
+    """Return text for the page: bytes that are not UTF-8 and control characters become U+FFFD."""
     readable = os.fsencode(value).decode("utf-8", "replace") if _has_raw_bytes(value) else value
     return html.escape("".join(map(_shown, readable)))
 
@@ -143,7 +145,7 @@ _PAGE: Final = """\
 <style>{style}</style>
 </head>
 <body>
-<header><h1><bdi>{query}</bdi></h1><p>{told}</p></header>
+<header><h1><bdi>{query}</bdi></h1><p>{summary}</p></header>
 {body}
 </body>
 </html>

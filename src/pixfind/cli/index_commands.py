@@ -23,10 +23,10 @@ from pixfind.cli.options import (
     Precision,
     Workers,
     WorkersOption,
-    alone,
     command,
     deprecated,
     grouped,
+    refuse_others,
 )
 from pixfind.library import generations
 from pixfind.library.library import Library
@@ -95,7 +95,7 @@ def run_index(
 def _end_switch(context: typer.Context, switch: SwitchFlags) -> None:
     """Do what `index --rollback` and `--drop-previous` did before there were commands for it."""
     option = "rollback" if switch.rollback else "drop_previous"
-    alone(context, option, instead="Run it by itself, then the rest with another `pixfind index`.")
+    refuse_others(context, option, instead="Run it by itself, then the rest with another `pixfind index`.")
     if switch.rollback:
         deprecated(context, "index --rollback", "pixfind model rollback")
         model_commands.rollback(context)
@@ -210,7 +210,7 @@ def _checked(context: typer.Context, part: PartFlags) -> tuple[int, int]:
         raise typer.BadParameter(f"--worker-id {part.worker_id} is none of {part.num_workers} parts: they count from 0")
     # What only the coordinator of all workers can do: a part has none.
     harmless = ("num_workers", "cpu", "model", "precision", "device", "max_megapixels", "nice", "memory")
-    alone(context, "worker_id", *harmless, instead="Leave it out, or embed all of it: pixfind embed")
+    refuse_others(context, "worker_id", *harmless, instead="Leave it out, or embed all of it: pixfind embed")
     return part.worker_id, part.num_workers
 
 

@@ -1,5 +1,5 @@
 """
-Commands that ask about a library and about this machine: status, verify, plan.
+The commands status, verify and plan: the state of a library and of this machine.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ def status(
     json: Json = False,
     watch: Annotated[bool, typer.Option("--watch", help="Show it again every two seconds.")] = False,
 ) -> None:
-    """Show the ledger, what is running, and what it is held back by."""
+    """Show the ledger, what is running, and its bottleneck."""
     from pixfind.workflows import status as state
 
     console = context.obj.console
@@ -56,13 +56,13 @@ def verify(
         console.say(f"models.json was lost and has been written again: searches use {model}")
     if repair and (kept := repairs.rebuild_if_needed(path)) is not None:
         console.say(
-            f"metadata.db could not be read; it lies in {kept} now. Run `pixfind add` on your folders afterwards."
+            f"metadata.db could not be read; it was moved to {kept}. Run `pixfind add` on your folders afterwards."
         )
     findings: list[checks.Finding] = []
     with Library.open(path, write=repair) as library, contextlib.ExitStack() as held:
         if repair:
             held.enter_context(library.lock("verify"))
-        # Also the model that is to answer next, and what is kept of the one before.
+        # Also the staged model of a switch, and the previous one.
         for one in itertools.chain([library], inactive_models.open_inactive(library, write=repair)):
             with console.bar("checking rows", "rows") as show:
                 found = checks.verify(one, show)
@@ -75,7 +75,7 @@ def verify(
         console.json([{slot: getattr(finding, slot) for slot in finding.__slots__} for finding in findings])
     else:
         console.findings(findings)
-        console.tell("[green]whole[/green]: nothing found" if not findings else f"{len(findings)} finding(s)")
+        console.print("[green]consistent[/green]: nothing found" if not findings else f"{len(findings)} finding(s)")
     if findings:
         raise typer.Exit(errors.LibraryDamaged.exit_code)
 

@@ -11,9 +11,9 @@ from pixfind import errors
 from pixfind.cli.options import (
     MODELS,
     Command,
+    Context,
     Device,
     EmbedFlags,
-    Globals,
     Group,
     Json,
     Model,
@@ -147,7 +147,7 @@ def _model_named(words: list[str]) -> str | None:
     raise typer.BadParameter("name one model: pixfind models show NAME")
 
 
-def _show_models(used: Globals, name: str | None, *, json: bool) -> None:
+def _show_models(used: Context, name: str | None, *, json: bool) -> None:
     from pixfind.models import hub
     from pixfind.models import registry as table
 

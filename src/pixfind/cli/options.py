@@ -1,5 +1,5 @@
 """
-What all commands share: the program, its global options, and options that several commands have.
+Shared by all commands: the program, its global options, and options of several commands.
 """
 
 import dataclasses
@@ -39,7 +39,7 @@ _PANELS = (BUILD, SEARCH, RUNNING, MODELS, INSPECT, SERVE)
 
 
 class _PlainFlags:
-    """Shows a flag by its name alone: what it takes is nothing, not a `<bool>`."""
+    """Shows flags without `<bool>` in the help: they take no value."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         params: list[Any] = super().get_params(ctx)  # type: ignore[misc]  # of the command that this is mixed into
@@ -50,7 +50,7 @@ class _PlainFlags:
 
 
 class Command(_PlainFlags, typer.core.TyperCommand):
-    """One command."""
+    """A command."""
 
 
 class Group(_PlainFlags, typer.core.TyperGroup):
@@ -58,7 +58,7 @@ class Group(_PlainFlags, typer.core.TyperGroup):
 
 
 class Program(Group):
-    """All of them; takes `--library` after the command too, where people write it."""
+    """The group of all commands; accepts `--library` after the command too."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, library_first(args))
@@ -70,9 +70,9 @@ class Program(Group):
 
 def library_first(words: list[str]) -> list[str]:
     """
-    Return the words of a command line with `--library DIR` in front of the command.
+    Return the arguments with `--library DIR` moved to the front.
 
-    Raises ConflictingOptions when two libraries are named. What follows `--` stays where it is.
+    Arguments after `--` are not changed. Raises OptionsExclude when two libraries are named.
     """
     end = words.index("--") if "--" in words else len(words)
     named: list[list[str]] = []
@@ -146,13 +146,15 @@ def _parameters(group: type) -> list[inspect.Parameter]:
 
 
 @dataclass(frozen=True, slots=True)
-class Globals:
+class Context:
+    """What commands get from the global options."""
+
     path: Path
     console: Console
 
 
-def _show_version(asked: bool) -> None:
-    if asked:
+def _show_version(requested: bool) -> None:
+    if requested:
         Console.data(f"pixfind {pixfind.__version__}")
         raise typer.Exit
 
@@ -161,27 +163,27 @@ def _show_version(asked: bool) -> None:
 def options(
     context: typer.Context,
     library: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The library to use; it may stand behind the command too.")
+        Path | None, typer.Option(metavar="DIR", help="The library to use; also accepted after the command.")
     ] = None,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Say more.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show more details.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Show errors only.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     if verbose and quiet:
-        raise errors.ConflictingOptions(
-            first="--verbose", second="--quiet", detail="one says more, the other nothing", instead="Leave out one."
+        raise errors.OptionsExclude(
+            first="--verbose", second="--quiet", detail="they contradict each other", instead="Leave out one."
         )
     path = locate(library)
     for place in (path, *path.parents):
-        if os.path.isfile(place):  # noqa: PTH113  `Path.is_file` raises where a folder may not be looked into
-            raise errors.LibraryNotADirectory(path=place)
-    context.obj = Globals(path, Console(quiet=quiet, verbose=verbose))
+        if os.path.isfile(place):  # noqa: PTH113  `Path.is_file` raises where a folder is not readable
+            raise errors.LibraryIsFile(path=place)
+    context.obj = Context(path, Console(quiet=quiet, verbose=verbose))
 
 
-def given(context: typer.Context) -> dict[str, str]:
-    """Return parameter -> its longest name, for all that stand on the command line; what has its default is not among them."""
+def explicit_options(context: typer.Context) -> dict[str, str]:
+    """Return parameter -> its longest option name, for those on the command line, not for defaults."""
     names = {param.name: param for param in context.command.params if param.name is not None}
     sources = {name: context.get_parameter_source(name) for name in names}
     return {
@@ -191,18 +193,18 @@ def given(context: typer.Context) -> dict[str, str]:
     }
 
 
-def alone(context: typer.Context, asked: str, *compatible: str, instead: str) -> None:
-    """Refuse what stands beside the option `asked` (a parameter) and would do nothing there."""
-    found = given(context)
-    for name, told in found.items():
-        if name != asked and name not in compatible:
-            raise errors.ConflictingOptions(
-                first=found[asked], second=told, detail="the second would do nothing", instead=instead
+def refuse_others(context: typer.Context, option: str, *compatible: str, instead: str) -> None:
+    """Raise OptionsExclude for a parameter that has no effect together with `option` and is not `compatible`."""
+    found = explicit_options(context)
+    for name, other in found.items():
+        if name != option and name not in compatible:
+            raise errors.OptionsExclude(
+                first=found[option], second=other, detail="the second would have no effect", instead=instead
             )
 
 
 def share(text: str) -> float:
-    """Read "80%", "80" or "0.8" as a share of the machine."""
+    """Parse "80%", "80" or "0.8" as a share of the machine, above 0 and at most 1; raises BadParameter."""
     try:
         number = float(text.removesuffix("%"))
     except ValueError:
@@ -214,7 +216,7 @@ def share(text: str) -> float:
 
 
 def size(text: str) -> int:
-    """Read "4GiB", "4G" or "500MB" as bytes; powers of two, as memory is counted."""
+    """Parse "4GiB", "4G" or "500MB" as bytes (powers of two); raises BadParameter."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([MGT])i?B?", text.strip(), re.IGNORECASE)
     if match is None:
         raise typer.BadParameter(f"{text!r} is not an amount of memory; write 4GiB or 800MiB")
@@ -225,7 +227,7 @@ def size(text: str) -> int:
 
 
 def hours(text: str) -> TimeWindow:
-    """Read "22:00-07:00" as a daily span."""
+    """Parse "22:00-07:00" as a daily time window; raises BadParameter."""
     try:
         return TimeWindow.parse(text)
     except ValueError:

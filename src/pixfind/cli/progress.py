@@ -1,7 +1,7 @@
 """
-Shows on the terminal what a workflow tells: bars while a step runs, a line or a table when it has ended.
+The progress of a workflow on the terminal: a bar while a step runs, a line or a table when it has ended.
 
-Owns the sentences of `index`, `add`, `embed`, `merge` and `build-index`. Imported by the commands that run a workflow, not by `--help`.
+Owns the messages of `index`, `add`, `embed`, `merge` and `build-index`. Imported by the commands that run a workflow, not by `--help`.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from pixfind.workflows.events import Step
 
 _BARS = {
     Step.FETCH_MODEL: ("fetching the model", "bytes"),
-    Step.SCAN: ("looking", "files"),
+    Step.SCAN: ("scanning", "files"),
     Step.MERGE: ("merging", "rows"),
     Step.BUILD_INDEX: ("building the index", "rows"),
     Step.VERIFY: ("checking rows", "rows"),
@@ -27,7 +27,7 @@ _BARS = {
 
 
 class TerminalObserver:
-    """An `events.Observer` for people; inside `with`, so that no bar outlives an error."""
+    """An `events.Observer` that shows events; used in a `with` block, so that an error removes the bar."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -47,7 +47,7 @@ class TerminalObserver:
         elif isinstance(event, events.EmbedProgress):
             self._show_run(event.snapshot)
         else:
-            # Any other event means that the step before it has ended.
+            # Any other event means that the previous step has ended.
             self._bar.close()
             self._show(event)
 
@@ -58,7 +58,7 @@ class TerminalObserver:
     @_show.register
     def _(self, event: events.StepStarted) -> None:
         if event.step is Step.SCAN:
-            self._console.step(f"looking through {escape(event.subject)}")
+            self._console.step(f"scanning {escape(event.subject)}")
         self._show_step = self._bar.enter_context(self._console.bar(*_BARS[event.step]))
 
     @_show.register

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from pixfind import errors
-from pixfind.cli.options import RUNNING, alone, command, deprecated, share
+from pixfind.cli.options import RUNNING, command, deprecated, refuse_others, share
 from pixfind.library import control
 from pixfind.library.library import Library
 
@@ -67,7 +67,7 @@ def control_by_flags(context: typer.Context, set_cpu: str | None, *, pause: bool
         )
     option = "set_cpu" if set_cpu is not None else "pause" if pause else "resume"
     others = ("set_cpu", "pause", "resume")
-    alone(context, option, *others, instead="Leave it out: it does not reach an embed that is running.")
+    refuse_others(context, option, *others, instead="Leave it out: it does not reach an embed that is running.")
     asked = control.ControlRequest(
         cpu=None if set_cpu is None else share(set_cpu), pause=True if pause else False if resume else None
     )

@@ -1,5 +1,5 @@
 """
-Commands that find pictures: search, search-text, search-image, duplicates.
+The commands search, search-text, search-image and duplicates.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pixfind import errors
-from pixfind.cli.options import SEARCH, Command, Globals, Html, Json, command, given, grouped
+from pixfind.cli.options import SEARCH, Command, Context, Html, Json, command, explicit_options, grouped
 from pixfind.library.library import Library
 from pixfind.storage import output
 from pixfind.types import TerminalImages
@@ -49,15 +49,15 @@ NO_MATCH = 1
 
 _THUMBNAIL_SIDE = 320
 _MAX_PIXELS = 200_000_000
-_MOST_ON_A_SHEET = 500
-"""Groups; a page with more thumbnails takes a browser long."""
+_MAX_SHEET_GROUPS = 500
+"""Browsers are slow with more thumbnails on a page."""
 
 
 class _QueryCommand(Command):
     """A command whose arguments may begin with a minus: `-people` is a term, `-k` is an option."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        # A space in front is nothing to the query and everything to the parser of options.
+        # With a space in front the parser takes it for an argument, and the query is the same.
         escaped = [
             f" {word}" if re.match(r"-[^-]", word) and not re.fullmatch(r"-(k\d*|h|0)", word) else word for word in args
         ]
@@ -135,12 +135,13 @@ def search(
     pictures: AsPictures = TerminalImages.AUTO,
     filters: FilterFlags,
 ) -> None:
-    """Find pictures by words, pictures, and what they should not show."""
+    """Find pictures by a query of words, pictures and exclusions."""
     from pixfind.search import query as language
 
-    asked = filters.parsed()
-    shown = _shown(context, count, json, paths, null, html, pictures, include_weak=include_weak, distinct=distinct)
-    _end(_answer(context.obj, language.parse(query), shown, asked))
+    options = _output_options(
+        context, count, json, paths, null, html, pictures, include_weak=include_weak, distinct=distinct
+    )
+    _exit_code(_search_and_show(context.obj, language.parse(query), options, filters.parsed()))
 
 
 @command(rich_help_panel=SEARCH)
@@ -155,11 +156,11 @@ def search_text(
     include_weak: IncludeWeak = False,
     pictures: AsPictures = TerminalImages.AUTO,
 ) -> None:
-    """Find pictures by words, taken as they are."""
+    """Find pictures by a text, in which signs have no special meaning."""
     from pixfind.search import query as language
 
-    shown = _shown(context, count, json, paths, null, html, pictures, include_weak=include_weak)
-    _end(_answer(context.obj, language.text(query), shown))
+    options = _output_options(context, count, json, paths, null, html, pictures, include_weak=include_weak)
+    _exit_code(_search_and_show(context.obj, language.text(query), options))
 
 
 @command(rich_help_panel=SEARCH)
@@ -176,8 +177,8 @@ def search_image(
     """Find pictures that look like this one."""
     from pixfind.search import query as language
 
-    shown = _shown(context, count, json, paths, null, html, pictures)
-    _end(_answer(context.obj, language.image(str(file)), shown))
+    options = _output_options(context, count, json, paths, null, html, pictures)
+    _exit_code(_search_and_show(context.obj, language.image(str(file)), options))
 
 
 @command(rich_help_panel=SEARCH)
@@ -191,7 +192,7 @@ def duplicates(
     from pixfind.search import duplicates as duplicate_groups
 
     path, console = context.obj.path, context.obj.console
-    _one_answer(json=json, paths=False, html=html)
+    _check_one_output(json=json, paths=False, html=html)
     with Library.open(path) as library, console.bar("comparing", "pictures") as progress:
         found = duplicate_groups.find(library, near=not exact, progress=progress)
     if html is not None:
@@ -203,10 +204,10 @@ def duplicates(
     console.duplicates(found)
 
 
-def _write_groups(used: Globals, html: output.Output, found: "duplicate_groups.Duplicates") -> None:
+def _write_groups(used: Context, html: output.Output, found: "duplicate_groups.Duplicates") -> None:
     from pixfind.cli import contact_sheet
 
-    groups = found.groups[:_MOST_ON_A_SHEET]
+    groups = found.groups[:_MAX_SHEET_GROUPS]
     sizes = {member.path: member.size for group in groups for member in group.members}
     total, done = sum(len(group.members) for group in groups), itertools.count(1)
     with used.console.bar("drawing the sheet", "pictures") as progress:
@@ -230,16 +231,16 @@ def _write_groups(used: Globals, html: output.Output, found: "duplicate_groups.D
         used.console.say(f"it shows the first {len(groups)} of {len(found.groups):,} groups; --json has all")
 
 
-def show(used: Globals, words: str, count: int, html: output.Output | None) -> None:
-    """Search for words and show the answer, as `search-text` does."""
+def show(used: Context, words: str, count: int, html: output.Output | None) -> None:
+    """Search for words and show the result, as `search-text` does."""
     from pixfind.search import query as language
 
-    _answer(used, language.text(words), _Shown(count, html=html))
+    _search_and_show(used, language.text(words), _OutputOptions(count, html=html))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Shown:
-    """How an answer is shown."""
+class _OutputOptions:
+    """How a result is shown."""
 
     count: int
     json: bool = False
@@ -252,11 +253,11 @@ class _Shown:
 
     @property
     def listed(self) -> bool:
-        """Whether hits are written for people: not where a page goes to standard output."""
+        """Whether hits are listed for people: not when the page goes to standard output."""
         return self.html is None or not self.html.is_standard_output
 
 
-def _shown(
+def _output_options(
     context: typer.Context,
     count: int,
     json: bool,
@@ -267,87 +268,91 @@ def _shown(
     *,
     include_weak: bool = False,
     distinct: bool = False,
-) -> _Shown:
-    """Return how an answer is to be shown; refuses options of which one would do nothing."""
-    _one_answer(json=json, paths=paths, html=html)
+) -> _OutputOptions:
+    """Return how to show the result; raises OptionsExclude, OptionNeeds for options that have no effect together."""
+    _check_one_output(json=json, paths=paths, html=html)
     if null and not paths:
         raise errors.OptionRequires(first="--null", second="--paths", instead="Add --paths; --json needs no NUL bytes.")
     if pictures not in (TerminalImages.AUTO, TerminalImages.NONE):
-        for name, asked in (("--json", json), ("--paths", paths), ("--html -", html and html.is_standard_output)):
-            if asked:
-                raise errors.ConflictingOptions(
-                    first=given(context)["pictures"],
+        for name, used in (("--json", json), ("--paths", paths), ("--html -", html and html.is_standard_output)):
+            if used:
+                raise errors.OptionsExclude(
+                    first=explicit_options(context)["pictures"],
                     second=name,
-                    detail="thumbnails stand below the hits that people read",
+                    detail="thumbnails are shown only in the list of hits for people",
                     instead=f"Leave out {name}.",
                 )
-    return _Shown(count, json, paths, null, html, pictures, include_weak, distinct)
+    return _OutputOptions(count, json, paths, null, html, pictures, include_weak, distinct)
 
 
-def _one_answer(*, json: bool, paths: bool, html: output.Output | None) -> None:
-    """Refuse two answers for one standard output."""
+def _check_one_output(*, json: bool, paths: bool, html: output.Output | None) -> None:
+    """Raise OptionsExclude for two outputs that would both go to standard output."""
     page = html is not None and html.is_standard_output
-    asked = [
-        name for name, here in (("--json", json), ("--paths", paths), (f"--html {html and html.path}", page)) if here
+    outputs = [
+        name for name, used in (("--json", json), ("--paths", paths), (f"--html {html and html.path}", page)) if used
     ]
-    if len(asked) > 1:
-        raise errors.ConflictingOptions(
-            first=asked[0],
-            second=asked[1],
+    if len(outputs) > 1:
+        raise errors.OptionsExclude(
+            first=outputs[0],
+            second=outputs[1],
             detail="both would be written to standard output",
             instead="Leave out one" + (", or give --html a file." if page else "."),
         )
 
 
-def _answer(used: Globals, query: "Query", shown: _Shown, filters: "Filters | None" = None) -> bool:
-    """Search and show; return whether anything was found."""
+def _search_and_show(used: Context, query: "Query", options: _OutputOptions, filters: "Filters | None" = None) -> bool:
+    """Search and show the result; return whether anything was found."""
     from pixfind.search import searcher as searching
     from pixfind.search.filters import NO_FILTERS
 
-    asked = filters or NO_FILTERS
     with Library.open(used.path) as library:
-        answer = searching.search(
-            library, query, shown.count, asked, distinct=shown.distinct, include_weak=shown.include_weak
+        result = searching.search(
+            library,
+            query,
+            options.count,
+            filters or NO_FILTERS,
+            distinct=options.distinct,
+            include_weak=options.include_weak,
         )
-    if shown.html is not None:
-        used.console.write(shown.html, _sheet(answer))
-    if shown.json:
-        used.console.json([hit.values() for hit in answer.hits])
-    elif shown.paths:
-        for hit in answer.hits:
-            used.console.data(hit.path, end=b"\0" if shown.null else b"\n")
-    elif shown.listed:
-        used.console.hits(answer, _pictured(shown.pictures) if answer.hits else None)
-    if (remark := answer.message()) is not None:
-        used.console.say(remark)
-    return bool(answer.hits)
+    if options.html is not None:
+        used.console.write(options.html, _sheet(result))
+    if options.json:
+        used.console.json([hit.values() for hit in result.hits])
+    elif options.paths:
+        for hit in result.hits:
+            used.console.data(hit.path, end=b"\0" if options.null else b"\n")
+    elif options.listed:
+        used.console.hits(result, _thumbnail_renderer(options.pictures) if result.hits else None)
+    if (message := result.message()) is not None:
+        used.console.say(message)
+    return bool(result.hits)
 
 
-def _end(found: bool) -> None:
-    """As grep does, so that `pixfind search ... && ...` means what it says."""
+def _exit_code(found: bool) -> None:
+    """Exit with NO_MATCH like grep, so that `pixfind search ... && ...` works."""
     if not found:
         raise typer.Exit(NO_MATCH)
 
 
-def _sheet(answer: "SearchResult") -> bytes:
+def _sheet(result: "SearchResult") -> bytes:
     from pixfind.cli import contact_sheet
 
     page = contact_sheet.render(
-        answer.query.source or str(answer.query),
-        [_SheetHit(Path(hit.path), hit.score) for hit in answer.hits],
+        result.query.source or str(result.query),
+        [_SheetHit(Path(hit.path), hit.score) for hit in result.hits],
         _thumbnail,
     )
     return page.encode()
 
 
-def _pictured(asked: TerminalImages) -> Callable[[str], str] | None:
-    """What shows the picture at a path: on this terminal, or as asked for by name wherever the answer goes. None: nothing does."""
+def _thumbnail_renderer(requested: TerminalImages) -> Callable[[str], str] | None:
+    """Return a function from a path to the escape sequence that shows its thumbnail; None where thumbnails are not shown."""
     from pixfind.cli import terminal_images
 
-    if asked is TerminalImages.AUTO and not sys.stdout.isatty():
+    if requested is TerminalImages.AUTO and not sys.stdout.isatty():
         return None
     keyboard, screen = 0, sys.stdout.fileno()
-    how = terminal_images.choose(asked, os.environ, lambda: terminal_images.device_attributes(keyboard, screen))
+    how = terminal_images.choose(requested, os.environ, lambda: terminal_images.device_attributes(keyboard, screen))
     if how is TerminalImages.NONE:
         return None
 
@@ -359,7 +364,7 @@ def _pictured(asked: TerminalImages) -> Callable[[str], str] | None:
 
 
 def _thumbnail(picture: Path, side: int = _THUMBNAIL_SIDE) -> bytes | None:
-    """None where the picture cannot be read now."""
+    """Return a JPEG; None where the picture cannot be read now."""
     from pixfind import errors
     from pixfind.images import decode, source, thumbnails
 

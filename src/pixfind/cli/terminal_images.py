@@ -1,11 +1,11 @@
 """
-Pictures in the terminal: thumbnails as the escape sequences of terminals that can show them.
+Thumbnails in the terminal, as escape sequences.
 
-Owns three protocols (kitty graphics, iTerm2 inline images, sixel) and which of them a terminal understands. A sequence is
-ASCII text that moves the cursor below the picture once a line end follows. Must not know hits, or who prints.
+Owns three protocols (kitty graphics, iTerm2 inline images, sixel) and the detection of what a terminal supports. A sequence is
+ASCII text; a line end after it moves the cursor below the picture. Must not know hits, or who prints.
 
-A terminal that is wrongly taken for one that shows pictures prints kilobytes of garbage, so the choice is careful: by a name
-that the terminal gives itself, or by its own answer; never inside tmux or screen by a name, as names are inherited there.
+A terminal without support would print kilobytes of garbage, so detection is careful: by the name of the terminal in the environment, or by
+its reply to a query; inside tmux or screen only by a reply, because the environment may come from another terminal.
 """
 
 import base64
@@ -40,7 +40,7 @@ _CELL: Final = 2.0
 _CHUNK: Final = 4096
 _COLOURS: Final = 128
 _BAND: Final = 6
-_SHORTEST_RUN: Final = 4
+_MIN_RUN: Final = 4
 _LIMITS: Final = Limits(1_000_000)
 
 _KITTY_TERMS: Final = frozenset({"xterm-kitty", "xterm-ghostty"})
@@ -52,15 +52,15 @@ _ANSWER_SECONDS: Final = 0.2
 
 
 def choose(
-    asked: TerminalImages, environment: Mapping[str, str], attributes: Callable[[], frozenset[str]]
+    requested: TerminalImages, environment: Mapping[str, str], attributes: Callable[[], frozenset[str]]
 ) -> TerminalImages:
     """
-    Which protocol to use; NONE where the terminal does not say that it knows one.
+    Return the protocol to use; NONE where none is known to be supported.
 
-    `attributes` asks the terminal what it can do (see `device_attributes`); called only where no name decides.
+    `attributes` queries the terminal (see `device_attributes`); it is called only when the environment does not decide.
     """
-    if asked is not TerminalImages.AUTO:
-        return asked
+    if requested is not TerminalImages.AUTO:
+        return requested
     term, program = environment.get("TERM", ""), environment.get("TERM_PROGRAM", "")
     if term in _DUMB_TERMS:
         return TerminalImages.NONE
@@ -73,7 +73,7 @@ def choose(
 
 
 def sequence(thumbnail: bytes, how: TerminalImages) -> str:
-    """The escape sequence that shows a JPEG; empty for NONE and AUTO. Raises `ImageProblem` for what is no picture."""
+    """Return the escape sequence that shows a JPEG; empty for NONE and AUTO. Raises `ImageProblem` for invalid bytes."""
     if how is TerminalImages.ITERM:
         return iterm(thumbnail)
     if how not in (TerminalImages.KITTY, TerminalImages.SIXEL):
@@ -87,7 +87,7 @@ def sequence(thumbnail: bytes, how: TerminalImages) -> str:
 
 
 def kitty(pixels: NDArray[uint8]) -> str:
-    """RGB pixels [h, w, 3] for the kitty graphics protocol: compressed, in chunks, and the terminal answers nothing."""
+    """Return RGB pixels [h, w, 3] in the kitty graphics protocol: compressed, in chunks, without a reply from the terminal."""
     high, wide, _ = pixels.shape
     place = f"r={ROWS}" if _columns(wide, high) <= COLUMNS else f"c={COLUMNS}"
     data = base64.b64encode(zlib.compress(pixels.tobytes())).decode()
@@ -98,7 +98,7 @@ def kitty(pixels: NDArray[uint8]) -> str:
 
 
 def iterm(thumbnail: bytes) -> str:
-    """A JPEG as an inline image of iTerm2, which decodes it itself."""
+    """Return a JPEG as an inline image of iTerm2, which decodes it."""
     wide, high = thumbnails.size(thumbnail)
     place = f"height={ROWS}" if _columns(wide, high) <= COLUMNS else f"width={COLUMNS}"
     data = base64.b64encode(thumbnail).decode()
@@ -106,7 +106,7 @@ def iterm(thumbnail: bytes) -> str:
 
 
 def sixel(indices: NDArray[uint8], palette: NDArray[uint8]) -> str:
-    """Pixels [h, w] that are places in a palette [n, 3] of RGB, as sixels: bands of six rows, a colour at a time."""
+    """Return pixels [h, w] (indices into an RGB palette [n, 3]) as sixels: bands of six rows, one colour at a time."""
     high, wide = indices.shape
     used = np.unique(indices).tolist()
     percent = np.rint(palette.astype(np.float64) * (100 / 255)).astype(int)
@@ -116,7 +116,7 @@ def sixel(indices: NDArray[uint8], palette: NDArray[uint8]) -> str:
 
 
 def _band(rows: NDArray[uint8]) -> str:
-    """Up to six rows: for each colour the columns in which it stands, one bit a row, the top row lowest."""
+    """Return a band of up to six rows: for each colour its pixels by column, one bit a row, the top row in the lowest bit."""
     bits = (1 << np.arange(len(rows)))[:, None]
     return "$".join(
         f"#{colour}" + _runs(((rows == colour) * bits).sum(axis=0).tolist()) for colour in np.unique(rows).tolist()
@@ -127,12 +127,12 @@ def _runs(column_bits: list[int]) -> str:
     text = []
     for bits, run in groupby(column_bits):
         length, character = len(list(run)), chr(63 + bits)
-        text.append(f"!{length}{character}" if length >= _SHORTEST_RUN else character * length)
+        text.append(f"!{length}{character}" if length >= _MIN_RUN else character * length)
     return "".join(text)
 
 
 def _columns(wide: int, high: int) -> float:
-    """Columns that a picture of `ROWS` lines takes."""
+    """Return the width in columns of a picture that is `ROWS` lines high."""
     return _CELL * ROWS * wide / high
 
 
@@ -141,9 +141,9 @@ def _columns(wide: int, high: int) -> float:
 
 def device_attributes(keyboard: int, screen: int, patience: float = _ANSWER_SECONDS) -> frozenset[str]:
     """
-    Ask the terminal (two file descriptors) for its primary device attributes; empty where none are told in `patience` seconds.
+    Ask the terminal (two file descriptors) for its primary device attributes; empty without a reply within `patience` seconds.
 
-    Asks nothing of what is no terminal, from the background, or while typed lines wait to be read by others.
+    Does not query anything but a terminal, nor from the background, nor while there is unread input.
     """
     try:
         if not (os.isatty(keyboard) and os.isatty(screen) and _in_front(keyboard)):
@@ -152,22 +152,22 @@ def device_attributes(keyboard: int, screen: int, patience: float = _ANSWER_SECO
             if select.select([keyboard], [], [], 0)[0]:
                 return frozenset()
             os.write(screen, b"\x1b[c")
-            told = _ATTRIBUTES.search(_answer(keyboard, patience))
+            reply = _ATTRIBUTES.search(_answer(keyboard, patience))
     except (OSError, ImportError):  # a terminal that went away; a system without termios
         return frozenset()
-    return frozenset(told[1].decode().split(";")) if told else frozenset()
+    return frozenset(reply[1].decode().split(";")) if reply else frozenset()
 
 
 def _in_front(keyboard: int) -> bool:
     try:
         return os.tcgetpgrp(keyboard) == os.getpgrp()
     except OSError:
-        return True  # not the terminal that controls us, so it cannot stop us either
+        return True  # not the controlling terminal, which alone can stop a background process
 
 
 @contextlib.contextmanager
 def _unbuffered(keyboard: int) -> Iterator[None]:
-    """Keys arrive at once and are not shown."""
+    """Turn off line buffering and echo in the block; raises OSError."""
     import termios
     import tty
 

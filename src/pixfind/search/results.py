@@ -75,5 +75,5 @@ class SearchResult:
         if self.hits:
             return None
         if self.below_cutoff:
-            return "No good match. Use --all to see the nearest images anyway."
+            return "No good match. Use --include-weak to see the nearest images anyway."
         return "No image passes the filters." if self.rows else "Nothing is embedded yet."

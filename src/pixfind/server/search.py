@@ -208,7 +208,7 @@ def _response(
 
 def _remark(result: SearchResult) -> str | None:
     message = result.message()
-    return None if message is None else message.replace("Use --all", 'Use "all"')
+    return None if message is None else message.replace("Use --include-weak", 'Use "all"')
 
 
 def _hits(library: Library, hits: Sequence[Hit], offset: int) -> list[schemas.Hit]:
