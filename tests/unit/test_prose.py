@@ -10,6 +10,7 @@ WORDS = Words(
     pages=[Word(re.compile(r"\b(?:anew)\b", re.IGNORECASE), "again")],
     names=[Word(re.compile(r"_*Seat"), "WorkerSlot")],
     exempt=[],
+    finished=("src/finished/",),
 )
 
 
@@ -46,6 +47,10 @@ def test_a_page_is_checked_outside_of_code(text: str, found: list[tuple[int, str
 )
 def test_python_is_checked_in_what_people_read_and_in_its_names(text: str, found: list[tuple[int, str]]) -> None:
     assert found == _found("module.py", text)
+
+
+def test_code_of_a_finished_package_is_held_to_the_words_of_pages() -> None:
+    assert [(1, "anew")] == _found("src/finished/module.py", '"""Made anew."""')
 
 
 def test_a_finding_says_where_and_what_to_write() -> None:

@@ -26,7 +26,7 @@ _KINDS: Final = (
     (stat.S_ISBLK, "it is a disk"),
 )
 _STREAMS: Final = (stat.S_ISFIFO, stat.S_ISCHR)
-_LONGEST_NAME: Final = 200
+_MAX_NAME_CHARACTERS: Final = 200
 _numbers = itertools.count()
 
 
@@ -111,7 +111,7 @@ def _stream(path: Path, data: bytes) -> None:
 
 def _replace(target: Path, data: bytes) -> None:
     """Write a new file beside `target`, durable and with its mode, and let it take the place in one step."""
-    temporary = target.with_name(f".{target.name[:_LONGEST_NAME]}.{os.getpid()}.{next(_numbers)}.tmp")
+    temporary = target.with_name(f".{target.name[:_MAX_NAME_CHARACTERS]}.{os.getpid()}.{next(_numbers)}.tmp")
     try:
         with temporary.open("xb") as file:
             _keep_mode(file.fileno(), target)
