@@ -21,7 +21,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 
 #: The tests that an extra changes, and those of silence.
 EXTRAS_TESTS := tests/silence tests/integration/test_parity.py tests/integration/test_encoders.py tests/unit/test_tune.py \
-    tests/serve/test_agents.py
+    tests/serve/test_mcp_server.py
 
 .PHONY: demo test coverage test-extras test-wheels check lint types layers format docs package release hooks constraints licences install clean
 

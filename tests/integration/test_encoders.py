@@ -222,7 +222,7 @@ def test_a_failed_quantisation_leaves_no_file(clip: Path, tmp_path: Path, monkey
 
 
 def test_weights_get_seven_bits_where_sixteen_would_overflow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quantize, "has_int8_products", lambda: False)
+    monkeypatch.setattr(quantize, "has_vnni", lambda: False)
 
     assert "int7.onnx" == quantize.int8(CLIP / "visual/model.onnx").name
 

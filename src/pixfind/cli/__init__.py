@@ -58,7 +58,7 @@ def _report_errors(console: Console) -> Iterator[None]:
             # A disk failure outside the library: of the output, or of the model's files.
             _exit_with(console, disk.told(error, "used", error.filename or "a file"))
         console.traceback()
-        console.error("This is a bug in pixfind. Please report it and include the traceback above.")
+        console.error("This is a bug in pixfind. Report it and include the traceback above.")
         raise SystemExit(BUG) from None
     finally:
         # A second Ctrl-C while Python exits would change the exit code.

@@ -2,8 +2,8 @@
 """
 A canvas: the pixels of a picture, and for every pixel what it shows.
 
-Owns masks and how one layer covers another. Must not know what a sky or a tree looks like.
-The painters (`sky`, `land`, `water`, `plants`, `things`) put layers on it, from far to near.
+Owns masks and how layers are combined. Must not know what a sky or a tree looks like.
+The painters (`sky`, `land`, `water`, `plants`, `things`) add layers, from far to near.
 
 Coordinates: y runs from 0 (top) to 1 (bottom), x from 0 to `aspect`, so that a circle is round.
 """
@@ -27,7 +27,7 @@ SUPERSAMPLE = 3
 
 
 class Part(IntEnum):
-    """What a pixel shows. Facts about a picture are counted from these."""
+    """What a pixel shows."""
 
     NOTHING = 0
     SKY = 1
@@ -73,7 +73,7 @@ class Part(IntEnum):
 
 
 class Canvas:
-    """A picture in the making: colours between 0 and 1, and a label for each pixel."""
+    """A picture that is being drawn: float32 colours [h, w, 3] in 0..1, and a `Part` for each pixel [h, w]."""
 
     def __init__(self, height: int, width: int) -> None:
         self.height = height
@@ -90,11 +90,11 @@ class Canvas:
         return 1.0 / self.height
 
     def row(self, y: float) -> int:
-        """The pixel row at `y`, kept inside the canvas."""
+        """Return the pixel row at `y`, clipped to the canvas."""
         return int(np.clip(round(y * self.height), 0, self.height))
 
     def cover(self, mask: Plane, colour: Plane | Colour, part: Part, top: int = 0, left: int = 0) -> None:
-        """Lay a colour over the canvas where the mask says so; `mask` may be a window at (top, left)."""
+        """Blend a colour over the canvas with the opacity `mask` [h, w] in 0..1, whose corner is at (top, left) pixels."""
         height, width = mask.shape
         rows, columns = slice(top, top + height), slice(left, left + width)
         under = self.rgb[rows, columns]
@@ -103,30 +103,30 @@ class Canvas:
         self.label[rows, columns][mask > 0.5] = part
 
     def shine(self, light: Plane, colour: Colour) -> None:
-        """Add light, as a glow or a glitter does; what the pixels show stays the same."""
+        """Add light [h, w], such as a glow or glitter, without changing labels."""
         self.rgb += light[..., None] * np.asarray(colour, np.float32)
 
     def veil(self, amount: Plane | float, colour: Colour) -> None:
-        """Pull everything towards a colour: haze, fog, the tint of an hour."""
+        """Blend the whole canvas towards a colour: haze, fog, the light of an hour; `amount` in 0..1."""
         share = np.asarray(amount, np.float32)
         self.rgb += (share[..., None] if share.ndim else share) * (np.asarray(colour, np.float32) - self.rgb)
 
     def below(self, line: Plane, softness: float = 1.5) -> Plane:
-        """The mask of everything under a skyline given per column."""
+        """Return the mask of everything below a skyline `line` [w]."""
         return step((self.y - line[None, :]) / (softness * self.pixel) + 0.5)
 
     def disc(self, x: float, y: float, radius: float, squeeze: float = 1.0) -> Plane:
-        """The mask of an ellipse with a soft edge; `squeeze` makes it flatter."""
+        """Return the mask of a disc with a soft edge; `squeeze` scales its height."""
         far = np.hypot(self.x - x, (self.y - y) / squeeze)
         return step((radius - far) / self.pixel + 0.5)
 
     def glow(self, x: float, y: float, radius: float) -> Plane:
-        """Light that falls off around a point."""
+        """Return Gaussian light [h, w] around a point."""
         far = (self.x - x) ** 2 + (self.y - y) ** 2
         return np.asarray(np.exp(-far / (2 * radius * radius)), np.float32)
 
     def fill(self, points: list[Point], colour: Plane | Colour, part: Part, blur: float = 0.0) -> None:
-        """Fill a polygon, with smooth edges. A colour plane must have the canvas's own size."""
+        """Fill a polygon with smooth edges. A colour plane must have the size of the canvas."""
         box = self.window(points)
         if box is None:
             return
@@ -142,7 +142,7 @@ class Canvas:
         self.cover(mask, colour, part, top, left)
 
     def window(self, points: list[Point]) -> tuple[int, int, int, int] | None:
-        """Left, top, width and height of the pixels that hold these points; None when outside."""
+        """Return left, top, width and height in pixels of a box around these points; None when it is outside the canvas."""
         xs, ys = [x for x, _ in points], [y for _, y in points]
         left = max(0, int(min(xs) * self.height) - 1)
         top = max(0, int(min(ys) * self.height) - 1)
@@ -151,23 +151,23 @@ class Canvas:
         return (left, top, right - left, bottom - top) if right > left and bottom > top else None
 
     def image(self) -> Image.Image:
-        """The picture as eight-bit RGB."""
+        """Return the picture as eight-bit RGB."""
         return Image.fromarray((np.clip(self.rgb, 0, 1) * 255 + 0.5).astype(np.uint8))
 
 
 def flat(value: npt.ArrayLike) -> Plane:
-    """A number or a colour as float32, so that planes stay small."""
+    """Return a number or a colour as a float32 array."""
     return np.asarray(value, np.float32)
 
 
 def step(value: Plane) -> Plane:
-    """0 below 0, 1 above 1, smooth between."""
+    """Return the smoothstep of each value: 0 below 0, 1 above 1, smooth in between."""
     clipped = np.clip(value, 0, 1)
     return np.asarray(clipped * clipped * (3 - 2 * clipped), np.float32)
 
 
 def mix(one: Plane | Colour, other: Plane | Colour, share: Plane | float) -> Plane:
-    """A blend of two colours; `share` is how much of the other, one number or one per pixel."""
+    """Return a blend of two colours; `share` is the part of the second, one number or one per pixel."""
     part = np.asarray(share, np.float32)
     if part.ndim:
         part = part[..., None]
@@ -176,18 +176,18 @@ def mix(one: Plane | Colour, other: Plane | Colour, share: Plane | float) -> Pla
 
 
 def jitter(rng: Rng, colour: Colour, amount: float = 0.05) -> Colour:
-    """A colour near the given one: brightness and tint both move a little."""
+    """Return a colour near this one, with random small changes of brightness and tint."""
     shift = rng.normal(0, amount)
     red, green, blue = (float(np.clip(c + shift + rng.normal(0, amount / 2), 0, 1)) for c in colour)
     return red, green, blue
 
 
 def tone(colour: Colour, factor: float) -> Colour:
-    """The same colour, darker or lighter."""
+    """Return the colour multiplied by a factor, clipped to 0..1."""
     red, green, blue = (float(np.clip(c * factor, 0, 1)) for c in colour)
     return red, green, blue
 
 
 def pick(rng: Rng, choices: tuple[Colour, ...], amount: float = 0.04) -> Colour:
-    """One colour of a palette, slightly moved."""
+    """Return a random colour of a palette, slightly changed."""
     return jitter(rng, choices[int(rng.integers(len(choices)))], amount)

@@ -1,5 +1,5 @@
 """
-The demo collection: a few hundred drawn pictures in a folder, for a first run without any pictures of one's own.
+The demo collection: a few hundred drawn pictures in a folder, for a first run without own pictures.
 
 Owns names, sizes, dates and files. Must not know how a picture is painted.
 """
@@ -47,7 +47,7 @@ def draw_collection(
     """
     Draw `count` pictures into a folder and return their paths, in order.
 
-    The same count and seed give the same names and the same pictures. `progress` is told how many are done.
+    The same count and seed give the same names and the same pictures. `progress` is called with the number drawn so far.
     """
     folder.mkdir(parents=True, exist_ok=True)
     names = plan(count, seed)
@@ -64,7 +64,7 @@ def draw_collection(
 
 
 def plan(count: int, seed: int = 0) -> list[str]:
-    """The names of a collection's pictures: kinds by their weight, numbered within each kind."""
+    """Return the names of a collection's pictures: kinds in proportion to their weight, numbered within each kind."""
     bag = [kind for kind, (_, weight) in KINDS.items() for _ in range(weight)]
     rng = np.random.default_rng([seed, count])
     kinds: list[str] = []
@@ -79,7 +79,7 @@ def plan(count: int, seed: int = 0) -> list[str]:
 
 
 def draw(kind: str, rng: Rng, size: tuple[int, int] = (640, 480)) -> Image.Image:
-    """One picture of a kind, `size` being width and height."""
+    """Return a picture of a kind; `size` is (width, height) in pixels. Raises KeyError for an unknown kind."""
     width, height = size
     canvas = Canvas(height, width)
     KINDS[kind][0](canvas, rng)
@@ -95,7 +95,7 @@ def _write(path: Path, rng: Rng) -> Path:
 
 
 def _exif(kind: str, rng: Rng) -> Image.Exif:
-    """A date that suits the season and the hour of the picture, and who drew it."""
+    """Return EXIF with a date that fits the season and the hour of the picture, and the software that drew it."""
     first, last = next((months for word, months in SEASONS.items() if word in kind), (1, 12))
     early, late = next((hours for word, hours in HOURS.items() if word in kind), (9, 17))
     month = (int(rng.integers(first, last + 1)) - 1) % 12 + 1

@@ -12,7 +12,7 @@ as two z-scores (standard deviations above a mean), after subtracting the score 
 - `image_z`: among the scores of the reference queries on this image. Where nearly every picture shows a beach, the query "beach" has a low
   `query_z` on all of them, although they are right.
 
-The best hits of negative queries have positive z-scores too, which grow with the library; the cut-offs lie just above them. A hit is
+The best hits of negative queries have positive z-scores too, which grow with the library; the cut-offs are slightly above them. A hit is
 shown if either z-score exceeds its cut-off.
 """
 

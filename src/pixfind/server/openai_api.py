@@ -90,15 +90,15 @@ async def embed(encoder: BatchedEncoder, request: EmbeddingRequest, model: str) 
     texts = [part for part in request.inputs if isinstance(part, str)]
     await encoder.ready(texts)
     rows = iter(encoder.encode_texts(texts) if texts else ())
-    vectors = [next(rows) if isinstance(part, str) else await encoder.file_ready(part) for part in request.inputs]
-    if request.dimensions not in (None, len(vectors[0])):
-        raise errors.InvalidRequest(detail=f"dimensions: the model {model} has {len(vectors[0])}")
+    embeddings = [next(rows) if isinstance(part, str) else await encoder.file_ready(part) for part in request.inputs]
+    if request.dimensions not in (None, len(embeddings[0])):
+        raise errors.InputWrong(detail=f"dimensions: the model {model} has {len(embeddings[0])}")
     words = sum(len(text.split()) for text in texts)
     return {
         "object": "list",
         "data": [
             {"object": "embedding", "index": at, "embedding": _encoded(vector) if request.base64 else vector.tolist()}
-            for at, vector in enumerate(vectors)
+            for at, vector in enumerate(embeddings)
         ],
         "model": model,
         "usage": {"prompt_tokens": words, "total_tokens": words},

@@ -121,7 +121,7 @@ class SearchService:
         self.encoders, self.snapshots = BatchedEncoder(library), SnapshotCache()
 
     def _searcher(self) -> Searcher:
-        # The generation by its name: another one may be active since the encoders were opened.
+        # The generation by its name: a different one may be active since the encoders were opened.
         return Searcher(
             Library.open(self._library.path, generation=self._library.generation), self.encoders, self.snapshots
         )

@@ -1,7 +1,7 @@
 """
-Records what Python code asks the network and the system for, one JSON line each; `watch.Audit` installs a copy as sitecustomize.py.
+Records network and process events of Python code, one JSON line each; `watch.Audit` installs a copy as sitecustomize.py.
 
-Knows nothing of pixfind: it runs in every Python process, before all else.
+Must not import pixfind: it runs first in every Python process.
 """
 
 import json
@@ -17,7 +17,7 @@ _writing = False
 
 def _note(*values: Any) -> None:
     global _writing
-    # To open our own file is an event too.
+    # Opening our own file is an event too.
     if _writing:
         return
     _writing = True
@@ -47,5 +47,5 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 if _folder is not None:
-    # It cannot be taken away again.
+    # An audit hook cannot be removed.
     sys.addaudithook(_hook)

@@ -16,7 +16,7 @@ from pixfind.workflows.merge import merge
 from pixfind.workflows.options import EmbedOptions
 
 QUIET = EmbedOptions(workers=1, share=1.0, model="starter", nice=0)
-"""One worker, no pacing, the model that needs no network."""
+"""One worker, no throttling, and a model that needs no network."""
 
 
 def make_pictures(folder: Path, count: int, *, first: int = 0, size: tuple[int, int] = (64, 48)) -> list[Path]:
@@ -28,20 +28,20 @@ def make_pictures(folder: Path, count: int, *, first: int = 0, size: tuple[int, 
 
 
 def make_slow_pictures(folder: Path, count: int) -> None:
-    """Make `count` different files in `folder` that take some 40 ms each to decode, so that there is time to interrupt."""
+    """Make `count` different files in `folder` that take some 40 ms each to decode, so that a test can interrupt the run."""
     folder.mkdir(parents=True, exist_ok=True)
-    # Large pixels: a small file that takes as long to decode as any of its size.
+    # Upscaled: a small file that takes as long to decode as any picture of its size.
     large = picture(0, (24, 18)).resize((2400, 1800), Image.Resampling.NEAREST)
     content = encode(large, ".png")
     (folder / "slow_00000.png").write_bytes(content)
     for number in range(1, count):
-        # What follows the end of a PNG makes another file of the same picture.
+        # Bytes after the end of a PNG give a different file with the same picture.
         (folder / f"slow_{number:05d}.png").write_bytes(content + b"%d" % number)
 
 
 def make_library(path: Path, pictures: Path, *, embed: bool = True) -> Library:
     """
-    Return an open library at `path` that knows the folder `pictures`, embedded with the starter model and merged.
+    Return an open library at `path` with the folder `pictures` registered, embedded with the starter model and merged.
 
     The caller closes it. With `embed=False` everything stays pending.
     """

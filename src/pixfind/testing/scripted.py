@@ -84,10 +84,10 @@ class _Worker:
 
 class Scripted:
     """
-    Runs workers that do what `fates` says of each file.
+    Runs simulated workers: `fates` defines what happens with each file.
 
-    Each call of `receive` lets every worker do one thing, which takes `seconds`; when nobody has anything to do, the clock goes on by
-    as long as the coordinator would wait. A run that has not ended after an hour of that clock is an error of the coordinator.
+    Each call of `receive` lets every worker take one step of `seconds`; when all are idle, the clock advances by the time that the
+    coordinator would wait. A run that has not ended after an hour of that clock is an error of the coordinator.
     """
 
     def __init__(
@@ -231,7 +231,7 @@ class Scripted:
                 worker.stopping = True
 
     def _load(self, worker: _Worker) -> list[FromWorker | Ended]:
-        """Take one image through, or ask whether another one with the same bytes is being embedded."""
+        """Take one image through, or ask whether a file with the same bytes is being embedded."""
         if worker.granted:
             return self._apply_fate(worker, worker.granted.popleft())
         image = worker.images.popleft()

@@ -1,5 +1,5 @@
 """
-A real `pixfind serve` in a process of its own, on a free port.
+A real `pixfind serve` in a separate process, on a free port.
 """
 
 import contextlib
@@ -15,32 +15,33 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server that answers."""
+    """A running server."""
 
     process: "subprocess.Popen[str]"
     address: str
-    """http://HOST:PORT, without a slash at the end"""
+    """http://HOST:PORT, without a trailing slash"""
     token: str | None
     log: Path
-    """what it wrote to standard error"""
+    """its standard error"""
 
     @property
     def port(self) -> int:
+        """The port that it listens on."""
         return urllib.parse.urlsplit(self.address).port or 80
 
     def interrupt(self, seconds: float = 20) -> int:
-        """Send Ctrl-C and return the exit code."""
+        """Send SIGINT and return the exit code; raises TimeoutExpired."""
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(seconds)
 
 
 @contextlib.contextmanager
 def serving(library: Path, log: Path, *options: str) -> Iterator[Server]:
-    """Start `pixfind serve` on a free port, yield it once it answers, end it."""
+    """Run `pixfind serve` on a free port in the block; raises RuntimeError when it does not start."""
     command = [sys.executable, "-m", "pixfind", "--library", str(library), "serve", "--port", "0", *options]
     with (
         log.open("w", encoding="utf-8") as errors,
-        # Its own session: a Ctrl-C is sent to it alone.
+        # Its own session, so that SIGINT reaches only this process.
         subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True, env={**os.environ}
         ) as process,

@@ -1,8 +1,8 @@
 """
-Time in tests: wait for a state, or turn the clock.
+Time in tests: wait for a state, or control the clock.
 
-A test that sleeps leans on the machine's being fast enough. `wait_for` ends as soon as the state is there, and its limit only ever
-fails; a `Clock` passes when the code under test sleeps, or when the test says so.
+A test that sleeps depends on the speed of the machine. `wait_for` returns as soon as the state is reached, and its limit can only fail a
+test; a `Clock` advances when the code under test sleeps, or when the test advances it.
 """
 
 import time
@@ -12,35 +12,35 @@ from typing import TypeVar
 T = TypeVar("T")
 
 LIMIT_SECONDS = 50.0
-"""long beyond anything a busy machine does to a test; the reason for a failure, never for a success"""
+"""longer than any delay of a busy machine; reaching it fails a test"""
 
-_LOOK_SECONDS = 0.02
+_POLL_SECONDS = 0.02
 
 
 def wait_for(condition: Callable[[], T], *, limit: float = LIMIT_SECONDS, what: Callable[[], object] | str = "") -> T:
     """
-    Look again and again until `condition` returns something true, and return that.
+    Call `condition` repeatedly until it returns a true value, and return that.
 
-    Raises AssertionError after `limit` seconds; `what` tells then what was waited for, or shows what there was instead.
+    Raises AssertionError after `limit` seconds, with `what` as the message or, when it is a function, with its result.
     """
     ends = time.monotonic() + limit
     while not (found := condition()):
         if time.monotonic() > ends:
             raise AssertionError(f"not within {limit:g} s: {what() if callable(what) else what}")
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_SECONDS)
     return found
 
 
 class Clock:
-    """Time that passes only when somebody sleeps, works or turns it; stands for the module `time`."""
+    """A clock for tests, in place of the module `time`: it advances only through `sleep` and `work`."""
 
     def __init__(self, now: float = 1_714_600_800.0) -> None:
-        self.began = now
+        self.start = now
         """seconds since 1970"""
         self.passed = self.used = 0.0
 
     def time(self) -> float:
-        return self.began + self.passed
+        return self.start + self.passed
 
     def monotonic(self) -> float:
         return self.passed
@@ -52,6 +52,6 @@ class Clock:
         self.passed += seconds
 
     def work(self, seconds: float) -> None:
-        """Let time pass in which this process keeps one core busy."""
+        """Advance the clock, with this process using one core."""
         self.passed += seconds
         self.used += seconds

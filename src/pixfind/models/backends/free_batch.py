@@ -1,10 +1,10 @@
 """
-A graph that takes one input at a time, made to take any number, once it is proven that this changes no embedding.
+Dynamic batch sizes for graphs that are fixed to a batch of one.
 
-Owns the proof and where the copy lies: beside what else is derived from a graph, in the per-user cache. `onnx_batching` rewrites,
-`towers` runs. A graph that cannot be freed is run one by one by the encoders, and that is remembered too.
+Owns the test that a rewritten graph computes the same embeddings, and the copy in the cache. `onnx_batching` rewrites, `towers` runs.
+A graph that cannot be rewritten is run one input at a time, and that result is cached too.
 
-The proof: a few different inputs, embedded all at once by the copy and one by one by the graph as it was published, give the same rows.
+The test: the copy embeds a few different inputs as one batch, the published graph embeds them one at a time, and the rows are the same.
 """
 
 import contextlib
@@ -22,18 +22,18 @@ from pixfind.models.files import ModelFiles
 from pixfind.storage import disk
 
 _TOLERANCE = 1e-4
-"""of each number of a row of unit length; another order of the same sums costs a hundredth of that"""
+"""largest difference between two unit rows; the order of summation changes a hundredth of that"""
 _DIFFERENT = 1e-2
-"""at least this far apart in some number must the rows of different inputs be, or the proof would prove nothing"""
+"""smallest difference between rows of different inputs: were they equal, the test would prove nothing"""
 _TEXTS = ("a dog", "sunset over the sea", "children playing in the snow at night")
 _PICTURES = 3
 
 Run = Callable[[Path], NDArray[np.float32]]
-"""Embed the few inputs with this graph: together where it takes them together, else one by one."""
+"""Embeds the test inputs with a graph: as one batch where it takes one, else one at a time."""
 
 
 def vision(files: ModelFiles, made: preprocess.Preprocessing) -> Path:
-    """Return the image encoder to run: freed, or as it was published."""
+    """Return the graph of the image encoder to run: with a dynamic batch, or as published."""
 
     def run(graph: Path) -> NDArray[np.float32]:
         return towers.ImageTower(_session(graph), files, made).run(_pictures(made.side))
@@ -42,7 +42,7 @@ def vision(files: ModelFiles, made: preprocess.Preprocessing) -> Path:
 
 
 def text(files: ModelFiles) -> Path:
-    """Return the text encoder to run: freed, or as it was published."""
+    """Return the graph of the text encoder to run: with a dynamic batch, or as published."""
 
     def run(graph: Path) -> NDArray[np.float32]:
         tower = towers.TextTower(_session(graph), files)
@@ -52,14 +52,14 @@ def text(files: ModelFiles) -> Path:
 
 
 def freed(graph: Path, run: Run) -> Path:
-    """Return a proven copy of the graph that takes any number of inputs; the graph itself where it does, or where none is proven."""
+    """Return a tested copy of the graph with a dynamic batch; the graph itself where it has one already, or where no copy passed the test."""
     if not onnx_header.read(graph).takes_one:
         return graph
     folder = onnx_graphs.folder(graph)
     copy, note = folder / "free.onnx", folder / "one-by-one"
-    # Only time is lost without the copy: a cache that is full or read-only must not stop a run.
+    # The copy only saves time: a cache that is full or read-only must not stop a run.
     with contextlib.suppress(OSError, *disk.FAILURES), cache.locked(folder):
-        if not copy.is_file() and not note.is_file() and onnx_graphs.has_room(graph):
+        if not copy.is_file() and not note.is_file() and onnx_graphs.has_space(graph):
             _make(graph, copy, note, run)
     return copy if copy.is_file() else graph
 
@@ -68,7 +68,7 @@ def _make(graph: Path, copy: Path, note: Path, run: Run) -> None:
     with contextlib.suppress(_UnprovenError):
         with cache.publishing(copy) as temporary:
             candidate = temporary / copy.name
-            # Written and let go before the first session is opened: a large encoder is in memory once at a time.
+            # Written and released before the first session is opened, so that a large model is in memory only once.
             onnx_graphs.save(_free_model(graph), candidate)
             _prove(_unit(run(graph)), candidate, run)
         return
@@ -77,14 +77,14 @@ def _make(graph: Path, copy: Path, note: Path, run: Run) -> None:
 
 
 class _UnprovenError(Exception):
-    """The copy does not embed as the graph does."""
+    """The copy did not pass the test."""
 
 
 def _free_model(graph: Path) -> object:
     model = onnx_graphs.load(graph)
     try:
         onnx_batching.free(model)
-    except Exception as error:  # whatever shape a foreign graph has, it can still be run as it is
+    except Exception as error:  # any graph can still be run as it is
         raise _UnprovenError from error
     return model
 
@@ -95,13 +95,13 @@ def _prove(expected: NDArray[np.float32], candidate: Path, run: Run) -> None:
     except (errors.InvalidModelFile, ValueError) as error:
         raise _UnprovenError from error
     apart = min(np.abs(left - right).max() for left, right in zip(expected, np.roll(expected, 1, axis=0), strict=True))
-    # Written so that what is no number proves nothing.
+    # Written so that NaN fails the test.
     if found.shape != expected.shape or not (np.abs(found - expected).max() <= _TOLERANCE and apart >= _DIFFERENT):
         raise _UnprovenError
 
 
 def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    # Rows without a direction become no numbers, which prove nothing.
+    # Rows of length 0 become NaN, which fails the test.
     with np.errstate(all="ignore"):
         return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
 
@@ -113,7 +113,7 @@ def _session(graph: Path) -> towers.Session:
 
 
 def _pictures(side: int) -> NDArray[np.uint8]:
-    """Return [n, side, side, 3] of waves with a little noise: unlike noise alone they look different to an encoder."""
+    """Return [n, side, side, 3] of waves with a little noise; pictures of noise alone have nearly equal embeddings."""
     random = np.random.default_rng(0)
     y, x = np.mgrid[0:side, 0:side] * (32 / side)
     made = []

@@ -2,7 +2,7 @@
 Graphs run by ONNX Runtime: the default engine, small and on every platform.
 
 Owns the `onnxruntime` library: sessions, threads, providers. Must not know pictures, texts or the hub.
-`towers` makes encoders of sessions.
+`towers` builds image and text models from sessions.
 """
 
 import contextlib
@@ -25,8 +25,8 @@ _PROVIDERS: Mapping[str, str] = {
     "directml": "DmlExecutionProvider",
     "cpu": "CPUExecutionProvider",
 }
-_NOTHING = 4
-"""of what it would print: errors come as exceptions too"""
+_FATAL_ONLY = 4
+"""log severity: errors are raised as exceptions too"""
 _KINDS: Mapping[str, type[np.generic]] = {
     "tensor(uint8)": np.uint8,
     "tensor(int32)": np.int32,
@@ -42,7 +42,7 @@ class Session:
     def __init__(self, path: Path, *, threads: int, precision: str, device: str, repack: bool = True) -> None:
         self.path = path
         self.precision = precision
-        # Products of int8 as we make them exist for processors only; a GPU would hand them back one by one.
+        # GPUs have no kernels for our int8 operators and would pass each of them back to the CPU.
         device = "cpu" if precision == "int8" and device == "auto" else device
         with _named(path):
             self._session, self.device = _open(path, threads, device, repack=repack)
@@ -50,14 +50,14 @@ class Session:
         self.outputs: Mapping[str, onnx_ports.Port] = {port.name: _port(port) for port in self._session.get_outputs()}
 
     def run(self, feed: Mapping[str, NDArray[Any]], output: str) -> NDArray[np.float32]:
-        """Run exactly this batch."""
+        """Run the graph on this batch, input name -> array; returns one output as float32. Raises ModelFileWrong."""
         with _named(self.path):
             (result,) = self._session.run([output], dict(feed))
         return np.asarray(result, dtype=np.float32)
 
 
 def _port(port: Any) -> onnx_ports.Port:
-    # A type that no encoder takes is told with the name of the input, where it is used.
+    # An unsupported type is reported with the name of the input, where that is used.
     return onnx_ports.Port(port.shape, np.dtype(_KINDS.get(port.type, np.object_)))
 
 
@@ -66,13 +66,13 @@ def _open(path: Path, threads: int, device: str, *, repack: bool) -> tuple["Infe
 
     runtimes.require(path, "onnxruntime", onnxruntime.__version__)
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = _NOTHING
+    options.log_severity_level = _FATAL_ONLY
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # Idle threads that spin would eat the budget of processor time that the user gave us.
+    # Spinning idle threads would use up the processor time that the user allows us.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if not repack:
-        # Weights laid out anew are faster to multiply and must first be read in full: wrong for one text.
+        # Prepacked weights multiply faster, but all of them must be read first: too slow for one text.
         options.add_session_config_entry("session.disable_prepacking", "1")
     session = onnxruntime.InferenceSession(str(path), options, providers=_providers(device))
     used = session.get_providers()[0]
@@ -91,13 +91,13 @@ def _providers(device: str) -> list[str]:
         return [provider for provider in _PROVIDERS.values() if provider in available]
     if _PROVIDERS.get(device) not in available:
         detail = f"this build of ONNX Runtime has only {', '.join(available)}"
-        raise errors.DeviceUnavailable(device=device, detail=detail, instead="the processor")
+        raise errors.DeviceMissing(device=device, detail=detail, instead="the CPU")
     return list(dict.fromkeys((_PROVIDERS[device], _PROVIDERS["cpu"])))
 
 
 @contextlib.contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Turn what ONNX Runtime says about a file into an error that names the file."""
+    """Turn ONNX Runtime's errors about a file into ModelFileWrong."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     problems = (

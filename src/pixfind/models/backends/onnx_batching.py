@@ -1,8 +1,8 @@
 """
-Graphs that are fixed to one input at a time, rewritten to take any number.
+Rewriting graphs with a fixed batch of one to a dynamic batch.
 
-Owns the rewriting of a loaded graph. Must not know files, caches or engines; whether the result gives the same embeddings is
-proven by running it (`free_batch`), so a rule here may be a guess, and a graph that no rule fits is run one by one.
+Owns the rewriting of a loaded graph. Must not know files, caches or engines. `free_batch` tests whether the result computes the same
+embeddings, so the rules here may be heuristics; a graph that they do not fit is run one input at a time.
 
 Exporters that trace one example bake its batch of one into the graph: into the declared inputs and outputs, into targets of
 Reshape, and into parts that stand beside the data of each input, such as a class token.
@@ -18,20 +18,20 @@ BATCH = "batch"
 
 
 def free(model: Any) -> None:
-    """Rewrite a model whose inputs are [1, ...] to [batch, ...], in place."""
+    """Rewrite a model from inputs [1, ...] to [batch, ...], in place; raises various errors for graphs that no rule fits."""
     graph = model.graph
     for port in (*graph.input, *graph.output):
         length = port.type.tensor_type.shape.dim
         if length and length[0].dim_value == 1:
             length[0].dim_param = BATCH
-    # What was inferred for a batch of one would contradict.
+    # Shapes that were inferred for a batch of one would contradict the new ones.
     del graph.value_info[:]
     opset = next(one.version for one in model.opset_import if one.domain in {"", "ai.onnx"})
     _Rewriting(graph, opset).run()
 
 
 class _Rewriting:
-    """Follows the inputs through the graph and frees what their batch meets."""
+    """Follows the inputs through the graph and rewrites nodes that depend on a batch of one."""
 
     def __init__(self, graph: Any, opset: int) -> None:
         self._graph, self._opset = graph, opset
@@ -53,7 +53,7 @@ class _Rewriting:
                 self._reshape(node)
             elif node.op_type == "Concat":
                 self._concat(node, follows)
-            # Shapes are numbers of this run, not data of an input; what is made from them follows the batch by itself.
+            # Shapes are computed in each run, so nodes that use them adapt to the batch by themselves.
             if node.op_type != "Shape":
                 follows.update(node.output)
 
@@ -68,27 +68,27 @@ class _Rewriting:
         node.input[1] = self._constant(freed)
 
     def _concat(self, node: Any, follows: set[str]) -> None:
-        """Repeat for each input what was there once, as a class token before the patches."""
+        """Repeat a constant for each input of the batch, such as the class token before the patches."""
         axis = next(attribute.i for attribute in node.attribute if attribute.name == "axis")
         for place, name in enumerate(node.input):
             if name in follows or axis == 0:
                 continue
             value = self._evaluated(name)
             if value.shape[:1] == (1,):
-                # Whole numbers are where to look for each input, and the first of them says in which row.
+                # Integers are indices for each input, of which the first is the row.
                 rows = value.dtype == np.int64 and not value.any()
                 make = self._row_numbers if rows else partial(self._repeated, name)
                 node.input[place] = make(value.ndim, node)
 
     def _product(self, node: Any) -> None:
-        """Number the rows: a product with a constant [0] is where the row of a batch of one begins in a table of all rows."""
+        """Replace a constant factor [0], the row index of a batch of one, by the indices of all rows."""
         for place, name in enumerate(node.input):
             value = self._constants.get(name)
             if value is not None and value.dtype == np.int64 and value.tolist() == [0]:
                 node.input[place] = self._row_numbers(1, node)
 
     def _evaluated(self, name: str) -> Any:
-        """Return the value of something that follows no input."""
+        """Return the value of a tensor that depends on no input."""
         import onnx
         from onnx.reference import ReferenceEvaluator
 
@@ -116,13 +116,13 @@ class _Rewriting:
         return self._insert(before, "Expand", [name, target])
 
     def _row_numbers(self, rank: int, before: Any) -> str:
-        """Add 0, 1, 2, ... along the batch, which is [0] for a batch of one."""
+        """Add a node that computes 0, 1, 2, ... along the batch."""
         count = self._insert(before, "Squeeze", [self._batch(before)])
         rows = self._insert(before, "Range", [self._constant(0), count, self._constant(1)])
         return self._insert(before, "Reshape", [rows, self._constant([-1] + [1] * (rank - 1))])
 
     def _batch(self, before: Any) -> str:
-        """Add the length of the batch, as [length]."""
+        """Add nodes that compute the batch size, as [size]."""
         shape = self._insert(before, "Shape", [self._source])
         return self._insert(before, "Slice", [shape, self._constant([0]), self._constant([1])])
 
@@ -147,7 +147,7 @@ class _Rewriting:
 
 
 def _constants(graph: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the small constants: targets of Reshape are some of them."""
+    """Yield (name, value) of small integer constants, among them the target shapes of Reshape."""
     import onnx
 
     for tensor in graph.initializer:
@@ -159,12 +159,12 @@ def _constants(graph: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _freed(target: list[int]) -> list[int]:
-    """Return the target of a Reshape for any batch, given that for one."""
+    """Return the target shape of a Reshape for any batch size, from that for one."""
     freed = list(target)
     if 1 in target:
-        # The length of the batch itself. Only one length may be left open; another is taken over from the input.
+        # The batch size itself. Only one length may be -1; 0 copies a length from the input.
         freed[target.index(1)] = 0 if -1 in target else -1
     elif -1 not in target and 0 not in target and len(target) > 1:
-        # The batch was multiplied into a length: never the last, which holds the numbers of one place.
+        # The batch size is a factor of another length: never of the last one, the size of one embedding.
         freed[-2] = -1
     return freed

@@ -1,8 +1,8 @@
 """
-ONNX graphs as files: reading one, and keeping what is derived from it in the per-user cache.
+ONNX graphs as files: reading, writing, and the cache of derived graphs.
 
-Owns the `onnx` library, which is slow to load and only needed when something is derived.
-Must not know who runs a graph. `quantize` makes int8 of one; `onnx` opens what it is given.
+Owns the `onnx` library, which is slow to import and only needed to derive a graph.
+Must not know what runs a graph.
 """
 
 import contextlib
@@ -15,9 +15,9 @@ from pixfind import errors
 from pixfind.models import cache, files
 from pixfind.storage import disk
 
-_WORTH_MAPPING = 64 << 20
-_ROOM = 3
-"""times the graph's size that must be free before a copy of it is kept"""
+_MIN_MAPPED_BYTES = 64 << 20
+_FREE_FACTOR = 3
+"""times the size of a graph that must be free on the disk before a copy of it is written"""
 
 
 def load(path: Path) -> Any:
@@ -33,7 +33,7 @@ def load(path: Path) -> Any:
 
 
 def folder(graph: Path) -> Path:
-    """Return the cache folder for what is derived from this state of a graph."""
+    """Return the cache folder for graphs that are derived from this version of a graph."""
     digest = hashlib.sha256()
     for path in files.weights(graph):
         facts = path.stat()
@@ -41,26 +41,26 @@ def folder(graph: Path) -> Path:
     return cache.folder("derived", digest.hexdigest()[:32])
 
 
-def has_room(graph: Path) -> bool:
-    """Whether a copy of the graph fits into the cache, with something to spare."""
+def has_space(graph: Path) -> bool:
+    """Tell whether there is enough free space in the cache for a copy of the graph."""
     place = cache.folder()
     disk.make_folder(place)
-    return shutil.disk_usage(place).free > _ROOM * sum(path.stat().st_size for path in files.weights(graph))
+    return shutil.disk_usage(place).free > _FREE_FACTOR * sum(path.stat().st_size for path in files.weights(graph))
 
 
 def mapped(graph: Path) -> Path:
     """
-    Return the same graph with its weights in a file of their own, made on the first call.
+    Return the same graph with its weights in a separate file, made on the first call; the graph itself where that fails or does not pay.
 
-    Weights beside the graph are mapped into memory as they are touched; inside of it they are read, parsed and copied:
-    for a text encoder of 1.1 GB that is 2.5 s and 1.9 GB of memory, against 0.1 s and 0.4 GB.
+    Weights in a separate file are memory-mapped; inside the graph they are read, parsed and copied: for a text encoder of 1.1 GB
+    that takes 2.5 s and 1.9 GB of memory, in place of 0.1 s and 0.4 GB.
     """
     path = folder(graph) / "mapped.onnx"
-    if graph.stat().st_size < _WORTH_MAPPING or path.is_file():
+    if graph.stat().st_size < _MIN_MAPPED_BYTES or path.is_file():
         return path if path.is_file() else graph
-    # Only time is lost without the copy: a cache that is full or read-only must not stop a search.
+    # The copy only saves time: a cache that is full or read-only must not stop a search.
     with contextlib.suppress(OSError, *disk.FAILURES):
-        if has_room(graph):
+        if has_space(graph):
             with cache.publishing(path) as temporary:
                 save(load(graph), temporary / path.name)
             return path
@@ -68,10 +68,10 @@ def mapped(graph: Path) -> Path:
 
 
 def save(model: Any, path: Path) -> None:
-    """Write a loaded graph; large weights into a file of their own, to be mapped."""
+    """Write a loaded graph, with large weights in a separate file that can be mapped; raises OSError."""
     import onnx
 
-    # Loaded weights forget that they came from another file, but not always.
-    large = sum(len(tensor.raw_data) for tensor in model.graph.initializer) >= _WORTH_MAPPING
+    # Whether loaded weights came from another file is not always recorded, so their size decides.
+    large = sum(len(tensor.raw_data) for tensor in model.graph.initializer) >= _MIN_MAPPED_BYTES
     data = f"{path.name}.data"
     onnx.save(model, path, save_as_external_data=large, location=data, size_threshold=1024)

@@ -1,8 +1,8 @@
 """
-Which input and which output of an ONNX graph to use, by name and shape.
+The inputs and outputs (ports) of an ONNX graph: which to use, by name and shape.
 
-Owns the names that exporters give. Must not know the library that runs the graph.
-Taking the wrong output is the classic bug: CLIP's `pooler_output` looks like an embedding and is not projected.
+Owns the names that exporters use. Must not know the library that runs the graph.
+A common mistake is to take the wrong output: CLIP's `pooler_output` has the shape of an embedding but is not projected.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ import numpy as np
 from pixfind import errors
 
 Shape = Sequence[int | str | None]
-"""Of a tensor in a graph: a number where it is fixed, a name or None where it is free."""
+"""Of a tensor in a graph: a length where it is fixed, a name or None where it is dynamic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Pixels:
 
     @property
     def takes_bytes(self) -> bool:
-        """Whether it is [b, side, side, 3] of 0..255, normalised inside; else [b, 3, side, side] of normalised floats."""
+        """Whether it is uint8 [b, side, side, 3], normalised in the graph; else normalised floats [b, 3, side, side]."""
         return self.kind == np.uint8
 
 
@@ -56,15 +56,15 @@ _POOLED = ("pooler_output",)
 
 
 def image_input(inputs: Mapping[str, Port], path: Path, side: int) -> Pixels:
-    """Return the pixel input after checking that it takes what the preprocessing makes; raises InvalidModelFile."""
+    """Return the pixel input, after checking that its type and shape fit the preprocessing; raises ModelFileWrong."""
     name = _one(inputs, _IMAGE_INPUTS, path, "input")
     port = inputs[name]
-    # Bytes can only be meant as they are: there is no way to write a normalised picture with them.
+    # uint8 can only mean pixels that are not normalised.
     takes_bytes = port.kind == np.uint8
     expected = (side, side, 3) if takes_bytes else (3, side, side)
     known = takes_bytes or np.issubdtype(port.kind, np.floating)
     fits = all(length == one for length, one in zip(port.shape[1:], expected, strict=False) if isinstance(length, int))
-    # Where the lengths of bytes are free, nothing says which of them are the colours.
+    # With dynamic lengths it is not known which dimension has the colours.
     if not known or not fits or (takes_bytes and port.shape[-1] != len("RGB")):
         made = f"[b, {', '.join(map(str, expected))}]"
         detail = f'its input "{name}" is {_show(port.shape)} of {port.kind}, but the preprocessing makes {made}'
@@ -73,21 +73,21 @@ def image_input(inputs: Mapping[str, Port], path: Path, side: int) -> Pixels:
 
 
 def text_inputs(inputs: Mapping[str, object], path: Path) -> tuple[str, str | None]:
-    """Return the names of the token input and, where there is one, of the attention mask."""
+    """Return the names of the token input and of the attention mask (None without one); raises ModelFileWrong."""
     mask = next((name for name in _MASK_INPUTS if name in inputs), None)
     rest = {name: port for name, port in inputs.items() if name != mask}
     tokens = _one(rest, _TOKEN_INPUTS, path, "input")
     if len(rest) > 1:
-        raise errors.InvalidModelFile(path=path, detail=f"it wants more inputs than tokens: {', '.join(inputs)}")
+        raise errors.ModelFileWrong(path=path, detail=f"it has inputs other than tokens: {', '.join(inputs)}")
     return tokens, mask
 
 
 def output(outputs: Mapping[str, Shape], path: Path, *, dimension: int, pooled_is_projected: bool) -> str:
-    """Return the name of the output that holds [b, dimension] embeddings."""
+    """Return the name of the output with embeddings [b, dimension]; raises ModelFileWrong."""
     names = (*_PROJECTED, *(_POOLED if pooled_is_projected else ()))
     name = _one(outputs, names, path, "output", refuse=() if pooled_is_projected else _POOLED)
     shape = outputs[name]
-    # A graph may leave its outputs without shapes; the first run checks those.
+    # A graph may give no shapes for its outputs; the first run checks those.
     if shape and not _is_row(shape, dimension):
         detail = f'its output "{name}" is {_show(shape)}, but the model\'s configuration says [b, {dimension}]'
         raise errors.InvalidModelFile(path=path, detail=detail)

@@ -19,14 +19,14 @@ _HINTS = {"bf16": "bf16", "fp32": "f32"}
 
 
 def installed() -> bool:
-    """Tell without loading it."""
+    """Tell whether OpenVINO is installed, without importing it."""
     import importlib.util
 
     return importlib.util.find_spec("openvino") is not None
 
 
 def has_bf16() -> bool:
-    """Whether OpenVINO is installed and this processor multiplies bf16 itself."""
+    """Tell whether OpenVINO is installed and this processor has bf16 instructions."""
     return installed() and "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
@@ -45,7 +45,7 @@ class Session:
         settings = {
             "INFERENCE_PRECISION_HINT": _HINTS[precision],
             "PERFORMANCE_HINT": "LATENCY",
-            # Pinned, the threads of all workers meet on the first cores: two workers were as fast as one.
+            # With pinning the threads of all workers run on the first cores: two workers were as fast as one.
             "ENABLE_CPU_PINNING": "NO",
         }
         if threads:
@@ -57,10 +57,10 @@ class Session:
         self.outputs: Mapping[str, onnx_ports.Port] = {port.any_name: _port(port) for port in compiled.outputs}
 
     def run(self, feed: Mapping[str, NDArray[Any]], output: str) -> NDArray[np.float32]:
-        """Run exactly this batch."""
+        """Run the graph on this batch, input name -> array; returns one output as float32. Raises ModelFileWrong."""
         with _named(self.path):
             self._request.infer(dict(feed))
-            # The request owns its output and writes the next batch over it.
+            # Copied, because the request overwrites its output in the next batch.
             return np.array(self._request.get_tensor(output).data, dtype=np.float32)
 
 
@@ -71,11 +71,11 @@ def _port(port: Any) -> onnx_ports.Port:
 
 @contextlib.contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Turn what OpenVINO says about a file into an error that names the file."""
+    """Turn OpenVINO's errors about a file into ModelFileWrong."""
     try:
         yield
     except RuntimeError as error:
-        # The first lines are places in OpenVINO's source; what went wrong comes last.
+        # The first lines are positions in OpenVINO's source; the last one is the message.
         detail = str(error).strip().rpartition("\n")[2].rstrip(". ")
         raise errors.InvalidModelFile(path=path, detail=detail) from error
 

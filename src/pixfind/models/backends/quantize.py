@@ -1,11 +1,11 @@
 """
-int8 encoders made here from the float ones, kept in the per-user cache.
+Quantization of float graphs to int8, cached for the user.
 
-Owns the recipe, with ONNX Runtime's quantiser. Must not know who runs the result. `engines` asks for the path; `tune` says whether the answers hold.
+Owns the recipe, with ONNX Runtime's quantizer. Must not know what runs the result; `tune` measures whether the answers are the same.
 
-The recipe was chosen by measuring (docs/reference/models.md): weights to int8 for each output channel, activations to uint8
-when they are known, and only products with a constant. Products of two activations, as in attention, stay float: to
-quantise them costs a third of the speed and gains nothing. Static ranges from calibration pictures were slower and less exact.
+The recipe was chosen by measurement (docs/reference/models.md): per-channel int8 weights, dynamic uint8 activations, and only matrix products
+with a constant. Products of two activations, as in attention, stay float: quantizing them makes a model a third slower for no gain.
+Static ranges from calibration pictures were slower and less accurate.
 """
 
 import platform
@@ -14,16 +14,20 @@ from pathlib import Path
 from pixfind.models import cache
 from pixfind.models.backends import onnx_graphs
 
-_PRODUCTS = ["MatMul", "Gemm"]
+_OPERATORS = ["MatMul", "Gemm"]
 
 
 def int8(model: Path, published: Path | None = None) -> Path:
-    """Return an int8 graph: the one that lies beside the published float graph, else one of `model`, made on the first call."""
+    """
+    Return the path of an int8 graph: the one published beside the float graph, else one made from `model` on the first call.
+
+    Raises ModelFileWrong, and what `cache.publishing` raises.
+    """
     published = published or model
     own = published.with_name(f"{published.stem}_int8.onnx")
     if own.is_file():
         return own
-    name = "int8.onnx" if has_int8_products() else "int7.onnx"
+    name = "int8.onnx" if has_vnni() else "int7.onnx"
     path = onnx_graphs.folder(model) / name
     if not path.is_file():
         with cache.locked(path.parent):
@@ -32,18 +36,18 @@ def int8(model: Path, published: Path | None = None) -> Path:
     return path
 
 
-def has_int8_products() -> bool:
+def has_vnni() -> bool:
     """
-    Whether the processor multiplies int8 without saturating.
+    Tell whether the processor multiplies int8 without saturation.
 
-    Without such instructions x86 adds two products in 16 bits, and large weights overflow; then weights get 7 bits.
+    Without VNNI, x86 adds two products in 16 bits, which saturate with large weights; weights get 7 bits then.
     """
     if platform.machine().lower() not in {"x86_64", "amd64"}:
         return True
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
-        # Unknown, as on Windows: 7 bits are right on every processor.
+        # Unknown, as on Windows: 7 bits are correct on every processor.
         return False
     return "vnni" in flags
 
@@ -52,13 +56,13 @@ def _make(model: Path, path: Path) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     graph = onnx_graphs.load(model)
-    # Without this mark the quantiser advises a preparation that only static ranges need: ten seconds for nothing.
+    # This mark skips a preprocessing step of ten seconds that only static ranges need.
     graph.metadata_props.add(key="onnx.quant.pre_process", value="onnxruntime.quant")
     with cache.publishing(path) as temporary:
         quantize_dynamic(
             graph,
             temporary / path.name,
-            op_types_to_quantize=_PRODUCTS,
+            op_types_to_quantize=_OPERATORS,
             per_channel=True,
             reduce_range=path.name == "int7.onnx",
             weight_type=QuantType.QInt8,

@@ -1,8 +1,8 @@
 """
-Encoders run by torch through transformers: for GPUs, from the weights that a model's authors publish.
+Models run by torch through transformers: for GPUs, from the weights that a model's authors publish.
 
 Owns the `torch` and `transformers` libraries. Must not know pictures, texts or the hub.
-On a GPU the pictures cross as bytes from pinned memory, a part at a time, while the part before is computed.
+On a GPU a batch is copied as uint8 from pinned memory in parts; each part is copied while the previous one is computed.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from pixfind.models.files import ModelFiles, read_json
 from pixfind.models.tokenizer import Tokens
 
 _PARTS = 4
-"""of a batch that copies and computes at the same time; unmeasured until a GPU was at hand"""
+"""of a batch, so that copying and computing overlap; not measured on a GPU yet"""
 
 _CLASSES = {
     ("clip", "image"): ("CLIPVisionModelWithProjection", "image_embeds"),
@@ -28,7 +28,7 @@ _CLASSES = {
 
 
 class ImageTower:
-    """[n, side, side, 3] uint8 to [n, dimension] raw embeddings."""
+    """The image model: from uint8 pixels [n, side, side, 3] to raw embeddings [n, dimension]."""
 
     def __init__(
         self, files: ModelFiles, made: preprocess.Preprocessing, *, threads: int, precision: str, device: str
@@ -42,26 +42,27 @@ class ImageTower:
         self._offset = torch.from_numpy(offset).to(self.device)[:, None, None]
         self._copies = torch.cuda.Stream() if self.device == "cuda" else None
         if _compiles(self.device):
-            # The number of pictures is free: the last batch of a run is a short one, and must not compile the model anew.
+            # dynamic: the last batch of a run is smaller, and must not compile the model again.
             self._model = torch.compile(self._model, dynamic=True)
 
     def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return raw embeddings [n, dimension] of pixels [n, side, side, 3]."""
         import torch
 
         with torch.inference_mode():
-            rows = [self._forward(part) for part in self._arriving(torch.from_numpy(pixels))]
+            rows = [self._forward(part) for part in self._parts_on_device(torch.from_numpy(pixels))]
             return np.asarray(torch.cat(rows).float().cpu().numpy())
 
     def _forward(self, part: Any) -> Any:
         import torch
 
-        # [n, h, w, 3] seen as [n, 3, h, w] is channels_last as it stands: no copy.
+        # [n, h, w, 3] viewed as [n, 3, h, w] already is channels_last: no copy.
         planes = part.permute(0, 3, 1, 2).float() * self._factor + self._offset
         planes = planes.to(self._model.dtype).contiguous(memory_format=torch.channels_last)
         return getattr(self._model(pixel_values=planes), self._output)
 
-    def _arriving(self, pixels: Any) -> Iterator[Any]:
-        """Yield parts of the batch on the device, each while the next is on its way."""
+    def _parts_on_device(self, pixels: Any) -> Iterator[Any]:
+        """Yield parts of the batch on the device, and copy the next part meanwhile."""
         import torch
 
         if self._copies is None:
@@ -69,13 +70,13 @@ class ImageTower:
             return
         compute = torch.cuda.current_stream()
         parts = pixels.pin_memory().chunk(_PARTS)
-        coming = self._copy(parts[0])
+        upcoming = self._copy(parts[0])
         for following in (*parts[1:], None):
-            part = coming
+            part = upcoming
             compute.wait_stream(self._copies)
             part.record_stream(compute)
             if following is not None:
-                coming = self._copy(following)
+                upcoming = self._copy(following)
             yield part
 
     def _copy(self, part: Any) -> Any:
@@ -86,7 +87,7 @@ class ImageTower:
 
 
 class TextTower:
-    """Tokens to [n, dimension] raw embeddings."""
+    """The text model: from tokens to raw embeddings [n, dimension]."""
 
     context: int | None = None
 
@@ -98,6 +99,7 @@ class TextTower:
         self._files = files
 
     def run(self, tokens: Tokens) -> NDArray[np.float32]:
+        """Return raw embeddings [n, dimension] of token ids [n, context]; raises ModelFileWrong."""
         import torch
 
         ids = torch.from_numpy(tokens.ids).to(self.device)
@@ -121,13 +123,13 @@ def _load(files: ModelFiles, tower: str, device: str, precision: str) -> tuple[A
     whole = transformers.AutoConfig.from_pretrained(files.directory, local_files_only=True)
     config = whole.vision_config if tower == "image" else whole.text_config
     if family == "clip":
-        # Files may say it only for the pair; the encoders alone would fall back to 512.
+        # Some files give it only at the top level; each model alone would use the default, 512.
         config.projection_dim = whole.projection_dim
     try:
         model, report = getattr(transformers, name).from_pretrained(
             files.directory,
             config=config,
-            # Nothing but safetensors: a pickle can run code.
+            # Only safetensors: a pickle can run code.
             use_safetensors=True,
             local_files_only=True,
             output_loading_info=True,
@@ -136,13 +138,13 @@ def _load(files: ModelFiles, tower: str, device: str, precision: str) -> tuple[A
     except (RuntimeError, safetensors.SafetensorError) as error:
         raise errors.InvalidModelFile(path=files.vision, detail=str(error).partition("\n")[0]) from error
     if report["missing_keys"]:
-        detail = f"it lacks {min(report['missing_keys'])}, so the encoder would be partly random"
-        raise errors.InvalidModelFile(path=files.vision, detail=detail)
+        detail = f"it lacks {min(report['missing_keys'])}, so the model would be partly random"
+        raise errors.ModelFileWrong(path=files.vision, detail=detail)
     return model.eval().to(device, memory_format=torch.channels_last), output
 
 
 def _silence() -> None:
-    """Keep transformers' bars and remarks off the terminal; what matters of them becomes an error here."""
+    """Silence transformers' progress bars and warnings; the relevant ones become errors here."""
     from transformers.utils import logging
 
     logging.set_verbosity_error()
@@ -152,7 +154,7 @@ def _silence() -> None:
 def _torch(threads: int) -> Any:
     try:
         import torch
-        import transformers  # noqa: F401  (asked for here, so that the message names the extra)
+        import transformers  # noqa: F401  (imported here, so that the error names the extra)
     except ImportError as error:
         raise errors.ExtraNotInstalled(what="This model", package=error.name, extra="torch") from error
     if threads:
@@ -162,9 +164,9 @@ def _torch(threads: int) -> Any:
 
 def _compiles(device: str) -> bool:
     """
-    Whether the image encoder is compiled: on CUDA, where some seconds at the start are paid back by fused kernels.
+    Tell whether the image model is compiled: on CUDA, where fused kernels save more time than the seconds of compiling.
 
-    Not on the processor, where it would need a C++ compiler and the workers are many; not where Triton, which writes the kernels, is missing.
+    Not on the CPU, where each of many workers would need a C++ compiler, and not without Triton, which generates the kernels.
     """
     import importlib.util
 
@@ -177,7 +179,7 @@ def _device(wanted: str) -> str:
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if wanted == "cuda" and not torch.cuda.is_available():
-        raise errors.DeviceUnavailable(device=wanted, detail="torch finds no CUDA device", instead="the processor")
+        raise errors.DeviceMissing(device=wanted, detail="torch finds no CUDA device", instead="the CPU")
     if wanted not in {"cpu", "cuda"}:
         raise errors.DeviceUnavailable(
             device=wanted, detail="torch is used on cpu and cuda only", instead="one of them"

@@ -1,8 +1,8 @@
 """
-Encoders over a session: arrays in, raw embeddings out, whatever library runs the graph.
+Image and text models over a session: from arrays to raw embeddings, for any library that runs graphs.
 
-Owns what all engines share: which input gets what, and batches cut to what a graph takes.
-Must not know the libraries. `onnx` and `openvino` give the sessions; `encoders` puts preparing before and unit length after.
+Owns what all engines share: the choice of inputs and outputs, and batches of the size that a graph is fixed to.
+Must not know the libraries. `onnx` and `openvino` provide sessions; `models.encoders` adds preprocessing and unit length.
 """
 
 from collections.abc import Mapping
@@ -18,11 +18,11 @@ from pixfind.models.backends import onnx_ports
 from pixfind.models.files import ModelFiles
 from pixfind.models.tokenizer import Tokens
 
-_WHOLE_NUMBERS = (np.dtype(np.int32), np.dtype(np.int64))
+_INTEGERS = (np.dtype(np.int32), np.dtype(np.int64))
 
 
 class Session(Protocol):
-    """A loaded graph in one library."""
+    """A graph loaded by one library."""
 
     device: str
     precision: str
@@ -30,11 +30,11 @@ class Session(Protocol):
     outputs: Mapping[str, onnx_ports.Port]
 
     def run(self, feed: Mapping[str, NDArray[Any]], output: str) -> NDArray[np.float32]:
-        """Run exactly this batch, whose arrays have the types of the inputs; raises InvalidModelFile."""
+        """Run the graph on this batch, input name -> array of its type; returns float32 [n, d] of one output. Raises ModelFileWrong."""
 
 
 class ImageTower:
-    """[n, side, side, 3] uint8 to [n, dimension] raw embeddings."""
+    """The image model: from uint8 pixels [n, side, side, 3] to raw embeddings [n, dimension]."""
 
     def __init__(self, session: Session, files: ModelFiles, made: preprocess.Preprocessing) -> None:
         self.device, self.precision = session.device, session.precision
@@ -44,14 +44,14 @@ class ImageTower:
         self._scale = made.scale()
 
     def run(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
-        """Map bytes [n, side, side, 3] to [n, dimension]."""
+        """Return raw float32 embeddings [n, dimension] of uint8 pixels [n, side, side, 3]; raises ModelFileWrong."""
         if not self._input.takes_bytes:
             pixels = preprocess.normalise(pixels, *self._scale).astype(self._input.kind, copy=False)
         return _run(self._session, {self._input.name: pixels}, self._output)
 
 
 class TextTower:
-    """Tokens to [n, dimension] raw embeddings."""
+    """The text model: from tokens to raw embeddings [n, dimension]."""
 
     def __init__(self, session: Session, files: ModelFiles) -> None:
         self.device, self.precision = session.device, session.precision
@@ -59,14 +59,14 @@ class TextTower:
         self._ids, self._mask = onnx_ports.text_inputs(session.inputs, files.text)
         self._output = _output(files, files.text, session)
         for name in filter(None, (self._ids, self._mask)):
-            if session.inputs[name].kind not in _WHOLE_NUMBERS:
-                detail = f'its input "{name}" is {session.inputs[name].kind}, not whole numbers'
-                raise errors.InvalidModelFile(path=files.text, detail=detail)
+            if session.inputs[name].kind not in _INTEGERS:
+                detail = f'its input "{name}" is {session.inputs[name].kind}, not integers'
+                raise errors.ModelFileWrong(path=files.text, detail=detail)
         length = session.inputs[self._ids].shape[1]
         self.context = length if isinstance(length, int) else None
 
     def run(self, tokens: Tokens) -> NDArray[np.float32]:
-        """Map [n, context] ids to [n, dimension]."""
+        """Return raw float32 embeddings [n, dimension] of token ids [n, context]; raises ModelFileWrong."""
         feed = {self._ids: tokens.ids} | ({} if self._mask is None else {self._mask: tokens.mask})
         typed = {name: rows.astype(self._session.inputs[name].kind) for name, rows in feed.items()}
         return _run(self._session, typed, self._output)
@@ -78,7 +78,7 @@ def _output(files: ModelFiles, graph: Path, session: Session) -> str:
 
 
 def _run(session: Session, feed: Mapping[str, NDArray[Any]], output: str) -> NDArray[np.float32]:
-    """Run any number of rows: all at once, or in parts where the graph is fixed to a number."""
+    """Run any number of rows: as one batch, or in batches of the size that the graph is fixed to."""
     name, rows = next(iter(feed.items()))
     fixed = session.inputs[name].shape[0]
     if not isinstance(fixed, int) or fixed == len(rows):
