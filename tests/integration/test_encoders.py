@@ -271,7 +271,7 @@ def test_int8_for_another_device_than_the_processor_is_refused() -> None:
 
 def test_a_large_text_tower_is_mapped_and_answers_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     expected = texts(CLIP).encode(["a dog", "a red car"])
-    monkeypatch.setattr(onnx_graphs, "_WORTH_MAPPING", 1000)
+    monkeypatch.setattr(onnx_graphs, "_MIN_MAPPED_BYTES", 1000)
 
     first, again = texts(CLIP), texts(CLIP)
 
@@ -288,9 +288,9 @@ def test_a_small_graph_is_used_as_it_is() -> None:
 def test_a_cache_that_takes_nothing_does_not_stop_a_search(
     trouble: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(onnx_graphs, "_WORTH_MAPPING", 1000)
+    monkeypatch.setattr(onnx_graphs, "_MIN_MAPPED_BYTES", 1000)
     if trouble == "full":
-        monkeypatch.setattr(onnx_graphs, "_ROOM", 10**15)
+        monkeypatch.setattr(onnx_graphs, "_FREE_FACTOR", 10**15)
     else:
         (tmp_path / "cache").write_text("a file where the folder should be")
 

@@ -159,7 +159,7 @@ def test_a_cache_that_takes_nothing_leaves_the_graph_as_it_is(
 ) -> None:
     graph = EXPORTED[0]
     if trouble == "full":
-        monkeypatch.setattr(onnx_graphs, "_ROOM", 10**15)
+        monkeypatch.setattr(onnx_graphs, "_FREE_FACTOR", 10**15)
     else:
         (tmp_path / "cache").write_text("a file where the folder should be")
 
