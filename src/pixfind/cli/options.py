@@ -72,7 +72,7 @@ def library_first(words: list[str]) -> list[str]:
     """
     Return the arguments with `--library DIR` moved to the front.
 
-    Arguments after `--` are not changed. Raises OptionsExclude when two libraries are named.
+    Arguments after `--` are not changed. Raises ConflictingOptions when two libraries are named.
     """
     end = words.index("--") if "--" in words else len(words)
     named: list[list[str]] = []
@@ -172,13 +172,13 @@ def options(
     ] = False,
 ) -> None:
     if verbose and quiet:
-        raise errors.OptionsExclude(
+        raise errors.ConflictingOptions(
             first="--verbose", second="--quiet", detail="they contradict each other", instead="Leave out one."
         )
     path = locate(library)
     for place in (path, *path.parents):
         if os.path.isfile(place):  # noqa: PTH113  `Path.is_file` raises where a folder is not readable
-            raise errors.LibraryIsFile(path=place)
+            raise errors.LibraryNotADirectory(path=place)
     context.obj = Context(path, Console(quiet=quiet, verbose=verbose))
 
 
@@ -194,11 +194,11 @@ def explicit_options(context: typer.Context) -> dict[str, str]:
 
 
 def refuse_others(context: typer.Context, option: str, *compatible: str, instead: str) -> None:
-    """Raise OptionsExclude for a parameter that has no effect together with `option` and is not `compatible`."""
+    """Raise ConflictingOptions for a parameter that has no effect together with `option` and is not `compatible`."""
     found = explicit_options(context)
     for name, other in found.items():
         if name != option and name not in compatible:
-            raise errors.OptionsExclude(
+            raise errors.ConflictingOptions(
                 first=found[option], second=other, detail="the second would have no effect", instead=instead
             )
 

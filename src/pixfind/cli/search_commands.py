@@ -269,14 +269,14 @@ def _output_options(
     include_weak: bool = False,
     distinct: bool = False,
 ) -> _OutputOptions:
-    """Return how to show the result; raises OptionsExclude, OptionNeeds for options that have no effect together."""
+    """Return how to show the result; raises ConflictingOptions, OptionRequires for options that have no effect together."""
     _check_one_output(json=json, paths=paths, html=html)
     if null and not paths:
         raise errors.OptionRequires(first="--null", second="--paths", instead="Add --paths; --json needs no NUL bytes.")
     if pictures not in (TerminalImages.AUTO, TerminalImages.NONE):
         for name, used in (("--json", json), ("--paths", paths), ("--html -", html and html.is_standard_output)):
             if used:
-                raise errors.OptionsExclude(
+                raise errors.ConflictingOptions(
                     first=explicit_options(context)["pictures"],
                     second=name,
                     detail="thumbnails are shown only in the list of hits for people",
@@ -286,13 +286,13 @@ def _output_options(
 
 
 def _check_one_output(*, json: bool, paths: bool, html: output.Output | None) -> None:
-    """Raise OptionsExclude for two outputs that would both go to standard output."""
+    """Raise ConflictingOptions for two outputs that would both go to standard output."""
     page = html is not None and html.is_standard_output
     outputs = [
         name for name, used in (("--json", json), ("--paths", paths), (f"--html {html and html.path}", page)) if used
     ]
     if len(outputs) > 1:
-        raise errors.OptionsExclude(
+        raise errors.ConflictingOptions(
             first=outputs[0],
             second=outputs[1],
             detail="both would be written to standard output",

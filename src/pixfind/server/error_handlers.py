@@ -58,7 +58,7 @@ def error_response(
     """
     Return the response that every error has: `position` is a character of the query, for errors in one.
 
-    `former_kind` is the name of version 0.1 where `errors.former` has another one, or none.
+    `former_kind` is the name in version 0.1; None: the one in `errors.former`.
     """
     headers = {"Retry-After": _RETRY_SECONDS} if status in (429, 503) else None
     former_kind = former_kind or former.kind(kind)

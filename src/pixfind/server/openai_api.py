@@ -92,7 +92,7 @@ async def embed(encoder: BatchedEncoder, request: EmbeddingRequest, model: str) 
     rows = iter(encoder.encode_texts(texts) if texts else ())
     embeddings = [next(rows) if isinstance(part, str) else await encoder.file_ready(part) for part in request.inputs]
     if request.dimensions not in (None, len(embeddings[0])):
-        raise errors.InputWrong(detail=f"dimensions: the model {model} has {len(embeddings[0])}")
+        raise errors.InvalidRequest(detail=f"dimensions: the model {model} has {len(embeddings[0])}")
     words = sum(len(text.split()) for text in texts)
     return {
         "object": "list",

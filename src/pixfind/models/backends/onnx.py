@@ -50,7 +50,7 @@ class Session:
         self.outputs: Mapping[str, onnx_ports.Port] = {port.name: _port(port) for port in self._session.get_outputs()}
 
     def run(self, feed: Mapping[str, NDArray[Any]], output: str) -> NDArray[np.float32]:
-        """Run the graph on this batch, input name -> array; returns one output as float32. Raises ModelFileWrong."""
+        """Run the graph on this batch, input name -> array; returns one output as float32. Raises InvalidModelFile."""
         with _named(self.path):
             (result,) = self._session.run([output], dict(feed))
         return np.asarray(result, dtype=np.float32)
@@ -91,13 +91,13 @@ def _providers(device: str) -> list[str]:
         return [provider for provider in _PROVIDERS.values() if provider in available]
     if _PROVIDERS.get(device) not in available:
         detail = f"this build of ONNX Runtime has only {', '.join(available)}"
-        raise errors.DeviceMissing(device=device, detail=detail, instead="the CPU")
+        raise errors.DeviceUnavailable(device=device, detail=detail, instead="the CPU")
     return list(dict.fromkeys((_PROVIDERS[device], _PROVIDERS["cpu"])))
 
 
 @contextlib.contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Turn ONNX Runtime's errors about a file into ModelFileWrong."""
+    """Turn ONNX Runtime's errors about a file into InvalidModelFile."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     problems = (

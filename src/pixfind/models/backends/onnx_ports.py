@@ -56,7 +56,7 @@ _POOLED = ("pooler_output",)
 
 
 def image_input(inputs: Mapping[str, Port], path: Path, side: int) -> Pixels:
-    """Return the pixel input, after checking that its type and shape fit the preprocessing; raises ModelFileWrong."""
+    """Return the pixel input, after checking that its type and shape fit the preprocessing; raises InvalidModelFile."""
     name = _one(inputs, _IMAGE_INPUTS, path, "input")
     port = inputs[name]
     # uint8 can only mean pixels that are not normalised.
@@ -73,17 +73,17 @@ def image_input(inputs: Mapping[str, Port], path: Path, side: int) -> Pixels:
 
 
 def text_inputs(inputs: Mapping[str, object], path: Path) -> tuple[str, str | None]:
-    """Return the names of the token input and of the attention mask (None without one); raises ModelFileWrong."""
+    """Return the names of the token input and of the attention mask (None without one); raises InvalidModelFile."""
     mask = next((name for name in _MASK_INPUTS if name in inputs), None)
     rest = {name: port for name, port in inputs.items() if name != mask}
     tokens = _one(rest, _TOKEN_INPUTS, path, "input")
     if len(rest) > 1:
-        raise errors.ModelFileWrong(path=path, detail=f"it has inputs other than tokens: {', '.join(inputs)}")
+        raise errors.InvalidModelFile(path=path, detail=f"it has inputs other than tokens: {', '.join(inputs)}")
     return tokens, mask
 
 
 def output(outputs: Mapping[str, Shape], path: Path, *, dimension: int, pooled_is_projected: bool) -> str:
-    """Return the name of the output with embeddings [b, dimension]; raises ModelFileWrong."""
+    """Return the name of the output with embeddings [b, dimension]; raises InvalidModelFile."""
     names = (*_PROJECTED, *(_POOLED if pooled_is_projected else ()))
     name = _one(outputs, names, path, "output", refuse=() if pooled_is_projected else _POOLED)
     shape = outputs[name]

@@ -57,7 +57,7 @@ class Session:
         self.outputs: Mapping[str, onnx_ports.Port] = {port.any_name: _port(port) for port in compiled.outputs}
 
     def run(self, feed: Mapping[str, NDArray[Any]], output: str) -> NDArray[np.float32]:
-        """Run the graph on this batch, input name -> array; returns one output as float32. Raises ModelFileWrong."""
+        """Run the graph on this batch, input name -> array; returns one output as float32. Raises InvalidModelFile."""
         with _named(self.path):
             self._request.infer(dict(feed))
             # Copied, because the request overwrites its output in the next batch.
@@ -71,7 +71,7 @@ def _port(port: Any) -> onnx_ports.Port:
 
 @contextlib.contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Turn OpenVINO's errors about a file into ModelFileWrong."""
+    """Turn OpenVINO's errors about a file into InvalidModelFile."""
     try:
         yield
     except RuntimeError as error:

@@ -21,7 +21,7 @@ def int8(model: Path, published: Path | None = None) -> Path:
     """
     Return the path of an int8 graph: the one published beside the float graph, else one made from `model` on the first call.
 
-    Raises ModelFileWrong, and what `cache.publishing` raises.
+    Raises InvalidModelFile, and what `cache.publishing` raises.
     """
     published = published or model
     own = published.with_name(f"{published.stem}_int8.onnx")

@@ -21,7 +21,7 @@ NEEDED: Mapping[str, str] = {"onnxruntime": "1.23", "openvino": "2026.3"}
 
 
 def require(graph: Path, library: str, installed: str) -> None:
-    """Raise RuntimeTooOld when this version of a library does not run the graph correctly."""
+    """Raise RuntimeOutdated when this version of a library does not run the graph correctly."""
     opset = onnx_header.read(graph).opset
     needed = NEEDED[library]
     if opset >= _ATTENTION and _numbers(installed) < _numbers(needed):

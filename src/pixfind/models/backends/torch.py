@@ -99,7 +99,7 @@ class TextTower:
         self._files = files
 
     def run(self, tokens: Tokens) -> NDArray[np.float32]:
-        """Return raw embeddings [n, dimension] of token ids [n, context]; raises ModelFileWrong."""
+        """Return raw embeddings [n, dimension] of token ids [n, context]; raises InvalidModelFile."""
         import torch
 
         ids = torch.from_numpy(tokens.ids).to(self.device)
@@ -139,7 +139,7 @@ def _load(files: ModelFiles, tower: str, device: str, precision: str) -> tuple[A
         raise errors.InvalidModelFile(path=files.vision, detail=str(error).partition("\n")[0]) from error
     if report["missing_keys"]:
         detail = f"it lacks {min(report['missing_keys'])}, so the model would be partly random"
-        raise errors.ModelFileWrong(path=files.vision, detail=detail)
+        raise errors.InvalidModelFile(path=files.vision, detail=detail)
     return model.eval().to(device, memory_format=torch.channels_last), output
 
 
@@ -179,7 +179,7 @@ def _device(wanted: str) -> str:
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if wanted == "cuda" and not torch.cuda.is_available():
-        raise errors.DeviceMissing(device=wanted, detail="torch finds no CUDA device", instead="the CPU")
+        raise errors.DeviceUnavailable(device=wanted, detail="torch finds no CUDA device", instead="the CPU")
     if wanted not in {"cpu", "cuda"}:
         raise errors.DeviceUnavailable(
             device=wanted, detail="torch is used on cpu and cuda only", instead="one of them"

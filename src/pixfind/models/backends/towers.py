@@ -30,7 +30,7 @@ class Session(Protocol):
     outputs: Mapping[str, onnx_ports.Port]
 
     def run(self, feed: Mapping[str, NDArray[Any]], output: str) -> NDArray[np.float32]:
-        """Run the graph on this batch, input name -> array of its type; returns float32 [n, d] of one output. Raises ModelFileWrong."""
+        """Run the graph on this batch, input name -> array of its type; returns float32 [n, d] of one output. Raises InvalidModelFile."""
 
 
 class ImageTower:
@@ -44,7 +44,7 @@ class ImageTower:
         self._scale = made.scale()
 
     def run(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
-        """Return raw float32 embeddings [n, dimension] of uint8 pixels [n, side, side, 3]; raises ModelFileWrong."""
+        """Return raw float32 embeddings [n, dimension] of uint8 pixels [n, side, side, 3]; raises InvalidModelFile."""
         if not self._input.takes_bytes:
             pixels = preprocess.normalise(pixels, *self._scale).astype(self._input.kind, copy=False)
         return _run(self._session, {self._input.name: pixels}, self._output)
@@ -61,12 +61,12 @@ class TextTower:
         for name in filter(None, (self._ids, self._mask)):
             if session.inputs[name].kind not in _INTEGERS:
                 detail = f'its input "{name}" is {session.inputs[name].kind}, not integers'
-                raise errors.ModelFileWrong(path=files.text, detail=detail)
+                raise errors.InvalidModelFile(path=files.text, detail=detail)
         length = session.inputs[self._ids].shape[1]
         self.context = length if isinstance(length, int) else None
 
     def run(self, tokens: Tokens) -> NDArray[np.float32]:
-        """Return raw float32 embeddings [n, dimension] of token ids [n, context]; raises ModelFileWrong."""
+        """Return raw float32 embeddings [n, dimension] of token ids [n, context]; raises InvalidModelFile."""
         feed = {self._ids: tokens.ids} | ({} if self._mask is None else {self._mask: tokens.mask})
         typed = {name: rows.astype(self._session.inputs[name].kind) for name, rows in feed.items()}
         return _run(self._session, typed, self._output)
