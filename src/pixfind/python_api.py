@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypedDict, Unpack
 
 import numpy as np
 from numpy import float16, float32, int64, uint8
@@ -31,6 +31,7 @@ from pixfind.search.duplicates import Duplicates
 from pixfind.search.encoders import Encoders, unit_rows
 from pixfind.search.filters import Filters, Shape
 from pixfind.search.query import Query
+from pixfind.search.query_vector import valid_unicode
 from pixfind.search.results import SearchResult
 from pixfind.search.searcher import Searcher
 from pixfind.workflows import add, build_index, embed_part, export, index, status
@@ -45,19 +46,19 @@ if TYPE_CHECKING:
 PathLike = str | os.PathLike[str]
 
 Picture = PathLike | bytes | Image.Image | NDArray[uint8]
-"""A file's name, a file's bytes, a picture, or its pixels [height, width, 3]."""
+"""A file's name, a file's bytes, a picture, or its pixels: [height, width, 3], [height, width, 4] with opacity, or grey [height, width]."""
 
-Wanted = str | os.PathLike[str] | Image.Image | NDArray[Any] | Query
+Wanted = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any] | Query
 """
-What a hit should show: a query (the language of docs/reference/query-language.md), the path object of an image file, a picture, pixels
-[height, width, 3] of uint8, or an embedding [d] of floats.
+What a hit should show: a query (the language of docs/reference/query-language.md), the path object of an image file, a file's bytes, a
+picture, pixels of uint8 ([height, width, 3] or grey [height, width]), or an embedding [d] of floats.
 """
 
 OnProgress = Callable[[str, int, int | None], None]
 """(step, done, total); the steps are those of `workflows.events.Step`, and "embed". `total` is None where nobody knows."""
 
-_PIXELS = 3
-"""dimensions of an array of pixels"""
+_CHANNELS = {3, 4}
+"""of an array of pixels that is not grey"""
 
 
 class EmbedSettings(TypedDict, total=False):
@@ -114,6 +115,7 @@ class Library:
     def __init__(self, stored: storage.Library) -> None:
         self._stored = stored
         self._searcher: Searcher | None = None
+        self._closed = False
 
     @classmethod
     def open(cls, path: PathLike | None = None, *, create: bool = True, write: bool = False) -> Self:
@@ -133,7 +135,12 @@ class Library:
         return cls(storage.Library.open(where, write=write))
 
     def __enter__(self) -> Self:
+        self._refuse_closed()
         return self
+
+    def __reduce__(self) -> NoReturn:
+        told = "a pixfind.Library is open files, which no other process can use: open it there by its path"
+        raise TypeError(told)
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -144,6 +151,7 @@ class Library:
             self._searcher.__exit__()
             self._searcher = None
         self._stored.close()
+        self._closed = True
 
     def __len__(self) -> int:
         """Return how many embeddings are searched."""
@@ -202,7 +210,7 @@ class Library:
                 EmbedOptions(**settings),
                 exclude=exclude,
                 switch_anyway=switch_anyway,
-                observer=observer or _observer(progress),
+                observer=_observer(progress, observer),
             )
 
     def embed(self, *, progress: OnProgress | None = None, **settings: Unpack[EmbedSettings]) -> RunReport:
@@ -246,7 +254,7 @@ class Library:
         calibration stay loaded for the next search. Raises NotEmbedded, InvalidQuery, InvalidFilter, InvalidCount, InvalidVector, and what
         loading the model raises.
         """
-        asked = _Asked.of([wanted] if _is_one(wanted) else list(wanted))  # type: ignore[arg-type, list-item]
+        asked = _Asked.of([wanted] if _is_one(wanted) else _listed(wanted, "query"))  # type: ignore[list-item]
         searcher = self._searching()
         vectors = [*(_unit(vector, self.dimension) for vector in asked.vectors)]
         if asked.pictures:
@@ -265,7 +273,12 @@ class Library:
     def embed_text(self, texts: str | Sequence[str]) -> NDArray[float32]:
         """Return the unit embedding [d] of a text, [n, d] of several, by the library's model; raises NotEmbedded."""
         one = isinstance(texts, str)
-        rows = self._searching().encoders.encode_texts([texts] if isinstance(texts, str) else list(texts))
+        listed = [texts] if isinstance(texts, str) else _listed(texts, "text")
+        for text in listed:
+            if not isinstance(text, str):
+                told = f"{type(text).__name__} is no text"
+                raise TypeError(told)
+        rows = self._searching().encoders.encode_texts([valid_unicode(text) for text in listed])
         return rows[0] if one else rows
 
     def embed_images(self, pictures: Picture | Sequence[Picture]) -> NDArray[float32]:
@@ -275,7 +288,7 @@ class Library:
         Raises NotEmbedded, and `ImageProblem` (FileMissing, TooLarge, ...) for what is no picture that can be read.
         """
         one = isinstance(pictures, str | os.PathLike | bytes | Image.Image | np.ndarray)
-        listed: list[Picture] = [pictures] if one else list(pictures)  # type: ignore[list-item, arg-type]
+        listed: list[Picture] = [pictures] if one else _listed(pictures, "picture")  # type: ignore[list-item]
         encoders = self._searching().encoders
         rows = np.array([_embedded(encoders, each) for each in listed], dtype=float32).reshape(-1, self.dimension)
         return rows[0] if one else rows
@@ -326,7 +339,8 @@ class Library:
     # --- our own ----------------------------------------------------------------------------------
 
     def _current(self) -> storage.Library:
-        """Return the stored library of the model that answers now."""
+        """Return the stored library of the model that answers now; raises LibraryClosed."""
+        self._refuse_closed()
         if self._stored.superseded():
             if self._searcher is not None:
                 self._searcher.__exit__()
@@ -341,15 +355,23 @@ class Library:
         return self._searcher
 
     def _writing(self) -> storage.Library:
+        self._refuse_closed()
         return storage.Library.open(self.path, write=True)
 
-    def __getattr__(self, name: str) -> Any:
-        """What programs took from a library before this class existed."""
-        if name.startswith("_") or not hasattr(self._stored, name):
-            raise AttributeError(f"a pixfind library has no {name!r}", name=name, obj=self)
-        told = f"pixfind.Library.{name} goes away; it is a part of pixfind.library.library.Library"
-        warnings.warn(told, DeprecationWarning, stacklevel=2)
-        return getattr(self._stored, name)
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise errors.LibraryClosed(path=self.path)
+
+    # Hidden from type checkers, who would take every misspelt name for one of these.
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """What programs took from a library before this class existed."""
+            if name.startswith("_") or not hasattr(self._stored, name):
+                raise AttributeError(f"a pixfind library has no {name!r}", name=name, obj=self)
+            told = f"pixfind.Library.{name} goes away; it is a part of pixfind.library.library.Library"
+            warnings.warn(told, DeprecationWarning, stacklevel=2)
+            return getattr(self._stored, name)
 
 
 @dataclass(slots=True)
@@ -369,7 +391,7 @@ class _Asked:
                     asked.queries.append(each)
                 case str():
                     asked.queries.append(query.parse(each))
-                case np.ndarray() if each.ndim != _PIXELS:
+                case np.ndarray() if each.ndim != 3 and not (each.ndim == 2 and each.dtype == uint8):  # noqa: PLR2004  pixels
                     asked.vectors.append(each)
                 case _:
                     asked.pictures.append(each)
@@ -381,14 +403,24 @@ class _Asked:
 
 
 def _is_one(wanted: object) -> bool:
-    return isinstance(wanted, str | os.PathLike | Image.Image | np.ndarray | Query)
+    return isinstance(wanted, str | os.PathLike | bytes | Image.Image | np.ndarray | Query)
+
+
+def _listed(several: object, what: str) -> list[Any]:
+    if not isinstance(several, Iterable):
+        told = f"{type(several).__name__} is no {what}, and no list of them"
+        raise TypeError(told)
+    return list(several)
 
 
 def _unit(vector: NDArray[Any], dimension: int) -> NDArray[float32]:
     """Return an embedding of a program as unit row [d]; raises InvalidVector."""
-    if vector.shape != (dimension,) or not np.isfinite(vector).all() or not np.any(vector):
+    numbers = np.issubdtype(vector.dtype, np.integer) or np.issubdtype(vector.dtype, np.floating)
+    if not numbers or vector.shape != (dimension,) or not np.isfinite(vector).all() or not np.any(vector):
         raise errors.InvalidVector(shape=list(vector.shape), dimension=dimension)
-    return unit_rows(vector.astype(float32))
+    # Numbers of any size: float32 and the square of a length end long before float64 does.
+    wide = vector.astype(np.float64)
+    return unit_rows((wide / np.abs(wide).max()).astype(float32))
 
 
 def _embedded(encoders: Encoders, picture: Picture) -> NDArray[float32]:
@@ -397,21 +429,48 @@ def _embedded(encoders: Encoders, picture: Picture) -> NDArray[float32]:
         case bytes():
             return encoders.encode_file(picture)
         case Image.Image():
-            return encoders.encode_images([ImageOps.exif_transpose(picture).convert("RGB")])[0]  # type: ignore[no-any-return]
+            return encoders.encode_images([_rgb(picture)])[0]  # type: ignore[no-any-return]
         case np.ndarray():
-            return encoders.encode_images([Image.fromarray(picture).convert("RGB")])[0]  # type: ignore[no-any-return]
-        case _:
+            return encoders.encode_images([_rgb(_from_pixels(picture))])[0]  # type: ignore[no-any-return]
+        case str() | os.PathLike():
             return encoders.encode_file(source.read(str(_path(picture))).data)
+    told = f"{type(picture).__name__} is no picture: give a path, a file's bytes, a Pillow image or an array of uint8"
+    raise TypeError(told)
+
+
+def _from_pixels(pixels: NDArray[Any]) -> Image.Image:
+    """Return an array as picture; raises InvalidPixels."""
+    grey = pixels.ndim == 2  # noqa: PLR2004  [height, width]
+    fits = grey or (pixels.ndim == 3 and pixels.shape[2] in _CHANNELS)  # noqa: PLR2004  [height, width, channels]
+    if pixels.dtype != uint8 or not fits or not pixels.size:
+        raise errors.InvalidPixels(shape=list(pixels.shape), kind=pixels.dtype)
+    return Image.fromarray(np.ascontiguousarray(pixels))
+
+
+def _rgb(picture: Image.Image) -> Image.Image:
+    """Return a picture upright and in colour; raises Damaged for what Pillow cannot make of it."""
+    if not all(picture.size):
+        raise errors.Damaged(detail="a picture without pixels")
+    try:
+        return ImageOps.exif_transpose(picture).convert("RGB")
+    except (OSError, ValueError, SyntaxError) as error:
+        raise errors.Damaged(detail=str(error)) from error
 
 
 def _path(path: PathLike) -> Path:
+    if not os.fspath(path):
+        # Path("") is the working directory, which nobody means who writes it.
+        told = "an empty string is no path; write '.' for the working directory"
+        raise ValueError(told)
     return Path(path).expanduser()
 
 
-def _observer(progress: OnProgress | None) -> Observer:
-    """Return an observer that passes on how far each step is."""
+def _observer(progress: OnProgress | None, observer: Observer | None = None) -> Observer:
+    """Return an observer that tells `progress` how far each step is, and `observer` everything."""
 
     def observe(event: Event) -> None:
+        if observer is not None:
+            observer(event)
         if progress is None:
             return
         if isinstance(event, StepProgress):

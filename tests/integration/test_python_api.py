@@ -1,6 +1,8 @@
 """pixfind as a program or a notebook uses it: strings for paths, pictures, arrays, tables."""
 
+import copy
 import dataclasses
+import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from pixfind import errors
 from pixfind.python_api import EmbedSettings, SearchFilters
 from pixfind.search import filters
 from pixfind.testing import make_image, make_pictures
+from pixfind.workflows.events import Event
 
 QUIET: EmbedSettings = {"model": "starter", "workers": 1, "nice": 0}
 
@@ -151,6 +154,120 @@ def test_wrong_input_is_refused_by_class(library: pixfind.Library, tmp_path: Pat
         library.index(threads=3)  # type: ignore[call-arg]
     with pixfind.open(tmp_path / "new") as fresh, pytest.raises(errors.NotEmbedded):
         fresh.search("sky")
+
+
+@pytest.mark.parametrize("wanted", [None, 3, 1.5, [1, 2], [["sky"]], [0.5, 0.5]])
+def test_what_is_no_query_is_a_type_error_that_says_so(library: pixfind.Library, wanted: Any) -> None:
+    with pytest.raises(TypeError, match="is no"):
+        library.search(wanted)
+    with pytest.raises(TypeError, match="is no text"):
+        library.embed_text(wanted)
+
+
+def test_a_count_is_any_integer(library: pixfind.Library) -> None:
+    assert 3 == len(library.search("sky", np.int64(3), include_weak=True))  # type: ignore[arg-type]
+    assert 1 == len(library.search("sky", k=True, include_weak=True))
+    assert 12 == len(library.search("sky", 10**30, include_weak=True))
+    for k in (0, -1, 1.5, "3", None, float("nan")):
+        with pytest.raises(errors.InvalidCount):
+            library.search("sky", k)  # type: ignore[arg-type]
+
+
+def test_arrays_of_pixels_are_colour_grey_or_with_opacity(library: pixfind.Library, made: tuple[str, str]) -> None:
+    pixels = np.asarray(Image.open(Path(made[1]) / "picture_00005.jpg").convert("RGB"))
+    grey = pixels[..., 0]
+    opaque = np.dstack([pixels, np.full_like(grey, 255)])
+
+    np.testing.assert_array_equal(library.embed_images(pixels), library.embed_images(opaque))
+    assert "picture_00005.jpg" == names(library.search(opaque))[0]
+    assert library.search(grey, k=1).hits[0].score == pytest.approx(library.search([grey], k=1).hits[0].score)
+    wrong: Any
+    for wrong in (pixels / 255, pixels.astype("u2"), pixels[..., :2], pixels.transpose(2, 0, 1), pixels[:0]):
+        with pytest.raises(errors.InvalidPixels, match="uint8"):
+            library.embed_images(wrong)
+        with pytest.raises(errors.InvalidPixels):
+            library.search(wrong)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "I", "I;16", "F", "CMYK", "RGBA", "YCbCr"])
+def test_pictures_of_any_mode_are_embedded(library: pixfind.Library, mode: str) -> None:
+    assert (library.dimension,) == library.embed_images(Image.new(mode, (40, 30))).shape
+
+
+def test_what_pillow_cannot_read_is_an_image_problem(library: pixfind.Library, made: tuple[str, str]) -> None:
+    closed = Image.open(Path(made[1]) / "picture_00005.jpg")
+    closed.close()
+    for picture in (Image.new("RGB", (0, 5)), Image.new("La", (4, 4)), closed, "a\0b"):
+        with pytest.raises(errors.ImageProblem):
+            library.embed_images(picture)
+    with pytest.raises(ValueError, match="working directory"):
+        library.embed_images("")
+
+
+def test_bytes_of_a_file_are_a_query(library: pixfind.Library, made: tuple[str, str]) -> None:
+    assert "picture_00005.jpg" == names(library.search((Path(made[1]) / "picture_00005.jpg").read_bytes()))[0]
+
+
+def test_the_length_of_an_embedding_does_not_matter(library: pixfind.Library, made: tuple[str, str]) -> None:
+    row = library.embed_images(Path(made[1]) / "picture_00005.jpg").astype(np.float64)
+    for factor in (1e-300, 1e300):
+        assert library.search(row * factor, k=1).hits[0].score == pytest.approx(1.0, abs=0.02)
+    for wrong in (row.astype(complex), row.astype(str), row > 0, row.astype(object)):
+        with pytest.raises(errors.InvalidVector):
+            library.search(wrong)
+
+
+def test_text_that_is_no_unicode_is_embedded_like_an_argument(library: pixfind.Library) -> None:
+    assert (2, library.dimension) == library.embed_text(["sky \udcff", "sky \ud800"]).shape
+    library.search("sky \ud800")
+
+
+def test_a_closed_library_says_so(made: tuple[str, str]) -> None:
+    library = pixfind.open(made[0])
+    library.close()
+    library.close()
+    for use in (library.status, library.to_numpy, library.build_index, library.verify, library.__enter__):
+        with pytest.raises(errors.LibraryClosed):
+            use()
+    for search in (library.search, library.embed_text, library.embed_images):
+        with pytest.raises(errors.LibraryClosed):
+            search("sky")
+    with pytest.raises(errors.LibraryClosed):
+        library.add(made[1])
+
+
+def test_a_library_is_neither_copied_nor_pickled(library: pixfind.Library) -> None:
+    for carry in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="open it there"):
+            carry(library)
+
+
+def test_observer_and_progress_are_both_told(tmp_path: Path) -> None:
+    make_pictures(tmp_path / "pictures", 2)
+    steps: list[str] = []
+    events: list[Event] = []
+    with pixfind.open(tmp_path / "library") as library:
+        library.index(
+            tmp_path / "pictures",
+            progress=lambda step, *_: steps.append(step),
+            observer=events.append,
+            **QUIET,
+        )
+        assert [] == library.verify()
+    assert "embed" in steps
+    assert events
+
+
+def test_a_misspelt_name_does_not_pass_a_type_checker(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(
+        'import pixfind\nfor hit in pixfind.open("x").search("sky"):\n    print(hit.score)\npixfind.open("x").serach("sky")\n'
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--config-file=", "script.py"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert 'script.py:4: error: "Library" has no attribute "serach"' in done.stdout
+    assert "Found 1 error" in done.stdout
 
 
 def test_keywords_are_those_of_the_options_and_filters() -> None:

@@ -119,3 +119,12 @@ class DatabaseBusy(LibraryError):
     """
 
     exit_code = 51
+
+
+class LibraryClosed(LibraryError):
+    """
+    The library {path} was closed by this program.
+    Open it again with pixfind.open, or do the work before the end of its `with`.
+    """
+
+    exit_code = 54

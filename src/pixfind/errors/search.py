@@ -69,3 +69,12 @@ class InvalidVector(LibraryError):
     """
 
     exit_code = 52
+
+
+class InvalidPixels(LibraryError):
+    """
+    An array of shape {shape} and type {kind} is no picture: it takes uint8 of shape [height, width, 3 or 4] or [height, width], not empty.
+    Values from 0 to 1 become such with (values * 255).round().astype("uint8").
+    """
+
+    exit_code = 53

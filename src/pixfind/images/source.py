@@ -53,6 +53,9 @@ def read(path: str) -> Original:
         raise errors.FileMissing from error
     except OSError as error:
         raise errors.Unreadable(detail=error.strerror or str(error)) from error
+    except ValueError as error:
+        # A NUL in the name.
+        raise errors.Unreadable(detail=str(error)) from error
     if not data:
         raise errors.EmptyFile
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or after.st_size != len(data):

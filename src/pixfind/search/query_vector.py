@@ -5,7 +5,7 @@ Owns the weighted sum of terms, and which texts are ignored because the model kn
 Must not know how rows are found.
 """
 
-import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -63,8 +63,12 @@ def encode(
 
 def texts_of(terms: Sequence[Term]) -> list[str]:
     """Return the texts among the terms, as valid Unicode."""
-    # An argument that is not UTF-8 arrives as surrogates, which no tokenizer accepts.
-    return [os.fsencode(term.value).decode(errors="replace") for term in terms if term.kind is TermKind.TEXT]
+    return [valid_unicode(term.value) for term in terms if term.kind is TermKind.TEXT]
+
+
+def valid_unicode(text: str) -> str:
+    """Return a text that any tokenizer accepts: an argument that is not UTF-8 arrives with surrogates."""
+    return re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text)
 
 
 def _drop_unknown(query: Query, encoders: Encoders, *, require_positive: bool) -> tuple[Query, tuple[str, ...]]:

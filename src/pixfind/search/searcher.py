@@ -6,6 +6,7 @@ Must not know how rows are found (`index`), how terms are combined (`query_vecto
 """
 
 import json
+import operator
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -89,11 +90,12 @@ class Searcher:
         what loading a model raises.
         """
         started = time.perf_counter()
-        if k < 1:
-            raise errors.InvalidCount(k=k)
+        k = _whole(k)
         query = parse(query) if isinstance(query, str) else query
         self._follow_switch()
         snapshot = self.snapshots.get(self.library)
+        # Room for k candidates is allocated, whether there are as many or not.
+        k = min(k, len(snapshot.index.embeddings))
         encoded = query_vector.encode(self.library, self.encoders, snapshot, query, files, vectors)
         found = self._ranked(snapshot, encoded.vector, k, filters, distinct=distinct)[:k]
         hits = _hits(snapshot, encoded, found)
@@ -192,6 +194,18 @@ def search(
     """Search once; see `Searcher.search`."""
     with Searcher(library) as searcher:
         return searcher.search(query, k, filters, distinct=distinct, include_weak=include_weak)
+
+
+def _whole(k: int) -> int:
+    """Return how many hits are wanted as a plain int, whatever integer it is; raises InvalidCount."""
+    try:
+        count = operator.index(k)
+    except TypeError as error:
+        raise errors.InvalidCount(k=k) from error
+    if count < 1:
+        raise errors.InvalidCount(k=k)
+    # Faiss takes no bool.
+    return int(count)
 
 
 def _hits(snapshot: Snapshot, encoded: QueryVector, found: Sequence[_Candidate]) -> list[Hit]:
