@@ -82,7 +82,7 @@ class ImageMetadata:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedImage:
-    """An image whose embedding was made: what is written beside the embedding."""
+    """An image whose embedding was made: what is recorded with the embedding."""
 
     image_id: int
     fingerprint: Fingerprint

@@ -87,7 +87,7 @@ def test_a_failing_disk_is_told_with_what_failed(path: Path, name: str, operatio
     error = sqlite3.OperationalError("disk I/O error")
     error.sqlite_errorcode, error.sqlite_errorname = getattr(sqlite3, name), name
 
-    found = database.told(error, path)
+    found = database.translated(error, path)
 
     assert isinstance(found, errors.DiskFailed)
     assert f"could not be {operation}: disk I/O error, {name}" in str(found)

@@ -56,7 +56,7 @@ def _report_errors(console: Console) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - any unexpected error is a bug to report
         if isinstance(error, OSError) and disk.is_failure(error):
             # A disk failure outside the library: of the output, or of the model's files.
-            _exit_with(console, disk.told(error, "used", error.filename or "a file"))
+            _exit_with(console, disk.translated(error, "used", error.filename or "a file"))
         console.traceback()
         console.error("This is a bug in pixfind. Report it and include the traceback above.")
         raise SystemExit(BUG) from None

@@ -17,7 +17,7 @@ _LIMITS = decode.Limits(200_000_000)
 
 
 def dhash(path: str) -> NDArray[bool_] | None:
-    """Return 64 bits, True where a part of the picture is brighter than its left neighbour; None when it cannot be read."""
+    """Return 64 bits, bool [64], True where a part of the picture is brighter than its left neighbour; None when it cannot be read."""
     try:
         decoded = decode.decode(source.read(path).data, limits=_LIMITS, shortest_side=4 * _SIDE)
     except ImageProblem:

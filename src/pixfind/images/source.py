@@ -1,5 +1,5 @@
 """
-The user's files: read once, never written.
+Image files of the user: read once, never written.
 
 Owns reading and hashing; every `OSError` on a user's file becomes an `ImageProblem` here.
 Must not know what the bytes mean: `decode` does.
@@ -24,12 +24,12 @@ class Original:
 
 
 def content_hash(data: bytes) -> bytes:
-    """Return the BLAKE3 hash of the whole content: two files with the same one have the same bytes."""
+    """Return the BLAKE3 hash of the whole content: HASH_BYTES long; files with the same hash have the same bytes."""
     return blake3(data).digest(HASH_BYTES)
 
 
 def mtime_ns(found: os.stat_result) -> int:
-    """Return the time of a file as 64 bits hold it: some file systems go beyond the year 2262."""
+    """Return the modification time of a file in ns since 1970, limited to 64 bits: some file systems go beyond the year 2262."""
     return min(max(found.st_mtime_ns, -(2**63)), 2**63 - 1)
 
 
@@ -37,16 +37,16 @@ def read(path: str) -> Original:
     """
     Read a file and take its fingerprint.
 
-    Raises EmptyFile, FileMissing, Unreadable, and ModifiedDuringRead when size or time moved while it was read.
+    Raises EmptyFile, FileMissing, NotAFile, Unreadable, and ModifiedDuringRead when its size or time changed meanwhile.
     """
     try:
-        # O_NONBLOCK: a pipe with the name of a picture must not wait for a writer.
+        # O_NONBLOCK: opening a pipe that is named like a picture must not wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with os.fdopen(descriptor, "rb") as file:
             before = os.fstat(descriptor)
             if not stat.S_ISREG(before.st_mode):
                 raise errors.NotAFile
-            # Not to the end: a file may grow for ever.
+            # Not until the end: a file may keep growing.
             data = file.read(before.st_size + 1)
             after = os.fstat(descriptor)
     except FileNotFoundError as error:

@@ -1,10 +1,10 @@
 """
-Thumbnails: small JPEGs of pictures, and a folder that remembers them.
+Thumbnails: small JPEGs of pictures, and a folder that caches them.
 
-Owns their look and the folder's size. Everything here is derived: a thumbnail that is missing, torn or thrown away is
+Owns their format and the folder's size. Everything here is derived: a thumbnail that is missing, incomplete or deleted is
 made again, so nothing is synced and no error of the folder ever reaches a search.
-Must not know the catalogue; a picture is known by the hash of its bytes, so a moved one keeps its thumbnail and a
-changed one gets a new one. The thumbnails go on to `cli.contact_sheet` and `server.images`.
+Must not know the catalogue; a picture is identified by the hash of its bytes, so a moved one keeps its thumbnail and a
+changed one gets a new one. `cli.contact_sheet` and `server.images` show them.
 """
 
 import contextlib
@@ -25,16 +25,16 @@ DEFAULT_MAX_BYTES: Final = 512 * 1024 * 1024
 
 _QUALITY: Final = 82
 _KEPT_AFTER_SWEEP: Final = 0.8
-# A file's time is its last use, to the day: exact enough to choose what goes, and no write per look.
+# A file's time is its last use, to the day: exact enough to choose what is deleted, without a write for each read.
 _USE_GRAIN_SECONDS: Final = 86_400
 _END: Final = b"\xff\xd9"
 
 
 def make(data: bytes, side: int, *, limits: Limits) -> bytes:
     """
-    A JPEG of the picture, upright, its longer side `side`; a smaller picture keeps its size.
+    Return a JPEG of the picture, upright, its longer side `side` pixels; a smaller picture keeps its size.
 
-    Carries the colour profile, because people look at it, and nothing else of the file: no place, no camera.
+    Keeps the colour profile, because people look at it, and nothing else of the file: no location, no camera.
     Raises `ImageProblem` as `decode` does.
     """
     # The longer side is at least the shorter, so half the margin is left and still no pixel is made up.
@@ -50,15 +50,15 @@ def make(data: bytes, side: int, *, limits: Limits) -> bytes:
 
 
 def size(thumbnail: bytes) -> tuple[int, int]:
-    """Width and height, from the header."""
+    """Return width and height in pixels, from the header of a thumbnail."""
     return containers.jpeg_size(thumbnail)
 
 
 class Cache:
     """
-    A folder of thumbnails that stays below `max_bytes`; what was not looked at for longest goes first.
+    A folder of thumbnails that stays below `max_bytes`; the least recently used go first.
 
-    Any number of threads and processes may share it: a file appears whole or not at all.
+    Any number of threads and processes may share it: a file appears complete or not at all.
     """
 
     def __init__(self, folder: Path, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
@@ -68,7 +68,7 @@ class Cache:
         self._lock = threading.Lock()
 
     def get(self, content: bytes, side: int) -> bytes | None:
-        """The thumbnail of the picture with this content hash, None when there is none."""
+        """Return the thumbnail of the picture with this content hash, None when there is none."""
         path = self._path(content, side)
         with contextlib.suppress(OSError):
             with os.fdopen(os.open(path, os.O_RDONLY | disk.NO_LINK | getattr(os, "O_BINARY", 0)), "rb") as file:
@@ -81,13 +81,13 @@ class Cache:
         return None
 
     def put(self, content: bytes, side: int, thumbnail: bytes) -> None:
-        """Remember a thumbnail. Where that fails (a full disk, a library that is read-only) it is made again instead."""
+        """Store a thumbnail. Failures (a full disk, a read-only library) are ignored: it is made again when it is needed."""
         path = self._path(content, side)
         temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
         try:
             disk.make_folder(path.parent)
             if path.parent.is_symlink():
-                # Somebody would have us write elsewhere.
+                # Whoever made it wants us to write elsewhere.
                 return
             with os.fdopen(disk.create(temporary, os.O_EXCL), "wb") as file:
                 file.write(thumbnail)
@@ -100,7 +100,7 @@ class Cache:
             self._count(len(thumbnail))
 
     def get_or_make(self, content: bytes, side: int, read: Callable[[], bytes], *, limits: Limits) -> bytes:
-        """The remembered thumbnail, or a new one of the bytes that `read` returns."""
+        """Return the cached thumbnail, or make one of the bytes that `read` returns; raises ImageProblem as `make`."""
         thumbnail = self.get(content, side)
         if thumbnail is None:
             thumbnail = make(read(), side, limits=limits)
@@ -125,7 +125,7 @@ class Cache:
                 self._bytes = self._sweep()
 
     def _sweep(self) -> int:
-        """Throw away the longest unused until there is room again, and leftovers of a crash with them."""
+        """Delete the least recently used, and files that a crash left behind, until 80 % of the limit is used; return the bytes that remain."""
         files = sorted(self._files())
         total = sum(length for _, length, _ in files)
         for _, length, path in files:
@@ -137,9 +137,9 @@ class Cache:
         return total
 
     def _files(self) -> list[tuple[float, int, Path]]:
-        """Last use, length and path of each file."""
+        """Return last use, length in bytes and path of each file."""
         found = []
-        # What lies behind a link is not ours to delete.
+        # Files behind a link are not ours to delete.
         folders = [folder for folder in self.folder.glob("??") if not folder.is_symlink()]
         for path in (path for folder in folders for path in folder.glob("*")):
             with contextlib.suppress(OSError):

@@ -1,7 +1,7 @@
 """
 The catalogue: what the library knows about files, in SQLite.
 
-Owns the connection, the migrations and every statement about images and roots; the SQL itself lies in `sql/`.
+Owns the connection, the migrations and every statement about images and roots; the SQL itself is in `sql/`.
 Must not know what an embedding is or how a picture is decoded. Only the coordinator writes; `commit.adopt` decides what.
 """
 
@@ -55,7 +55,7 @@ _FOR_WRITERS = frozenset({"journal_mode", "synchronous"})
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """A folder that the user asked us to know."""
+    """A folder that the user registered."""
 
     id: int
     path: str
@@ -275,7 +275,7 @@ class Catalogue:
         """Whether rows of a worker file from `row` on are adopted and not merged yet."""
         return bool(self.value("has_adopted", "adopted.sql", worker=worker, row=row))
 
-    # --- beside another catalogue -----------------------------------------------------------------
+    # --- together with another catalogue ----------------------------------------------------------
 
     def sync_from(self, source: "Catalogue") -> None:
         """
@@ -306,10 +306,10 @@ class Catalogue:
     def _connect(self) -> Connection:
         if not self.write and not self.path.exists():
             raise errors.LibraryNotFound(path=self.path.parent)
-        # A folder that nobody here can write has no place for SQLite's shared memory: then nobody writes the database either.
+        # SQLite needs its shared memory file in the folder. Where this user cannot write, we assume that nobody writes the database.
         frozen = not self.write and not os.access(self.path.parent, os.W_OK)
         if self.write:
-            # SQLite gives what it makes beside it the same mode.
+            # SQLite creates its log with the same mode.
             with disk.writing(self.path):
                 os.close(disk.create(self.path))
         name = f"{self.path.as_uri()}?immutable=1" if frozen else str(self.path)
@@ -342,7 +342,7 @@ class Catalogue:
         except errors.NotWritable:
             if self.write or not version:
                 raise
-            # An older library where nobody here may write: it is read from a copy that SQLite deletes when it is closed.
+            # An older library that this user cannot write: migrate a temporary copy, which SQLite deletes when it is closed.
             copy = Connection.open(self.path, "", uri=False)
             copy.create_function("reason_kind", 1, former.reason_kind, deterministic=True)
             self._connection.backup(copy)
@@ -357,7 +357,7 @@ class Catalogue:
         self._connection.create_function("path_text", 1, path_text.to_text, deterministic=True)
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            # Asked for again, now that nobody else writes: another process may have been faster.
+            # Read again now that no other process writes: one may have migrated meanwhile.
             for migration in sql.migrations()[self._version() :]:
                 for statement in sql.statements(migration):
                     self._connection.execute(statement)
@@ -376,7 +376,7 @@ class Catalogue:
 def _with_paths(found: sqlite3.Cursor) -> Iterator[tuple[Any, ...]]:
     paths = [place for place, name in enumerate(sql.columns(found)) if name == "path"]
     for row in found:
-        # Hardly any name has an escape in it: only then is the row made anew.
+        # Few names contain an escape: only their rows are rebuilt.
         if any("\\x" in row[place] for place in paths):
             yield tuple(path_text.from_text(value) if place in paths else value for place, value in enumerate(row))
         else:

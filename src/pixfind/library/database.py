@@ -1,5 +1,5 @@
 """
-SQLite connections whose errors are ours: every `sqlite3` error about the file is a `LibraryError` that says what to do.
+SQLite connections that raise our errors: every `sqlite3` error about the file becomes a `LibraryError` that says what to do.
 
 Owns the translation, in one place: no statement can be run without it. Must not know tables or statements. `catalogue` uses it.
 """
@@ -39,12 +39,12 @@ class Connection(sqlite3.Connection):
 
     @classmethod
     def open(cls, path: Path, name: str, *, uri: bool) -> "Connection":
-        """Open the file at `path`; `name` is what SQLite is told."""
+        """Open the file at `path`; `name` is what SQLite opens: a path or a URI."""
         try:
             # autocommit: transactions are begun by name and nowhere else
             opened = sqlite3.connect(name, isolation_level=None, check_same_thread=False, uri=uri, factory=cls)
         except sqlite3.Error as error:
-            raise told(error, path) from error
+            raise translated(error, path) from error
         opened.path = path
         return opened
 
@@ -68,11 +68,11 @@ class Connection(sqlite3.Connection):
         try:
             super().backup(target, **options)
         except sqlite3.Error as error:
-            raise told(error, self.path) from error
+            raise translated(error, self.path) from error
 
 
 class _Cursor(sqlite3.Cursor):
-    """All that a connection executes goes through one of these."""
+    """Every statement of a connection runs in one of these."""
 
     connection: Connection
 
@@ -80,43 +80,43 @@ class _Cursor(sqlite3.Cursor):
         try:
             return super().execute(statement, parameters)
         except sqlite3.Error as error:
-            raise told(error, self.connection.path) from error
+            raise translated(error, self.connection.path) from error
 
     def executemany(self, statement: str, parameters: Iterable[Any], /) -> Self:
         try:
             return super().executemany(statement, parameters)
         except sqlite3.Error as error:
-            raise told(error, self.connection.path) from error
+            raise translated(error, self.connection.path) from error
 
     def executescript(self, script: str, /) -> Self:
         try:
             super().executescript(script)
         except sqlite3.Error as error:
-            raise told(error, self.connection.path) from error
+            raise translated(error, self.connection.path) from error
         return self
 
     def fetchone(self) -> Any:
         try:
             return super().fetchone()
         except sqlite3.Error as error:
-            raise told(error, self.connection.path) from error
+            raise translated(error, self.connection.path) from error
 
     def fetchall(self) -> list[Any]:
         try:
             return super().fetchall()
         except sqlite3.Error as error:
-            raise told(error, self.connection.path) from error
+            raise translated(error, self.connection.path) from error
 
     def __next__(self) -> Any:
         try:
             return super().__next__()
         except sqlite3.Error as error:
-            raise told(error, self.connection.path) from error
+            raise translated(error, self.connection.path) from error
 
 
-def told(error: sqlite3.Error, path: Path) -> Exception:
-    """Return the LibraryError that an error about a file is; `error` itself where it speaks of a statement of ours."""
-    # Python's own complaints, such as a closed connection, have no code.
+def translated(error: sqlite3.Error, path: Path) -> Exception:
+    """Return the LibraryError for an error about the file; `error` itself when one of our statements is wrong."""
+    # Errors of Python's own, such as a closed connection, have no code.
     code, name = getattr(error, "sqlite_errorcode", 0) & 0xFF, getattr(error, "sqlite_errorname", "")
     kind = _KINDS.get(code)
     if code == sqlite3.SQLITE_ERROR and str(error).startswith(("no such table", "no such column")):
@@ -139,10 +139,10 @@ def _may_write(path: Path) -> bool:
 
 def _is_full(path: Path) -> bool:
     """
-    Tell whether a failed write was for want of room.
+    Tell whether a write failed because the disk is full.
 
-    SQLite says so of a full disk, but not of a quota or of a limit on the length of files. So try: another file beside the database,
-    longer than any of its own.
+    SQLite says so of a full disk, but not of a quota or of a limit on the length of files. So try it: write another file in the same folder,
+    longer than the database and its log.
     """
     longest = 0
     for name in (path, path.with_name(f"{path.name}-wal")):

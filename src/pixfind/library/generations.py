@@ -3,7 +3,7 @@ Generations: the folders inside a library that hold one model's side of it, and 
 
 A generation has a metadata.db and a data/. The library's own folder is the first one; switching the model makes models/2, models/3 ...
 Owns `models.json`, which gives each generation its role. It is replaced by one rename: so a switch is one step, and whoever opens the
-library sees the model before it or the one after it, whole. Must not know what lies in a generation, beyond deleting it.
+library sees either the model before it or the one after it. Must not know what a generation contains, beyond deleting it.
 Why it is done so: docs/decisions/0006.
 """
 
@@ -23,10 +23,10 @@ _NAME = "models.json"
 _FOLDER = "models"
 _GENERATION = re.compile(rf"\.|{_FOLDER}/[1-9]\d*")
 
-#: All that pixfind writes into data/. The first generation lies in the user's own folder, where others may have put files.
+#: All that pixfind writes into data/. The first generation is the library's own folder, where users may have put other files.
 _DATA = ("embeddings*.npy", "indices*.npy", "model.json", "faiss.index", "background.npz", "worker_*.lock", ".*.tmp")
 
-#: All that lies in a library and in a generation, folders before what is in them.
+#: All that a library and a generation contain, folders before their content.
 _OURS = (
     "metadata*.db*",
     _NAME,
@@ -95,7 +95,7 @@ def read(library: Path) -> Generations:
             raise errors.LibraryDamaged(path=path, detail=f"it is missing, and {_FOLDER}/ holds embeddings") from None
         return Generations()
     except OSError as error:
-        raise disk.told(error, "read", path) from error
+        raise disk.translated(error, "read", path) from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise errors.LibraryDamaged(path=path, detail=f"it cannot be read ({error!r})") from error
     # These names are deleted by `delete_unused`.
@@ -111,12 +111,12 @@ def publish(library: Path, generations: Generations) -> None:
 
 
 def folder(library: Path, generation: str) -> Path:
-    """Return where the metadata.db and the data/ of a generation lie."""
+    """Return the folder that contains the metadata.db and the data/ of a generation."""
     return library if generation == FIRST else library / generation
 
 
 def refuse_links(library: Path) -> None:
-    """Raise LinkInLibrary where a file or folder of ours is a link: we would write, or delete, what lies outside the library."""
+    """Raise LinkInLibrary where a file or folder of ours is a link: writes and deletions would reach files outside the library."""
     for folder in (library, *library.glob(f"{_FOLDER}/*")):
         for name in _OURS:
             # Not all by glob: without a star it passes over a link that leads nowhere, which a write would follow all the same.

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pixfind.storage import embedding_files
 
 _PATIENCE_SECONDS = 2.0
-"""not at once: `pixfind status` holds the lock for an instant to see whether somebody does"""
+"""seconds, not 0: `pixfind status` holds the lock for an instant to see whether another process does"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Library:
     def __init__(self, path: Path, catalogue: Catalogue, generation: str = generations.FIRST) -> None:
         self.path = path
         self.generation = generation
-        """where this model's catalogue and embeddings lie; it stays the same while the library is open"""
+        """the folder of this model's catalogue and embeddings; it stays the same while the library is open"""
         self.data = generations.folder(path, generation) / "data"
         self.logs = path / "logs"
         self.catalogue = catalogue
@@ -78,7 +78,7 @@ class Library:
             return cls._opened(path, chosen, write=write)
         except (errors.LibraryNotFound, errors.NotWritable):
             if generation is None and generations.read(path).active != chosen:
-                # Another one is active since we looked, and this one was deleted meanwhile.
+                # The model was switched meanwhile, and this generation deleted.
                 return cls.open(path, write=write)
             raise
 
@@ -144,7 +144,7 @@ class Library:
         except filelock.Timeout as error:
             raise self._locked() from error
         except OSError as error:
-            raise disk.told(error, "written", path) from error
+            raise disk.translated(error, "written", path) from error
         try:
             # What an earlier run was asked for is not meant for this one; what comes from now on is, in whatever step it is.
             control.clear(self.path)
@@ -158,7 +158,7 @@ class Library:
             held.release()
 
     def holder(self) -> dict[str, Any] | None:
-        """Return {verb, pid, host, started_at} of the process that writes, None when nobody does."""
+        """Return {verb, pid, host, started_at} of the process that is writing, None when there is none; started_at in seconds since 1970."""
         lock = filelock.FileLock(self.path / "library.lock", mode=disk.FILE_MODE, thread_local=False)
         try:
             lock.acquire(timeout=0)
@@ -166,12 +166,12 @@ class Library:
             row = next(self.catalogue.rows("last_run", "library.sql"), ("?", 0, "?", 0.0, None, None))
             return dict(zip(("verb", "pid", "host", "started_at"), row, strict=False))
         except OSError:
-            return None  # A library on a read-only disk is written by nobody.
+            return None  # A library on a read-only disk has no writer.
         lock.release()
         return None
 
     def refuse_second_writer(self) -> None:
-        """Raise LibraryLocked while somebody writes: for a command that will write only when it is out of sight."""
+        """Raise LibraryLocked while another process is writing: for a command that starts a process in the background."""
         if self.holder() is not None:
             raise self._locked()
 
@@ -200,7 +200,7 @@ class Library:
         known = self.model()
         if known is None:
             stored = json.dumps(asdict(model))
-            # A copy beside the embeddings, so that they can be understood when the database is lost.
+            # A copy next to the embeddings, so that they can be used when the database is lost.
             disk.publish(self.data / "model.json", stored.encode())
             self.catalogue.set_setting("model", stored)
         elif (known.hash, known.dimension) != (model.hash, model.dimension):
@@ -208,20 +208,20 @@ class Library:
             raise errors.OtherModel(library_model=ours, asked_model=theirs, asked_name=model.name)
 
     def has_embeddings(self) -> bool:
-        """Whether anything was embedded; until then the model can still be another one."""
+        """Whether anything was embedded; until then the library can still be tied to a different model."""
         rows = self.merged_rows or int(self.catalogue.setting("next_embedding_index") or 0)
         files = (worker_files.paths(self.data, worker)[0] for worker in worker_files.workers(self.data))
         return bool(rows) or any(npy_header.shape(path)[0] for path in files)
 
     def exchange_model(self, model: ModelIdentity) -> None:
-        """Tie a library in which nothing is embedded to another model. Raises WorkerFilesBusy while a worker is about to."""
+        """Tie a library in which nothing is embedded to another model; raises WorkerFilesBusy while a worker has its files open."""
         assert not self.has_embeddings()
         empty = [self.embeddings_path, self.indices_path]
         for worker in worker_files.workers(self.data):
             worker_files.lock(self.data, worker, patience=0).release()
             empty += worker_files.paths(self.data, worker)
         for path in empty:
-            # Their header says how long the rows of the other model were to be.
+            # Their headers give the dimension of the other model.
             path.unlink(missing_ok=True)
         self.catalogue.set_setting("model", stored := json.dumps(asdict(model)))
         disk.publish(self.data / "model.json", stored.encode())

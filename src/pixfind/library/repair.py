@@ -41,13 +41,13 @@ def repair(library: Library, findings: list[verify.Finding]) -> list[verify.Find
 def _repair_once(library: Library, findings: list[verify.Finding]) -> None:
     codes = {finding.code for finding in findings}
     if codes & {"row-crc", "row-image"}:
-        _forget_rows(
+        _make_pending(
             library, [int(f.where.rpartition(" row ")[2]) for f in findings if f.code in ("row-crc", "row-image")]
         )
     if "no-array" in codes:
-        _put_aside([Path(finding.where) for finding in findings if finding.code == "no-array"])
+        _rename_damaged([Path(finding.where) for finding in findings if finding.code == "no-array"])
     if codes & {"no-array", "too-few-rows", "unequal-lengths", "adopted-crc", "adopted-missing", "gap"}:
-        _begin_again_from(library, verify.intact_rows(library))
+        _restart_from(library, verify.intact_rows(library))
     if "rows-without-image" in codes:
         _adopt_merged(library)
     if "index" in codes:
@@ -60,20 +60,20 @@ def _repair_once(library: Library, findings: list[verify.Finding]) -> None:
         disk.delete(leftover)
 
 
-def _put_aside(paths: list[Path]) -> None:
+def _rename_damaged(paths: list[Path]) -> None:
     for path in paths:
-        with disk.doing("moved", path):
+        with disk.translate_errors("moved", path):
             path.rename(path.with_name(f"{path.name}.damaged-{int(time.time())}"))
 
 
-def _forget_rows(library: Library, rows: list[int]) -> None:
+def _make_pending(library: Library, rows: list[int]) -> None:
     with library.catalogue.transaction():
         for row in rows:
             library.catalogue.run("make_pending", embedding_index=row)
 
 
-def _begin_again_from(library: Library, rows: int) -> None:
-    """Keep the first `rows` merged rows; what lies behind is adopted anew from the worker files or becomes pending."""
+def _restart_from(library: Library, rows: int) -> None:
+    """Keep the first `rows` merged rows; images of later rows are adopted again from the worker files or become pending."""
     with library.catalogue.transaction():
         library.catalogue.run("make_pending_from", embedding_index=rows)
         library.catalogue.run("forget_adopted", "adopted.sql")
@@ -85,8 +85,8 @@ def _begin_again_from(library: Library, rows: int) -> None:
 
 
 def _adopt_merged(library: Library) -> None:
-    """Give the merged rows to images that wait for them, making those that the database has forgotten."""
-    _make_images_of_rows(library)
+    """Give the merged rows to the images that wait for them, adding images that the database has lost."""
+    _recover_images(library)
     with library.merged() as merged, library.catalogue.transaction():
         merged.sync()
         for start in range(0, merged.count, _BATCH_ROWS):
@@ -96,12 +96,12 @@ def _adopt_merged(library: Library) -> None:
         library.catalogue.set_setting("next_embedding_index", str(merged.count))
 
 
-def _make_images_of_rows(library: Library) -> None:
+def _recover_images(library: Library) -> None:
     """
-    Make the images that rows name and the database does not know.
+    Add the images that rows name and the database does not know.
 
-    Without a path they are gone; the next `add` finds their files by size, time and content. Their ids are taken from then on, so that
-    no other image is ever given one of them, and with it a row that is not its own.
+    Without a path they count as gone; the next `add` finds their files by size, time and content. Their ids are in use from then on, so that
+    no other image gets one of them, and with it a row that is not its own.
     """
     root = _unknown_root(library)
     pairs = [(library.embeddings_path, library.indices_path)]
@@ -112,10 +112,10 @@ def _make_images_of_rows(library: Library) -> None:
                 for start in range(0, pair.count, _BATCH_ROWS):
                     table, rows = pair.read(start, min(start + _BATCH_ROWS, pair.count))
                     for place in np.flatnonzero(embedding_files.crc_holds(table, rows)):
-                        _make_image(library, root, embedding_files.row_of(table[place]))
+                        _recover_image(library, root, embedding_files.row_of(table[place]))
 
 
-def _make_image(library: Library, root: int, image: EmbeddedImage) -> None:
+def _recover_image(library: Library, root: int, image: EmbeddedImage) -> None:
     size, mtime_ns = image.fingerprint.size, image.fingerprint.mtime_ns
     library.catalogue.run(
         "recover_image", "verify.sql", image_id=image.image_id, root_id=root, size=size, mtime_ns=mtime_ns
@@ -130,7 +130,7 @@ def _unknown_root(library: Library) -> int:
 
 def rebuild_if_needed(path: Path, generation: str | None = None) -> Path | None:
     """
-    Put a metadata.db that cannot be read aside and begin a new one; return where the old one lies now.
+    Rename a metadata.db that cannot be read and rebuild it; return the path of the renamed one.
 
     The new one gets its images back from indices.npy by `repair`, and their paths by the next `add`; `generation` as in `Library.open`.
     Returns None when the database can be read, or was lost altogether (a new one is begun then too).
@@ -152,7 +152,7 @@ def rebuild_if_needed(path: Path, generation: str | None = None) -> Path | None:
 
 
 def _rebuild(path: Path, generation: str, database: Path) -> None:
-    """Make the new database whole under another name first: one without its model or its images would pass for an empty library."""
+    """Complete the new database under another name first: without its model and images it would look like an empty library."""
     new = database.with_name("metadata.rebuilt.db")
     _delete_database(new)
     with Library(path, Catalogue(new, write=True), generation) as library:
@@ -160,10 +160,10 @@ def _rebuild(path: Path, generation: str, database: Path) -> None:
         with disk.reading(model), contextlib.suppress(FileNotFoundError):
             library.catalogue.set_setting("model", model.read_text(encoding="utf-8"))
         if library.model() is not None:
-            _make_images_of_rows(library)
-        # All of it into the one file: what closing cannot write it does not tell.
+            _recover_images(library)
+        # Write all of it into one file now: closing the database would not report a failure.
         library.catalogue.value("checkpoint", "verify.sql")
-    # The log of the old one would be taken for that of the new one.
+    # SQLite would apply the log of the old database to the new one.
     _delete_database(database)
     with disk.writing(database):
         new.replace(database)

@@ -1,8 +1,8 @@
 """
-One walk over the user's folders: which files are there, and what became of those that were.
+The scan: one walk over the user's folders that finds new, changed, moved and missing files.
 
 Owns the rules for new, changed, moved, gone, excluded and offline. Reads names, sizes and times; a file's content only to prove
-that it was moved. Must not know what a picture looks like.
+that it was moved. Must not know how pictures are decoded.
 What it registers is pending, and `workflows.embed` continues from there.
 """
 
@@ -25,7 +25,7 @@ from pixfind.library.library import Library
 from pixfind.types import Progress, no_progress
 
 _BATCH = 5000
-_NAMED = 20
+_MAX_NAMED = 20
 _SAMPLE = 50
 
 #: Folders that hold no pictures of the user: thumbnails, bins, file system internals. Hidden ones are left out by their dot.
@@ -46,17 +46,17 @@ class ScanReport:
     offline: int = 0
     """images whose root is offline: kept as they are"""
     problems: int = 0
-    """folders or files that could not be looked at; what is known of them is kept"""
+    """folders or files that could not be read; what is known of them is kept"""
     left_out: Counter[str] = field(default_factory=Counter)
-    """files of kinds that people look for and that are not read, by suffix: RAW, video ..."""
+    """files of formats that are not decoded, by suffix: RAW, video ..."""
     named: dict[str, list[str]] = field(default_factory=dict)
     """the first few paths of each kind"""
 
     def note(self, kind: str, path: str, count: int = 1) -> None:
-        """Count a path under `kind`, and name it while there is room."""
+        """Count a path under `kind`, and keep the first few names."""
         setattr(self, kind, getattr(self, kind) + count)
         names = self.named.setdefault(kind, [])
-        if len(names) < _NAMED:
+        if len(names) < _MAX_NAMED:
             names.append(path)
 
 
@@ -69,7 +69,7 @@ class _File:
 
 def add(library: Library, folder: Path, exclude: tuple[str, ...] = (), progress: Progress = no_progress) -> ScanReport:
     """
-    Register the images below `folder` and tell what is new, changed, moved, gone or offline.
+    Register the images below `folder`; return what is new, changed, moved, gone or offline.
 
     The folder becomes a root of the library. Raises FolderNotReadable for a folder that was never a root and cannot be read.
     """
@@ -123,8 +123,8 @@ def _presence(library: Library, root: Root) -> tuple[str | None, int]:
     if not sample:
         return None, device
     if empty:
-        return "empty: nothing is mounted there, or everything was taken away", root.device
-    # The number of a device may differ after a restart; what lies on it tells whether it is the same.
+        return "empty: nothing is mounted there, or all files were removed", root.device
+    # The number of a device may change after a restart: a few known files decide whether it is the same.
     if device != root.device and not any(_is_the_file(*file) for file in sample):
         return "another device is mounted there", root.device
     return None, device
@@ -183,7 +183,7 @@ def _scan_root(library: Library, root: Root, report: ScanReport, progress: Progr
     for path in walk.problems:
         report.note("problems", path)
     if not seen and next(catalogue.rows("sample_of_root", "scan.sql", root_id=root.id, limit=1), None):
-        # Not one picture where there were some: an empty mount point with a stray file looks like this.
+        # No pictures where there were some: this may be an empty mount point with a stray file.
         _set_root(library, root, offline="empty: none of its pictures is there")
         return _scan_root(library, next(r for r in catalogue.roots() if r.id == root.id), report, progress)
     _settle_unseen(library, root, walk, report)
@@ -256,7 +256,7 @@ def _moved_from(library: Library, file: _File) -> int | None:
     movable = library.catalogue.rows("movable", "scan.sql", size=file.size, mtime_ns=file.mtime_ns)
     found: bytes | None = None
     for image_id, path, known_hash in list(movable):
-        # A copy of a picture that lies on an unplugged drive is a copy, not a move.
+        # A copy of a picture on a disconnected drive is a copy, not a move.
         if os.path.lexists(path) or path.startswith(tuple(offline)):
             continue
         if known_hash is None:
@@ -273,7 +273,7 @@ def _moved_from(library: Library, file: _File) -> int | None:
 
 
 def _settle_unseen(library: Library, root: Root, walk: "_Walk", report: ScanReport) -> None:
-    """Whatever the walk did not see is gone or excluded now, unless it lies where the walk could not look."""
+    """Mark images that the walk did not see as gone or excluded, except below folders that it could not read."""
     kept = tuple(os.path.join(path, "") for path in (*walk.problems, *walk.mounts))
     inside = os.path.join(root.path, "")
     # Paths below "/a/" sort between "/a/" and "/a0": "0" comes right after "/".

@@ -77,7 +77,7 @@ def _ledger(library: Library) -> Iterator[Finding]:
     seen = library.catalogue.value("count_images") - counts["gone"]
     if not seen == counts["seen"] == parts:
         what = f"{seen} images, {counts['seen']} seen, {parts} in outcomes"
-        yield Finding("ledger", str(library.catalogue.path), what, "none: this is a bug in pixfind; please report it")
+        yield Finding("ledger", str(library.catalogue.path), what, "none: this is a bug in pixfind. Please report it")
     for (image_id,) in library.catalogue.rows("failed_without_reason", "verify.sql"):
         yield Finding("no-reason", f"image {image_id}", "failed without a reason", "none: this is a bug in pixfind")
 
@@ -96,14 +96,14 @@ def _arrays(library: Library) -> Iterator[Finding]:
                 if path.exists():
                     npy.GrowingArray(path, dtype, row_shape).close()
             except errors.LibraryDamaged as error:
-                yield Finding("no-array", str(path), error.fields["detail"], "put aside; its images become pending")
+                yield Finding("no-array", str(path), error.fields["detail"], "renamed; its images become pending")
 
 
 def _lengths(library: Library) -> Iterator[Finding]:
     rows = {path: npy_header.shape(path)[0] for path in (library.embeddings_path, library.indices_path)}
     if len(set(rows.values())) > 1:
-        told = ", ".join(f"{path.name} {count}" for path, count in rows.items())
-        yield Finding("unequal-lengths", str(library.data), f"rows promised: {told}", "the shorter count is kept")
+        described = ", ".join(f"{path.name} {count}" for path, count in rows.items())
+        yield Finding("unequal-lengths", str(library.data), f"rows promised: {described}", "the shorter count is kept")
     for path in rows:
         if path.exists():
             dtype, shape = (
@@ -131,7 +131,7 @@ def _merged_rows(library: Library, progress: Progress) -> Iterator[Finding]:
     first_adopted = min((run.embedding_index for run in runs), default=None)
     end = max([total, *(run.end for run in runs)])
     if first_adopted is not None and first_adopted > total:
-        what = f"rows {total} to {first_adopted} were adopted and are nowhere"
+        what = f"rows {total} to {first_adopted} were adopted and are missing"
         yield Finding("gap", str(library.embeddings_path), what, "their images become pending")
     beyond = library.catalogue.value("images_beyond", "verify.sql", rows=end)
     if beyond:
@@ -148,26 +148,26 @@ def _rows_against_images(
         "embedded_rows", start=start, stop=start + len(table)
     ):
         named[row] = True
-        told = table[row - start]["fingerprint"]["hash"].tobytes()
-        if told != content:
+        embedded = table[row - start]["fingerprint"]["hash"].tobytes()
+        if embedded != content:
             what = f"image {image_id} points to it, but the row was made from other bytes"
             yield Finding("row-image", f"{path} row {row}", what, "the image becomes pending")
         if outcome == Outcome.EMBEDDED:
             owners.setdefault(row, set()).add(image_id)
-    # A dead row may rot: nobody points to it.
+    # Damage in an orphaned row does no harm: no image points to it.
     holds = embedding_files.crc_holds(table, embeddings)
     for place in np.flatnonzero(~holds & named[start : start + len(table)]):
-        what = f"its checksum does not hold (image {table[place]['image_id']})"
+        what = f"its checksum does not match (image {table[place]['image_id']})"
         yield Finding("row-crc", f"{path} row {start + place}", what, "its image becomes pending")
     for row, images in owners.items():
         if len(images) > 1:
-            what = f"images {sorted(images)} all claim to be its first"
+            what = f"images {sorted(images)} are all recorded as embedded in it"
             yield Finding("row-image", f"{path} row {row}", what, "the images become pending")
     yield from _unclaimed_rows(library, start, table, holds & ~named[start : start + len(table)])
 
 
 def _unclaimed_rows(library: Library, start: int, table: NDArray[Any], unnamed: NDArray[np.bool_]) -> Iterator[Finding]:
-    """Rows that nobody points to are dead, which is no fault, unless the database has never heard of their image."""
+    """Orphaned rows, to which no image points, are no fault unless the database does not know their image."""
     waiting = 0
     for place in np.flatnonzero(unnamed):
         image = embedding_files.row_of(table[place])
@@ -177,8 +177,8 @@ def _unclaimed_rows(library: Library, start: int, table: NDArray[Any], unnamed: 
         )
         waiting += wanted is None or bool(wanted)
     if waiting:
-        what = f"{waiting} of rows {start} to {start + len(table)} are good, and the database does not know it"
-        yield Finding("rows-without-image", str(library.catalogue.path), what, "the images get their rows back")
+        what = f"{waiting} of rows {start} to {start + len(table)} are intact, but no image points to them"
+        yield Finding("rows-without-image", str(library.catalogue.path), what, "the images get these rows back")
 
 
 def _worker_rows(library: Library) -> Iterator[Finding]:
@@ -195,17 +195,17 @@ def _worker_rows(library: Library) -> Iterator[Finding]:
             yield Finding("adopted-missing", f"{path} row {first_row + skip}", str(error), "the images become pending")
             continue
         for place in np.flatnonzero(~embedding_files.crc_holds(table, embeddings)):
-            what = f"its checksum does not hold (image {table[place]['image_id']})"
+            what = f"its checksum does not match (image {table[place]['image_id']})"
             yield Finding("adopted-crc", f"{path} row {first_row + skip + place}", what, "its image becomes pending")
 
 
 def _index(library: Library) -> Iterator[Finding]:
-    """The index against the embeddings; a library without one is whole."""
+    """The index against the embeddings; a library without one is consistent."""
     if not library.index_path.exists():
         return
     try:
         problem = header.check(library.index_path, library.embeddings())
     except errors.LibraryDamaged:
-        return  # Told with the embeddings.
+        return  # Already reported with the embeddings.
     if problem is not None:
-        yield Finding("index", str(library.index_path), problem, "removed; `pixfind build-index` makes it anew")
+        yield Finding("index", str(library.index_path), problem, "deleted; `pixfind build-index` builds it again")

@@ -3,7 +3,7 @@ Our own files: how bytes become durable.
 
 Owns syncing, publishing by rename, and the errors of the disk. Files that are appended to are in `npy`.
 Must not know what the bytes mean. Byte layout and order of writes: docs/reference/format.md.
-An `OSError` on our own files stops the command: `doing` tells it as a `LibraryError` with the file and what was done to it.
+An `OSError` on our own files stops the command: `translate_errors` raises it as a `LibraryError` that names the file and the operation.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from pixfind import errors
 #: Set to 1 by benchmarks only, to price durability.
 NO_SYNC = os.environ.get("PIXFIND_UNSAFE_NO_SYNC") == "1"
 
-#: What we make is for its owner alone: names of folders, times and places of pictures are nobody else's business.
+#: What we make is for its owner alone: names, times and places of pictures are private.
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
 #: A link in the place of a file of ours would have us write elsewhere.
@@ -29,9 +29,9 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST}
 
 FAILURES = (errors.DiskFull, errors.NotWritable, errors.DiskFailed, errors.LinkInLibrary)
-"""what `doing` raises: for those who can do without a file"""
+"""what `translate_errors` raises: for callers that can do without a file"""
 
-#: What only a disk says, or a system that has lost it.
+#: Errors that mean a failing or disconnected disk.
 _BROKEN = {errno.EIO, errno.EROFS, errno.ENXIO, errno.ENODEV, errno.ESTALE, errno.EREMOTEIO, errno.ETIMEDOUT}
 
 _numbers = itertools.count()
@@ -48,20 +48,20 @@ def is_failure(error: OSError) -> bool:
 
 
 @contextlib.contextmanager
-def doing(operation: str, path: Path) -> Iterator[None]:
+def translate_errors(operation: str, path: Path) -> Iterator[None]:
     """
-    Border: one file of ours. Every OSError becomes DiskFull, NotWritable, DiskFailed or LinkInLibrary.
+    Raise every OSError of the block, which works on one file of ours, as DiskFull, NotWritable, DiskFailed or LinkInLibrary.
 
-    `operation` ends "could not be ...": written, read, deleted. Of two around each other the inner one tells, as it knows more.
+    `operation` completes "could not be ...": written, read, deleted. When two are nested, the inner one decides, as it knows more.
     """
     try:
         yield
     except OSError as error:
-        raise told(error, operation, path) from error
+        raise translated(error, operation, path) from error
 
 
-def told(error: OSError, operation: str, path: Path | str) -> errors.LibraryError:
-    """Return the LibraryError that an OSError on a file of ours is."""
+def translated(error: OSError, operation: str, path: Path | str) -> errors.LibraryError:
+    """Return the LibraryError for an OSError on a file of ours."""
     detail = error.strerror or str(error)
     if error.errno == errno.ELOOP:
         return errors.LinkInLibrary(path=path)
@@ -73,18 +73,18 @@ def told(error: OSError, operation: str, path: Path | str) -> errors.LibraryErro
 
 
 def writing(path: Path) -> contextlib.AbstractContextManager[None]:
-    """Tell what goes wrong while `path` is written."""
-    return doing("written", path)
+    """Translate errors while `path` is written."""
+    return translate_errors("written", path)
 
 
 def reading(path: Path) -> contextlib.AbstractContextManager[None]:
-    """Tell what goes wrong while `path` is read."""
-    return doing("read", path)
+    """Translate errors while `path` is read."""
+    return translate_errors("read", path)
 
 
 def delete(path: Path) -> None:
     """Delete a file of ours, if it is there."""
-    with doing("deleted", path):
+    with translate_errors("deleted", path):
         path.unlink(missing_ok=True)
 
 
@@ -100,7 +100,7 @@ def sync_directory(path: Path) -> None:
     """Make a rename or a new file in `path` durable. A no-op where directories cannot be opened (Windows)."""
     if NO_SYNC or os.name == "nt":
         return
-    with doing("synced", path):
+    with translate_errors("synced", path):
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -110,12 +110,12 @@ def sync_directory(path: Path) -> None:
 
 def make_folder(path: Path, *, durable: bool = False) -> None:
     """Make a folder for its owner alone, and what is missing above it; `durable`: before anything is written into it."""
-    with doing("made", path):
+    with translate_errors("made", path):
         if not path.is_dir():
             make_folder(path.parent, durable=durable)
             path.mkdir(mode=FOLDER_MODE, exist_ok=True)
             if durable:
-                # Who may make a folder here, and may not read what else is here, cannot sync it.
+                # A user who may create folders here but not read this one cannot sync it.
                 with contextlib.suppress(errors.NotWritable):
                     sync_directory(path.parent)
 
@@ -128,7 +128,7 @@ def create(path: Path | str, flags: int = 0) -> int:
 @contextlib.contextmanager
 def publishing(path: Path) -> Iterator[Path]:
     """
-    Yield a temporary path beside `path`; when the block ends well it takes the place of `path` in one step.
+    Yield a temporary path next to `path`, which replaces `path` atomically when the block succeeds.
 
     Readers see the old file or the new one, never a part. A crash leaves the old file and a `.tmp`.
     """
@@ -137,7 +137,7 @@ def publishing(path: Path) -> Iterator[Path]:
     try:
         with writing(path):
             os.close(create(temporary, os.O_EXCL))
-            # Who has opened a library to others keeps it open.
+            # A library that its owner has shared with others stays shared.
             with contextlib.suppress(FileNotFoundError):
                 before = path.lstat().st_mode
                 temporary.chmod(before & 0o666 if stat.S_ISREG(before) else FILE_MODE)
@@ -147,7 +147,7 @@ def publishing(path: Path) -> Iterator[Path]:
             temporary.replace(path)
             sync_directory(path.parent)
     finally:
-        # It is only in the way, and what went wrong before matters more.
+        # The temporary file does no harm, and the error before matters more.
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
 

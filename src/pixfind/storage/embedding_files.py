@@ -1,5 +1,5 @@
 """
-Embedding files: embeddings, and beside them one row per embedding that names its image.
+Embedding files: embeddings, and for each one an index row that names its image.
 
 Owns the layout of a row (docs/reference/format.md), its checksums, and the order of writes: embeddings first, then the row.
 Must not know which model made an embedding, or that SQLite exists.
@@ -39,10 +39,10 @@ INDEX_ROW = np.dtype(
     ]
 )
 """
-What a row tells of its embedding: whose it is, of which bytes, and the facts, so that a lost catalogue can be rebuilt.
+An index row: the image of an embedding, the bytes it was made from, and their metadata, so that a lost catalogue can be rebuilt.
 
 `crc32` is of the embedding row, `entry_crc32` of the bytes of this entry before it: without it a flipped bit in a content hash would
-be believed when the catalogue is rebuilt.
+be trusted when the catalogue is rebuilt.
 """
 
 _ENTRY_BYTES = INDEX_ROW.itemsize - 4
@@ -74,7 +74,7 @@ def index_rows(rows: Sequence[EmbeddedImage], embeddings: NDArray[np.float16]) -
 
 
 def row_of(entry: np.void) -> EmbeddedImage:
-    """Return the row that one INDEX_ROW entry tells of."""
+    """Return the image that one INDEX_ROW entry describes."""
     fingerprint, facts = entry["fingerprint"], entry["facts"]
     taken_at = int(facts["taken_at"])
     return EmbeddedImage(
@@ -146,7 +146,7 @@ class Pair:
         return self.count
 
     def append(self, table: NDArray[Any], embeddings: NDArray[np.float16]) -> range:
-        """Make embeddings [n, d] and then their INDEX_ROW table [n] durable; return where they lie."""
+        """Make embeddings [n, d] and then their INDEX_ROW table [n] durable; return their range. Raises DiskFull and DiskFailed."""
         self.embeddings.append(embeddings)
         return self.indices.append(table)
 
@@ -155,7 +155,7 @@ class Pair:
         return self.indices.read(start, stop), self.embeddings.read(start, stop)
 
     def sync(self) -> None:
-        """Make the rows that can be read durable, whatever became of their writer. What has no row yet is left to it."""
+        """Make all rows that can be read durable, whether or not their writer is alive. Embeddings without a row are left to it."""
         # The embeddings are durable already: only then is a row written.
         self.indices.sync()
 

@@ -1,7 +1,7 @@
 """
 The logs of a run, in logs/.
 
-Owns how they are opened. A log tells of the work and is no part of it: where it cannot be written, the work goes on without.
+Owns how they are opened. Logs are not part of the work: when one cannot be written, the work continues without it.
 """
 
 import contextlib

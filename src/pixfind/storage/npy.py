@@ -26,7 +26,7 @@ class GrowingArray:
     An .npy file that rows are appended to; always loadable with `np.load`.
 
     Rows are written and synced first. The header with the new count is written last, in one write within one sector.
-    Whatever lies behind the header's count was never promised, and the next `open` for writing cuts it off.
+    Rows beyond the header's count were never promised, and the next `open` for writing cuts them off.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class GrowingArray:
         os.close(self._descriptor)
 
     def append(self, rows: NDArray[Any]) -> range:
-        """Make `rows` ([n, *row_shape] of the file's dtype) durable and return where they lie."""
+        """Make `rows` ([n, *row_shape] of the file's dtype) durable and return their range; raises DiskFull and DiskFailed."""
         rows = np.ascontiguousarray(rows, self.dtype)
         if rows.shape[1:] != self.row_shape:
             message = f"rows of shape {rows.shape[1:]} do not fit a file of {self.row_shape}"
@@ -76,7 +76,7 @@ class GrowingArray:
         return range(self.count - len(rows), self.count)
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
-        """Return a copy of rows `start` to `stop`; raises LibraryDamaged where the file ends before them."""
+        """Return rows `start` to `stop` as a read-only array [n, *row_shape]; raises LibraryDamaged when the file ends before them."""
         wanted = (stop - start) * self.row_bytes
         with disk.reading(self.path):
             data = b"".join(_read_all(self._descriptor, wanted, self._offset(start)))
@@ -92,9 +92,9 @@ class GrowingArray:
         return self.count
 
     def sync(self) -> None:
-        """Make what can be read durable: a writer that was killed may not have come to it."""
-        with disk.doing("synced", self.path):
-            # Opened anew: Windows syncs only what may be written.
+        """Make everything that can be read durable: a writer that was killed may not have synced it. Raises DiskFailed."""
+        with disk.translate_errors("synced", self.path):
+            # Opened again: Windows syncs only files that are open for writing.
             descriptor = os.open(self.path, os.O_RDWR | disk.NO_LINK)
             try:
                 disk.sync(descriptor)
@@ -117,12 +117,12 @@ class GrowingArray:
 
     def _start(self) -> int:
         if os.fstat(self._descriptor).st_size < self.header_bytes:
-            # A new file, or one whose first write was cut: it holds no promise yet. Its name is durable before it has a header.
+            # A new file, or one whose first write was interrupted: it promises nothing yet. Its name is durable before it has a header.
             disk.sync_directory(self.path.parent)
             self.count = 0
         else:
             self.count = self._read_count()
-        # Written once more: of a header whose sync failed nobody knows whether it reached the disk, though it can be read.
+        # Written again: a header whose sync failed can be read, but may not have reached the disk.
         self._publish_count(self.count)
         os.ftruncate(self._descriptor, min(os.fstat(self._descriptor).st_size, self._offset(self.count)))
         return self.count
@@ -147,7 +147,7 @@ class GrowingArray:
         with disk.reading(self.path):
             data = os.pread(self._descriptor, self.header_bytes, 0)
         if len(data) < self.header_bytes:
-            return 0  # Its first write was cut: it holds no promise yet.
+            return 0  # Its first write was interrupted: it promises nothing yet.
         shape, descr = npy_header.decode(self.path, data)
         try:
             dtype = format.descr_to_dtype(descr)

@@ -1,7 +1,7 @@
 """
 Files that a user names for output: a contact sheet, the figures of a benchmark.
 
-Owns what becomes of whatever lies at that name. A regular file is replaced in one step and keeps its mode and, where the system allows
+Owns what happens to an existing file of that name. A regular file is replaced in one step and keeps its mode and, where the system allows
 it, its owner; a link is followed; a pipe or a terminal is written to as a stream; `-` is standard output; everything else is refused.
 Nothing but a regular file is ever renamed over. Must not know what is written, or that there is a library.
 """
@@ -32,7 +32,7 @@ _numbers = itertools.count()
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One file to write, as it was named. `at` looks at it before any work is done for it."""
+    """One file to write, as it was named. `at` checks it before any work is done for it."""
 
     path: Path
 
@@ -70,7 +70,7 @@ class Output:
 
 
 def _mode(path: Path) -> int | None:
-    """Return the mode of what lies at `path` once links are followed, None where nothing does; raises OutputNotWritable."""
+    """Return the mode of the file at `path`, links followed, None when there is none; raises OutputNotWritable."""
     if str(path) == STANDARD_OUTPUT:
         return None
     try:
@@ -94,7 +94,7 @@ def _mode(path: Path) -> int | None:
 
 
 def _check_folder(path: Path) -> None:
-    """A file is replaced by a new one beside it, so its folder is written, not the file."""
+    """A file is replaced by a new one in the same folder, so the folder must be writable, not the file."""
     folder = Path(os.path.realpath(path)).parent
     if not folder.is_dir():
         raise OutputNotWritable(path=path, detail=f"there is no folder {folder}")
@@ -110,7 +110,7 @@ def _stream(path: Path, data: bytes) -> None:
 
 
 def _replace(target: Path, data: bytes) -> None:
-    """Write a new file beside `target`, durable and with its mode, and let it take the place in one step."""
+    """Write a new file in the folder of `target`, durable and with its mode, and replace `target` atomically."""
     temporary = target.with_name(f".{target.name[:_MAX_NAME_CHARACTERS]}.{os.getpid()}.{next(_numbers)}.tmp")
     try:
         with temporary.open("xb") as file:
@@ -118,9 +118,9 @@ def _replace(target: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             disk.sync(file.fileno())
-        # Again: something else may have been put there meanwhile.
+        # Checked again: something else may have been put there meanwhile.
         if os.path.lexists(target) and not stat.S_ISREG(target.lstat().st_mode):
-            raise OutputNotWritable(path=target, detail="something else lies there now")
+            raise OutputNotWritable(path=target, detail="another kind of file has been put there")
         temporary.replace(target)
         disk.sync_directory(target.parent)
     finally:

@@ -44,7 +44,7 @@ def lock(data: Path, worker: int, *, patience: float) -> filelock.BaseFileLock:
     except filelock.Timeout as error:
         raise errors.WorkerFilesBusy(worker=worker, path=paths(data, worker)[0]) from error
     except OSError as error:
-        raise disk.told(error, "written", path) from error
+        raise disk.translated(error, "written", path) from error
     return held
 
 

@@ -295,7 +295,7 @@ def serve(config: WorkerConfig, inbox: Inbox, send: Send) -> int:
     except OSError as error:
         # Border: the worker's own files. Those of images are met in `prefetch`, so no image is to blame.
         log.exception("a file of our own")
-        return _fatal(disk.told(error, "used", error.filename or f"a file of worker {config.worker}"), send)
+        return _fatal(disk.translated(error, "used", error.filename or f"a file of worker {config.worker}"), send)
 
 
 def _fatal(error: errors.LibraryError, send: Send) -> int:

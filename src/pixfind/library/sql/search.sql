@@ -56,7 +56,7 @@ GROUP BY embedding_index
 ORDER BY max(coalesce(taken_at, mtime_ns / 1000000000)) DESC, min(id) LIMIT :limit OFFSET :offset;
 
 -- name: facts
--- What is shown beside a hit.
+-- What is shown with a hit.
 SELECT id, width, height, taken_at FROM images WHERE id IN (SELECT value FROM json_each(:ids));
 
 -- name: shown_image
