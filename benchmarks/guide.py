@@ -4,7 +4,7 @@ written to the disk.
 
     python -m benchmarks.guide --n 624000 [--place DIR] [--cpu 100%] [--without-syncs] [--json FILE]
 
-The pictures are made once in DIR/pictures-N and used again by the next call; the library is made anew each time. With
+The pictures are made once in DIR/pictures-N and used again by the next call; the library is created again each time. With
 --without-syncs every step runs a second time in a second library, with nothing synced to the disk: the difference is the price of
 durability. Rates are told per second and per second of processor time, which other programs on the machine change less.
 """

@@ -3,7 +3,7 @@ What the page of `pixfind serve` costs in a real browser: loading, the first sea
 
     python -m benchmarks.page [--hits 2000] [--library DIR] [--chromium FILE] [--json FILE]
 
-Pictures are drawn and embedded with the starter model, unless a library is given; the server is started anew, and so is
+Pictures are drawn and embedded with the starter model, unless a library is given; the server is started again, and so is
 the browser, with nothing cached. Times include the server's. Frames are those of a headless browser that draws without a
 graphics card: on a screen they are shorter. A task is also measured in processor time, which a busy machine changes less
 than the time on the wall.

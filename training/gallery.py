@@ -2,7 +2,7 @@
 The gallery: training pictures drawn once, in shards, on disk.
 
 Owns the shards' layout and drawing them with several processes. A shard that is there is never drawn again while the
-drawing code stays the same, so an interrupted run goes on where it was. Facts are not stored: they are counted from what is (`facts`), and may change.
+drawing code stays the same, so an interrupted run continues where it was. Facts are not stored: they are counted from what is (`facts`), and may change.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ From nothing to the files of the starter model: draw, train, export, write the c
     python -m training.train                              # about an hour on two cores
     python -m training.train --small --out /tmp/quick     # the preset that ways are compared with
 
-Seeded; interrupted, it goes on from the last checkpoint in its cache folder.
+Seeded; interrupted, it continues from the last checkpoint in its cache folder.
 """
 
 from __future__ import annotations
@@ -249,7 +249,7 @@ class Run:
     def _save(self) -> None:
         state = {"towers": self.towers.state_dict(), "average": self.average, "optimizer": self.optimizer.state_dict()}
         part = self.checkpoint.with_suffix(".part")
-        # Made anew, the tokenizer may number some pieces otherwise: its trainer breaks ties at random.
+        # Trained again, the tokenizer may number some pieces otherwise: its trainer breaks ties at random.
         state["tokenizer"] = self.tokenizer.to_str()
         torch.save({**state, "step": self.step, "seconds": self.seconds, "cpu_seconds": self.cpu_seconds}, part)
         part.rename(self.checkpoint)
@@ -272,7 +272,7 @@ class Run:
 
 
 def _run_hash(settings: Settings) -> str:
-    """What a checkpoint belongs to: these settings and this code, so that no other run ever goes on from it."""
+    """What a checkpoint belongs to: these settings and this code, so that no other run ever continues from it."""
     return hashlib.sha256(f"{settings} {export.code_hash()}".encode()).hexdigest()[:12]
 
 

@@ -149,7 +149,7 @@ def keep_freed_memory(most: int = 256 << 20) -> None:
     """
     Keep what this process has freed, up to `most` bytes, for its next allocations.
 
-    glibc gives large blocks back to the system at once and takes them anew: that was a third of a server's time, and a fifth
+    glibc gives large blocks back to the system at once and takes them again: that was a third of a server's time, and a fifth
     of a training step's. Other systems' allocators have no such function, and no such habit.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None

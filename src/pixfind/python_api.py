@@ -198,9 +198,9 @@ class Library:
         **settings: Unpack[EmbedSettings],
     ) -> IndexSummary:
         """
-        Do everything: register, embed, merge, build the index; with another `model` or `precision` embed anew beside, and switch at the end.
+        Do everything: register, embed, merge, build the index; with another `model` or `precision` embed again, and switch at the end.
 
-        Goes on where an earlier call ended, in whatever way. `settings` are the fields of `EmbedOptions`. Raises LibraryLocked, and a
+        Continues where an earlier call ended, however it ended. `settings` are the fields of `EmbedOptions`. Raises LibraryLocked, and a
         `LibraryError` for what stops the run; a picture that cannot be embedded stops nothing and is counted.
         """
         with self._writing() as stored:

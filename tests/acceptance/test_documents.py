@@ -1,7 +1,7 @@
 """
 The documents say what the program does.
 
-`docs/reference/errors.md` and `docs/reference/cli_help.txt` are golden files: a test that finds them different writes them anew and fails, so that the change
+`docs/reference/errors.md` and `docs/reference/cli_help.txt` are golden files: a test that finds them different writes them again and fails, so that the change
 shows up in review as a diff.
 """
 
@@ -86,7 +86,7 @@ def test_the_golden_documents_are_up_to_date(name: str, made: Callable[[], str])
     path.write_text(now, encoding="utf-8")
 
     assert before == now, (
-        f"docs/reference/{name} was out of date and has been written anew: look at its diff and commit it"
+        f"docs/reference/{name} was out of date and has been written again: look at its diff and commit it"
     )
 
 

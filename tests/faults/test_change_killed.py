@@ -1,4 +1,4 @@
-"""kill -9 at every step of a change of the model: the next process answers whole, and the same command goes on and ends it."""
+"""kill -9 at every step of a change of the model: the next process answers consistently, and the same command completes it."""
 
 import shutil
 import signal
@@ -107,7 +107,7 @@ def test_killed_at_any_step_nothing_is_lost_and_the_same_command_ends_it(
         assert 0 == status, f"step {step} of {steps}"
         check(library)
         found = generations.read(library)
-        # A change that was killed before it was begun is begun anew, under another number.
+        # A change that was killed before it was begun is begun again, under another number.
         assert _unnumbered(after) == _unnumbered(found)
         with Library.open(library) as current:
             assert PICTURES == current.merged_rows, "nothing that was saved was embedded again"

@@ -1,4 +1,4 @@
-"""A full disk at any write: a clear error, an exit code, everything durable kept, and the next run goes on where it stood."""
+"""A full disk at any write: a clear error, an exit code, everything durable kept, and the next run continues where it stopped."""
 
 import resource
 from collections.abc import Callable

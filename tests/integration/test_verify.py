@@ -1,4 +1,4 @@
-"""Damage is found, told with file and row, and mended where it can be."""
+"""Damage is found, reported with file and row, and repaired where possible."""
 
 import os
 import shutil
@@ -28,7 +28,7 @@ def flip(path: Path, offset: int) -> None:
         file.write(bytes([byte[0] ^ 0x40]))
 
 
-def mend(library: Library) -> None:
+def repaired(library: Library) -> None:
     """What a user does: repair, look for the files, embed what became pending."""
     found = verify.verify(library)
     assert found
@@ -107,14 +107,14 @@ def two_images_in_one_row(library: Library) -> None:
 )
 def test_damage_is_found_and_mended(embedded: Library, damage: Callable[[Library], None]) -> None:
     damage(embedded)
-    mend(embedded)
+    repaired(embedded)
 
 
 def test_a_flipped_bit_is_told_with_file_and_row(embedded: Library) -> None:
     one_bit_of_an_embedding(embedded)
     (finding,) = verify.verify(embedded)
     assert f"{embedded.embeddings_path} row 7" == finding.where
-    mend(embedded)
+    repaired(embedded)
 
 
 def test_a_lost_database_is_rebuilt_from_the_two_files_and_a_scan(embedded: Library, pictures: Path) -> None:
@@ -181,7 +181,7 @@ def test_merge_names_the_file_and_the_row_that_does_not_fit(library: Library) ->
 
     assert (path, 11) == (refused.value.fields["path"], refused.value.fields["row"])
     assert 11 == library.merged_rows
-    mend(library)
+    repaired(library)
 
 
 def test_a_worker_file_damaged_before_it_was_adopted_costs_only_the_rows_behind(library: Library) -> None:

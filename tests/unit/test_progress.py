@@ -1,4 +1,4 @@
-"""What is told of a run while it goes on, and at its end: counted on a clock that the test turns."""
+"""What a run reports while it is running, and at its end: counted on a clock that the test turns."""
 
 import dataclasses
 import json
@@ -82,7 +82,7 @@ def test_a_long_silence_is_part_of_the_rate(clock: Clock) -> None:
     assert pytest.approx(0.5) == window.rate(500)
 
 
-# --- while it goes on -------------------------------------------------------------------------------
+# --- while it is running -------------------------------------------------------------------------------
 
 
 def test_before_a_worker_is_ready_nothing_is_known(tracker: Tracker, clock: Clock) -> None:

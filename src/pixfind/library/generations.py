@@ -143,7 +143,7 @@ def highest_number(library: Path) -> int:
 
 
 def reserve(library: Path, generations: Generations) -> tuple[str, Generations]:
-    """Return the name of a new generation and the roles to go on from; the new one has none yet."""
+    """Return the name of a new generation and the roles to continue with; the new one has none yet."""
     numbered = replace(generations, last_number=generations.last_number + 1)
     # The file before the folder: a folder without the file means that the file was lost.
     publish(library, numbered)

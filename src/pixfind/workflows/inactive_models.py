@@ -64,7 +64,7 @@ def open_inactive(library: Library, *, write: bool = False) -> Iterator[Library]
     """
     Yield the libraries of the generations beside the active one, each open until the next is asked for.
 
-    For writing, a database that cannot be read is begun anew; `repair.repair` and the next `sync_from` fill it.
+    For writing, a database that cannot be read is rebuilt; `repair.repair` and the next `sync_from` fill it.
     """
     from pixfind.library import repair
 

@@ -97,7 +97,7 @@ def prepare_switch(
     """
     Return the library to fill, and its model: `library` itself, or the staged generation of another model, synced from it.
 
-    The caller closes what is not `library`. A switch is begun by the last line that writes: killed before it, the next call begins anew.
+    The caller closes what is not `library`. A switch is begun by the last line that writes: killed before it, the next call begins again.
     """
     if plan.generation == library.generation:
         return library, choose_model(library, options, plan.files, observer)
