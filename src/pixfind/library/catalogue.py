@@ -102,6 +102,7 @@ class Catalogue:
         self.close()
 
     def close(self) -> None:
+        """Close the database."""
         self._connection.close()
 
     # --- statements -------------------------------------------------------------------------------
@@ -121,6 +122,7 @@ class Catalogue:
         return self._connection.execute(sql.queries(file)[name], parameters).rowcount
 
     def run_many(self, name: str, parameters: Iterable[Mapping[str, Any]], file: str = "images.sql") -> None:
+        """Run the named statement once for each of `parameters`."""
         self._connection.executemany(sql.queries(file)[name], parameters)
 
     @contextlib.contextmanager
@@ -148,24 +150,29 @@ class Catalogue:
     # --- settings and runs ------------------------------------------------------------------------
 
     def setting(self, key: str) -> str | None:
+        """Return a setting of the library, None when it was never set."""
         value: str | None = self.value("get_setting", "library.sql", key=key)
         return value
 
     def set_setting(self, key: str, value: str) -> None:
+        """Set a setting of the library."""
         self.run("set_setting", "library.sql", key=key, value=value)
 
     def start_run(self, verb: str, host: str) -> int:
+        """Record that a command starts to write; return the id of the run."""
         parameters = {"verb": verb, "pid": os.getpid(), "host": host, "started_at": time.time()}
         run_id = self._connection.execute(sql.queries("library.sql")["start_run"], parameters).lastrowid
         assert run_id is not None
         return run_id
 
     def end_run(self, run_id: int, report: str | None) -> None:
+        """Record the end of a run, and its report as JSON."""
         self.run("end_run", "library.sql", id=run_id, ended_at=time.time(), report=report)
 
     # --- what there is ----------------------------------------------------------------------------
 
     def roots(self) -> list[Root]:
+        """Return the registered folders, in the order of their ids."""
         return [Root(*row) for row in self.rows("roots", "scan.sql")]
 
     def left_out(self) -> dict[str, int]:
@@ -237,11 +244,11 @@ class Catalogue:
         return Outcome.EMBEDDED if taken else None
 
     def adopt_duplicate(self, image_id: int, content: bytes, size: int, mtime_ns: int) -> bool:
-        """Give an image that waits, and is of this size and time, the row of the image with the same content."""
+        """Give a pending image of this size (bytes) and time (ns) the row of the image with the same content hash; return whether it took it."""
         return bool(self.run("adopt_duplicate", image_id=image_id, hash=content, size=size, mtime_ns=mtime_ns))
 
     def settle(self, settled: Iterable[Settled]) -> None:
-        """Record images that ended without an embedding."""
+        """Record images that ended without an embedding; images that are not pending any more stay as they are."""
         self.run_many(
             "settle",
             (
@@ -262,6 +269,7 @@ class Catalogue:
         return int(self.value("rows_scanned", "adopted.sql", worker=worker) or 0)
 
     def set_rows_scanned(self, worker: int, rows: int) -> None:
+        """Record how many rows of a worker file are scanned; in a transaction of the caller."""
         self.run("set_rows_scanned", "adopted.sql", worker=worker, rows=rows)
 
     def adopted_runs(self) -> list[AdoptedRun]:
@@ -269,6 +277,7 @@ class Catalogue:
         return [AdoptedRun(*row) for row in self.rows("adopted_runs", "adopted.sql")]
 
     def record_adopted(self, runs: Iterable[AdoptedRun]) -> None:
+        """Record which rows were adopted; in a transaction of the caller."""
         self.run_many("record_adopted", (run._asdict() for run in runs), "adopted.sql")
 
     def has_adopted(self, worker: int, row: int = 0) -> bool:

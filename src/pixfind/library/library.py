@@ -114,6 +114,7 @@ class Library:
         self.close()
 
     def close(self) -> None:
+        """Close the catalogue."""
         self.catalogue.close()
 
     def superseded(self) -> bool:
@@ -238,18 +239,22 @@ class Library:
 
     @property
     def embeddings_path(self) -> Path:
+        """Path of the merged embeddings, float16 [N, d]."""
         return self.data / "embeddings.npy"
 
     @property
     def indices_path(self) -> Path:
+        """Path of the merged index rows, INDEX_ROW [N]."""
         return self.data / "indices.npy"
 
     @property
     def index_path(self) -> Path:
+        """Path of the FAISS index."""
         return self.data / "faiss.index"
 
     @property
     def merged_rows(self) -> int:
+        """N, from the header of embeddings.npy; 0 before the first merge. Raises LibraryDamaged."""
         return npy_header.shape(self.embeddings_path)[0]
 
     def embeddings(self) -> "NDArray[np.float16]":

@@ -109,7 +109,7 @@ def first_bad_row(table: NDArray[Any], embeddings: NDArray[np.float16]) -> int:
 
 class Pair:
     """
-    Embeddings and the rows that name them: two files, appended to in that order.
+    Embeddings float16 [n, d] and the INDEX_ROW entries [n] that name them: two files, appended to in that order.
 
     The count of the pair is the smaller of the two counts: an embedding without a row was never promised.
     """
@@ -131,11 +131,13 @@ class Pair:
         self.close()
 
     def close(self) -> None:
+        """Close both files."""
         self.embeddings.close()
         self.indices.close()
 
     @property
     def count(self) -> int:
+        """The rows that both files promise."""
         return min(self.embeddings.count, self.indices.count)
 
     def refresh(self) -> int:
@@ -151,7 +153,7 @@ class Pair:
         return self.indices.append(table)
 
     def read(self, start: int, stop: int) -> tuple[NDArray[Any], NDArray[np.float16]]:
-        """Return the INDEX_ROW table and the embeddings [n, d] of rows `start` to `stop`."""
+        """Return the INDEX_ROW table [n] and the embeddings [n, d] float16 of rows `start` to `stop`; raises LibraryDamaged when a file is too short."""
         return self.indices.read(start, stop), self.embeddings.read(start, stop)
 
     def sync(self) -> None:

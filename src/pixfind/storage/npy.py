@@ -60,6 +60,7 @@ class GrowingArray:
         self.close()
 
     def close(self) -> None:
+        """Close the file."""
         os.close(self._descriptor)
 
     def append(self, rows: NDArray[Any]) -> range:
