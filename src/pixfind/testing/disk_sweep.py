@@ -213,8 +213,8 @@ class Sweep:
         """
         Let the first call of each operation on each kind of file fail, and judge: a sample of all calls, in few runs.
 
-        After a run that ended with an error the same command continues from the state that it left, and meets the next kinds. A kind that was
-        not met in this way is met from the start; those whose name begins with `skip` are not.
+                After a run that ended with an error the same command continues from the state that it left, and meets the next kinds. A kind that was
+                not met in this way is met from the start; those whose name begins with `skip` are not.
         """
         ends: list[End] = []
         fault = FirstOfEachKind()
