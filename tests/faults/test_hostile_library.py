@@ -101,7 +101,7 @@ def test_every_command_says_which_file_is_a_link(place: Path, verb: str) -> None
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
 
     assert errors.LinkInLibrary.exit_code == done.returncode, done.stderr
-    assert "faiss.index is a link" in done.stderr
+    assert "faiss.index is a symbolic link" in done.stderr
     assert {} == content(place.parent / "outside")
 
 
