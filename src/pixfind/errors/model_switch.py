@@ -51,7 +51,7 @@ class ModelSwitchRefused(LibraryError):
 class NothingToRollBack(LibraryError):
     """
     {path} has no previous model to return to: it has only used {model}, or the embeddings of the one before were deleted.
-    `pixfind status` shows the models that it keeps. Use another one: pixfind model switch NAME
+    `pixfind status` shows the models that it keeps. Use a different model: pixfind model switch NAME
     """
 
     exit_code = 19

@@ -25,7 +25,7 @@ class UnknownModel(LibraryError):
 class ModelFileMissing(LibraryError):
     """
     {directory} is not a complete model: {file} is missing.
-    Copy the model again with all its files, or use another one with --model.
+    Copy the model again with all its files, or use a different model with --model.
     """
 
     exit_code = 22

@@ -151,7 +151,7 @@ def reserve(library: Path, generations: Generations) -> tuple[str, Generations]:
 
 
 def delete_unused(library: Path) -> None:
-    """Delete the generations without a role. Whoever reads one of them just now keeps what it has open."""
+    """Delete the generations without a role. Whoever reads one of them at the moment keeps what it has open."""
     if not (library / _NAME).exists():
         return
     in_use = read(library).in_use()

@@ -13,7 +13,7 @@ from pixfind.storage import embedding_files, worker_files
 
 _BATCH_ROWS = 16_384
 _PATIENCE_SECONDS = 10.0
-"""how long a worker that was just killed may still hold its files"""
+"""how long a worker that was killed may still hold its files"""
 
 
 def cut(library: Library, worker: int, row: int) -> None:

@@ -77,7 +77,7 @@ def _ledger(library: Library) -> Iterator[Finding]:
     seen = library.catalogue.value("count_images") - counts["gone"]
     if not seen == counts["seen"] == parts:
         what = f"{seen} images, {counts['seen']} seen, {parts} in outcomes"
-        yield Finding("ledger", str(library.catalogue.path), what, "none: this is a bug in pixfind. Please report it")
+        yield Finding("ledger", str(library.catalogue.path), what, "none: this is a bug in pixfind. Report it")
     for (image_id,) in library.catalogue.rows("failed_without_reason", "verify.sql"):
         yield Finding("no-reason", f"image {image_id}", "failed without a reason", "none: this is a bug in pixfind")
 
