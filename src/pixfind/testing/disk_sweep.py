@@ -227,7 +227,7 @@ class Sweep:
                 reached = True
                 missing -= set(classes(tuple(failed.call for failed in ran.failed)))
                 ends.append(End(self.verb.name, ran.failed[-1], *_judged(ran)))
-            if lost := self._repeat(case):
+            if lost := self._lost(case, ran):
                 ends.append(End(self.verb.name, Fault(Call("", "", 0)), LOST, lost))
         return ends + [End(self.verb.name, Fault(Call(*each, 1)), UNREACHED) for each in sorted(missing)]
 
@@ -258,7 +258,10 @@ class Sweep:
 
     def _repeat(self, case: Path) -> str:
         """Run the command again, without a fault; return what is not as it should be then."""
-        ran = self._run(case)
+        return self._lost(case, self._run(case))
+
+    def _lost(self, case: Path, ran: Ran) -> str:
+        """Return what is not as it should be after a run without a fault."""
         if ran.code == 0 and self.verb.then_index:
             # With a cache that lasts: nothing that it holds is judged, and to make it takes longer than all else.
             command, cache = self.place.index(str(self.place.pictures)), self.place.folder / "cache"
