@@ -97,3 +97,12 @@ def test_rows_that_a_worker_left_behind_are_durable_before_the_commit_that_names
 
     assert synced < committed
     assert ("pwrite", "metadata.db-wal") in calls[synced:committed]
+
+
+def test_a_name_is_durable_before_anything_stands_under_it(disk: Disk, tmp_path: Path) -> None:
+    calls = [(call.operation, call.kind) for call in sweep("index", disk, tmp_path / "index").calls]
+
+    assert ("fsync", ".") == calls[calls.index(("mkdir", "data")) + 1]
+    for worker_file in ("data/embeddings_worker_#.npy", "data/indices_worker_#.npy"):
+        made, written = calls.index(("open", worker_file)), calls.index(("pwrite", worker_file))
+        assert ("fsync", "data") in calls[made:written]
