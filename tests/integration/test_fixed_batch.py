@@ -225,7 +225,7 @@ def test_a_library_that_is_too_old_is_told_before_it_can_embed_wrongly(
 ) -> None:
     monkeypatch.setattr(f"{library}.__version__", "1.22.0")
 
-    with pytest.raises(errors.RuntimeOutdated, match=f"{library} runs from version"):
+    with pytest.raises(errors.RuntimeOutdated, match=f"needs {library} "):
         session(library, model(NEXT).vision)
 
 

@@ -341,7 +341,7 @@ def test_a_query_that_nothing_answers_says_so(calibrated: Searcher) -> None:
     answer = calibrated.search("beach", 5)
 
     assert () == answer.hits
-    assert "--all" in (answer.message() or "")
+    assert "--include-weak" in (answer.message() or "")
 
 
 def test_what_every_picture_shows_is_found_though_it_is_not_unusual(calibrated: Searcher) -> None:
