@@ -325,3 +325,10 @@ def test_a_wrong_name_is_an_attribute_error() -> None:
         pixfind.nonsense  # noqa: B018
     with pytest.raises(ModuleNotFoundError):
         __import__("pixfind.nonsense")
+
+
+def test_a_switch_to_the_active_model_says_that_it_is_active(made: tuple[str, str]) -> None:
+    command = [sys.executable, "-m", "pixfind", "--library", made[0], "model", "switch", "starter"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert "searches already use starter fp32" in done.stderr

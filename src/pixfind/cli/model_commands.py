@@ -91,6 +91,9 @@ def switch(
     with Library.open(path) as library:
         if name is None and precision == "auto" and not inactive_models.is_in_progress(library):
             raise errors.NoModelSwitch(path=path)
+        active = library.model()
+        if active is not None and name == active.name and precision in {"auto", active.precision}:
+            context.obj.console.say(f"searches already use {active.name} {active.precision}; embedding what is new")
     asked = flags.options(model=name, precision=precision, workers=workers)
     run_index(context, asked, [], [], anyway=anyway)
 
