@@ -8,18 +8,16 @@ same functions that the command line calls. Nothing here prints.
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypedDict, Unpack
 
 import numpy as np
-from numpy import float16, float32, int64, uint8
+from numpy import float16, float32, int64
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from pixfind import errors
 from pixfind.embedding.progress import RunReport
-from pixfind.images import source
 from pixfind.library import library as storage
 from pixfind.library import repair as repairs
 from pixfind.library import verify as checks
@@ -28,9 +26,18 @@ from pixfind.library.scan import ScanReport
 from pixfind.search import duplicates, filters, query
 from pixfind.search.build import BuildReport
 from pixfind.search.duplicates import Duplicates
-from pixfind.search.encoders import Encoders, unit_rows
 from pixfind.search.filters import Filters, Shape
-from pixfind.search.query import Query
+from pixfind.search.inputs import (
+    PathLike,
+    Picture,
+    QueryParts,
+    Wanted,
+    as_list,
+    encode_picture,
+    is_one,
+    to_path,
+    unit_row,
+)
 from pixfind.search.query_vector import valid_unicode
 from pixfind.search.results import SearchResult
 from pixfind.search.searcher import Searcher
@@ -43,22 +50,8 @@ from pixfind.workflows.status import Status
 if TYPE_CHECKING:
     import pandas as pd
 
-PathLike = str | os.PathLike[str]
-
-Picture = PathLike | bytes | Image.Image | NDArray[uint8]
-"""A file's name, a file's bytes, a picture, or its pixels: [height, width, 3], [height, width, 4] with opacity, or grey [height, width]."""
-
-Wanted = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any] | Query
-"""
-What a hit should show: a query (the language of docs/reference/query-language.md), the path object of an image file, a file's bytes, a
-picture, pixels of uint8 ([height, width, 3] or grey [height, width]), or an embedding [d] of floats.
-"""
-
 OnProgress = Callable[[str, int, int | None], None]
 """(step, done, total); the steps are those of `workflows.events.Step`, and "embed". `total` is None where nobody knows."""
-
-_CHANNELS = {3, 4}
-"""of an array of pixels that is not grey"""
 
 
 class EmbedSettings(TypedDict, total=False):
@@ -125,7 +118,7 @@ class Library:
         Raises LibraryNotFound for a missing one with `create=False`, NewerLibrary, LibraryDamaged, NotWritable. `write` is not needed: what
         changes the library opens it for writing by itself.
         """
-        where = storage.locate(None if path is None else _path(path))
+        where = storage.locate(None if path is None else to_path(path))
         try:
             return cls(storage.Library.open(where, write=write))
         except errors.LibraryNotFound:
@@ -186,7 +179,7 @@ class Library:
         `exclude`: globs of names or paths. Raises FolderNotReadable, LibraryLocked.
         """
         with self._writing() as stored, stored.lock("add"):
-            return add.add(stored, [_path(folder) for folder in folders], exclude, _observer(progress))
+            return add.add(stored, [to_path(folder) for folder in folders], exclude, _observer(progress))
 
     def index(
         self,
@@ -206,7 +199,7 @@ class Library:
         with self._writing() as stored:
             return index.index(
                 stored,
-                [_path(folder) for folder in folders],
+                [to_path(folder) for folder in folders],
                 EmbedOptions(**settings),
                 exclude=exclude,
                 switch_anyway=switch_anyway,
@@ -254,9 +247,9 @@ class Library:
         calibration stay loaded for the next search. Raises NotEmbedded, InvalidQuery, InvalidFilter, InvalidCount, InvalidVector, and what
         loading the model raises.
         """
-        asked = _Asked.of([wanted] if _is_one(wanted) else _listed(wanted, "query"))  # type: ignore[list-item]
+        asked = QueryParts.of([wanted] if is_one(wanted) else as_list(wanted, "query"))  # type: ignore[list-item]
         searcher = self._searching()
-        vectors = [*(_unit(vector, self.dimension) for vector in asked.vectors)]
+        vectors = [*(unit_row(vector, self.dimension) for vector in asked.vectors)]
         if asked.pictures:
             vectors += list(self.embed_images(asked.pictures))
         if not asked.queries and not vectors:
@@ -273,7 +266,7 @@ class Library:
     def embed_text(self, texts: str | Sequence[str]) -> NDArray[float32]:
         """Return the unit embedding [d] of a text, [n, d] of several, by the library's model; raises NotEmbedded."""
         one = isinstance(texts, str)
-        listed = [texts] if isinstance(texts, str) else _listed(texts, "text")
+        listed = [texts] if isinstance(texts, str) else as_list(texts, "text")
         for text in listed:
             if not isinstance(text, str):
                 told = f"{type(text).__name__} is no text"
@@ -288,9 +281,9 @@ class Library:
         Raises NotEmbedded, and `ImageProblem` (FileMissing, TooLarge, ...) for what is no picture that can be read.
         """
         one = isinstance(pictures, str | os.PathLike | bytes | Image.Image | np.ndarray)
-        listed: list[Picture] = [pictures] if one else _listed(pictures, "picture")  # type: ignore[list-item]
+        listed: list[Picture] = [pictures] if one else as_list(pictures, "picture")  # type: ignore[list-item]
         encoders = self._searching().encoders
-        rows = np.array([_embedded(encoders, each) for each in listed], dtype=float32).reshape(-1, self.dimension)
+        rows = np.array([encode_picture(encoders, each) for each in listed], dtype=float32).reshape(-1, self.dimension)
         return rows[0] if one else rows
 
     @property
@@ -334,7 +327,7 @@ class Library:
 
     def to_parquet(self, path: PathLike, *, embeddings: bool = True) -> int:
         """Write the images to a Parquet file and return how many; raises NotEmbedded, ExtraNotInstalled without pyarrow."""
-        return export.to_parquet(self._current(), _path(path), embeddings=embeddings)
+        return export.to_parquet(self._current(), to_path(path), embeddings=embeddings)
 
     # --- our own ----------------------------------------------------------------------------------
 
@@ -372,97 +365,6 @@ class Library:
             told = f"pixfind.Library.{name} goes away; it is a part of pixfind.library.library.Library"
             warnings.warn(told, DeprecationWarning, stacklevel=2)
             return getattr(self._stored, name)
-
-
-@dataclass(slots=True)
-class _Asked:
-    """What `search` was asked for, sorted by kind."""
-
-    queries: list[Query] = field(default_factory=list)
-    pictures: list[Picture] = field(default_factory=list)
-    vectors: list[NDArray[Any]] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, wanted: Iterable[Wanted]) -> "_Asked":
-        asked = cls()
-        for each in wanted:
-            match each:
-                case Query():
-                    asked.queries.append(each)
-                case str():
-                    asked.queries.append(query.parse(each))
-                case np.ndarray() if each.ndim != 3 and not (each.ndim == 2 and each.dtype == uint8):  # noqa: PLR2004  pixels
-                    asked.vectors.append(each)
-                case _:
-                    asked.pictures.append(each)
-        return asked
-
-    def query(self) -> Query:
-        terms = tuple(term for each in self.queries for term in each.terms)
-        return Query(terms, " ".join(filter(None, (each.source for each in self.queries))))
-
-
-def _is_one(wanted: object) -> bool:
-    return isinstance(wanted, str | os.PathLike | bytes | Image.Image | np.ndarray | Query)
-
-
-def _listed(several: object, what: str) -> list[Any]:
-    if not isinstance(several, Iterable):
-        told = f"{type(several).__name__} is no {what}, and no list of them"
-        raise TypeError(told)
-    return list(several)
-
-
-def _unit(vector: NDArray[Any], dimension: int) -> NDArray[float32]:
-    """Return an embedding of a program as unit row [d]; raises InvalidVector."""
-    numbers = np.issubdtype(vector.dtype, np.integer) or np.issubdtype(vector.dtype, np.floating)
-    if not numbers or vector.shape != (dimension,) or not np.isfinite(vector).all() or not np.any(vector):
-        raise errors.InvalidVector(shape=list(vector.shape), dimension=dimension)
-    # Numbers of any size: float32 and the square of a length end long before float64 does.
-    wide = vector.astype(np.float64)
-    return unit_rows((wide / np.abs(wide).max()).astype(float32))
-
-
-def _embedded(encoders: Encoders, picture: Picture) -> NDArray[float32]:
-    """Return the unit row [d] of one picture."""
-    match picture:
-        case bytes():
-            return encoders.encode_file(picture)
-        case Image.Image():
-            return encoders.encode_images([_rgb(picture)])[0]  # type: ignore[no-any-return]
-        case np.ndarray():
-            return encoders.encode_images([_rgb(_from_pixels(picture))])[0]  # type: ignore[no-any-return]
-        case str() | os.PathLike():
-            return encoders.encode_file(source.read(str(_path(picture))).data)
-    told = f"{type(picture).__name__} is no picture: give a path, a file's bytes, a Pillow image or an array of uint8"
-    raise TypeError(told)
-
-
-def _from_pixels(pixels: NDArray[Any]) -> Image.Image:
-    """Return an array as picture; raises InvalidPixels."""
-    grey = pixels.ndim == 2  # noqa: PLR2004  [height, width]
-    fits = grey or (pixels.ndim == 3 and pixels.shape[2] in _CHANNELS)  # noqa: PLR2004  [height, width, channels]
-    if pixels.dtype != uint8 or not fits or not pixels.size:
-        raise errors.InvalidPixels(shape=list(pixels.shape), kind=pixels.dtype)
-    return Image.fromarray(np.ascontiguousarray(pixels))
-
-
-def _rgb(picture: Image.Image) -> Image.Image:
-    """Return a picture upright and in colour; raises Damaged for what Pillow cannot make of it."""
-    if not all(picture.size):
-        raise errors.Damaged(detail="a picture without pixels")
-    try:
-        return ImageOps.exif_transpose(picture).convert("RGB")
-    except (OSError, ValueError, SyntaxError) as error:
-        raise errors.Damaged(detail=str(error)) from error
-
-
-def _path(path: PathLike) -> Path:
-    if not os.fspath(path):
-        # Path("") is the working directory, which nobody means who writes it.
-        told = "an empty string is no path; write '.' for the working directory"
-        raise ValueError(told)
-    return Path(path).expanduser()
 
 
 def _observer(progress: OnProgress | None, observer: Observer | None = None) -> Observer:

@@ -1,5 +1,6 @@
 """A build does what has changed and no more: nothing new costs nothing, and texts go through the model once."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,16 +8,18 @@ import pytest
 from numpy import float32
 from numpy.typing import NDArray
 
+from pixfind.embedding.runners.serial import Serial
 from pixfind.index import header
 from pixfind.library import scan
 from pixfind.library.library import Library
-from pixfind.models import cache
+from pixfind.models import cache, hub
 from pixfind.models.encoders import TextEncoder
 from pixfind.search import build, calibration, reference_embeddings
 from pixfind.search.encoders import Encoders
 from pixfind.testing import make_image, make_library
 from pixfind.workflows.embed import embed
 from pixfind.workflows.merge import merge
+from pixfind.workflows.options import EmbedOptions
 
 
 class Counting(Encoders):
@@ -155,3 +158,20 @@ def test_changed_bytes_are_found_by_a_thorough_build(embedded: Library) -> None:
     assert build.build_index(embedded).built is None
     assert build.build_index(embedded, thorough=True).built is not None
     assert header.check(embedded.index_path, embedded.embeddings()) is None
+
+
+def test_another_text_encoder_is_calibrated_again(tmp_path: Path, pictures: Path) -> None:
+    """A model folder of which only the texts' part was replaced: the image embeddings stay, the scores do not."""
+    folder = tmp_path / "model"
+    shutil.copytree(hub.resolve("starter").directory, folder)
+    with Library.create(tmp_path / "library") as library, library.lock("index"):
+        scan.add(library, pictures)
+        embed(library, EmbedOptions(model=str(folder), workers=1, nice=0), runner=Serial())
+        merge(library)
+        assert build.build_index(library).built is not None
+        assert build.build_index(library).built is None
+        words = folder / "vocabulary.txt"
+        words.write_text(words.read_text("utf-8") + "anotherword\n", encoding="utf-8")
+
+        assert build.build_index(library).built is not None
+        assert build.build_index(library).built is None

@@ -332,3 +332,28 @@ def test_a_switch_to_the_active_model_says_that_it_is_active(made: tuple[str, st
     done = subprocess.run(command, capture_output=True, text=True, check=True)
 
     assert "searches already use starter fp32" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kind"),
+    [
+        ({"workers": 0}, ValueError),
+        ({"workers": -1}, ValueError),
+        ({"workers": 1.5}, TypeError),
+        ({"share": "80%"}, TypeError),
+        ({"share": 80}, ValueError),
+        ({"share": float("nan")}, ValueError),
+        ({"nice": "x"}, TypeError),
+        ({"nice": 99}, ValueError),
+        ({"memory": "4G"}, TypeError),
+        ({"megapixels": 0}, ValueError),
+        ({"seconds_per_image": 0}, ValueError),
+        ({"hours": "22-6"}, TypeError),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused_before_anything_runs(
+    wrong: dict[str, Any], kind: type[Exception]
+) -> None:
+    (name,) = wrong
+    with pytest.raises(kind, match=name):
+        pixfind.EmbedOptions(**wrong)

@@ -90,8 +90,13 @@ def _current(
 
 
 def _known_calibration(library: Library) -> ScoreCalibration | None:
+    """Return the calibration, unless it was measured with another image or text encoder than the library has now."""
     model = library.model()
-    return None if model is None else calibration.load(calibration.path(library.data), model.hash, model.dimension)
+    known = None if model is None else calibration.load(calibration.path(library.data), model.hash, model.dimension)
+    if model is None or known is None:
+        return None
+    here = reference_embeddings.key_on_this_machine(model.name)
+    return known if here in {None, known.text_encoder} else None
 
 
 def _drifted(measured: int, rows: int) -> bool:
@@ -111,7 +116,7 @@ def _calibrate(library: Library, embeddings: NDArray[float16], texts: ReferenceE
     assert model is not None, "a library with embeddings has a model"
     index = reader.open(library.index_path, embeddings)
     made = calibration.measure(
-        embeddings, texts.reference, texts.negative, lambda queries: index.search(queries, 10), model.hash
+        embeddings, texts.reference, texts.negative, lambda queries: index.search(queries, 10), model.hash, texts.key
     )
     calibration.save(calibration.path(library.data), made)
     return made

@@ -41,7 +41,13 @@ _MIN_QUERIES = 20
 _FORMAT = 2
 
 #: key in the file -> field
-_FACTS = {"cutoff": "query_cutoff", "cutoff_fitting": "image_cutoff", "model": "model", "rows": "rows"}
+_FACTS = {
+    "cutoff": "query_cutoff",
+    "cutoff_fitting": "image_cutoff",
+    "model": "model",
+    "rows": "rows",
+    "text_encoder": "text_encoder",
+}
 _ARRAYS = ("mean", "covariance", "text", "text_covariance")
 
 
@@ -73,6 +79,8 @@ class ScoreCalibration:
     """hash of the model's files; empty when no texts were measured"""
     rows: int = 0
     """of the embeddings, when this was measured"""
+    text_encoder: str = ""
+    """key of the text encoder and the built-in queries; empty when no texts were measured, or by an older version"""
 
     def standard_deviation(self, query: NDArray[float32]) -> float:
         """Return the standard deviation of the scores of a unit query [d] over the library; never 0."""
@@ -129,7 +137,12 @@ def moments(embeddings: NDArray[float16], *, rows: int = _QUICK_ROWS) -> ScoreCa
 
 
 def measure(
-    embeddings: NDArray[float16], reference: NDArray[float32], negative: NDArray[float32], best: SearchTop, model: str
+    embeddings: NDArray[float16],
+    reference: NDArray[float32],
+    negative: NDArray[float32],
+    best: SearchTop,
+    model: str,
+    text_encoder: str = "",
 ) -> ScoreCalibration:
     """Return the calibration for unit rows [n, d]: `reference` [r, d] and `negative` [q, d] are the built-in queries as the text encoder embeds them."""
     centred = reference - reference.mean(axis=0)
@@ -138,6 +151,7 @@ def measure(
         text=reference.mean(axis=0),
         text_covariance=(centred.T @ centred / max(len(reference), 1)).astype(float32),
         model=model,
+        text_encoder=text_encoder,
     )
     if len(embeddings) < _MIN_ROWS or min(len(negative), len(reference)) < _MIN_QUERIES:
         return made
@@ -180,7 +194,8 @@ def load(path: Path, model: str, dimension: int) -> ScoreCalibration | None:
             if facts.pop("format") != _FORMAT or facts["model"] != model:
                 return None
             made = ScoreCalibration(
-                **{name: arrays[name] for name in _ARRAYS}, **{name: facts[key] for key, name in _FACTS.items()}
+                **{name: arrays[name] for name in _ARRAYS},
+                **{name: facts[key] for key, name in _FACTS.items() if key in facts},
             )
     except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError, EOFError):
         return None

@@ -7,14 +7,15 @@ A full-size text encoder needs some 20 s of processor time for them, and each ne
 import contextlib
 import hashlib
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy import float32
 from numpy.typing import NDArray
 
-from pixfind.models import cache, files
+from pixfind import errors
+from pixfind.models import cache, files, hub
 from pixfind.models.encoders import TextEncoder
 from pixfind.search import calibration
 from pixfind.search.encoders import Encoders
@@ -29,19 +30,30 @@ class ReferenceEmbeddings:
     """[r, d] unit rows: everyday things"""
     negative: NDArray[float32]
     """[n, d] unit rows: phrases that match no picture"""
+    key: str = ""
+    """changes with the text encoder and with the queries"""
 
 
 def get(encoders: Encoders) -> ReferenceEmbeddings:
     """Return the embeddings from the cache, else encode the queries; raises what fetching or loading the model raises."""
     found = encoders.files(text=True, image=False)
-    path = cache.folder("reference-embeddings", _key(found) + ".npz")
+    key = _key(found)
+    path = cache.folder("reference-embeddings", key + ".npz")
     known = _load(path, found.dimension)
     if known is None:
         known = _encode(encoders.text())
         # Where the cache is full or read-only they are made again next time.
         with contextlib.suppress(*disk.FAILURES):
             _save(path, known)
-    return known
+    return replace(known, key=key)
+
+
+def key_on_this_machine(model: str) -> str | None:
+    """Return the `key` of a model whose text encoder is on this machine; None where it is not. Uses no network."""
+    try:
+        return _key(hub.resolve(model, text=True, image=False, offline=True))
+    except errors.LibraryError:
+        return None
 
 
 def _key(found: files.ModelFiles) -> str:

@@ -1,5 +1,7 @@
 """What a user may ask of an embed, and the plan that follows from it on this machine."""
 
+import math
+import numbers
 from dataclasses import dataclass
 
 from pixfind import machine
@@ -34,6 +36,37 @@ class EmbedOptions:
     """pause while other programs use the machine"""
     retry: bool = False
     """try again what failed or was skipped"""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a number that means nothing, TypeError for what is no number."""
+        _check("workers", self.workers, at_least=1, whole=True)
+        _check("share", self.share, above=0, at_most=1)
+        _check("nice", self.nice, at_least=0, at_most=19, whole=True)
+        _check("memory", self.memory, at_least=1, whole=True)
+        _check("megapixels", self.megapixels, above=0)
+        _check("seconds_per_image", self.seconds_per_image, above=0)
+        if self.hours is not None and not isinstance(self.hours, TimeWindow):
+            message = f'hours takes a TimeWindow, such as TimeWindow.parse("22:00-07:00"), not {self.hours!r}'
+            raise TypeError(message)
+
+
+def _check(
+    name: str,
+    value: float | None,
+    *,
+    whole: bool = False,
+    at_least: float = -math.inf,
+    above: float = -math.inf,
+    at_most: float = math.inf,
+) -> None:
+    if value is None:
+        return
+    if not isinstance(value, numbers.Integral if whole else numbers.Real) or isinstance(value, bool):
+        message = f"{name} takes a {'whole ' if whole else ''}number, not {value!r}"
+        raise TypeError(message)
+    if not (at_least <= value <= at_most and value > above):
+        message = f"{name} cannot be {value!r}"
+        raise ValueError(message)
 
 
 def make_plan(options: EmbedOptions) -> plan.Plan:
