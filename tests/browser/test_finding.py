@@ -111,7 +111,7 @@ def test_what_is_wrong_with_a_query_is_said_below_the_field(tab: Open) -> None:
     expect(page.locator("#hint")).to_be_hidden()
     page.keyboard.press("Escape")
     page.keyboard.type("-night")
-    expect(page.locator("#hint")).to_contain_text("say what to look for as well")
+    expect(page.locator("#hint")).to_contain_text("add what to search for")
 
 
 def test_the_address_holds_the_query(tab: Open) -> None:
