@@ -304,9 +304,9 @@ def test_an_embed_in_the_background_outlives_its_terminal(run: Run, pictures: Pa
     assert (40, 40) == (status["images"]["embedded"], status["merged_rows"])
 
 
-def test_verify_says_whole_or_exits_with_the_code_of_damage(run: Run, place: Path, pictures: Path) -> None:
+def test_verify_says_consistent_or_exits_with_the_code_of_damage(run: Run, place: Path, pictures: Path) -> None:
     run("index", pictures, "--model", "starter")
-    assert "whole" in run("verify").stdout
+    assert "consistent" in run("verify").stdout
     data = bytearray((place / "data" / "embeddings.npy").read_bytes())
     data[128 + 300] ^= 1
     (place / "data" / "embeddings.npy").write_bytes(data)
@@ -316,7 +316,7 @@ def test_verify_says_whole_or_exits_with_the_code_of_damage(run: Run, place: Pat
 
     run("verify", "--repair")
     run("embed")
-    assert "whole" in run("verify").stdout
+    assert "consistent" in run("verify").stdout
 
 
 def test_plan_gives_each_number_with_its_reason(run: Run) -> None:

@@ -14,7 +14,7 @@ PAGE = Path(__file__).parents[2] / "docs/tutorial/index.md"
 PYTHON_PAGE = Path(__file__).parents[2] / "docs/how-to/python.md"
 CONSOLE = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SCORE = re.compile(r"^0\.\d+ ", re.MULTILINE)
-SHOWN = re.compile(r"[\w/-]+\.jpg|\d+ images = .*|\d+ files seen: .*|The model .*|exit code \d+|whole: .*")
+SHOWN = re.compile(r"[\w/-]+\.jpg|\d+ images = .*|\d+ files seen: .*|The model .*|exit code \d+|consistent: .*")
 """what does not differ between machines, unlike scores and times"""
 
 

@@ -65,7 +65,7 @@ def test_an_agent_is_told_what_was_wrong_and_reads_no_file(drawn: Path) -> None:
 
     assert [True] * 5 == [answer.is_error for answer in answers]
     for answer, words in zip(
-        answers, ("opens no file", "not closed", "--after", "no image with id", "greater than"), strict=True
+        answers, ("opens no file", "not closed", "--after", "no embedded image with id", "greater than"), strict=True
     ):
         assert words in answer.content[0].text
 

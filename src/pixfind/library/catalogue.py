@@ -2,7 +2,7 @@
 The catalogue: what the library knows about files, in SQLite.
 
 Owns the connection, the migrations and every statement about images and roots; the SQL itself is in `sql/`.
-Must not know what an embedding is or how a picture is decoded. Only the coordinator writes; `commit.adopt` decides what.
+Must not know what an embedding is or how a picture is decoded. Whoever holds the lock of the library writes; `commit.adopt` makes embeddings part of it.
 """
 
 import contextlib
