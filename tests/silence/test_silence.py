@@ -172,9 +172,9 @@ def test_tune_looks_for_openvino_and_is_silent(filled: Any) -> None:
 
 def test_a_program_that_uses_pixfind_is_silent(filled: Any) -> None:
     code = (
-        "import sys; from pathlib import Path; from pixfind import Library; from pixfind.search import searcher\n"
-        "with Library.open(Path(sys.argv[1])) as library:\n"
-        "    assert searcher.search(library, 'sky', k=3).hits\n"
+        "import sys, pixfind\n"
+        "with pixfind.open(sys.argv[1]) as library:\n"
+        "    assert library.search('sky', k=3).hits\n"
         "for name in ('openvino', 'onnxruntime', 'huggingface_hub', 'transformers', 'torch', 'nncf', 'ray', 'mcp', 'fastapi'):\n"
         "    try: __import__(name)\n"
         "    except ImportError: pass\n"

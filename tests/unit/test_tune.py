@@ -103,7 +103,7 @@ def test_a_library_that_is_too_old_is_out_and_says_which_version_is_not(monkeypa
 
     report = tune.tune(files, pictures(40), threads=1, remember=False)
 
-    assert "openvino runs from version 2026.3" in report.rows[2].remark
+    assert "needs openvino 2026.3 or newer" in report.rows[2].remark
 
 
 def test_the_choice_is_what_auto_means_afterwards() -> None:
