@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import urllib.parse
 from collections.abc import Callable
 from typing import Any
 
@@ -59,6 +60,25 @@ def test_only_pictures_near_the_screen_are_in_the_document(tab: Open) -> None:
     expect(page.locator(".tile[data-place='52']")).to_be_in_viewport()
     focus_comes_to(page, 52)
     expect(page.locator(".tile[data-place='0']")).to_have_count(0)
+
+
+def short_pages(route: Any) -> None:
+    """Let the server answer with 12 pictures where the page asks for 60: the collection is small."""
+    where = urllib.parse.urlsplit(route.request.url)
+    asked = dict(urllib.parse.parse_qsl(where.query))
+    asked |= {"k": "12", "offset": str(int(asked["offset"]) // 5)}
+    route.continue_(url=where._replace(query=urllib.parse.urlencode(asked)).geturl())
+
+
+def test_the_end_key_keeps_the_focus_while_further_pictures_arrive(tab: Open) -> None:
+    opened = tab(viewport={"width": 400, "height": 300})
+    opened.page.route("**/api/search*", short_pages)
+    page = opened.open("/?q=sky&fold=0")
+    page.locator(".tile a").first.focus()
+    # Further pictures lay the last row out again, and with it the tile that has the focus.
+    while page.evaluate("document.activeElement.closest('li')?.dataset.place") != "52":
+        page.keyboard.press("End")
+        page.wait_for_function("document.activeElement.closest('li')")
 
 
 def test_a_picture_opens_large_and_steps_to_the_next(tab: Open) -> None:

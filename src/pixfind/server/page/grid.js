@@ -94,6 +94,13 @@ export class Grid {
     if (top < header) scrollBy(0, top - header);
     else if (top + row.height > innerHeight) scrollBy(0, top + row.height - innerHeight + 12);
     this.#render();
+    this.#takeFocus();
+  }
+
+  /** Give the focus to the active picture, wherever it lies. */
+  #takeFocus() {
+    const row = this.#rowOf(this.#active);
+    if (this.#rows[row] && !this.#mounted.has(row)) this.#mount(row);
     this.#tileAt(this.#active)?.querySelector("a")?.focus({ preventScroll: true });
   }
 
@@ -101,6 +108,7 @@ export class Grid {
 
   /** Lay out from a row on; what stands above it stays. @param {number} from */
   #layOut(from) {
+    const hadFocus = this.root.contains(document.activeElement);
     for (const row of [...this.#mounted.keys()]) if (row >= from) this.#unmount(row, true);
     this.#width = this.root.clientWidth;
     this.#rows.length = Math.min(from, this.#rows.length);
@@ -116,6 +124,8 @@ export class Grid {
     const end = this.#rows.at(-1);
     this.root.style.height = `${end ? end.top + end.height : 0}px`;
     this.#render();
+    // Its tile has been made again: without this the keyboard would be back at the start of the page.
+    if (hadFocus && !this.root.contains(document.activeElement)) this.#takeFocus();
     this.#spare.clear();
   }
 
@@ -163,7 +173,8 @@ export class Grid {
     const top = -this.root.getBoundingClientRect().top;
     const from = firstBelow(this.#rows, top - MARGIN);
     const to = Math.min(this.#rows.length - 1, firstBelow(this.#rows, top + innerHeight + MARGIN));
-    const focused = this.root.contains(document.activeElement) ? this.#rowOf(this.#active) : -1;
+    const holder = this.root.contains(document.activeElement) ? document.activeElement?.closest("li") : null;
+    const focused = holder ? this.#rowOf(Number(holder.dataset.place)) : -1;
     // The row with the focus stays: removing it would throw the keyboard back to the start of the page.
     for (const row of [...this.#mounted.keys()]) if ((row < from || row > to) && row !== focused) this.#unmount(row, false);
     for (let row = from; row <= to; row++) if (!this.#mounted.has(row)) this.#mount(row);
