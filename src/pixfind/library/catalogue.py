@@ -195,7 +195,9 @@ class Catalogue:
                 counts["gone"] += count
                 continue
             counts["seen"] += count
-            counts[outcome or "pending"] += count
+            # Another outcome can only come from another program; `verify` finds that the parts no longer add up.
+            if (name := outcome or "pending") in counts:
+                counts[name] += count
             if root_id in offline:
                 counts["offline"] += count
         return counts
