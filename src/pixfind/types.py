@@ -136,12 +136,14 @@ class TerminalImages(StrEnum):
 
 
 def format_duration(seconds: float) -> str:
-    """Return a duration for people, such as 8.5 s, 12 min or 3 d 4 h."""
+    """Return a duration for people, in at most two units: 8.5 s, 1 min 40 s or 3 d 4 h."""
     if seconds < 90:  # noqa: PLR2004
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"  # noqa: PLR2004
-    minutes, _ = divmod(round(seconds), 60)
+    minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
     if days:
         return f"{days} d {hours} h"
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes < 10 else f"{minutes} min"  # noqa: PLR2004
