@@ -69,6 +69,13 @@ def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     monkeypatch.setenv("PIXFIND_CACHE", str(tmp_path / "cache"))
 
 
+@pytest.fixture
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes of this test are not measured by coverage, which loads SQLite itself."""
+    monkeypatch.delenv("COVERAGE_PROCESS_START", raising=False)
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+
+
 @pytest.fixture(scope="session")
 def commands() -> Iterator[Commands]:
     """The command `pixfind`, in a process of its own each time, without the second that Python takes to start."""

@@ -277,6 +277,7 @@ def test_keywords_are_those_of_the_options_and_filters() -> None:
     assert set(inspect.signature(filters.parse).parameters) == set(SearchFilters.__annotations__)
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_every_public_name_is_there_and_nothing_is_loaded_before_it_is_used() -> None:
     code = (
         "import sys, pixfind\n"

@@ -91,6 +91,7 @@ def test_a_command_loads_only_what_it_uses(library: Path, command: str) -> None:
     assert [] == [name for name in loaded for heavy in _WITHOUT[command] if (name + ".").startswith(heavy + ".")]
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_a_worker_never_loads_the_library() -> None:
     code = "import sys, pixfind.worker.process; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
