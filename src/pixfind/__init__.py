@@ -5,7 +5,7 @@ Search a photo library by describing what you are looking for, on your own machi
     >>> library = pixfind.open("photos-library")  # doctest: +SKIP
 
 `open` returns a `Library`; docs/reference/python.md has all of it. Nothing is loaded before it is used, so that a worker process,
-`pixfind --help` and a program that catches `pixfind.errors.LibraryError` do not pay for the rest.
+`pixfind --help` and a program that catches `pixfind.errors.OperationError` do not pay for the rest.
 """
 
 import importlib

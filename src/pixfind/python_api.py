@@ -194,7 +194,7 @@ class Library:
         Do everything: register, embed, merge, build the index; with another `model` or `precision` embed again, and switch at the end.
 
         Continues where an earlier call ended, however it ended. `settings` are the fields of `EmbedOptions`. Raises LibraryLocked, and a
-        `LibraryError` for what stops the run; a picture that cannot be embedded stops nothing and is counted.
+        `OperationError` for what stops the run; a picture that cannot be embedded stops nothing and is counted.
         """
         with self._writing() as stored:
             return index.index(

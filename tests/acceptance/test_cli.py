@@ -113,7 +113,7 @@ def test_a_contact_sheet_can_be_looked_at(run: Run, pictures: Path, tmp_path: Pa
     ],
 )
 def test_what_is_missing_is_told_with_an_exit_code(
-    run: Run, arguments: tuple[str, ...], error: type[errors.LibraryError]
+    run: Run, arguments: tuple[str, ...], error: type[errors.OperationError]
 ) -> None:
     done = run(*arguments, code=error.exit_code)
 

@@ -34,7 +34,7 @@ def _kinds(base: type) -> list[Any]:
 
 def _errors_page() -> str:
     lines = [HEAD, "## Errors that stop a command\n"]
-    for kind in sorted(_kinds(errors.LibraryError), key=lambda kind: (kind.exit_code, kind.__name__)):
+    for kind in sorted(_kinds(errors.OperationError), key=lambda kind: (kind.exit_code, kind.__name__)):
         lines += [f"### {kind.exit_code} {kind.__name__}\n", *_quoted(kind), ""]
     lines.append("## What `pixfind serve` answers to a request that it refuses\n")
     for kind in sorted(_kinds(errors.RequestError), key=lambda kind: (kind.status, kind.__name__)):
@@ -92,7 +92,7 @@ def test_the_golden_documents_are_up_to_date(name: str, made: Callable[[], str])
 
 def test_every_error_has_its_own_exit_code_above_two() -> None:
     usage = {errors.InvalidUsage, *_kinds(errors.InvalidUsage)}
-    codes = {kind.__name__: kind.exit_code for kind in _kinds(errors.LibraryError) if kind not in usage}
+    codes = {kind.__name__: kind.exit_code for kind in _kinds(errors.OperationError) if kind not in usage}
     shared = {code for code in codes.values() if list(codes.values()).count(code) > 1}
 
     assert set() == shared

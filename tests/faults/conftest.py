@@ -32,7 +32,7 @@ try:
         report = embed(library, options, runner=Local(command))
         merge(library)
         print(report.images, report.deaths)
-except errors.LibraryError as error:
+except errors.OperationError as error:
     print(error, file=sys.stderr)
     sys.exit(error.exit_code)
 """

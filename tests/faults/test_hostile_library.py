@@ -176,7 +176,7 @@ def test_a_model_with_another_content_than_the_library_remembers_is_refused(plac
     stored = ModelIdentity(str(GOLDEN), "0" * 64, 128, "fp32")
     with Library.open(place, write=True) as library:
         library.catalogue.set_setting("model", json.dumps(disk_form(stored)))
-        with pytest.raises(errors.LibraryError):
+        with pytest.raises(errors.OperationError):
             searcher.search(library, "sky")
 
 
@@ -187,7 +187,7 @@ def test_a_folder_with_pickles_is_no_model(place: Path) -> None:
     stored = ModelIdentity(str(folder), "0" * 64, 128, "fp32")
     with Library.open(place, write=True) as library:
         library.catalogue.set_setting("model", json.dumps(disk_form(stored)))
-        with pytest.raises(errors.LibraryError):
+        with pytest.raises(errors.OperationError):
             searcher.search(library, "sky")
 
 

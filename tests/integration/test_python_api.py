@@ -77,7 +77,7 @@ def test_text_and_picture_mix_and_filters_hold(library: pixfind.Library, made: t
     assert 12 == len(mixed)
     assert mixed.hits == library.search([Path(made[1]) / "picture_00005.jpg", "blue sky"], k=12).hits
     assert ["picture_00002.jpg"] == names(library.search("blue sky", inside="picture_00002.jpg", include_weak=True))
-    with pytest.raises(errors.LibraryError, match="--after"):
+    with pytest.raises(errors.OperationError, match="--after"):
         library.search("sky", after="someday")
 
 
@@ -148,7 +148,7 @@ def test_wrong_input_is_refused_by_class(library: pixfind.Library, tmp_path: Pat
             library.search(vector)
     with pytest.raises(errors.ImageProblem):
         library.embed_images(tmp_path / "missing.jpg")
-    with pytest.raises(errors.LibraryError):
+    with pytest.raises(errors.OperationError):
         library.search([])
     with pytest.raises(TypeError, match="threads"):
         library.index(threads=3)  # type: ignore[call-arg]

@@ -1,4 +1,4 @@
-"""Every way in which SQLite fails on our file is told as a LibraryError that names the file, and a mistake of ours is not."""
+"""Every way in which SQLite fails on our file is told as an OperationError that names the file, and a mistake of ours is not."""
 
 import sqlite3
 from collections.abc import Iterator

@@ -47,7 +47,7 @@ def _report_errors(console: Console) -> Iterator[None]:
     """Turn an error of ours into a message and an exit code, and report any other as a bug."""
     try:
         yield
-    except errors.LibraryError as error:
+    except errors.OperationError as error:
         if console.verbose:
             console.traceback()
         _exit_with(console, error)
@@ -65,7 +65,7 @@ def _report_errors(console: Console) -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _exit_with(console: Console, error: errors.LibraryError) -> NoReturn:
+def _exit_with(console: Console, error: errors.OperationError) -> NoReturn:
     console.error(str(error))
     raise SystemExit(error.exit_code) from error
 

@@ -67,7 +67,7 @@ class Coordinator:
         self._stopping_since: float | None = None
 
     def run(self) -> progress.RunReport:
-        """Embed until nothing is pending or a stop is requested; return the report. Raises LibraryError."""
+        """Embed until nothing is pending or a stop is requested; return the report. Raises OperationError."""
         try:
             with stopping_on_signals(self.stop):
                 for slot in self._slots.values():

@@ -10,7 +10,7 @@ from typing import Any
 from pixfind.errors import former
 from pixfind.errors.base import (
     ImageProblem,
-    LibraryError,
+    OperationError,
     PixfindError,
     RequestError,
 )
@@ -149,7 +149,6 @@ __all__ = [
     "InvalidVector",
     "LibraryClosed",
     "LibraryDamaged",
-    "LibraryError",
     "LibraryLocked",
     "LibraryNotADirectory",
     "LibraryNotFound",
@@ -176,6 +175,7 @@ __all__ = [
     "NothingRunning",
     "NothingToIndex",
     "NothingToRollBack",
+    "OperationError",
     "OptionRequires",
     "OriginNotAllowed",
     "OtherModel",

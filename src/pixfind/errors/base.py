@@ -3,7 +3,7 @@ The base of every error, and the three families.
 
 The docstring of a class is its message: it says what, where, and the next command.
 An `ImageProblem` is about one file: it is recorded and counted and never stops a run.
-A `LibraryError` stops the command; its `exit_code` is listed in docs/reference/errors.md.
+An `OperationError` stops the command or call; a command exits with its `exit_code`, listed in docs/reference/errors.md.
 A `RequestError` refuses one request to `pixfind serve`, with its HTTP `status`.
 An `OSError` on a user's file becomes the first; on our own files it is never swallowed.
 """
@@ -41,8 +41,8 @@ class ImageProblem(PixfindError):
     skipped: ClassVar[bool] = False
 
 
-class LibraryError(PixfindError):
-    """The library cannot be used: {detail}"""
+class OperationError(PixfindError):
+    """It cannot be done: {detail}"""
 
     exit_code: ClassVar[int] = 3
 

@@ -1,9 +1,9 @@
 """Errors of an embed run."""
 
-from pixfind.errors.base import LibraryError
+from pixfind.errors.base import OperationError
 
 
-class WorkerCrashLoop(LibraryError):
+class WorkerCrashLoop(OperationError):
     """
     Worker {worker} ended {times} times without embedding anything: {detail}.
     See its log: {log}
@@ -12,7 +12,7 @@ class WorkerCrashLoop(LibraryError):
     exit_code = 12
 
 
-class UnknownMessage(LibraryError):
+class UnknownMessage(OperationError):
     """
     A worker and its coordinator do not understand each other: {detail}
     Install the same version of pixfind for both, then run the same command again.
@@ -21,7 +21,7 @@ class UnknownMessage(LibraryError):
     exit_code = 40
 
 
-class NothingRunning(LibraryError):
+class NothingRunning(OperationError):
     """No `pixfind embed` is running on {path}."""
 
     exit_code = 13

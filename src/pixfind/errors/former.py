@@ -36,6 +36,7 @@ KINDS: Final = {
     "ModelNotServed": "OtherModelAsked",
     "ModifiedDuringRead": "KeepsChanging",
     "ModifiedSinceScan": "ChangedSince",
+    "OperationError": "LibraryError",
     "OptionRequires": "OptionNeeds",
     "OriginNotAllowed": "OriginRefused",
     "OutputNotWritable": "OutputRefused",

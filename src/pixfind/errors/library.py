@@ -1,9 +1,9 @@
 """Errors about a library: its directory, its files, its lock and its database."""
 
-from pixfind.errors.base import LibraryError
+from pixfind.errors.base import OperationError
 
 
-class LibraryNotFound(LibraryError):
+class LibraryNotFound(OperationError):
     """
     There is no library in {path}.
     Create one with: pixfind --library {path} index FOLDER
@@ -12,7 +12,7 @@ class LibraryNotFound(LibraryError):
     exit_code = 3
 
 
-class LibraryLocked(LibraryError):
+class LibraryLocked(OperationError):
     """
     {path} is in use by `pixfind {verb}` (process {pid} on {host}, since {since}).
     Wait until it ends, watch it with `pixfind status --watch`, or stop it with `pixfind stop`.
@@ -21,7 +21,7 @@ class LibraryLocked(LibraryError):
     exit_code = 4
 
 
-class WorkerFilesBusy(LibraryError):
+class WorkerFilesBusy(OperationError):
     """
     {path} is being written by another process that runs as worker {worker}.
     Wait until it ends, or use another worker number.
@@ -30,7 +30,7 @@ class WorkerFilesBusy(LibraryError):
     exit_code = 5
 
 
-class DiskFull(LibraryError):
+class DiskFull(OperationError):
     """
     The disk is full: {path} cannot be written ({detail}). Everything saved before is kept.
     Free disk space, then run the same command again: it continues where it stopped.
@@ -39,7 +39,7 @@ class DiskFull(LibraryError):
     exit_code = 6
 
 
-class LibraryDamaged(LibraryError):
+class LibraryDamaged(OperationError):
     """
     {path} is damaged: {detail}.
     Check the library with `pixfind verify`; rebuild derived data with `pixfind verify --repair`.
@@ -48,7 +48,7 @@ class LibraryDamaged(LibraryError):
     exit_code = 7
 
 
-class LinkInLibrary(LibraryError):
+class LinkInLibrary(OperationError):
     """
     {path} is a symbolic link, which a library must not contain: data would be written elsewhere.
     Replace it with the file or folder itself. To keep a library on another disk, move all of it and use --library.
@@ -57,7 +57,7 @@ class LinkInLibrary(LibraryError):
     exit_code = 47
 
 
-class MergeRefused(LibraryError):
+class MergeRefused(OperationError):
     """
     Row {row} of {path} cannot be merged: {detail}. Rows before it were merged.
     `pixfind verify --repair` makes the affected images pending; the next `pixfind embed` embeds them again.
@@ -66,7 +66,7 @@ class MergeRefused(LibraryError):
     exit_code = 8
 
 
-class NewerLibrary(LibraryError):
+class NewerLibrary(OperationError):
     """
     {path} was written by a newer version of pixfind (format {found}; this version supports {known}).
     Upgrade pixfind: pip install --upgrade pixfind
@@ -75,7 +75,7 @@ class NewerLibrary(LibraryError):
     exit_code = 9
 
 
-class FolderNotReadable(LibraryError):
+class FolderNotReadable(OperationError):
     """
     {path} is not a folder that can be read: {detail}.
     Check the name and its permissions, and that its drive is connected.
@@ -84,7 +84,7 @@ class FolderNotReadable(LibraryError):
     exit_code = 11
 
 
-class NotEmbedded(LibraryError):
+class NotEmbedded(OperationError):
     """
     Nothing in {path} is embedded yet.
     Start with: pixfind --library {path} index FOLDER
@@ -93,7 +93,7 @@ class NotEmbedded(LibraryError):
     exit_code = 14
 
 
-class NotWritable(LibraryError):
+class NotWritable(OperationError):
     """
     {path} cannot be written: {detail}.
     Give your user write permission, or use another library: pixfind --library DIR ...
@@ -102,7 +102,7 @@ class NotWritable(LibraryError):
     exit_code = 15
 
 
-class DiskFailed(LibraryError):
+class DiskFailed(OperationError):
     """
     {path} could not be {operation}: {detail}. Everything saved before is kept.
     Check that its disk is connected and healthy and that your user may read and write there; then run the same command again: it continues where it
@@ -112,7 +112,7 @@ class DiskFailed(LibraryError):
     exit_code = 50
 
 
-class DatabaseBusy(LibraryError):
+class DatabaseBusy(OperationError):
     """
     {path} is locked by another program: {detail}.
     Close the program that has it open (a database browser, a backup), then run the same command again.
@@ -121,7 +121,7 @@ class DatabaseBusy(LibraryError):
     exit_code = 51
 
 
-class LibraryClosed(LibraryError):
+class LibraryClosed(OperationError):
     """
     The library {path} was closed by this program.
     Open it again with pixfind.open, or do the work before the end of its `with`.

@@ -1,9 +1,9 @@
 """Errors about the model that a library is tied to, and about switching it."""
 
-from pixfind.errors.base import LibraryError
+from pixfind.errors.base import OperationError
 
 
-class OtherModel(LibraryError):
+class OtherModel(OperationError):
     """
     This library was embedded with {library_model}; embeddings from {asked_model} are incompatible with it.
     Leave out --model, or switch the model without losing search: pixfind model switch {asked_name}
@@ -12,7 +12,7 @@ class OtherModel(LibraryError):
     exit_code = 10
 
 
-class OtherPrecision(LibraryError):
+class OtherPrecision(OperationError):
     """
     This library was embedded with {model} in {precision}; embeddings in {asked} are incompatible with it.
     Leave out --precision, or switch without losing search: pixfind index --precision {asked}
@@ -21,7 +21,7 @@ class OtherPrecision(LibraryError):
     exit_code = 46
 
 
-class ModelSwitchInProgress(LibraryError):
+class ModelSwitchInProgress(OperationError):
     """
     This library is switching from {current} to {coming}; {asked} is a third model.
     Continue with `pixfind index`, or cancel the switch first: pixfind model rollback
@@ -30,7 +30,7 @@ class ModelSwitchInProgress(LibraryError):
     exit_code = 16
 
 
-class ModelSwitchIncomplete(LibraryError):
+class ModelSwitchIncomplete(OperationError):
     """
     Not switching to {coming}: {count} searchable images have no embedding there ({why}). Searches use {current}.
     Bring them back and run `pixfind index` again, or switch without them: pixfind model switch --anyway
@@ -39,7 +39,7 @@ class ModelSwitchIncomplete(LibraryError):
     exit_code = 17
 
 
-class ModelSwitchRefused(LibraryError):
+class ModelSwitchRefused(OperationError):
     """
     Not switching to {model}: {where}: {what}. Searches use {current}.
     Run `pixfind verify --repair`, then the same command again.
@@ -48,7 +48,7 @@ class ModelSwitchRefused(LibraryError):
     exit_code = 18
 
 
-class NothingToRollBack(LibraryError):
+class NothingToRollBack(OperationError):
     """
     {path} has no previous model to return to: it has only used {model}, or the embeddings of the one before were deleted.
     `pixfind status` shows the models that it keeps. Use a different model: pixfind model switch NAME

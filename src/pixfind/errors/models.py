@@ -1,9 +1,9 @@
 """Errors about models: their files, their download, the device and precision they run in."""
 
-from pixfind.errors.base import LibraryError
+from pixfind.errors.base import OperationError
 
 
-class ModelMissing(LibraryError):
+class ModelMissing(OperationError):
     """
     The model {name} is not on this machine and could not be downloaded: {detail}.
     Cache directory: {folder}.
@@ -13,7 +13,7 @@ class ModelMissing(LibraryError):
     exit_code = 20
 
 
-class UnknownModel(LibraryError):
+class UnknownModel(OperationError):
     """
     Unknown model "{name}". Use a name from `pixfind models`, a Hugging Face repository (OWNER/REPO) or a directory.
     Known names: {known}.
@@ -22,7 +22,7 @@ class UnknownModel(LibraryError):
     exit_code = 21
 
 
-class ModelFileMissing(LibraryError):
+class ModelFileMissing(OperationError):
     """
     {directory} is not a complete model: {file} is missing.
     Copy the model again with all its files, or use a different model with --model.
@@ -31,7 +31,7 @@ class ModelFileMissing(LibraryError):
     exit_code = 22
 
 
-class InvalidModelFile(LibraryError):
+class InvalidModelFile(OperationError):
     """
     {path} cannot be used: {detail}.
     Use the file as the model's author published it, or another model with --model.
@@ -40,7 +40,7 @@ class InvalidModelFile(LibraryError):
     exit_code = 23
 
 
-class ChecksumMismatch(LibraryError):
+class ChecksumMismatch(OperationError):
     """
     Checksum mismatch for {file} from {repo} ({detail}); the download was discarded.
     Retry; if it fails again, a proxy may be altering downloads.
@@ -49,7 +49,7 @@ class ChecksumMismatch(LibraryError):
     exit_code = 24
 
 
-class UnsafeModelFile(LibraryError):
+class UnsafeModelFile(OperationError):
     """
     {path} is refused: {detail}. Only ONNX and safetensors files are loaded, because they cannot run code.
     Use an ONNX export of the model with --model.
@@ -58,7 +58,7 @@ class UnsafeModelFile(LibraryError):
     exit_code = 25
 
 
-class DeviceUnavailable(LibraryError):
+class DeviceUnavailable(OperationError):
     """
     The device {device} cannot be used: {detail}.
     Install what it needs, or leave out --device to use {instead}.
@@ -67,7 +67,7 @@ class DeviceUnavailable(LibraryError):
     exit_code = 26
 
 
-class PrecisionUnavailable(LibraryError):
+class PrecisionUnavailable(OperationError):
     """
     The precision {precision} cannot be used: {detail}.
     Use --precision auto; `pixfind tune` shows what this machine supports.
@@ -76,7 +76,7 @@ class PrecisionUnavailable(LibraryError):
     exit_code = 27
 
 
-class ExtraNotInstalled(LibraryError):
+class ExtraNotInstalled(OperationError):
     """
     {what} needs the package {package}.
     Install it with: pip install 'pixfind[{extra}]'
@@ -85,7 +85,7 @@ class ExtraNotInstalled(LibraryError):
     exit_code = 28
 
 
-class RuntimeOutdated(LibraryError):
+class RuntimeOutdated(OperationError):
     """
     {path} uses ONNX opset {opset}, which needs {library} {needed} or newer; version {installed} is installed.
     Install it with: pip install --upgrade '{library}>={needed}'
@@ -94,7 +94,7 @@ class RuntimeOutdated(LibraryError):
     exit_code = 38
 
 
-class NotFinite(LibraryError):
+class NotFinite(OperationError):
     """
     The model {name} in {precision} returned an embedding with values that are not finite (rows {rows} of the batch).
     Use --precision fp32; if it fails there too, the model's files are damaged.

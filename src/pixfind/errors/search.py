@@ -1,9 +1,9 @@
 """Errors about queries, filters and the index."""
 
-from pixfind.errors.base import LibraryError
+from pixfind.errors.base import OperationError
 
 
-class IndexFloorMissed(LibraryError):
+class IndexFloorMissed(OperationError):
     """
     An index of kind "{kind}" finds only {recall:.4f} of the ten nearest images, less than the required {floor}; it was not published.
     Let pixfind choose the kind: pixfind build-index
@@ -12,7 +12,7 @@ class IndexFloorMissed(LibraryError):
     exit_code = 30
 
 
-class InvalidQuery(LibraryError):
+class InvalidQuery(OperationError):
     """
     Invalid query: {detail}.
       {query}
@@ -23,13 +23,13 @@ class InvalidQuery(LibraryError):
     exit_code = 31
 
 
-class InvalidFilter(LibraryError):
+class InvalidFilter(OperationError):
     """{option} cannot be {value!r}: {detail}."""
 
     exit_code = 32
 
 
-class InvalidQueryImage(LibraryError):
+class InvalidQueryImage(OperationError):
     """
     The query refers to the picture {path}, which cannot be used: {detail}.
     If these are words, quote them: pixfind search '"{path}"'
@@ -38,7 +38,7 @@ class InvalidQueryImage(LibraryError):
     exit_code = 33
 
 
-class ImageNotFound(LibraryError):
+class ImageNotFound(OperationError):
     """
     There is no embedded image with id {image_id} in {path}.
     `pixfind search ... --json` shows the ids.
@@ -47,7 +47,7 @@ class ImageNotFound(LibraryError):
     exit_code = 34
 
 
-class QueryCancelsOut(LibraryError):
+class QueryCancelsOut(OperationError):
     """
     The terms of the query cancel each other out: {query}
     Remove one of them, or change their weights.
@@ -56,13 +56,13 @@ class QueryCancelsOut(LibraryError):
     exit_code = 35
 
 
-class InvalidCount(LibraryError):
+class InvalidCount(OperationError):
     """Cannot show {k} hits: use 1 or more."""
 
     exit_code = 36
 
 
-class InvalidVector(LibraryError):
+class InvalidVector(OperationError):
     """
     An array of shape {shape} is no embedding of this library: it takes finite numbers of shape [{dimension}], not all 0.
     Make one with Library.embed_text or Library.embed_images.
@@ -71,7 +71,7 @@ class InvalidVector(LibraryError):
     exit_code = 52
 
 
-class InvalidPixels(LibraryError):
+class InvalidPixels(OperationError):
     """
     An array of shape {shape} and type {kind} is no picture: it takes uint8 of shape [height, width, 3 or 4] or [height, width], not empty.
     Values from 0 to 1 become such with (values * 255).round().astype("uint8").

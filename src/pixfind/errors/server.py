@@ -1,9 +1,9 @@
 """Errors of `pixfind serve`: requests that it refuses, and the address that it listens on."""
 
-from pixfind.errors.base import LibraryError, RequestError
+from pixfind.errors.base import OperationError, RequestError
 
 
-class AddressInUse(LibraryError):
+class AddressInUse(OperationError):
     """
     Cannot listen on {host}:{port}: {detail}.
     Use another port with --port, or --port 0 for any free one.

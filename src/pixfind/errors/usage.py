@@ -1,9 +1,9 @@
 """Errors in how a command was called."""
 
-from pixfind.errors.base import LibraryError
+from pixfind.errors.base import OperationError
 
 
-class InvalidUsage(LibraryError):
+class InvalidUsage(OperationError):
     """Invalid usage: {detail}"""
 
     exit_code = 2
@@ -44,7 +44,7 @@ class InsufficientMemory(InvalidUsage):
     """
 
 
-class OutputNotWritable(LibraryError):
+class OutputNotWritable(OperationError):
     """
     {path} cannot be written: {detail}.
     Use another file, or - for standard output.

@@ -135,7 +135,7 @@ class Catalogue:
         except BaseException:
             # After a failed write SQLite has rolled back already.
             if self._connection.in_transaction:
-                with contextlib.suppress(errors.LibraryError):
+                with contextlib.suppress(errors.OperationError):
                     self._connection.execute("ROLLBACK")
             raise
 
@@ -376,7 +376,7 @@ class Catalogue:
             self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
-                with contextlib.suppress(errors.LibraryError):
+                with contextlib.suppress(errors.OperationError):
                     self._connection.execute("ROLLBACK")
             raise
 

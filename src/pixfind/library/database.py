@@ -1,5 +1,5 @@
 """
-SQLite connections that raise our errors: every `sqlite3` error about the file becomes a `LibraryError` that says what to do.
+SQLite connections that raise our errors: every `sqlite3` error about the file becomes an `OperationError` that says what to do.
 
 Owns the translation, in one place: no statement can be run without it. Must not know tables or statements. `catalogue` uses it.
 """
@@ -15,7 +15,7 @@ from typing import Any, Self
 from pixfind import errors
 from pixfind.storage import disk
 
-_KINDS: dict[int, type[errors.LibraryError]] = {
+_KINDS: dict[int, type[errors.OperationError]] = {
     sqlite3.SQLITE_FULL: errors.DiskFull,
     sqlite3.SQLITE_CORRUPT: errors.LibraryDamaged,
     sqlite3.SQLITE_NOTADB: errors.LibraryDamaged,
@@ -33,7 +33,7 @@ _PROBE_BYTES = 65_536
 
 
 class Connection(sqlite3.Connection):
-    """A connection to the database at `path`; `execute` and its like raise LibraryError."""
+    """A connection to the database at `path`; `execute` and its like raise OperationError."""
 
     path: Path
 
@@ -115,7 +115,7 @@ class _Cursor(sqlite3.Cursor):
 
 
 def translated(error: sqlite3.Error, path: Path) -> Exception:
-    """Return the LibraryError for an error about the file; `error` itself when one of our statements is wrong."""
+    """Return the OperationError for an error about the file; `error` itself when one of our statements is wrong."""
     # Errors of Python's own, such as a closed connection, have no code.
     code, name = getattr(error, "sqlite_errorcode", 0) & 0xFF, getattr(error, "sqlite_errorname", "")
     kind = _KINDS.get(code)

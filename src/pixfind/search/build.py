@@ -107,7 +107,7 @@ def _reference(encoders: Encoders) -> tuple[ReferenceEmbeddings | None, str | No
     """Return the embeddings of the built-in queries, or why they are not available."""
     try:
         return reference_embeddings.get(encoders), None
-    except errors.LibraryError as error:
+    except errors.OperationError as error:
         return None, str(error)
 
 

@@ -52,7 +52,7 @@ def key_on_this_machine(model: str) -> str | None:
     """Return the `key` of a model whose text encoder is on this machine; None where it is not. Uses no network."""
     try:
         return _key(hub.resolve(model, text=True, image=False, offline=True))
-    except errors.LibraryError:
+    except errors.OperationError:
         return None
 
 

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from pixfind import errors
 from pixfind.errors import former
 
-_STATUS: dict[type[errors.LibraryError], int] = {
+_STATUS: dict[type[errors.OperationError], int] = {
     errors.InvalidQuery: 400,
     errors.InvalidFilter: 400,
     errors.QueryCancelsOut: 400,
@@ -32,7 +32,7 @@ def response(error: Exception) -> JSONResponse:
     """Return the response to a request that raised `error`."""
     if isinstance(error, errors.RequestError):
         return _named(error, error.status)
-    if isinstance(error, errors.LibraryError):
+    if isinstance(error, errors.OperationError):
         return _named(error, _STATUS.get(type(error), 503))
     if isinstance(error, errors.ImageProblem):
         return _named(error, 415)

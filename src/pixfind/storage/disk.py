@@ -3,7 +3,7 @@ Our own files: how bytes become durable.
 
 Owns syncing, publishing by rename, and the errors of the disk. Files that are appended to are in `npy`.
 Must not know what the bytes mean. Byte layout and order of writes: docs/reference/format.md.
-An `OSError` on our own files stops the command: `translate_errors` raises it as a `LibraryError` that names the file and the operation.
+An `OSError` on our own files stops the command: `translate_errors` raises it as an `OperationError` that names the file and the operation.
 """
 
 import contextlib
@@ -60,8 +60,8 @@ def translate_errors(operation: str, path: Path) -> Iterator[None]:
         raise translated(error, operation, path) from error
 
 
-def translated(error: OSError, operation: str, path: Path | str) -> errors.LibraryError:
-    """Return the LibraryError for an OSError on a file of ours."""
+def translated(error: OSError, operation: str, path: Path | str) -> errors.OperationError:
+    """Return the OperationError for an OSError on a file of ours."""
     detail = error.strerror or str(error)
     if error.errno == errno.ELOOP:
         return errors.LinkInLibrary(path=path)

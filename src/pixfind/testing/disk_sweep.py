@@ -300,11 +300,11 @@ def _judged(ran: Ran) -> tuple[str, str]:
         return BUG, ran.told
     if ran.code == 0:
         return RECOVERED, ran.told
-    known = {kind.exit_code for kind in _kinds(errors.LibraryError)}
+    known = {kind.exit_code for kind in _kinds(errors.OperationError)}
     return (TOLD, ran.told) if ran.code in known and "error:" in ran.told else (BUG, ran.told)
 
 
-def _kinds(base: type[errors.LibraryError]) -> list[type[errors.LibraryError]]:
+def _kinds(base: type[errors.OperationError]) -> list[type[errors.OperationError]]:
     return [kind for child in base.__subclasses__() for kind in (child, *_kinds(child))]
 
 

@@ -93,7 +93,7 @@ class Worker:
         """no more events are taken"""
 
     def run(self) -> int:
-        """Work until stopped; return the exit code. Raises LibraryError when rows cannot be saved."""
+        """Work until stopped; return the exit code. Raises OperationError when rows cannot be saved."""
         while True:
             self._take_events()
             self._fail_overdue()
@@ -270,7 +270,7 @@ def serve(config: WorkerConfig, inbox: Inbox, send: Send) -> int:
     """
     Embed what the messages in `inbox` assign, until one of them is Stop; return the exit code.
 
-    Sends Ready once the model is loaded and the worker files are locked, and Fatal for a LibraryError.
+    Sends Ready once the model is loaded and the worker files are locked, and Fatal for an OperationError.
     """
     try:
         with FileSink(Path(config.data), config.worker, config.dimension) as sink:
@@ -290,7 +290,7 @@ def serve(config: WorkerConfig, inbox: Inbox, send: Send) -> int:
                 # A worker may run in a process that continues: its threads would keep the model for ever.
                 worker.close()
                 inbox.put(protocol.Stop())
-    except errors.LibraryError as error:
+    except errors.OperationError as error:
         return _fatal(error, send)
     except OSError as error:
         # Border: the worker's own files. Those of images are met in `prefetch`, so no image is to blame.
@@ -298,7 +298,7 @@ def serve(config: WorkerConfig, inbox: Inbox, send: Send) -> int:
         return _fatal(disk.translated(error, "used", error.filename or f"a file of worker {config.worker}"), send)
 
 
-def _fatal(error: errors.LibraryError, send: Send) -> int:
+def _fatal(error: errors.OperationError, send: Send) -> int:
     """End the run, not only this worker: the next one would meet the same."""
     log.error("%s", error)
     send(protocol.Fatal.of(error))

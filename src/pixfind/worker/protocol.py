@@ -155,21 +155,21 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Fatal:
-    """A LibraryError that ends the worker, and with it the run."""
+    """A OperationError that ends the worker, and with it the run."""
 
     error: str
     """name of the class in `errors`"""
     fields: Mapping[str, str]
 
     @classmethod
-    def of(cls, error: errors.LibraryError) -> "Fatal":
+    def of(cls, error: errors.OperationError) -> "Fatal":
         """Return the message that carries `error`; its fields travel as text."""
         return cls(type(error).__name__, {name: str(value) for name, value in error.fields.items()})
 
-    def rebuilt(self) -> errors.LibraryError:
+    def rebuilt(self) -> errors.OperationError:
         """Return the error that the worker met; UnknownMessage when this version has no such error."""
         kind = getattr(errors, self.error, None)
-        if not (isinstance(kind, type) and issubclass(kind, errors.LibraryError)):
+        if not (isinstance(kind, type) and issubclass(kind, errors.OperationError)):
             return errors.UnknownMessage(detail=f"error {self.error}")
         return kind(**self.fields)
 

@@ -30,7 +30,7 @@ class Sink(Protocol):
         Take `rows` and their embeddings [n, d] float16.
 
         A `protocol.Saved` that is sent after this has returned is true when it arrives: the rows are durable by then.
-        Raises LibraryError when they cannot be kept, such as DiskFull.
+        Raises OperationError when they cannot be kept, such as DiskFull.
         """
 
 

@@ -29,7 +29,7 @@ def embed(
     Embed all that is pending; call it inside `library.lock("embed")`.
 
     `model` is the one that `choose_model` has chosen before; None: it is chosen now. First adopts what earlier workers left behind.
-    Raises LibraryError; whatever was saved until then is kept.
+    Raises OperationError; whatever was saved until then is kept.
     """
     options = options or EmbedOptions()
     model = model or choose_model(library, options, observer=observer).value

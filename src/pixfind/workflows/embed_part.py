@@ -48,7 +48,7 @@ class _PartFeed:
     def __init__(self, library: Library, part: int, parts: int) -> None:
         self.inbox: pipeline.Inbox = queue.SimpleQueue()
         self.saved = 0
-        self.fatal: errors.LibraryError | None = None
+        self.fatal: errors.OperationError | None = None
         self._library = library
         self._part, self._parts, self._after = part, parts, 0
         self._out = 0
