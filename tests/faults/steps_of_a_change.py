@@ -30,6 +30,9 @@ _WRITES = os.O_WRONLY | os.O_RDWR
 #: Deletions are tried on files that are not there too, as of control.json: such a step is as good as any.
 _CHANGES = {"os.rename", "os.remove", "os.rmdir"}
 
+#: Written by the clock: with it, two runs would differ in the number of their steps.
+_PROGRESS = "progress.json"
+
 
 def index(path: Path, model: str) -> None:
     """`pixfind index --model MODEL`."""
@@ -83,7 +86,7 @@ class Steps:
     def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         path = str(arguments[0]) if arguments else ""
         writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITES and path.endswith(".npy")
-        if (writes or event in _CHANGES) and path.startswith(self._library):
+        if (writes or event in _CHANGES) and path.startswith(self._library) and _PROGRESS not in path:
             self._step()
 
     def _statement(self, statement: str) -> None:
