@@ -58,6 +58,11 @@ REFUSED = [
     ("--verbose --quiet status", errors.ConflictingOptions),
     ("--library elsewhere status", errors.ConflictingOptions),
     ("demo --pictures /dev/null", errors.FolderNotReadable),
+    # who may ask the server
+    ("serve --no-token --host 0.0.0.0", errors.ConflictingOptions),
+    ("serve --no-token --host 192.0.2.1", errors.ConflictingOptions),
+    ("serve --no-token --token-file token", errors.ConflictingOptions),
+    ("serve --token-file /", errors.InvalidTokenFile),
     # search: one standard output, one shape, NUL bytes of paths, thumbnails for people
     *[
         (f"{verb} {options}", error)

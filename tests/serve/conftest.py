@@ -52,9 +52,9 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def connected(library: Path, log: Path, *options: str) -> Iterator[Client]:
+def connected(library: Path, log: Path, *options: str, token: bool = False) -> Iterator[Client]:
     """A client of a new server; nothing it does may be a bug."""
-    with serving(library, log, *options) as server:
+    with serving(library, log, *options, token=token) as server:
         yield Client(server)
     assert "Traceback" not in log.read_text(encoding="utf-8")
 
@@ -77,8 +77,8 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Client]]:
     """Start servers that end with the test."""
     with contextlib.ExitStack() as running:
 
-        def start(library: Path, *options: str) -> Client:
+        def start(library: Path, *options: str, token: bool = False) -> Client:
             log = tmp_path / f"serve-{len(list(tmp_path.glob('serve-*')))}.log"
-            return running.enter_context(connected(library, log, *options))
+            return running.enter_context(connected(library, log, *options, token=token))
 
         yield start

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,24 @@ from pixfind.testing import make_image
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/api.md").read_text(encoding="utf-8")
 EXAMPLES = [line.removeprefix("$ ") for line in PAGE.splitlines() if line.startswith("$ curl")]
+AUTH = next(line.removeprefix("$ ") for line in PAGE.splitlines() if line.startswith("$ AUTH="))
+
+
+@pytest.fixture(scope="module")
+def guarded(drawn: Path, connect: Callable[..., Any]) -> Iterator[Any]:
+    """A client of a server that needs its token."""
+    with connect(drawn, drawn.parent / "guarded.log", token=True) as made:
+        made.library = drawn
+        yield made
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the examples are for curl")
 @pytest.mark.parametrize("example", [line for line in EXAMPLES if "start" not in line])
-def test_an_example_of_the_document_works(client: Any, tmp_path: Path, example: str) -> None:
+def test_an_example_of_the_document_works(guarded: Any, tmp_path: Path, example: str) -> None:
     make_image(tmp_path / "picture.jpg")
-    command = example.replace("http://127.0.0.1:8765", client.server.address).replace(
-        "curl -s", "curl --fail-with-body -s"
-    )
+    port = guarded.server.port
+    command = f"{AUTH.replace('LIBRARY', str(guarded.library))}; {example}"
+    command = command.replace("8765", str(port)).replace("curl -s", "curl --fail-with-body -s")
     done = subprocess.run(["/bin/bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
 
     assert (0, "") == (done.returncode, done.stderr), done.stdout[:500]

@@ -126,7 +126,7 @@ def test_words_to_a_running_embed_are_silent(known: Any) -> None:
 
 
 def test_serve_is_silent_whatever_is_asked_of_it(filled: Any) -> None:
-    command = filled.command("serve", "--port", "0")
+    command = filled.command("serve", "--port", "0", "--no-token")
     with subprocess.Popen(command, env=filled.environment(), stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         address = server.stdout.readline().strip().rstrip("/")

@@ -2,11 +2,18 @@
 The commands serve and mcp: a library for browsers, programs and agents.
 """
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pixfind.cli.options import SERVE, command
+from pixfind import errors
+from pixfind.cli.console import Console
+from pixfind.cli.options import SERVE, command, refuse_others
+
+if TYPE_CHECKING:
+    # A type alone: --help does not wait for the server.
+    from pixfind.server.server import Ready
 
 
 @command(rich_help_panel=SERVE)
@@ -14,9 +21,20 @@ def serve(
     context: typer.Context,
     host: Annotated[
         str,
-        typer.Option(metavar="ADDRESS", help="Address to listen on; others than this machine's own require a token."),
+        typer.Option(metavar="ADDRESS", help="Address to listen on; others than this machine's own are for networks."),
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free port.")] = 8765,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Use the token in this file, made where it is missing; default: a new one at each start.",
+        ),
+    ] = None,
+    no_token: Annotated[
+        bool, typer.Option("--no-token", help="Answer every user and program of this machine without a token.")
+    ] = False,
     allow_host: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A further name of this machine in requests.")
     ] = None,
@@ -29,20 +47,57 @@ def serve(
     ] = None,
 ) -> None:
     """Serve the library to browsers and programs, until Ctrl-C."""
-    from pixfind.server import server
+    from pixfind.server import access, server
 
-    console = context.obj.console
+    if no_token and not access.is_local(host):
+        raise errors.ConflictingOptions(
+            first="--no-token",
+            second=f"--host {host}",
+            detail="everybody on the network could look at the pictures",
+            instead="Leave out one. --token-file FILE keeps the token over restarts.",
+        )
+    if no_token and token_file is not None:
+        refuse_others(
+            context, "no_token", "host", "port", "open_page", "allow_host", "max_rate", instead="Leave out one."
+        )
 
-    def ready(address: str, token: str | None) -> None:
-        # Flushed at once, because scripts wait for this line.
-        console.data(address if token is None else f"{address}?token={token}")
-        if token is not None:
-            console.say(
-                "this address contains the token and is shown only once; programs send Authorization: Bearer TOKEN"
-            )
-        console.say("press Ctrl-C to stop")
+    def ready(started: server.Ready) -> None:
+        _announce(context.obj.console, started)
+        if open_page:
+            _open(context.obj.console, started)
 
-    server.run(context.obj.path, server.Options(host, port, tuple(allow_host or ()), max_rate), ready)
+    options = server.Options(
+        host,
+        port,
+        tuple(allow_host or ()),
+        max_rate,
+        needs_token=not no_token,
+        token_file=None if token_file is None else token_file.expanduser().absolute(),
+    )
+    server.run(context.obj.path, options, ready)
+
+
+def _announce(console: Console, started: "Ready") -> None:
+    # Flushed at once, because scripts wait for this line.
+    console.data(started.page)
+    if started.token is None:
+        console.say("no token is needed: every user of this machine can look at the pictures and start an embed")
+    else:
+        console.say("open this address, which contains the token, in a browser; it then keeps a session for 30 days")
+        where = (
+            f"it is in {started.token_file}" if started.token_file else "no file can keep it private in this library"
+        )
+        console.say(f"programs send the header Authorization: Bearer TOKEN; {where}")
+    console.say("press Ctrl-C to stop")
+
+
+def _open(console: Console, started: "Ready") -> None:
+    import webbrowser
+
+    # Not the address with the token: all users of the machine can read the arguments of a program.
+    page = started.address if started.page_file is None else started.page_file.as_uri()
+    if not webbrowser.open(page):
+        console.say("no browser could be started; open the address above")
 
 
 @command(rich_help_panel=SERVE)

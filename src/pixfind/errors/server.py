@@ -12,6 +12,15 @@ class AddressInUse(OperationError):
     exit_code = 37
 
 
+class InvalidTokenFile(OperationError):
+    """
+    The token file {path} cannot be used: {detail}.
+    Name a file that is not there yet, and it is made: pixfind serve --token-file FILE
+    """
+
+    exit_code = 60
+
+
 class Overloaded(RequestError):
     """The server is overloaded. Retry in a second."""
 
@@ -95,7 +104,8 @@ class OriginNotAllowed(RequestError):
 class InvalidToken(RequestError):
     """
     The token is missing or wrong.
-    Open the address that the terminal showed when the server started, or send the header Authorization: Bearer TOKEN.
+    Open the address that the terminal showed when the server started. Programs send the header Authorization: Bearer TOKEN;
+    the token is in serve-PORT.token in the library, or in the file that --token-file named.
     """
 
     status = 401

@@ -38,6 +38,7 @@ _OURS = (
     "logs/*.log",
     "thumbnails",
     "*.json",
+    "serve-*.*",
     "library.lock",
 )
 

@@ -7,32 +7,28 @@ A page on any web site can make a visitor's browser send requests to 127.0.0.1. 
 rebinding (a site whose name resolves to this machine), and the Origin and Sec-Fetch-Site headers must name it too.
 """
 
-import hashlib
-import hmac
 import ipaddress
-import secrets
 import socket
 import time
 import urllib.parse
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pixfind import errors
 from pixfind.server import error_handlers
+from pixfind.server.credentials import SESSION_SECONDS, Token
 from pixfind.types import Clock
-
-COOKIE = "pixfind_token"
 
 _LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 _OPEN_PATHS = frozenset({"/healthz"})
 _RATE, _LOCAL_RATE = 1_000.0, 10_000.0
 _MAX_CLIENTS = 10_000
-_COOKIE_SECONDS = 30 * 86_400
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
@@ -48,6 +44,16 @@ _HEADERS = {
 }
 
 
+_LOGIN_PAGE: Final = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>pixfind: token needed</title>
+<h1>Token needed</h1>
+<p>Open the address that the terminal showed when <code>pixfind serve</code> started, or enter the token that it contains.</p>
+<form><label>Token <input type="password" name="token" autocomplete="current-password" autofocus required></label> <button>Open</button></form>
+</html>
+"""
+"""what a browser without a session gets for the page"""
+
+
 @dataclass(frozen=True, slots=True)
 class AccessRules:
     """Which requests are allowed."""
@@ -56,8 +62,10 @@ class AccessRules:
     """names and addresses that are valid in a Host header, without the port"""
     any_address: bool
     """any IP address is valid: the server listens on all addresses of this machine"""
-    token_hash: bytes | None
-    """SHA-256 of the token; None: no token is needed"""
+    token: Token | None
+    """None: no token is needed"""
+    port: int
+    """part of the cookie's name, because a browser sends cookies to all ports of a host"""
     rate: float
     """requests a second for each client; a burst may have twice as many"""
     max_concurrent: int = 128
@@ -74,15 +82,15 @@ def is_local(host: str) -> bool:
         return False
 
 
-def rules_for(host: str, allowed: tuple[str, ...], rate: float | None) -> tuple[AccessRules, str | None]:
-    """Return the rules for a server that listens on `host`, and its token, to be shown once; None where none is needed."""
+def rules_for(
+    host: str, port: int, *, token: Token | None, allowed: tuple[str, ...] = (), rate: float | None = None
+) -> AccessRules:
+    """Return the rules for a server that listens on `host` and is called by the names in `allowed` too; `rate` None: the default."""
     wildcard = host in ("0.0.0.0", "::")  # noqa: S104  compared, not listened on
     own = socket.gethostname() if wildcard else host
     names = _LOCAL | {name.lower() for name in (own, *allowed)}
-    token = None if is_local(host) else secrets.token_urlsafe(32)
-    token_hash = None if token is None else _hash(token)
-    rate = rate or (_RATE if token else _LOCAL_RATE)
-    return AccessRules(frozenset(names), wildcard, token_hash, rate), token
+    rate = rate or (_LOCAL_RATE if is_local(host) else _RATE)
+    return AccessRules(frozenset(names), wildcard, token, port, rate)
 
 
 @dataclass(slots=True)
@@ -185,23 +193,43 @@ class AccessMiddleware:
     # --- who sends it -----------------------------------------------------------------------------
 
     def _check_token(self, scope: Scope, headers: Headers, client: _Client) -> Response | None:
-        expected = self._rules.token_hash
-        if expected is None or scope["path"] in _OPEN_PATHS:
+        token = self._rules.token
+        if token is None or scope["path"] in _OPEN_PATHS:
             return None
-        in_query = urllib.parse.parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
-        if scope["path"] == "/" and in_query and _matches(in_query, expected):
-            redirect = RedirectResponse("/", 303)
-            redirect.set_cookie(COOKIE, in_query, _COOKIE_SECONDS, httponly=True, samesite="strict", path="/")
+        if scope["path"] == "/" and (redirect := self._begin_session(token, scope)) is not None:
             return redirect
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
-        token = bearer.strip() if scheme.lower() == "bearer" else _cookie(headers)
-        if token and _matches(token, expected):
+        if scheme.lower() == "bearer" and token.matches(bearer.strip()):
+            return None
+        if token.opens(_cookie(headers, self._cookie_name), self._clock.time()):
             return None
         if not client.wrong_tokens.take(self._rules.wrong_token_rate, 10, self._clock.monotonic()):
             raise errors.TooManyRequests
-        refused = error_handlers.response(errors.InvalidToken())
+        refused: Response
+        if scope["path"] == "/" and "text/html" in headers.get("accept", ""):
+            own = {"Content-Security-Policy": "default-src 'none'; form-action 'self'; frame-ancestors 'none'"}
+            refused = HTMLResponse(_LOGIN_PAGE, 401, own)
+        else:
+            refused = error_handlers.response(errors.InvalidToken())
         refused.headers["WWW-Authenticate"] = "Bearer"
         return refused
+
+    def _begin_session(self, token: Token, scope: Scope) -> Response | None:
+        """Return a redirect to the same address without its token, with a session cookie; None where the address has no right token."""
+        query = urllib.parse.parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        if not any(name == "token" and token.matches(value) for name, value in query):
+            return None
+        others = urllib.parse.urlencode([(name, value) for name, value in query if name != "token"])
+        redirect = RedirectResponse(f"/?{others}" if others else "/", 303)
+        session = token.session(self._clock.time())
+        # Lax: with Strict a link on another site would open the page without the cookie. Whatever else another site
+        # sends with it, `_check_origin` refuses.
+        redirect.set_cookie(self._cookie_name, session, SESSION_SECONDS, httponly=True, samesite="lax", path="/")
+        return redirect
+
+    @property
+    def _cookie_name(self) -> str:
+        return f"pixfind_session_{self._rules.port}"
 
     def _client(self, scope: Scope) -> _Client:
         name = _network(scope["client"][0]) if scope.get("client") else ""
@@ -215,19 +243,10 @@ class AccessMiddleware:
         return client
 
 
-def _hash(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
-
-
-def _matches(token: str, expected: bytes) -> bool:
-    # In constant time, so that response times reveal nothing of the token.
-    return hmac.compare_digest(_hash(token), expected)
-
-
-def _cookie(headers: Headers) -> str:
+def _cookie(headers: Headers, wanted: str) -> str:
     for part in headers.get("cookie", "").split(";"):
         name, _, value = part.strip().partition("=")
-        if name == COOKIE:
+        if name == wanted:
             return value
     return ""
 

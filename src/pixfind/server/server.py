@@ -4,7 +4,9 @@ The HTTP server: one address, one process, until Ctrl-C.
 Owns uvicorn: its limits, its log and its shutdown. Connections are accepted only once the library is open and the model is loaded.
 """
 
+import contextlib
 import socket
+import urllib.parse
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,8 @@ import threadpoolctl
 import uvicorn
 
 from pixfind import errors, machine
-from pixfind.server import access, app, http_timeouts
+from pixfind.server import access, app, credentials, http_timeouts
+from pixfind.server.credentials import Token
 from pixfind.server.services import Services
 
 _BACKLOG = 1024
@@ -30,47 +33,92 @@ class Options:
     """further names that are valid in a Host header"""
     rate: float | None = None
     """requests a second for each client; None: 1,000, or 10,000 when only this machine can connect"""
+    needs_token: bool = True
+    """False only where no other machine can connect"""
+    token_file: Path | None = None
+    """has the token, or gets a new one; None: a token that ends with the server"""
 
 
-OnReady = Callable[[str, str | None], None]
-"""Called with the address of the page and the token (None where none is needed)."""
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A server that answers."""
+
+    address: str
+    """of the page, without the token"""
+    token: str | None
+    """None: none is needed"""
+    token_file: Path | None
+    """where programs of the owner find the token; None: nowhere, or there is none"""
+    page_file: Path | None
+    """opens the page in a browser; None: there is none"""
+
+    @property
+    def page(self) -> str:
+        """The address that opens the page in a browser."""
+        return _with_token(self.address, self.token)
+
+
+OnReady = Callable[[Ready], None]
 
 
 def run(path: Path, options: Options, ready: OnReady) -> None:
     """
     Serve the library at `path` until the process is interrupted.
 
-    Raises LibraryNotFound, AddressInUse, and what loading a model raises.
+    Raises LibraryNotFound, AddressInUse, InvalidTokenFile, and what loading a model raises.
     """
+    assert options.needs_token or access.is_local(options.host)
+    token = _token(options)
     listening = _listen(options.host, options.port)
     # A search multiplies matrices of a hundred rows: waking a second thread for them takes longer, much longer where other searches
     # run on it at the same time.
     threadpoolctl.threadpool_limits(1, "blas")
     machine.keep_freed_memory()
-    services = Services.open(path)
-    try:
-        rules, token = access.rules_for(options.host, options.hosts, options.rate)
+    with contextlib.ExitStack() as opened:
+        opened.callback(listening.close)
+        services = Services.open(path)
+        opened.callback(services.close)
+        port = listening.getsockname()[1]
+        rules = access.rules_for(options.host, port, token=token, allowed=options.hosts, rate=options.rate)
         protected = access.AccessMiddleware(app.make(services), rules, services.metrics.observe_request)
         # From here on the kernel accepts connections; uvicorn answers them as soon as it runs.
         listening.listen(_BACKLOG)
-        ready(_address(options.host, listening.getsockname()[1]), token)
-        _Server(uvicorn.Config(protected, **http_timeouts.settings()), services).run([listening])
-    except KeyboardInterrupt:
+        files = credentials.OwnerFiles(path, port)
+        opened.callback(files.delete)
+        ready(_ready(_address(options.host, port), token, options.token_file, files))
         # uvicorn raises it again after its shutdown.
-        return
-    finally:
-        services.close()
-        listening.close()
+        with contextlib.suppress(KeyboardInterrupt):
+            _Server(uvicorn.Config(protected, **http_timeouts.settings()), services, files).run([listening])
+
+
+def _token(options: Options) -> Token | None:
+    if not options.needs_token:
+        return None
+    return Token.new() if options.token_file is None else credentials.from_file(options.token_file)
+
+
+def _ready(address: str, token: Token | None, token_file: Path | None, files: credentials.OwnerFiles) -> Ready:
+    if token is None:
+        return Ready(address, None, None, None)
+    page_file = files.write_page(_with_token(address, token.text))
+    return Ready(address, token.text, token_file or files.write_token(token), page_file)
+
+
+def _with_token(address: str, token: str | None) -> str:
+    return address if token is None else f"{address}?token={urllib.parse.quote(token, safe='')}"
 
 
 class _Server(uvicorn.Server):
     """Ends the event streams before it waits for running requests: they would never end by themselves."""
 
-    def __init__(self, config: uvicorn.Config, services: Services) -> None:
+    def __init__(self, config: uvicorn.Config, services: Services, files: credentials.OwnerFiles) -> None:
         super().__init__(config)
         self._services = services
+        self._files = files
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Here too: after a SIGTERM nothing runs but this.
+        self._files.delete()
         await self._services.watcher.close()
         await super().shutdown(sockets)
 

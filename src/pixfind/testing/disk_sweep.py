@@ -133,19 +133,19 @@ def _without_database(place: Place) -> None:
 def serve_and_look(library: str) -> None:
     """What `pixfind serve` does while somebody looks at all thumbnails."""
 
-    def look(address: str) -> None:
+    def look(address: str, token: str | None) -> None:
         try:
-            shown = [_shown(f"{address.rstrip('/')}/api/images/{image}/thumbnail") for image in (*_IMAGES, *_IMAGES)]
+            shown = [_shown(f"{address}api/images/{image}/thumbnail", token) for image in (*_IMAGES, *_IMAGES)]
             assert shown.count(HTTPStatus.OK) == 2 * (PICTURES + 1), shown
         finally:
             os.kill(os.getpid(), signal.SIGINT)
 
     serve = server.run
 
-    def serving(path: Path, options: server.Options, ready: Callable[[str, str | None], None]) -> None:
-        def looking(address: str, token: str | None) -> None:
-            ready(address, token)
-            threading.Thread(target=look, args=(address,)).start()
+    def serving(path: Path, options: server.Options, ready: server.OnReady) -> None:
+        def looking(started: server.Ready) -> None:
+            ready(started)
+            threading.Thread(target=look, args=(started.address, started.token)).start()
 
         serve(path, options, looking)
 
@@ -154,8 +154,9 @@ def serve_and_look(library: str) -> None:
     cli.main()
 
 
-def _shown(thumbnail: str) -> int:
-    with contextlib.suppress(urllib.error.HTTPError), urllib.request.urlopen(thumbnail) as answer:  # noqa: S310 - our own server
+def _shown(thumbnail: str, token: str | None) -> int:
+    asked = urllib.request.Request(thumbnail, headers={"Authorization": f"Bearer {token}"})  # noqa: S310 - our own server
+    with contextlib.suppress(urllib.error.HTTPError), urllib.request.urlopen(asked) as answer:  # noqa: S310
         return int(answer.status) if answer.read().endswith(b"\xff\xd9") else 0
     return 0
 

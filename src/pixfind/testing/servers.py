@@ -36,9 +36,11 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(library: Path, log: Path, *options: str) -> Iterator[Server]:
-    """Run `pixfind serve` on a free port in the block; raises RuntimeError when it does not start."""
+def serving(library: Path, log: Path, *options: str, token: bool = False) -> Iterator[Server]:
+    """Run `pixfind serve` on a free port in the block, with or without a token; raises RuntimeError when it does not start."""
     command = [sys.executable, "-m", "pixfind", "--library", str(library), "serve", "--port", "0", *options]
+    if not token:
+        command.append("--no-token")
     with (
         log.open("w", encoding="utf-8") as errors,
         # Its own session, so that SIGINT reaches only this process.
@@ -52,8 +54,8 @@ def serving(library: Path, log: Path, *options: str) -> Iterator[Server]:
             if not line:
                 raise RuntimeError(f"the server did not start: {log.read_text(encoding='utf-8')}")
             parts = urllib.parse.urlsplit(line)
-            token = urllib.parse.parse_qs(parts.query).get("token", [None])[0]
-            yield Server(process, f"{parts.scheme}://{parts.netloc}", token, log)
+            shown = urllib.parse.parse_qs(parts.query).get("token", [None])[0]
+            yield Server(process, f"{parts.scheme}://{parts.netloc}", shown, log)
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
