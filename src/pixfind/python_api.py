@@ -132,8 +132,8 @@ class Library:
         return self
 
     def __reduce__(self) -> NoReturn:
-        told = "a pixfind.Library is open files, which no other process can use: open it there by its path"
-        raise TypeError(told)
+        message = "a pixfind.Library is open files, which no other process can use: open it there by its path"
+        raise TypeError(message)
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -247,15 +247,15 @@ class Library:
         calibration stay loaded for the next search. Raises NotEmbedded, InvalidQuery, InvalidFilter, InvalidCount, InvalidVector, and what
         loading the model raises.
         """
-        asked = QueryParts.of([wanted] if is_one(wanted) else as_list(wanted, "query"))  # type: ignore[list-item]
+        parts = QueryParts.of([wanted] if is_one(wanted) else as_list(wanted, "query"))  # type: ignore[list-item]
         searcher = self._searching()
-        vectors = [*(unit_row(vector, self.dimension) for vector in asked.vectors)]
-        if asked.pictures:
-            vectors += list(self.embed_images(asked.pictures))
-        if not asked.queries and not vectors:
+        vectors = [*(unit_row(vector, self.dimension) for vector in parts.vectors)]
+        if parts.pictures:
+            vectors += list(self.embed_images(parts.pictures))
+        if not parts.queries and not vectors:
             query.parse("")  # which refuses it in its own words
         return searcher.search(
-            asked.query(),
+            parts.query(),
             k,
             filters.parse(**filtered) if filtered else Filters(),
             distinct=distinct,
@@ -269,8 +269,8 @@ class Library:
         listed = [texts] if isinstance(texts, str) else as_list(texts, "text")
         for text in listed:
             if not isinstance(text, str):
-                told = f"{type(text).__name__} is no text"
-                raise TypeError(told)
+                message = f"{type(text).__name__} is no text"
+                raise TypeError(message)
         rows = self._searching().encoders.encode_texts([valid_unicode(text) for text in listed])
         return rows[0] if one else rows
 
@@ -362,8 +362,8 @@ class Library:
             """What programs took from a library before this class existed."""
             if name.startswith("_") or not hasattr(self._stored, name):
                 raise AttributeError(f"a pixfind library has no {name!r}", name=name, obj=self)
-            told = f"pixfind.Library.{name} goes away; it is a part of pixfind.library.library.Library"
-            warnings.warn(told, DeprecationWarning, stacklevel=2)
+            message = f"pixfind.Library.{name} goes away; it is a part of pixfind.library.library.Library"
+            warnings.warn(message, DeprecationWarning, stacklevel=2)
             return getattr(self._stored, name)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pixfind.testing import disk_sweep, failing_disk
-from pixfind.testing.disk_sweep import BAD, RECOVERED, TOLD, UNREACHED, Place, Sweep
+from pixfind.testing.disk_sweep import BAD, RECOVERED, REPORTED, UNREACHED, Place, Sweep
 from pixfind.testing.failing_disk import Call, Disk, Fault
 
 SOURCE = Path(__file__).with_name("failing_disk.c")
@@ -49,7 +49,7 @@ def test_a_call_that_fails_is_told_or_done_without_and_nothing_is_lost(verb: str
 
     assert [] == [f"{end.end}: {end.fault.call}: {end.why}" for end in ends if end.end in BAD]
     assert [] == [str(end.fault.call) for end in ends if end.end == UNREACHED]
-    assert any(end.end == TOLD for end in ends)
+    assert any(end.end == REPORTED for end in ends)
 
 
 @pytest.mark.timeout(120)
@@ -59,7 +59,7 @@ def test_a_worker_that_cannot_write_ends_the_run_and_no_picture_is_blamed(disk: 
     # The first makes the file, the second brings rows.
     end = index.end(Fault(rows[1], errno.EIO))
 
-    assert TOLD == end.end, end.why
+    assert REPORTED == end.end, end.why
     assert "embeddings_worker_0.npy could not be written: Input/output error" in end.why
     assert "died" not in end.why
 
@@ -73,7 +73,7 @@ def test_a_disk_that_stays_full_or_dead_is_told_once_and_all_is_done_when_it_is_
     commits = [call for call in index.calls if call.kind == "metadata.db-wal" and call.operation == "fdatasync"]
     end = index.end(Fault(commits[len(commits) // 2], error, lasting=True))
 
-    assert TOLD == end.end, end.why
+    assert REPORTED == end.end, end.why
     assert 1 == end.why.count("error:")
     assert told in end.why
 

@@ -69,14 +69,14 @@ def index(
     path = context.obj.path
     if not paths and not generations.is_library(path):
         raise errors.NothingToIndex(path=path)
-    asked = flags.options(model=model, precision=precision, workers=workers)
+    options = flags.options(model=model, precision=precision, workers=workers)
     if switch.switch_anyway:
         deprecated(context, "index --switch-anyway", "pixfind model switch --anyway")
-    run_index(context, asked, paths or [], exclude or [], anyway=switch.switch_anyway)
+    run_index(context, options, paths or [], exclude or [], anyway=switch.switch_anyway)
 
 
 def run_index(
-    context: typer.Context, asked: "EmbedOptions", folders: list[Path], exclude: list[str], *, anyway: bool
+    context: typer.Context, options: "EmbedOptions", folders: list[Path], exclude: list[str], *, anyway: bool
 ) -> None:
     """Run `workflows.index` and show what it tells."""
     from pixfind.cli.progress import TerminalObserver
@@ -88,7 +88,7 @@ def run_index(
         scan.check_folders(folders)
     with Library.create(path) as library, TerminalObserver(console) as observer:
         console.say(f"library: {library.path}")
-        done = workflow.index(library, folders, asked, exclude=exclude, switch_anyway=anyway, observer=observer)
+        done = workflow.index(library, folders, options, exclude=exclude, switch_anyway=anyway, observer=observer)
     end(stopped=done.stopped)
 
 
@@ -166,36 +166,36 @@ def embed(
     if control.set_cpu is not None or control.pause or control.resume:
         run_commands.control_by_flags(context, control.set_cpu, pause=control.pause, resume=control.resume)
         return
-    asked = flags.options(model=model, precision=precision, workers=workers)
+    options = flags.options(model=model, precision=precision, workers=workers)
     if part.worker_id is not None or part.num_workers is not None:
-        _embed_part(context, asked, part)
+        _embed_part(context, options, part)
     elif background:
         _embed_in_background(context)
     else:
-        _embed(context, asked, then_index=then_index)
+        _embed(context, options, then_index=then_index)
 
 
-def _embed(context: typer.Context, asked: "EmbedOptions", *, then_index: bool) -> None:
+def _embed(context: typer.Context, options: "EmbedOptions", *, then_index: bool) -> None:
     from pixfind.cli.progress import TerminalObserver
     from pixfind.workflows import inactive_models
     from pixfind.workflows import index as workflow
 
     console = context.obj.console
     with Library.open(context.obj.path, write=True) as library, TerminalObserver(console) as observer:
-        done = workflow.embed_and_merge(library, asked, then_index=then_index, observer=observer)
+        done = workflow.embed_and_merge(library, options, then_index=then_index, observer=observer)
         if inactive_models.is_in_progress(library):
             console.say("the model is being switched: `pixfind index` continues and completes it")
     end(stopped=done.stopped)
 
 
-def _embed_part(context: typer.Context, asked: "EmbedOptions", part: PartFlags) -> None:
+def _embed_part(context: typer.Context, options: "EmbedOptions", part: PartFlags) -> None:
     """Embed one part only, as one of several processes that somebody else starts."""
     from pixfind.workflows import inactive_models
     from pixfind.workflows.embed_part import embed_part
 
     worker, workers = _checked(context, part)
     with Library.open(context.obj.path) as library, inactive_models.open_staged(library, write=False) as filled:
-        count = embed_part(filled, worker, workers, asked)
+        count = embed_part(filled, worker, workers, options)
     context.obj.console.say(f"part {worker} of {workers}: {count:,} images embedded; adopt them with `pixfind merge`")
 
 

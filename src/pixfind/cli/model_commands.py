@@ -94,8 +94,8 @@ def switch(
         active = library.model()
         if active is not None and name == active.name and precision in {"auto", active.precision}:
             context.obj.console.say(f"searches already use {active.name} {active.precision}; embedding what is new")
-    asked = flags.options(model=name, precision=precision, workers=workers)
-    run_index(context, asked, [], [], anyway=anyway)
+    options = flags.options(model=name, precision=precision, workers=workers)
+    run_index(context, options, [], [], anyway=anyway)
 
 
 @model_app.command(cls=Command)
@@ -184,9 +184,9 @@ def tune(
     from pixfind.workflows.tune import tune_model
 
     console = context.obj.console
-    asked = EmbedOptions(model=model, device=device)
+    options = EmbedOptions(model=model, device=device)
     with Library.open(context.obj.path) as library, TerminalObserver(console) as observer:
-        report = tune_model(library, fetch_model(library, asked, observer), asked, sample, observer=observer)
+        report = tune_model(library, fetch_model(library, options, observer), options, sample, observer=observer)
         known, embedded = library.model(), library.has_embeddings()
     for line in report.lines():
         console.data(line)

@@ -304,7 +304,7 @@ class EmbedFlags:
         """Return what was asked for; refuses what no machine can do with these numbers, before any work is done."""
         from pixfind.workflows.options import EmbedOptions, make_plan
 
-        asked = EmbedOptions(
+        options = EmbedOptions(
             model=model,
             precision=precision,
             device=self.device,
@@ -317,8 +317,8 @@ class EmbedFlags:
             pause_when_busy=self.pause_when_busy,
             retry=self.retry,
         )
-        make_plan(asked)
-        return asked
+        make_plan(options)
+        return options
 
 
 def deprecated(context: typer.Context, old: str, new: str) -> None:

@@ -68,10 +68,10 @@ def control_by_flags(context: typer.Context, set_cpu: str | None, *, pause: bool
     option = "set_cpu" if set_cpu is not None else "pause" if pause else "resume"
     others = ("set_cpu", "pause", "resume")
     refuse_others(context, option, *others, instead="Leave it out: it does not reach an embed that is running.")
-    asked = control.ControlRequest(
+    requested = control.ControlRequest(
         cpu=None if set_cpu is None else share(set_cpu), pause=True if pause else False if resume else None
     )
-    _request(context.obj.path, asked)
+    _request(context.obj.path, requested)
     for given, flag, verb, said in (
         (set_cpu is not None, f"--set-cpu {set_cpu}", f"limit {set_cpu}", _LIMITED.format(cpu=set_cpu)),
         (pause, "--pause", "pause", _PAUSED),
@@ -82,8 +82,8 @@ def control_by_flags(context: typer.Context, set_cpu: str | None, *, pause: bool
             context.obj.console.say(said)
 
 
-def _request(path: Path, asked: control.ControlRequest) -> int:
+def _request(path: Path, requested: control.ControlRequest) -> int:
     from pixfind.workflows import running
 
     with Library.open(path) as library:
-        return running.request(library, asked)
+        return running.request(library, requested)

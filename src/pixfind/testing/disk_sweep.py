@@ -1,7 +1,7 @@
 """
 What becomes of a library when a disk fails under a command: the commands, and how their ends are judged.
 
-After a fault a command has either recovered or told what failed; then the same command without a fault ends with every picture
+After a fault a command has either recovered or reported what failed; then the same command without a fault ends with every picture
 embedded, nothing embedded otherwise than without faults, and nothing for `verify` to find.
 """
 
@@ -32,8 +32,8 @@ from pixfind.testing.libraries import QUIET, make_library, make_pictures
 from pixfind.workflows import inactive_models
 from pixfind.workflows.embed_part import embed_part
 
-RECOVERED, TOLD, BUG, HANGING, LOST, UNREACHED = "recovered", "clear error", "bug", "hung", "lost", "not reached"
-ENDS = (RECOVERED, TOLD, BUG, HANGING, LOST, UNREACHED)
+RECOVERED, REPORTED, BUG, HANGING, LOST, UNREACHED = "recovered", "clear error", "bug", "hung", "lost", "not reached"
+ENDS = (RECOVERED, REPORTED, BUG, HANGING, LOST, UNREACHED)
 BAD = (BUG, HANGING, LOST)
 
 PICTURES = 6
@@ -194,7 +194,7 @@ class Sweep:
         verb.prepare(place)
         undisturbed = self._begin("undisturbed")
         ran = self._run(undisturbed)
-        assert ran.code == 0, ran.told
+        assert ran.code == 0, ran.output
         self.calls = ran.calls
         assert self._repeat(undisturbed) == ""
         self._expected = _embeddings(undisturbed / "library")
@@ -206,8 +206,8 @@ class Sweep:
         end, why = _judged(ran)
         if not ran.failed:
             end = UNREACHED
-        if end in (RECOVERED, TOLD, UNREACHED) and (lost := self._repeat(case)):
-            end, why = LOST, f"{lost}\nafter:\n{ran.told}"
+        if end in (RECOVERED, REPORTED, UNREACHED) and (lost := self._repeat(case)):
+            end, why = LOST, f"{lost}\nafter:\n{ran.output}"
         return End(self.verb.name, fault, end, why)
 
     def first_of_each_kind(self, *, skip: str | None = None) -> list[End]:
@@ -246,9 +246,9 @@ class Sweep:
         command: list[str] | None = None,
         cache: Path | None = None,
     ) -> Ran:
-        asked = command or list(self.verb.command)
+        used = command or list(self.verb.command)
         library = str(case / "library")
-        words = [*asked, library] if ":" in asked[0] else ["--library", library, *asked]
+        words = [*used, library] if ":" in used[0] else ["--library", library, *used]
         return self._disk.run(
             words,
             (case / "library", case / "cache"),
@@ -268,7 +268,7 @@ class Sweep:
             command, cache = self.place.index(str(self.place.pictures)), self.place.folder / "cache"
             ran = self._run(case, command=command, cache=cache)
         if ran.code != 0:
-            return f"the same command without a fault ended with {ran.code}:\n{ran.told}"
+            return f"the same command without a fault ended with {ran.code}:\n{ran.output}"
         with Library.open(case / "library") as library:
             findings = [
                 *verify.verify(library),
@@ -296,13 +296,13 @@ def _embeddings(path: Path) -> dict[str, np.ndarray]:
 
 def _judged(ran: Ran) -> tuple[str, str]:
     if ran.code == HUNG:
-        return HANGING, ran.told
-    if "Traceback" in ran.told or "bug in pixfind" in ran.told or ran.code in (1, 2) or ran.code < 0:
-        return BUG, ran.told
+        return HANGING, ran.output
+    if "Traceback" in ran.output or "bug in pixfind" in ran.output or ran.code in (1, 2) or ran.code < 0:
+        return BUG, ran.output
     if ran.code == 0:
-        return RECOVERED, ran.told
+        return RECOVERED, ran.output
     known = {kind.exit_code for kind in _kinds(errors.OperationError)}
-    return (TOLD, ran.told) if ran.code in known and "error:" in ran.told else (BUG, ran.told)
+    return (REPORTED, ran.output) if ran.code in known and "error:" in ran.output else (BUG, ran.output)
 
 
 def _kinds(base: type[errors.OperationError]) -> list[type[errors.OperationError]]:

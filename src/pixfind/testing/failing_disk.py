@@ -74,7 +74,7 @@ class Ran:
 
     code: int
     """exit code; negative: ended by this signal; HUNG"""
-    told: str
+    output: str
     """standard output and standard error"""
     calls: tuple[Call, ...]
     failed: tuple[Fault, ...]
@@ -139,19 +139,19 @@ class Disk:
         """
         self._write(fault, folders)
         self._log.write_bytes(b"")
-        request = {"command": command, "output": str(self.place / "told"), "env": {}, "seconds": 60.0, **options}
+        request = {"command": command, "output": str(self.place / "output"), "env": {}, "seconds": 60.0, **options}
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         code = int(self._process.stdout.readline())
-        told = (self.place / "told").read_text(encoding="utf-8", errors="replace")
+        output = (self.place / "output").read_text(encoding="utf-8", errors="replace")
         if isinstance(fault, FirstOfEachKind):
             fault.done = self._plan.read_bytes()[_PLAN.size :]
         self._write(None, ())
         calls = list(self._calls())
         failed = tuple(Fault(call, error) for call, error in calls if error)
-        return Ran(code, told, tuple(call for call, _ in calls), failed)
+        return Ran(code, output, tuple(call for call, _ in calls), failed)
 
     @property
     def _plan(self) -> Path:

@@ -1,5 +1,5 @@
 """
-A run that embeds: started in a process of its own, and asked to stop, pause, resume or take another share.
+A run that embeds: started in a process of its own, and requests to it: stop, pause, resume, take another share.
 
 What is requested lies in `control.json`; the coordinator of the run reads it a few times a second. Imports nothing heavy.
 """
@@ -17,12 +17,12 @@ from pixfind.storage import logs
 EMBEDDING_VERBS = frozenset({"embed", "index"})
 
 
-def request(library: Library, asked: control.ControlRequest) -> int:
+def request(library: Library, requested: control.ControlRequest) -> int:
     """Ask the process that embeds a library for something, and return its id; raises NothingRunning where none does."""
     holder = library.holder()
     if holder is None or holder["verb"] not in EMBEDDING_VERBS:
         raise errors.NothingRunning(path=library.path)
-    control.request(library.path, asked)
+    control.request(library.path, requested)
     return int(holder["pid"])
 
 
