@@ -26,6 +26,7 @@ from pixfind.search import build, query
 from pixfind.search import searcher as search
 from pixfind.search.searcher import Searcher
 from pixfind.server import schemas
+from pixfind.server.decoders import DecoderPool
 from pixfind.server.search import SearchService
 from pixfind.testing import make_image, make_library, make_pictures
 from pixfind.testing.libraries import QUIET
@@ -456,7 +457,7 @@ def answers_of(searcher: Searcher) -> list[tuple[int, int, float]]:
 
 def test_a_server_moves_to_the_other_model_with_all_its_searchers(library: Library) -> None:
     asked = schemas.SearchRequest.model_validate({"q": "sky", "k": 12, "all": True})
-    searches = SearchService(library.path)
+    searches = SearchService(library.path, DecoderPool.for_uploads())
 
     async def ask() -> list[list[tuple[int, float]]]:
         found = await asyncio.gather(*(searches.search(asked) for _ in range(6)))

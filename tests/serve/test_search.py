@@ -1,6 +1,8 @@
 """The search API gives what the command line gives."""
 
+import asyncio
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,8 +10,15 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from PIL import Image
 
+from pixfind import errors
 from pixfind.library.library import Library
+from pixfind.server import schemas
+from pixfind.server.decoders import DecoderPool
+from pixfind.server.search import SearchService
+from pixfind.testing import decoders
+from pixfind.testing.images import encode, png_bomb
 
 
 def _cli(library: Path, *words: str) -> list[dict[str, Any]]:
@@ -152,3 +161,50 @@ def test_any_words_are_searched_for(client: Any, text: str) -> None:
 
 def test_bytes_that_are_not_utf_8_are_words_too(client: Any) -> None:
     client.get("/api/search?q=%ff%fe&k=3")
+
+
+def test_uploads_that_crash_and_hang_a_decoder_end_alone(drawn: Path) -> None:
+    """One crashes, one hangs, and a third is answered meanwhile."""
+    picture = next((drawn.parent / "pictures").iterdir()).read_bytes()
+    request = schemas.SearchRequest.model_validate({"k": 1})
+    # Other bytes than those in the library, whose embedding is there already.
+    other = picture + b"."
+
+    async def upload() -> tuple[list[object], str]:
+        pool = DecoderPool(2, 1 << 30, seconds=100, command=decoders.COMMAND)
+        searches = SearchService(drawn, pool)
+        hanging = asyncio.create_task(searches.search(request, picture + b"hang"))
+        try:
+            others = (searches.search(request, other), searches.search(request, picture + b"crash"))
+            answers: list[object] = list(await asyncio.gather(*others, return_exceptions=True))
+            assert not hanging.done()
+        finally:
+            pool.close()
+            with pytest.raises(errors.DecodingFailed) as ended:
+                await hanging
+            searches.close()
+        return answers, str(ended.value)
+
+    (answer, crashed), hung = asyncio.run(upload())
+    assert isinstance(answer, schemas.SearchResponse)
+    assert 1 == len(answer.hits)
+    assert isinstance(crashed, errors.DecodingFailed)
+    assert "crashed" in str(crashed)
+    assert "crashed" in hung, "killed with the pool"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc says how much memory a process has used")
+def test_a_large_upload_costs_the_server_no_memory(client: Any) -> None:
+    def peak() -> int:
+        status = Path(f"/proc/{client.server.process.pid}/status").read_text(encoding="ascii")
+        return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) * 1024
+
+    sizes = (64, 5000)
+    small, large = (encode(Image.new("RGBA", (side, side), "navy"), ".png") for side in sizes)
+    client.post("/api/search?k=1", data=small)
+    before = peak()
+    client.post("/api/search?k=1", data=large)
+
+    assert peak() - before < 4 * sizes[1] ** 2, "not even the pixels themselves"
+    bomb = client.post("/api/search", 413, data=png_bomb(14_000, 14_000)).json()["error"]
+    assert ("UploadTooLarge", True) == (bomb["kind"], "196 megapixels" in bomb["message"])

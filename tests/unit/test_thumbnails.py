@@ -91,25 +91,27 @@ def test_what_was_put_is_found_by_another_one(tmp_path: Path) -> None:
 
 
 def test_a_thumbnail_is_made_once(tmp_path: Path) -> None:
-    cache, reads = thumbnails.Cache(tmp_path), []
+    cache, made = thumbnails.Cache(tmp_path), []
 
-    def read() -> bytes:
-        reads.append(1)
-        return encode(picture(), ".png")
+    def make() -> bytes:
+        made.append(thumbnails.make(encode(picture(), ".png"), 32, limits=LIMITS))
+        return made[-1]
 
-    first, second = (cache.get_or_make(HASH, 32, read, limits=LIMITS) for _ in range(2))
-    assert first == second
-    assert [1] == reads
+    got = [cache.get_or_make(HASH, 32, make) for _ in range(2)]
+    assert 2 * made == got
+    assert 1 == len(made)
 
 
 def test_a_torn_thumbnail_is_made_again(tmp_path: Path) -> None:
     cache = thumbnails.Cache(tmp_path)
-    thumbnail = cache.get_or_make(HASH, 32, lambda: encode(picture(), ".png"), limits=LIMITS)
+    thumbnail = cache.get_or_make(HASH, 32, lambda: thumbnails.make(encode(picture(), ".png"), 32, limits=LIMITS))
     (file,) = tmp_path.glob("??/*.jpg")
     for torn in (b"", thumbnail[:-40], bytes(len(thumbnail))):
         file.write_bytes(torn)
         assert cache.get(HASH, 32) is None
-        assert thumbnail == cache.get_or_make(HASH, 32, lambda: encode(picture(), ".png"), limits=LIMITS)
+        assert thumbnail == cache.get_or_make(
+            HASH, 32, lambda: thumbnails.make(encode(picture(), ".png"), 32, limits=LIMITS)
+        )
 
 
 def fill(cache: thumbnails.Cache, count: int, length: int) -> None:
@@ -154,7 +156,9 @@ def test_a_folder_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     cache = thumbnails.Cache(tmp_path / "file" / "thumbnails")
 
-    assert cache.get_or_make(HASH, 32, lambda: encode(picture(), ".png"), limits=LIMITS).startswith(b"\xff\xd8")
+    assert cache.get_or_make(
+        HASH, 32, lambda: thumbnails.make(encode(picture(), ".png"), 32, limits=LIMITS)
+    ).startswith(b"\xff\xd8")
 
 
 def test_threads_may_share_a_folder(tmp_path: Path) -> None:

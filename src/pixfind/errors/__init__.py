@@ -86,6 +86,7 @@ from pixfind.errors.server import (
     AddressInUse,
     AlreadyRunning,
     ControlForbidden,
+    DecodingFailed,
     EmptyBody,
     FileUnavailable,
     HostNotAllowed,
@@ -102,6 +103,7 @@ from pixfind.errors.server import (
     PayloadTooLarge,
     RequestTimeout,
     TooManyRequests,
+    UploadTooLarge,
 )
 from pixfind.errors.usage import (
     ConflictingOptions,
@@ -124,6 +126,7 @@ __all__ = [
     "DatabaseBusy",
     "DecodeTimeout",
     "DecoderCrash",
+    "DecodingFailed",
     "DeviceUnavailable",
     "DiskFailed",
     "DiskFull",
@@ -200,6 +203,7 @@ __all__ = [
     "UnknownModel",
     "Unreadable",
     "UnsafeModelFile",
+    "UploadTooLarge",
     "WorkerCrashLoop",
     "WorkerFilesBusy",
 ]

@@ -76,6 +76,18 @@ class PayloadTooLarge(RequestError):
     status = 413
 
 
+class UploadTooLarge(RequestError):
+    """The picture has {megapixels:.0f} megapixels, over the limit of {limit:.0f} for uploads on this server. Send a smaller copy."""
+
+    status = 413
+
+
+class DecodingFailed(RequestError):
+    """The picture is not decoded: its decoder {detail}."""
+
+    status = 422
+
+
 class RequestTimeout(RequestError):
     """The request body did not arrive within {seconds:.0f} s."""
 

@@ -99,11 +99,11 @@ class Cache:
         with contextlib.suppress(OSError):
             self._count(len(thumbnail))
 
-    def get_or_make(self, content: bytes, side: int, read: Callable[[], bytes], *, limits: Limits) -> bytes:
-        """Return the cached thumbnail, or make one of the bytes that `read` returns; raises ImageProblem as `make`."""
+    def get_or_make(self, content: bytes, side: int, make: Callable[[], bytes]) -> bytes:
+        """Return the cached thumbnail, or the one that `make` returns, which is then cached."""
         thumbnail = self.get(content, side)
         if thumbnail is None:
-            thumbnail = make(read(), side, limits=limits)
+            thumbnail = make()
             self.put(content, side, thumbnail)
         return thumbnail
 

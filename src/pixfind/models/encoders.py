@@ -16,6 +16,7 @@ from pixfind import errors
 from pixfind.models import engines, preprocess, vocabulary
 from pixfind.models import tokenizer as texts
 from pixfind.models.files import ModelFiles
+from pixfind.models.preprocess import Preprocessing
 from pixfind.types import Choice
 
 __all__ = ["ImageEncoder", "TextEncoder", "open_image_encoder", "open_text_encoder"]
@@ -31,6 +32,8 @@ class ImageEncoder(Protocol):
     """fp32, int8 or bf16; never auto"""
     engine: Choice[str]
     """the library that runs it, and why it was chosen in this precision"""
+    preprocessing: Preprocessing
+    """what `prepare` does: another process can do it too"""
     decode_side: int
     """shortest side, pixels, to which pictures need to be decoded at least; larger ones give the same embedding"""
 
@@ -80,19 +83,19 @@ def open_text_encoder(
 class _Images:
     def __init__(self, files: ModelFiles, *, threads: int, precision: str, device: str) -> None:
         self._name = files.name
-        self._preprocessing = preprocess.load(files)
+        self.preprocessing = preprocess.load(files)
         self._tower, self.engine = engines.open_image(
-            files, self._preprocessing, threads=threads, precision=precision, device=device
+            files, self.preprocessing, threads=threads, precision=precision, device=device
         )
         self.dimension = files.dimension
         self.device = self._tower.device
         self.precision = self._tower.precision
-        self.decode_side = self._preprocessing.decode_side
-        side = self._preprocessing.side
+        self.decode_side = self.preprocessing.decode_side
+        side = self.preprocessing.side
         _check_rows(self.forward([np.zeros((side, side, 3), dtype=np.uint8)]), files, files.names.vision)
 
     def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
-        return self._preprocessing.apply(image)
+        return self.preprocessing.apply(image)
 
     def forward(self, batch: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         return self._tower.run(np.stack(batch))

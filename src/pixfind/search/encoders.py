@@ -8,7 +8,7 @@ import threading
 from collections.abc import Sequence
 
 import numpy as np
-from numpy import float16, float32
+from numpy import float16, float32, uint8
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -63,8 +63,11 @@ class Encoders:
 
     def encode_images(self, images: Sequence[Image.Image]) -> NDArray[float32]:
         """Return unit rows [n, d] of upright pictures; raises NotFinite, and as `image`."""
+        return self.encode_prepared([self.image().prepare(image) for image in images])
+
+    def encode_prepared(self, prepared: Sequence[NDArray[uint8]]) -> NDArray[float32]:
+        """Return unit rows [n, d] of pictures that went through `ImageEncoder.prepare`; raises as `encode_images`."""
         encoder = self.image()
-        prepared = [encoder.prepare(image) for image in images]
         return unit_rows(encoder.finish(encoder.forward(prepared)))
 
     def files(self, *, text: bool = False, image: bool = True) -> ModelFiles:

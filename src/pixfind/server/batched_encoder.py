@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pixfind.images import source
 from pixfind.library.library import Library
 from pixfind.search.encoders import Encoders
+from pixfind.server.decoders import DecoderPool
 
 _MAX_TEXTS = 4_096
 _MAX_FILES = 64
@@ -29,8 +30,9 @@ _MAX_BATCH = 32
 class BatchedEncoder(Encoders):
     """The encoders of a library, shared by its searchers. Call `ready` and `file_ready` on the event loop, the rest from any thread."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, decoders: DecoderPool) -> None:
         super().__init__(library)
+        self._decoders = decoders
         self.batches = 0
         self.encoded = 0
         """texts that the model has encoded"""
@@ -38,7 +40,7 @@ class BatchedEncoder(Encoders):
         self._text_lock = threading.Lock()
         self._files: collections.OrderedDict[bytes, NDArray[float32]] = collections.OrderedDict()
         self._file_lock = threading.Lock()
-        self._file_thread = ThreadPoolExecutor(1, thread_name_prefix="pictures")
+        self._file_threads = ThreadPoolExecutor(decoders.count, thread_name_prefix="pictures")
         self._waiting: dict[str, asyncio.Future[None]] = {}
         self._worker: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="texts")
@@ -78,25 +80,33 @@ class BatchedEncoder(Encoders):
         return np.array([known[text] for text in texts], dtype=float32)
 
     async def file_ready(self, data: bytes) -> NDArray[float32]:
-        """Return the unit row [d] of an image file's bytes, and cache it for `encode_file`; raises ImageProblem."""
-        return await asyncio.get_running_loop().run_in_executor(self._file_thread, self.encode_file, data)
+        """Return the unit row [d] of an image file's bytes, and cache it for `encode_file`; raises as that."""
+        return await asyncio.get_running_loop().run_in_executor(self._file_threads, self.encode_file, data)
 
     def encode_file(self, data: bytes) -> NDArray[float32]:
-        """Return the unit row [d] of an image file's bytes, from the cache where it is in it; raises ImageProblem."""
+        """
+        Return the unit row [d] of an image file's bytes, from the cache where it is in it; another process decodes them.
+
+        Raises ImageProblem, UploadTooLarge, DecodingFailed.
+        """
         content = source.content_hash(data)
-        # One at a time: an encoder is not thread-safe, and two large pictures would take twice the memory.
         with self._file_lock:
-            vector = self._files.get(content)
-            if vector is None:
-                vector = self._files[content] = super().encode_file(data)
-                while len(self._files) > _MAX_FILES:
-                    self._files.popitem(last=False)
-            return vector
+            if (vector := self._files.get(content)) is not None:
+                return vector
+        # Without the lock: a picture that hangs its decoder must not hold up others.
+        prepared = self._decoders.prepare(data, self.image().preprocessing)
+        # With it, because an encoder is not thread-safe.
+        with self._file_lock:
+            encoded: NDArray[float32] = self.encode_prepared([prepared])[0]
+            self._files[content] = encoded
+            while len(self._files) > _MAX_FILES:
+                self._files.popitem(last=False)
+        return encoded
 
     def close(self) -> None:
         """End the threads; queued texts are cancelled."""
         self._thread.shutdown(cancel_futures=True)
-        self._file_thread.shutdown(cancel_futures=True)
+        self._file_threads.shutdown(cancel_futures=True)
 
     async def _encode_pending(self) -> None:
         """Encode queued texts in batches until the queue is empty."""

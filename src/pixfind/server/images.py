@@ -14,11 +14,10 @@ from pixfind import errors
 from pixfind.images import decode, source, thumbnails
 from pixfind.library.library import Library
 from pixfind.server import schemas
+from pixfind.server.decoders import DecoderPool
 
 SIDES = (128, 256, 512, 1024)
 """Longer sides of thumbnails, in pixels; a size in between is rounded up."""
-
-_LIMITS = decode.Limits(200_000_000)
 
 _HEAD_BYTES = 64
 
@@ -152,23 +151,26 @@ def side_for(size: int) -> int:
 class Thumbnails:
     """Thumbnails of a library's images, cached in the library."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, decoders: DecoderPool) -> None:
         self._cache = thumbnails.Cache(folder)
+        self._decoders = decoders
 
     def get(self, library: Library, image_id: int, side: int) -> bytes:
         """
         Return a JPEG whose longer side has at most `side` pixels.
 
-        Raises ImageNotFound, NoThumbnail for an image without an embedding, what `open_file` raises, and ImageProblem.
+        Raises ImageNotFound, NoThumbnail for an image without an embedding, what `open_file` raises, ImageProblem and DecodingFailed.
         """
         record = image(library, image_id)
         if record.row is None:
-            # No worker has decoded it successfully, so decoding it could crash the server.
+            # No worker has decoded it successfully: another process would most likely fail too.
             raise errors.NoThumbnail(image_id=image_id, detail=record.reason or "it is not embedded yet")
         with os.fdopen(open_file(record), "rb") as file:
             found = os.fstat(file.fileno())
             if record.hash is not None and (found.st_size, source.mtime_ns(found)) == (record.size, record.mtime_ns):
-                return self._cache.get_or_make(record.hash, side, file.read, limits=_LIMITS)
+                return self._cache.get_or_make(record.hash, side, lambda: self._decoders.thumbnail(file.read(), side))
             # The file changed since the scan: cached under the catalogue's hash, the wrong thumbnail would stay for ever.
             data = file.read()
-            return self._cache.get_or_make(source.content_hash(data), side, lambda: data, limits=_LIMITS)
+            return self._cache.get_or_make(
+                source.content_hash(data), side, lambda: self._decoders.thumbnail(data, side)
+            )

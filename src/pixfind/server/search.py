@@ -24,6 +24,7 @@ from pixfind.search.searcher import Searcher
 from pixfind.search.snapshot import SnapshotCache
 from pixfind.server import schemas
 from pixfind.server.batched_encoder import BatchedEncoder
+from pixfind.server.decoders import DecoderPool
 from pixfind.server.resource_pool import ResourcePool
 
 _SEARCHERS = 2
@@ -41,7 +42,10 @@ _MAX_DEPTH_FACTOR = 3
 class SearchService:
     """All searches of one server. Call its methods on the event loop."""
 
-    def __init__(self, path: Path, observe_seconds: Callable[[float], None] = lambda seconds: None) -> None:
+    def __init__(
+        self, path: Path, decoders: DecoderPool, observe_seconds: Callable[[float], None] = lambda seconds: None
+    ) -> None:
+        self._decoders = decoders
         self._observe_seconds = observe_seconds
         self._refresh_lock = threading.Lock()
         self._open_shared(Library.open(path))
@@ -118,7 +122,7 @@ class SearchService:
     def _open_shared(self, library: Library) -> None:
         """Open what all searchers share: the encoders and the index of one generation."""
         self._library = library
-        self.encoders, self.snapshots = BatchedEncoder(library), SnapshotCache()
+        self.encoders, self.snapshots = BatchedEncoder(library, self._decoders), SnapshotCache()
 
     def _searcher(self) -> Searcher:
         # The generation by its name: a different one may be active since the encoders were opened.

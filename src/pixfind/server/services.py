@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pixfind.library.library import Library
 from pixfind.server import embed_control, images
+from pixfind.server.decoders import DecoderPool
 from pixfind.server.metrics import Metrics
 from pixfind.server.resource_pool import ResourcePool
 from pixfind.server.search import SearchService
@@ -31,6 +32,8 @@ class Services:
     can_control: bool
     uploads: Uploads
     metrics: Metrics
+    decoders: tuple[DecoderPool, DecoderPool]
+    """of uploads, and of the library's own pictures"""
 
     @classmethod
     def open(cls, path: Path) -> "Services":
@@ -43,11 +46,12 @@ class Services:
             refresh=Library.renewed,
         )
         metrics = Metrics()
-        searches = SearchService(path, metrics.search_seconds.observe)
+        decoders = (DecoderPool.for_uploads(), DecoderPool.for_library())
+        searches = SearchService(path, decoders[0], metrics.search_seconds.observe)
         searches.warm()
         watcher = embed_control.StatusWatcher(libraries, can_control=can_control)
-        thumbnails = images.Thumbnails(path / "thumbnails")
-        services = cls(searches, libraries, watcher, thumbnails, can_control, Uploads(), metrics)
+        thumbnails = images.Thumbnails(path / "thumbnails", decoders[1])
+        services = cls(searches, libraries, watcher, thumbnails, can_control, Uploads(), metrics, decoders)
         services._register_metrics()
         return services
 
@@ -74,7 +78,9 @@ class Services:
         self.metrics.add("pixfind_listeners", "Open event streams", lambda: {"events": self.watcher.listeners})
 
     def close(self) -> None:
-        """End the threads and close all libraries."""
+        """End the threads and processes and close all libraries."""
+        for pool in self.decoders:
+            pool.close()
         self.searches.close()
         self.libraries.close()
         for library in self.libraries.resources:
