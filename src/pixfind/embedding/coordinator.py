@@ -30,6 +30,8 @@ from pixfind.worker import protocol
 from pixfind.worker.protocol import ClaimsAnswered, FromWorker, WorkerConfig
 
 _TICK_SECONDS = 0.2
+_ADOPT_SECONDS = 1.0
+"""Rows that workers have saved are committed together: each commit writes whole pages of the database, however few rows it has."""
 _STOP_SECONDS = 20.0
 _MAX_CHANGES = 3
 """times that a file may change while it waits to be read; then it fails"""
@@ -65,6 +67,7 @@ class Coordinator:
         self._usage: Mapping[int, WorkerUsage] = {}
         self._stop_requests = 0
         self._stopping_since: float | None = None
+        self._adopted_at = clock.monotonic()
 
     def run(self) -> progress.RunReport:
         """Embed until nothing is pending or a stop is requested; return the report. Raises OperationError."""
@@ -79,8 +82,7 @@ class Coordinator:
         finally:
             self._runner.close()
             # Rows that a worker made durable and could not report any more.
-            for slot in self._slots.values():
-                self._adopt(slot)
+            self._adopt(*self._slots.values())
         return self._tracker.report(stopped=self._stopping_since is not None)
 
     def stop(self) -> None:
@@ -162,8 +164,7 @@ class Coordinator:
         self._runner.send(slot.worker, ClaimsAnswered(granted, refused))
 
     def _on_saved(self, slot: WorkerSlot, saved: protocol.Saved) -> None:
-        if saved.rows:
-            self._adopt(slot)
+        slot.unadopted += saved.rows
         self._settle([one for one in saved.settled if slot.assigned.pop(one.image_id, None) is not None])
         for changed in saved.changed:
             image = slot.assigned.pop(changed.image_id, None)
@@ -174,17 +175,31 @@ class Coordinator:
 
     # --- the end of an image ----------------------------------------------------------------------
 
-    def _adopt(self, slot: WorkerSlot) -> None:
-        """Make the rows that the worker has saved part of the library; raises LibraryDamaged when one is not what was written."""
-        adopted = commit.adopt(self._library, slot.worker)
-        if adopted.damaged is not None:
-            path, row = adopted.damaged
-            raise errors.LibraryDamaged(path=path, detail=f"row {row} is not what worker {slot.worker} wrote")
-        for image_id in (*adopted.embedded, *adopted.duplicates, *adopted.stale):
-            slot.assigned.pop(image_id, None)
-            self._adopt_duplicates(self._claims.release(image_id))
-        slot.counters.images += len(adopted.embedded)
-        self._tracker.record_embedded(len(adopted.embedded), len(adopted.duplicates))
+    def _adopt(self, *slots: WorkerSlot) -> None:
+        """Make the rows that these workers have saved part of the library; raises LibraryDamaged when one is not what was written."""
+        self._adopted_at = self._clock.monotonic()
+        for worker, adopted in commit.adopt(self._library, *(slot.worker for slot in slots)).items():
+            if adopted.damaged is not None:
+                path, row = adopted.damaged
+                raise errors.LibraryDamaged(path=path, detail=f"row {row} is not what worker {worker} wrote")
+            slot = self._slots[worker]
+            released: list[Waiting] = []
+            for image_id in (*adopted.embedded, *adopted.duplicates, *adopted.stale):
+                slot.assigned.pop(image_id, None)
+                released += self._claims.release(image_id)
+            self._adopt_duplicates(released)
+            slot.embedded &= slot.assigned.keys()
+            slot.unadopted = 0
+            slot.counters.images += len(adopted.embedded)
+            self._tracker.record_embedded(len(adopted.embedded), len(adopted.duplicates))
+
+    def _adopt_if_due(self) -> None:
+        """Commit what was saved: once a second, and at once where something waits for it."""
+        saved = [slot for slot in self._slots.values() if slot.unadopted]
+        isolated = self._crashes.quarantined or any(slot.isolated is not None for slot in saved)
+        waited_for = isolated or not self._pending or self._stopping_since is not None
+        if saved and (waited_for or self._clock.monotonic() - self._adopted_at >= _ADOPT_SECONDS):
+            self._adopt(*saved)
 
     def _adopt_duplicates(self, images: list[Waiting]) -> None:
         if images:
@@ -248,6 +263,7 @@ class Coordinator:
     # --- time -------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
+        self._adopt_if_due()
         for slot in self._slots.values():
             if not slot.stopped:
                 self._dispatch(slot)

@@ -41,7 +41,7 @@ class ContentClaims:
         """Decide which of the images to embed; each comes with the hash of its content."""
         answer = Answer()
         for image, content in claims:
-            if self._catalogue.value("embedding_of_hash", hash=content) is not None:
+            if self._catalogue.contents.row(content) is not None:
                 answer.known.append((image, content))
             elif self._claim(image, content):
                 answer.granted.append(image)

@@ -16,6 +16,8 @@ class WorkerSlot:
     """images that were sent to the worker and have neither been adopted nor settled"""
     embedded: set[int] = field(default_factory=set)
     """those of them that went through the model and are not saved yet"""
+    unadopted: int = 0
+    """rows that the worker has saved and that were not adopted yet"""
     ready: bool = False
     """its model is loaded"""
     batch: int = 1

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, Self
 from pixfind import errors
 from pixfind.errors import former
 from pixfind.library import path_text, sql
+from pixfind.library.contents import Contents
 from pixfind.library.database import Connection
 from pixfind.storage import disk
 from pixfind.types import EmbeddedImage, ImageRef, Outcome, Settled
@@ -88,6 +89,8 @@ class Catalogue:
     def __init__(self, path: Path, *, write: bool = False) -> None:
         self.path = path
         self.write = write
+        self.contents = Contents(self)
+        """which contents have an embedding"""
         self._connection = self._connect()
         try:
             self._migrate()
@@ -225,7 +228,7 @@ class Catalogue:
         waiting for these bytes (adopted before, changed since, unknown).
         """
         print_, facts = image.fingerprint, image.metadata
-        if self.value("embedding_of_hash", hash=print_.hash) is not None:
+        if self.contents.row(print_.hash) is not None:
             duplicate = self.adopt_duplicate(image.image_id, print_.hash, print_.size, print_.mtime_ns)
             return Outcome.DUPLICATE if duplicate else None
         taken = self.run(
@@ -243,11 +246,20 @@ class Catalogue:
             latitude=facts.latitude,
             longitude=facts.longitude,
         )
-        return Outcome.EMBEDDED if taken else None
+        if not taken:
+            return None
+        self.contents.add(print_.hash, embedding_index)
+        return Outcome.EMBEDDED
 
     def adopt_duplicate(self, image_id: int, content: bytes, size: int, mtime_ns: int) -> bool:
         """Give a pending image of this size (bytes) and time (ns) the row of the image with the same content hash; return whether it took it."""
-        return bool(self.run("adopt_duplicate", image_id=image_id, hash=content, size=size, mtime_ns=mtime_ns))
+        row = self.contents.row(content)
+        if row is None:
+            return False
+        taken = self.run(
+            "adopt_duplicate", image_id=image_id, embedding_index=row, hash=content, size=size, mtime_ns=mtime_ns
+        )
+        return bool(taken)
 
     def settle(self, settled: Iterable[Settled]) -> None:
         """Record images that ended without an embedding; images that are not pending any more stay as they are."""

@@ -6,18 +6,16 @@ Must not know how images are decoded, which model made an embedding, or who asks
 The order is always: bytes, then row, then delete. What a crash leaves between two steps: docs/reference/format.md.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
-
-from numpy import float16
-from numpy.typing import NDArray
+from typing import Self
 
 from pixfind.library import trim
 from pixfind.library.catalogue import AdoptedRun
 from pixfind.library.library import Library
 from pixfind.storage import embedding_files, worker_files
-from pixfind.types import Outcome
+from pixfind.types import EmbeddedImage, Outcome
 
 _BATCH_ROWS = 4096
 
@@ -42,35 +40,43 @@ class Adopted:
         return self
 
 
-def adopt(library: Library, worker: int) -> Adopted:
-    """
-    Make those rows of a worker file that were not scanned yet part of the library.
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Rows of one worker file that were not scanned yet."""
 
+    worker: int
+    start: int
+    """number of the first row in the worker file"""
+    images: list[EmbeddedImage]
+    """of the rows whose checksums hold"""
+    damaged: tuple[Path, int] | None
+
+
+def adopt(library: Library, *workers: int) -> dict[int, Adopted]:
+    """
+    Make those rows of these workers' files that were not scanned yet part of the library; return worker -> what came of them.
+
+    Rows of all workers are committed together, some thousand in one transaction: what a transaction writes, it writes in whole pages.
     Idempotent: a row whose image is not waiting for exactly these bytes changes nothing.
     Raises LibraryDamaged when a file ends before the rows that its header promises, DiskFull and DiskFailed.
     """
-    adopted = Adopted()
-    if not all(path.exists() for path in worker_files.paths(library.data, worker)):
-        return adopted
-    with library.worker_pair(worker) as pair:
-        start = library.catalogue.rows_scanned(worker)
-        # A file shorter than we remember is a different file: scan all of it.
-        start = start if start <= pair.count else 0
-        if start < pair.count:
-            # The count that we have read may be one that its writer was killed before it could sync.
-            pair.sync()
-        while start < pair.count and adopted.damaged is None:
-            stop = min(start + _BATCH_ROWS, pair.count)
-            adopted += _adopt_rows(library, worker, start, *pair.read(start, stop))
-            start = stop
+    adopted = {worker: Adopted() for worker in workers}
+    waiting: list[_Batch] = []
+    for batch in _not_scanned(library, workers):
+        if sum(len(one.images) for one in (*waiting, batch)) > _BATCH_ROWS:
+            _adopt_together(library, waiting, adopted)
+            waiting = []
+        waiting.append(batch)
+    if waiting:
+        _adopt_together(library, waiting, adopted)
     return adopted
 
 
 def adopt_left_behind(library: Library) -> Adopted:
     """Adopt what earlier workers wrote: work that reached the disk is never done twice. Raises what `adopt` raises."""
     adopted = Adopted()
-    for worker in worker_files.workers(library.data):
-        adopted += adopt(library, worker)
+    for one in adopt(library, *worker_files.workers(library.data)).values():
+        adopted += one
     return adopted
 
 
@@ -91,32 +97,54 @@ def adopt_and_trim(library: Library) -> Adopted:
     return adopted
 
 
-def _adopt_rows(
-    library: Library, worker: int, start: int, table: NDArray[Any], embeddings: NDArray[float16]
-) -> Adopted:
-    """Adopt an INDEX_ROW table [n] and its embeddings [n, d], which begin at row `start` of the worker file, in one transaction."""
+def _not_scanned(library: Library, workers: Iterable[int]) -> Iterator[_Batch]:
+    """Yield what each worker file holds beyond the rows that were scanned, durable, up to its first damaged row."""
+    for worker in workers:
+        paths = worker_files.paths(library.data, worker)
+        if not all(path.exists() for path in paths):
+            continue
+        with library.worker_pair(worker) as pair:
+            start = library.catalogue.rows_scanned(worker)
+            # A file shorter than we remember is a different file: scan all of it.
+            start = start if start <= pair.count else 0
+            if start < pair.count:
+                # The count that we have read may be one that its writer was killed before it could sync.
+                pair.sync()
+            while start < pair.count:
+                stop = min(start + _BATCH_ROWS, pair.count)
+                table, embeddings = pair.read(start, stop)
+                good = embedding_files.first_bad_row(table, embeddings)
+                damaged = None if good == len(table) else (paths[0], start + good)
+                yield _Batch(worker, start, [embedding_files.row_of(entry) for entry in table[:good]], damaged)
+                if damaged is not None:
+                    break
+                start = stop
+
+
+def _adopt_together(library: Library, batches: Iterable[_Batch], adopted: dict[int, Adopted]) -> None:
+    """Adopt the rows of several workers in one transaction; note in `adopted` what came of them."""
     catalogue = library.catalogue
-    good = embedding_files.first_bad_row(table, embeddings)
-    damaged = None if good == len(table) else (worker_files.paths(library.data, worker)[0], start + good)
-    adopted = Adopted(damaged=damaged)
     with catalogue.transaction():
         # The embeddings' own count too, so that an old copy of the database never names a row twice.
-        index = max(int(catalogue.setting("next_embedding_index") or 0), library.merged_rows)
-        runs = _Runs(worker, index)
-        for place in range(good):
-            image = embedding_files.row_of(table[place])
-            outcome = catalogue.adopt_row(image, runs.next_index)
-            if outcome is Outcome.EMBEDDED:
-                runs.add(start + place)
-                adopted.embedded.append(image.image_id)
-            elif outcome is Outcome.DUPLICATE:
-                adopted.duplicates.append(image.image_id)
-            else:
-                adopted.stale.append(image.image_id)
-        catalogue.record_adopted(runs.runs)
-        catalogue.set_setting("next_embedding_index", str(runs.next_index))
-        catalogue.set_rows_scanned(worker, start + good)
-    return adopted
+        next_index = max(int(catalogue.setting("next_embedding_index") or 0), library.merged_rows)
+        for batch in batches:
+            runs = _Runs(batch.worker, next_index)
+            made = Adopted(damaged=batch.damaged)
+            for row, image in enumerate(batch.images, batch.start):
+                outcome = catalogue.adopt_row(image, runs.next_index)
+                if outcome is Outcome.EMBEDDED:
+                    runs.add(row)
+                    made.embedded.append(image.image_id)
+                elif outcome is Outcome.DUPLICATE:
+                    made.duplicates.append(image.image_id)
+                else:
+                    made.stale.append(image.image_id)
+            catalogue.record_adopted(runs.runs)
+            catalogue.set_rows_scanned(batch.worker, batch.start + len(batch.images))
+            adopted[batch.worker] += made
+            next_index = runs.next_index
+        catalogue.set_setting("next_embedding_index", str(next_index))
+        catalogue.contents.index_when_many()
 
 
 class _Runs:

@@ -55,6 +55,7 @@ def merge(library: Library, progress: Progress = no_progress) -> Merged:
         total = merged.count
     with library.catalogue.transaction():
         library.catalogue.run("forget_merged", "adopted.sql", merged_rows=total)
+        library.catalogue.contents.index()
     trim.empty_merged(library)
     return Merged(total - before, total)
 

@@ -50,6 +50,9 @@ def _repair_once(library: Library, findings: list[verify.Finding]) -> None:
         _restart_from(library, verify.intact_rows(library))
     if "rows-without-image" in codes:
         _adopt_merged(library)
+    if "contents" in codes:
+        with library.catalogue.transaction():
+            library.catalogue.contents.rebuild()
     if "index" in codes:
         disk.delete(library.index_path)
     trim.cut_damaged(library)
@@ -79,6 +82,8 @@ def _restart_from(library: Library, rows: int) -> None:
         library.catalogue.run("forget_adopted", "adopted.sql")
         library.catalogue.run("forget_rows_scanned", "adopted.sql")
         library.catalogue.set_setting("next_embedding_index", str(rows))
+        # Other contents get these rows now.
+        library.catalogue.contents.rebuild()
     if library.merged_rows or rows:
         with library.merged(write=True) as merged:
             merged.shorten(rows)
@@ -94,6 +99,7 @@ def _adopt_merged(library: Library) -> None:
             for place in np.flatnonzero(embedding_files.crc_holds(table, embeddings)):
                 library.catalogue.adopt_row(embedding_files.row_of(table[place]), start + int(place))
         library.catalogue.set_setting("next_embedding_index", str(merged.count))
+        library.catalogue.contents.rebuild()
 
 
 def _recover_images(library: Library) -> None:

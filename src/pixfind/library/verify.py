@@ -78,6 +78,9 @@ def _ledger(library: Library) -> Iterator[Finding]:
     if not seen == counts["seen"] == parts:
         what = f"{seen} images, {counts['seen']} seen, {parts} in outcomes"
         yield Finding("ledger", str(library.catalogue.path), what, "none: this is a bug in pixfind. Report it")
+    if missing := library.catalogue.contents.missing():
+        what = f"{missing} embedded images are not found by their content"
+        yield Finding("contents", str(library.catalogue.path), what, "the table is filled again from the images")
     for (image_id,) in library.catalogue.rows("failed_without_reason", "verify.sql"):
         yield Finding("no-reason", f"image {image_id}", "failed without a reason", "none: this is a bug in pixfind")
 

@@ -110,7 +110,7 @@ class _TermEncoder:
         return [next(encoded) if term.kind is TermKind.TEXT else self._of_image(term) for term in terms]
 
     def of_bytes(self, data: bytes, name: str = "the picture") -> NDArray[float32]:
-        row = self._library.catalogue.value("embedding_of_hash", hash=source.content_hash(data))
+        row = self._library.catalogue.contents.row(source.content_hash(data))
         if row is not None and row < len(self._embeddings):
             # The library has an image with the same bytes: no model is needed.
             return unit_rows(self._embeddings[row])

@@ -89,7 +89,7 @@ class _PartFeed:
             self.inbox.put(protocol.Stop())
 
     def _is_new(self, content: bytes) -> bool:
-        known = self._library.catalogue.value("embedding_of_hash", hash=content) is not None
+        known = self._library.catalogue.contents.row(content) is not None
         known = known or content in self._hashes
         self._hashes.add(content)
         return not known

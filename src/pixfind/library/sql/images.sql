@@ -43,9 +43,6 @@ UPDATE images SET outcome = NULL, reason = NULL, transient = 0
 WHERE outcome = 'skipped' AND reason LIKE 'too large:%'
   AND CAST(substr(reason, instr(reason, 'limit of ') + 9) AS REAL) < CAST(printf('%.6g', :megapixels) AS REAL);
 
--- name: embedding_of_hash
-SELECT embedding_index FROM images WHERE hash = :hash AND embedding_index IS NOT NULL LIMIT 1;
-
 -- name: adopt
 -- Only a pending image with the very bytes that were embedded takes the row: so adopting twice changes nothing.
 UPDATE images
@@ -59,7 +56,7 @@ UPDATE images
 SET outcome = 'duplicate', reason = NULL, transient = 0, hash = :hash, embedding_index = embedded.embedding_index,
     width = embedded.width, height = embedded.height, taken_at = embedded.taken_at, camera = embedded.camera,
     latitude = embedded.latitude, longitude = embedded.longitude
-FROM (SELECT * FROM images WHERE hash = :hash AND embedding_index IS NOT NULL LIMIT 1) AS embedded
+FROM (SELECT * FROM images WHERE embedding_index = :embedding_index AND hash = :hash LIMIT 1) AS embedded
 WHERE images.id = :image_id AND images.outcome IS NULL AND images.size = :size AND images.mtime_ns = :mtime_ns;
 
 -- name: settle

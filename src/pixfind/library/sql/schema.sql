@@ -40,8 +40,15 @@ CREATE TABLE images (
 CREATE INDEX images_pending ON images (id) WHERE outcome IS NULL AND gone = 0;
 CREATE INDEX images_outcome ON images (outcome, gone, root_id);
 CREATE INDEX images_embedding_index ON images (embedding_index) WHERE embedding_index IS NOT NULL;
-CREATE INDEX images_hash ON images (hash) WHERE hash IS NOT NULL;
 CREATE INDEX images_size ON images (size, mtime_ns);
+
+-- Which rows hold a content: what an index on images.hash would say, filled in bulk (contents.py). Rows from the setting
+-- `contents_rows` on are not in it yet. Derived, and only a hint: an image must still point to the row.
+CREATE TABLE contents (
+    hash_prefix     BLOB NOT NULL,        -- the first 6 bytes of images.hash
+    embedding_index INTEGER NOT NULL,
+    PRIMARY KEY (hash_prefix, embedding_index)
+) WITHOUT ROWID;
 
 -- Rows of worker files that were adopted and may not be merged yet, as runs of consecutive rows.
 CREATE TABLE adopted (
