@@ -379,6 +379,31 @@ def test_one_client_may_not_hold_all_connections(client: Any) -> None:
     client.get("/healthz")
 
 
+def test_slow_uploads_and_streams_leave_room_for_other_requests(one: Path, serve: Callable[..., Any]) -> None:
+    client = serve(one)
+    upload = b"POST /api/search HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\nslow"
+    stream = b"GET /api/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+
+    def begin(request: bytes) -> socket.socket:
+        connection = socket.create_connection(("127.0.0.1", client.server.port), timeout=50)
+        connection.sendall(request)
+        return connection
+
+    def ask(method: str, path: str, **body: Any) -> int:
+        status: int = client.session.request(method, client.server.address + path, timeout=50, **body).status_code
+        return status
+
+    with contextlib.ExitStack() as held:
+        for _ in range(32):
+            held.enter_context(begin(upload))
+        wait_for(lambda: ask("POST", "/api/search", data=b"text") == 429)
+        streams = [held.enter_context(begin(stream)) for _ in range(16)]
+        assert all(b" 200 " in connection.recv(100) for connection in streams)
+        assert 429 == ask("GET", "/api/events")
+        assert 200 == ask("GET", "/api/search?q=sky")
+    wait_for(lambda: ask("POST", "/api/search", data=b"text") == 415)
+
+
 @pytest.mark.parametrize(
     "sent",
     [b"\0\1\2\3\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET /\r\n\r\n", b"G" * 100_000, b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",

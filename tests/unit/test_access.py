@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pixfind.server import access
+from pixfind.server.clients import Proxies
 from pixfind.server.credentials import SESSION_SECONDS, Token
 from pixfind.testing import Clock
 
@@ -17,9 +18,11 @@ TOKEN = Token("the token of these tests")
 class Gate:
     """The middleware in front of an application that answers 204."""
 
-    def __init__(self, token: Token | None = None, rate: float | None = None) -> None:
+    def __init__(
+        self, token: Token | None = None, rate: float | None = None, proxies: Proxies = access.NO_PROXIES
+    ) -> None:
         self.clock = Clock()
-        self.rules = access.rules_for("127.0.0.1", 8000, token=token, rate=rate)
+        self.rules = access.rules_for("127.0.0.1", 8000, token=token, rate=rate, proxies=proxies)
         self.finished: list[int] = []
         self._middleware = access.AccessMiddleware(
             self._app, self.rules, lambda scope, status, seconds: self.finished.append(status), self.clock
@@ -140,6 +143,30 @@ def test_no_more_than_so_many_requests_of_one_client_run_at_a_time() -> None:
 @pytest.mark.parametrize("path", ["/healthz"])
 def test_the_health_check_needs_no_token(path: str) -> None:
     assert 204 == Gate(TOKEN).ask(path=path)
+
+
+def test_whoever_has_no_token_does_not_use_up_what_its_owner_may_ask() -> None:
+    """All users of a machine have the same address."""
+    gate = Gate(TOKEN, rate=1)
+    assert 429 in [gate.ask() for _ in range(20)]
+
+    assert 204 == gate.ask(token=TOKEN.text)
+
+
+def test_clients_of_a_trusted_proxy_are_told_apart() -> None:
+    gate = Gate(rate=1, proxies=Proxies.parse(["127.0.0.1"]))
+    assert 429 in [gate.ask(headers={"x-forwarded-for": "192.0.2.7"}) for _ in range(5)]
+
+    assert 204 == gate.ask(headers={"x-forwarded-for": "192.0.2.8"})
+    assert 429 in [gate.ask(client="198.51.100.1", headers={"x-forwarded-for": f"192.0.2.{n}"}) for n in range(50, 55)]
+
+
+def test_a_session_behind_a_trusted_proxy_with_tls_stays_on_tls() -> None:
+    asked = {"path": "/", "query": f"token={TOKEN.text.replace(' ', '+')}", "headers": {"x-forwarded-proto": "https"}}
+    trusted = Proxies.parse(["127.0.0.1"])
+
+    assert "Secure" in _cookie(Gate(TOKEN, proxies=trusted).answer(**asked))
+    assert "Secure" not in _cookie(Gate(TOKEN).answer(**asked))
 
 
 # --- sessions --------------------------------------------------------------------------------------

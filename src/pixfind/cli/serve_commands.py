@@ -38,6 +38,12 @@ def serve(
     allow_host: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A further name of this machine in requests.")
     ] = None,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDRESS", help="Take the client's address from the X-Forwarded-For of this proxy; also a network."
+        ),
+    ] = None,
     max_rate: Annotated[
         float | None,
         typer.Option(
@@ -48,6 +54,7 @@ def serve(
 ) -> None:
     """Serve the library to browsers and programs, until Ctrl-C."""
     from pixfind.server import access, server
+    from pixfind.server.clients import Proxies
 
     if no_token and not access.is_local(host):
         raise errors.ConflictingOptions(
@@ -58,8 +65,21 @@ def serve(
         )
     if no_token and token_file is not None:
         refuse_others(
-            context, "no_token", "host", "port", "open_page", "allow_host", "max_rate", instead="Leave out one."
+            context,
+            "no_token",
+            "host",
+            "port",
+            "open_page",
+            "allow_host",
+            "trusted_proxy",
+            "max_rate",
+            instead="Leave out one.",
         )
+
+    try:
+        proxies = Proxies.parse(trusted_proxy or ())
+    except ValueError as error:
+        raise typer.BadParameter(f"--trusted-proxy: {error}") from None
 
     def ready(started: server.Ready) -> None:
         _announce(context.obj.console, started)
@@ -73,6 +93,7 @@ def serve(
         max_rate,
         needs_token=not no_token,
         token_file=None if token_file is None else token_file.expanduser().absolute(),
+        proxies=proxies,
     )
     server.run(context.obj.path, options, ready)
 

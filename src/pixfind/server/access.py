@@ -21,9 +21,15 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pixfind import errors
-from pixfind.server import error_handlers
+from pixfind.server import clients, error_handlers
+from pixfind.server.clients import Proxies
 from pixfind.server.credentials import SESSION_SECONDS, Token
 from pixfind.types import Clock
+
+CLIENT: Final = "pixfind.client"
+"""key in an ASGI scope: what counts as one client, for limits further in"""
+
+NO_PROXIES: Final = Proxies()
 
 _LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 _OPEN_PATHS = frozenset({"/healthz"})
@@ -68,6 +74,8 @@ class AccessRules:
     """part of the cookie's name, because a browser sends cookies to all ports of a host"""
     rate: float
     """requests a second for each client; a burst may have twice as many"""
+    proxies: Proxies = NO_PROXIES
+    """may name the client that they ask for"""
     max_concurrent: int = 128
     """requests of one client that may run at the same time"""
     wrong_token_rate: float = 0.2
@@ -83,14 +91,20 @@ def is_local(host: str) -> bool:
 
 
 def rules_for(
-    host: str, port: int, *, token: Token | None, allowed: tuple[str, ...] = (), rate: float | None = None
+    host: str,
+    port: int,
+    *,
+    token: Token | None,
+    allowed: tuple[str, ...] = (),
+    rate: float | None = None,
+    proxies: Proxies = NO_PROXIES,
 ) -> AccessRules:
     """Return the rules for a server that listens on `host` and is called by the names in `allowed` too; `rate` None: the default."""
     wildcard = host in ("0.0.0.0", "::")  # noqa: S104  compared, not listened on
     own = socket.gethostname() if wildcard else host
     names = _LOCAL | {name.lower() for name in (own, *allowed)}
-    rate = rate or (_LOCAL_RATE if is_local(host) else _RATE)
-    return AccessRules(frozenset(names), wildcard, token, port, rate)
+    rate = rate or (_LOCAL_RATE if is_local(host) and not proxies else _RATE)
+    return AccessRules(frozenset(names), wildcard, token, port, rate, proxies)
 
 
 @dataclass(slots=True)
@@ -147,18 +161,18 @@ class AccessMiddleware:
                     headers.setdefault(name, value)
             await send(message)
 
-        client = self._client(scope)
+        headers = Headers(scope=scope)
+        client = self._client(scope, headers)
         client.running += 1
         try:
-            refusal = self._refusal(scope, client)
+            refusal = self._refusal(scope, headers, client)
             await (refusal or self._app)(scope, receive, send_with_headers)
         finally:
             client.running -= 1
             self._on_finished(scope, status, time.perf_counter() - started)
 
-    def _refusal(self, scope: Scope, client: _Client) -> Response | None:
+    def _refusal(self, scope: Scope, headers: Headers, client: _Client) -> Response | None:
         """Return the response to a request that ends here (refused, or redirected with its cookie); None for all others."""
-        headers = Headers(scope=scope)
         try:
             if client.running > self._rules.max_concurrent or not client.requests.take(
                 self._rules.rate, 2 * self._rules.rate, self._clock.monotonic()
@@ -196,12 +210,9 @@ class AccessMiddleware:
         token = self._rules.token
         if token is None or scope["path"] in _OPEN_PATHS:
             return None
-        if scope["path"] == "/" and (redirect := self._begin_session(token, scope)) is not None:
+        if scope["path"] == "/" and (redirect := self._begin_session(token, scope, headers)) is not None:
             return redirect
-        scheme, _, bearer = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and token.matches(bearer.strip()):
-            return None
-        if token.opens(_cookie(headers, self._cookie_name), self._clock.time()):
+        if self._is_known(token, headers):
             return None
         if not client.wrong_tokens.take(self._rules.wrong_token_rate, 10, self._clock.monotonic()):
             raise errors.TooManyRequests
@@ -214,7 +225,14 @@ class AccessMiddleware:
         refused.headers["WWW-Authenticate"] = "Bearer"
         return refused
 
-    def _begin_session(self, token: Token, scope: Scope) -> Response | None:
+    def _is_known(self, token: Token, headers: Headers) -> bool:
+        """Tell whether a request has the token or a session."""
+        scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and token.matches(bearer.strip()):
+            return True
+        return token.opens(_cookie(headers, self._cookie_name), self._clock.time())
+
+    def _begin_session(self, token: Token, scope: Scope, headers: Headers) -> Response | None:
         """Return a redirect to the same address without its token, with a session cookie; None where the address has no right token."""
         query = urllib.parse.parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         if not any(name == "token" and token.matches(value) for name, value in query):
@@ -224,15 +242,27 @@ class AccessMiddleware:
         session = token.session(self._clock.time())
         # Lax: with Strict a link on another site would open the page without the cookie. Whatever else another site
         # sends with it, `_check_origin` refuses.
-        redirect.set_cookie(self._cookie_name, session, SESSION_SECONDS, httponly=True, samesite="lax", path="/")
+        redirect.set_cookie(
+            self._cookie_name,
+            session,
+            SESSION_SECONDS,
+            httponly=True,
+            samesite="lax",
+            path="/",
+            secure=_peer(scope) in self._rules.proxies and headers.get("x-forwarded-proto") == "https",
+        )
         return redirect
 
     @property
     def _cookie_name(self) -> str:
         return f"pixfind_session_{self._rules.port}"
 
-    def _client(self, scope: Scope) -> _Client:
-        name = _network(scope["client"][0]) if scope.get("client") else ""
+    def _client(self, scope: Scope, headers: Headers) -> _Client:
+        name = clients.network(self._rules.proxies.client(_peer(scope), headers.getlist("x-forwarded-for")))
+        if self._rules.token is not None and self._is_known(self._rules.token, headers):
+            # Whoever shares the address and has no token does not use up what its owner may ask for.
+            name = f"{name} with the token"
+        scope[CLIENT] = name
         client = self._clients.get(name)
         if client is None:
             now = self._clock.monotonic()
@@ -241,6 +271,11 @@ class AccessMiddleware:
                 self._clients.popitem(last=False)
         self._clients.move_to_end(name)
         return client
+
+
+def _peer(scope: Scope) -> str:
+    """Return the address at the other end of the connection."""
+    return str(scope["client"][0]) if scope.get("client") else ""
 
 
 def _cookie(headers: Headers, wanted: str) -> str:
@@ -265,14 +300,3 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _network(address: str) -> str:
-    """Return what counts as one client: an IPv4 address, or the /64 of an IPv6 address, which one machine usually has to itself."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if parsed.version == 4 or parsed.is_loopback:  # noqa: PLR2004  the version
-        return address
-    return str(ipaddress.ip_network((int(parsed) >> 64 << 64, 64)))

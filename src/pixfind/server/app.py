@@ -5,6 +5,7 @@ Owns paths, parameters and headers; each route is a few lines that call the modu
 """
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import urllib.parse
@@ -16,11 +17,14 @@ from fastapi import APIRouter, FastAPI, Header, Query, Request
 from fastapi import Path as InPath
 from pydantic import ValidationError
 from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 import pixfind
 from pixfind import errors
 from pixfind.library.library import Library
 from pixfind.server import embed_control, error_handlers, images, openai_api, schemas, uploads
+from pixfind.server.access import CLIENT
+from pixfind.server.clients import PerClient
 from pixfind.server.metrics import CONTENT_TYPE
 from pixfind.server.services import Services
 
@@ -30,6 +34,8 @@ _DAY = "private, max-age=86400"
 _KEEP_ALIVE_SECONDS = 15.0
 _PAGE_TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 _CHUNK = 256 * 1024
+_MAX_STREAMS = 16
+"""event streams of one client: each lasts as long as it likes, and other requests must find room"""
 _ERRORS: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": schemas.ErrorResponse},
     503: {"model": schemas.ErrorResponse},
@@ -170,8 +176,10 @@ def _state_routes(services: Services) -> APIRouter:
         """Images without an embedding, and why."""
         return await services.libraries.run(lambda library: embed_control.failures(library, reason, offset, k))
 
+    streams = PerClient(_MAX_STREAMS)
+
     @router.get("/events", response_class=Response, responses={200: {"content": {"text/event-stream": {}}}})
-    async def events() -> Response:
+    async def events(request: Request) -> Response:
         """The status, now and whenever it changes, as server-sent events."""
 
         async def stream() -> AsyncIterator[str]:
@@ -179,7 +187,8 @@ def _state_routes(services: Services) -> APIRouter:
                 yield ": keep-alive\n\n" if state is None else f"event: status\ndata: {state.model_dump_json()}\n\n"
 
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(stream(), headers=headers, media_type="text/event-stream")
+        counted = streams.one(request.scope[CLIENT])
+        return _CountedResponse(counted, stream(), headers=headers, media_type="text/event-stream")
 
     @router.post("/embed", status_code=202, openapi_extra=_json(schemas.EmbedAction.model_json_schema()))
     async def embed(request: Request, x_pixfind: Annotated[str, Header(pattern="^1$")]) -> schemas.Status:  # noqa: ARG001  checked by its type
@@ -193,6 +202,18 @@ def _state_routes(services: Services) -> APIRouter:
         return await services.watcher.status()
 
     return router
+
+
+class _CountedResponse(StreamingResponse):
+    """A stream that is counted from its first byte to its end."""
+
+    def __init__(self, counted: contextlib.AbstractContextManager[None], *content: Any, **options: Any) -> None:
+        super().__init__(*content, **options)
+        self._counted = counted
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._counted:
+            await super().__call__(scope, receive, send)
 
 
 def _embed_action(body: bytes) -> schemas.EmbedAction:

@@ -9,6 +9,8 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from pixfind.server.clients import Proxies
+
 HEADER_SECONDS = 10.0
 """From the connection, or from the first byte of its next request, to the end of the request's head."""
 
@@ -22,13 +24,18 @@ _MAX_CONNECTIONS = 256
 class TimedProtocol(H11Protocol):
     """One connection, aborted when its client is too slow."""
 
+    proxies = Proxies()
+    """may have any number of connections: they are those of their clients"""
     _header_timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._header_timer = self.loop.call_later(HEADER_SECONDS, transport.abort)
-        if sum(_address(other) == _address(self) for other in self.connections) > _MAX_CONNECTIONS:
+        address = _address(self)
+        if address in self.proxies:
+            return
+        if sum(_address(other) == address for other in self.connections) > _MAX_CONNECTIONS:
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -74,10 +81,10 @@ def _address(connection: object) -> str:
     return client[0] if client else ""
 
 
-def settings() -> dict[str, Any]:
+def settings(proxies: Proxies) -> dict[str, Any]:
     """Return the settings of uvicorn: limits of heads and connections, a short shutdown, no log of requests."""
     return {
-        "http": TimedProtocol,
+        "http": type("Protocol", (TimedProtocol,), {"proxies": proxies}),
         # Enough for the longest query with each character as four escaped bytes (%F0%9F%8F%94).
         "h11_max_incomplete_event_size": 80 * 1024,
         "limit_concurrency": 1_000,
@@ -86,6 +93,6 @@ def settings() -> dict[str, Any]:
         "log_level": "warning",
         "access_log": False,
         "server_header": False,
-        "proxy_headers": False,
+        "proxy_headers": False,  # `access` reads them: uvicorn takes the word of every proxy that has an address
         "ws": "none",
     }

@@ -16,6 +16,7 @@ import uvicorn
 
 from pixfind import errors, machine
 from pixfind.server import access, app, credentials, http_timeouts
+from pixfind.server.clients import Proxies
 from pixfind.server.credentials import Token
 from pixfind.server.services import Services
 
@@ -37,6 +38,8 @@ class Options:
     """False only where no other machine can connect"""
     token_file: Path | None = None
     """has the token, or gets a new one; None: a token that ends with the server"""
+    proxies: Proxies = access.NO_PROXIES
+    """whose X-Forwarded-For names the client"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,9 @@ def run(path: Path, options: Options, ready: OnReady) -> None:
         services = Services.open(path)
         opened.callback(services.close)
         port = listening.getsockname()[1]
-        rules = access.rules_for(options.host, port, token=token, allowed=options.hosts, rate=options.rate)
+        rules = access.rules_for(
+            options.host, port, token=token, allowed=options.hosts, rate=options.rate, proxies=options.proxies
+        )
         protected = access.AccessMiddleware(app.make(services), rules, services.metrics.observe_request)
         # From here on the kernel accepts connections; uvicorn answers them as soon as it runs.
         listening.listen(_BACKLOG)
@@ -88,7 +93,9 @@ def run(path: Path, options: Options, ready: OnReady) -> None:
         ready(_ready(_address(options.host, port), token, options.token_file, files))
         # uvicorn raises it again after its shutdown.
         with contextlib.suppress(KeyboardInterrupt):
-            _Server(uvicorn.Config(protected, **http_timeouts.settings()), services, files).run([listening])
+            _Server(uvicorn.Config(protected, **http_timeouts.settings(options.proxies)), services, files).run(
+                [listening]
+            )
 
 
 def _token(options: Options) -> Token | None:

@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator
 from starlette.requests import ClientDisconnect, Request
 
 from pixfind import errors
+from pixfind.server.access import CLIENT
+from pixfind.server.clients import PerClient
 
 MAX_IMAGE_BYTES = 64 * 1024 * 1024
 """Larger than the files of any camera."""
@@ -19,12 +21,15 @@ MAX_JSON_BYTES = 64 * 1024
 
 _MAX_TOTAL_BYTES = 512 * 1024 * 1024
 _TIMEOUT_SECONDS = 60.0
+_MAX_ARRIVING = 32
+"""bodies of one client that are on their way: slow ones must not take up all requests that it may have"""
 
 
 class Uploads:
     """The request bodies that are in memory now."""
 
     def __init__(self) -> None:
+        self._arriving = PerClient(_MAX_ARRIVING)
         self.total_bytes = 0
         """of all bodies in memory"""
 
@@ -33,12 +38,13 @@ class Uploads:
         """
         Yield the body of a request, and count it until the block ends.
 
-        Raises PayloadTooLarge as soon as it exceeds `max_bytes`, Overloaded while other bodies fill the memory limit, RequestTimeout after the time limit, and
+        Raises TooManyRequests while as many of this client are arriving as may, PayloadTooLarge as soon as it exceeds `max_bytes`, Overloaded while other bodies fill the memory limit, RequestTimeout after the time limit, and
         EmptyBody for an empty or interrupted one.
         """
         body = bytearray()
         try:
-            await self._collect(request, body, max_bytes)
+            with self._arriving.one(request.scope[CLIENT]):
+                await self._collect(request, body, max_bytes)
             yield bytes(body)
         finally:
             self.total_bytes -= len(body)
