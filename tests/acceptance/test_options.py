@@ -458,10 +458,10 @@ def test_files_that_are_not_read_are_counted_by_their_kind(tmp_path: Path) -> No
         (pictures / name).parent.mkdir(exist_ok=True)
         (pictures / name).touch()
     said = call("--library", tmp_path / "library", "index", pictures, "--exclude", "skip", "--model", "starter").stderr
-    assert "not read: 2 .cr2, 1 .jxl, 1 .mp4, 1 .psd" in said
-    assert "not read: 2 .cr2, 1 .jxl, 1 .mp4, 1 .psd" in call("--library", tmp_path / "library", "status").stdout
+    assert "does not read: 2 .cr2, 1 .jxl, 1 .mp4, 1 .psd" in said
+    assert "does not read: 2 .cr2, 1 .jxl, 1 .mp4, 1 .psd" in call("--library", tmp_path / "library", "status").stdout
     (pictures / "a.CR2").unlink()
-    assert "not read: 1 .cr2" in call("--library", tmp_path / "library", "add", pictures).stderr
+    assert "does not read: 1 .cr2" in call("--library", tmp_path / "library", "add", pictures).stderr
 
     state = json.loads(call("--library", tmp_path / "library", "status", "--json").stdout)
     assert {".cr2": 1, ".jxl": 1, ".mp4": 1, ".psd": 1} == state["left_out"]

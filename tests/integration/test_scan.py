@@ -208,6 +208,40 @@ def test_hidden_folders_loops_pipes_and_dead_links_do_not_stop_the_walk(library:
     assert [str(folder / "dead.jpg")] == report.named["problems"]
 
 
+def test_a_link_is_a_picture_when_it_leads_into_a_registered_folder(library: Library, tmp_path: Path) -> None:
+    """The same rule as in the server, which shows no other: tests/serve/test_images.py."""
+    inside, other, outside = (tmp_path / name for name in ("inside", "other", "outside"))
+    for folder in (inside, other, outside):
+        make_pictures(folder, 1)
+    target = next(outside.iterdir())
+    (inside / "within.jpg").symlink_to(next(inside.iterdir()))
+    (inside / "to-other.jpg").symlink_to(next(other.iterdir()))
+    (inside / "to-outside.jpg").symlink_to(target)
+    (tmp_path / "inside and more.jpg").symlink_to(target)
+    (inside / "to-neighbour.jpg").symlink_to(tmp_path / "inside and more.jpg")
+    first = scan.add(library, inside)
+
+    assert (2, 3) == (first.new, first.links_out)
+    assert str(inside / "to-outside.jpg") in first.named["links_out"]
+    assert 1 == scan.add(library, other).new
+    again = scan.add(library, inside)
+    assert (1, 2, 0) == (again.new, again.links_out, again.gone)
+    scan.add(library, outside)
+    assert (2, 0) == ((now := scan.add(library, inside)).new, now.links_out)
+
+
+def test_a_picture_that_becomes_a_link_to_elsewhere_is_gone(library: Library, tmp_path: Path) -> None:
+    make_pictures(tmp_path / "inside", 1)
+    make_pictures(tmp_path / "outside", 1)
+    scan.add(library, tmp_path / "inside")
+    picture = next((tmp_path / "inside").iterdir())
+    picture.unlink()
+    picture.symlink_to(next((tmp_path / "outside").iterdir()))
+    report = scan.add(library, tmp_path / "inside")
+
+    assert (0, 1, 1, 0) == (report.seen, report.gone, report.links_out, report.offline)
+
+
 def test_a_folder_that_cannot_be_read_keeps_its_images(
     embedded: Library, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -225,6 +225,21 @@ def test_a_registered_folder_may_itself_be_a_link(tmp_path: Path, serve: Callabl
     serve(tmp_path / "library").get("/api/images/1/file")
 
 
+def test_a_link_into_another_registered_folder_is_served(tmp_path: Path, serve: Callable[..., Any]) -> None:
+    """The same rule as that of the scan: tests/integration/test_scan.py."""
+    make_image(tmp_path / "other/a.jpg")
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures/link.jpg").symlink_to(tmp_path / "other/a.jpg")
+    library = make_library(tmp_path / "library", tmp_path / "other")
+    with library, library.lock("add"):
+        scan.add(library, tmp_path / "pictures")
+        assert 2 == library.catalogue.ledger()["seen"]
+    client = serve(tmp_path / "library")
+
+    for image_id in ids(tmp_path / "library").values():
+        client.get(f"/api/images/{image_id}/file")
+
+
 def test_an_image_that_is_gone_from_the_library_is_not_served(tmp_path: Path, serve: Callable[..., Any]) -> None:
     for seed in range(2):
         make_image(tmp_path / f"pictures/{seed}.jpg", seed=seed)

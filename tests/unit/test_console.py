@@ -143,6 +143,21 @@ def scanned() -> ScanReport:
     return report
 
 
+def test_a_scan_names_some_of_the_links_that_it_leaves_out(capsys: pytest.CaptureFixture[str]) -> None:
+    report = ScanReport()
+    for number in range(5):
+        report.note("links_out", f"/photos/{number}.jpg")
+    Console().scan(report)
+
+    assert [
+        "0 files seen: nothing new",
+        "  5 links lead out of the registered folders and are left out; `pixfind add` the folder they lead to:",
+        "    /photos/0.jpg",
+        "    /photos/1.jpg",
+        "    /photos/2.jpg",
+    ] == capsys.readouterr().err.splitlines()
+
+
 def test_a_scan_names_some_of_each_kind_and_counts_what_pixfind_does_not_read(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -155,7 +170,7 @@ def test_a_scan_names_some_of_each_kind_and_counts_what_pixfind_does_not_read(
         "  problems: /photos/[1].jpg",
         "  problems: /photos/[2].jpg",
         "  problems: ... and 2 more",
-        "  not read: 40 .cr2, 2 .arw, 2 .mp4",
+        "  44 files of formats that pixfind does not read: 40 .cr2, 2 .arw, 2 .mp4",
     ] == capsys.readouterr().err.splitlines()
 
 
@@ -314,7 +329,7 @@ def test_the_status_names_what_is_offline_gone_failed_and_not_read(capsys: pytes
 
     assert [
         "  3 gone, 1,000 on roots that are offline",
-        "  not read: 12 .cr2",
+        "  12 files of formats that pixfind does not read: 12 .cr2",
         "  offline: /mnt/usb (the drive is not connected)",
         "  1 damaged",
         "6 rows merged, 0 in the index, recall@10 0.999",

@@ -200,8 +200,14 @@ class Console:
             if len(names) > len(shown):
                 self.say(f"  {kind}: ... and {getattr(report, kind) - len(shown):,} more")
 
+        if report.links_out:
+            self.say(
+                f"  {report.links_out:,} links lead out of the registered folders and are left out; `pixfind add` the folder they lead to:"
+            )
+            for name in report.named["links_out"][: None if self.verbose else 3]:
+                self.say(f"    {escape(name.encode(errors='backslashreplace').decode())}")
         if report.left_out:
-            self.say(f"  not read: {_counted(report.left_out)}")
+            self.say(f"  {_unread(report.left_out)}")
 
     def report(self, report: "RunReport") -> None:
         """Report an embed."""
@@ -232,7 +238,7 @@ class Console:
         if images["gone"] or images["offline"]:
             self.print(f"  {images['gone']:,} gone, {images['offline']:,} on roots that are offline")
         if status.left_out:
-            self.print(f"  not read: {_counted(status.left_out)}")
+            self.print(f"  {_unread(status.left_out)}")
         for root, why in status.offline.items():
             self.print(f"  offline: {escape(root)} ({escape(why)})")
         for reason, count in list(status.failures.items())[:10]:
@@ -339,10 +345,11 @@ class Console:
             self.print(f"  --repair: {escape(finding.repair)}")
 
 
-def _counted(suffixes: Mapping[str, int]) -> str:
-    """Return "count suffix" for each suffix, the most frequent first."""
+def _unread(suffixes: Mapping[str, int]) -> str:
+    """Say how many files are left out for their format, the most frequent suffix first."""
     most = sorted(suffixes.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{count:,} {escape(suffix)}" for suffix, count in most)
+    kinds = ", ".join(f"{count:,} {escape(suffix)}" for suffix, count in most)
+    return f"{sum(suffixes.values()):,} files of formats that pixfind does not read: {kinds}"
 
 
 def run_columns() -> tuple[ProgressColumn, ...]:

@@ -35,7 +35,7 @@ class PathNotAllowed(RequestError):
 
 
 class OutsideRoots(RequestError):
-    """The file of image {image_id} is outside the folder it was registered in; it is not served."""
+    """The file of image {image_id} is a link that leads out of the registered folders; it is not served."""
 
     status = 403
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from pixfind import errors
 from pixfind.images import source, suffixes
-from pixfind.library import path_text
+from pixfind.library import links, path_text
 from pixfind.library.catalogue import Root
 from pixfind.library.library import Library
 from pixfind.types import Progress, no_progress
@@ -47,6 +47,8 @@ class ScanReport:
     """images whose root is offline: kept as they are"""
     problems: int = 0
     """folders or files that could not be read; what is known of them is kept"""
+    links_out: int = 0
+    """links that lead out of the registered folders, and are left out"""
     left_out: Counter[str] = field(default_factory=Counter)
     """files of formats that are not decoded, by suffix: RAW, video ..."""
     named: dict[str, list[str]] = field(default_factory=dict)
@@ -169,9 +171,8 @@ def _scan_root(library: Library, root: Root, report: ScanReport, progress: Progr
         count = catalogue.value("count_of_root", "scan.sql", root_id=root.id)
         report.note("offline", f"{root.path} ({root.offline})", count)
         return []
-    walk = _Walk(
-        root, skip={library.path.as_posix(), *(other.path for other in catalogue.roots() if other.id != root.id)}
-    )
+    others = [other.path for other in catalogue.roots() if other.id != root.id]
+    walk = _Walk(root, others, skip={library.path.as_posix(), *others})
     catalogue.run("begin_scan", "scan.sql")
     catalogue.run("forget_seen", "scan.sql")
     seen = 0
@@ -182,7 +183,13 @@ def _scan_root(library: Library, root: Root, report: ScanReport, progress: Progr
         progress(report.seen, None)
     for path in walk.problems:
         report.note("problems", path)
-    if not seen and next(catalogue.rows("sample_of_root", "scan.sql", root_id=root.id, limit=1), None):
+    for path in walk.links_out:
+        report.note("links_out", path)
+    if (
+        not seen
+        and not walk.links_out
+        and next(catalogue.rows("sample_of_root", "scan.sql", root_id=root.id, limit=1), None)
+    ):
         # No pictures where there were some: this may be an empty mount point with a stray file.
         _set_root(library, root, offline="empty: none of its pictures is there")
         return _scan_root(library, next(r for r in catalogue.roots() if r.id == root.id), report, progress)
@@ -297,11 +304,13 @@ def _settle_unseen(library: Library, root: Root, walk: "_Walk", report: ScanRepo
 class _Walk:
     """The files of one root, without those of other devices and other roots."""
 
-    def __init__(self, root: Root, skip: set[str]) -> None:
+    def __init__(self, root: Root, others: list[str], skip: set[str]) -> None:
         self.problems: list[str] = []
+        self.links_out: list[str] = []
         self.mounts: list[str] = []
         self.left_out: Counter[str] = Counter()
         self._root = root
+        self._roots = [root.path, *others]
         self._skip = skip
         self._rules = [(glob, re.compile(fnmatch.translate(glob))) for glob in json.loads(root.exclude)]
 
@@ -348,8 +357,12 @@ class _Walk:
             suffix = suffixes.suffix(entry.name)
             if suffix in suffixes.SUFFIXES and not self._is_excluded(entry):
                 found = entry.stat()
-                # Links to folders are not followed (loops); links to files are; a pipe or a device is no picture.
-                if stat.S_ISREG(found.st_mode):
+                # Links to folders are not followed (loops); links to files may be; a pipe or a device is no picture.
+                if not stat.S_ISREG(found.st_mode):
+                    return
+                if entry.is_symlink() and not links.leads_into(entry.path, self._roots):
+                    self.links_out.append(entry.path)
+                else:
                     yield _File(entry.path, found.st_size, source.mtime_ns(found))
             elif suffix in suffixes.KNOWN_UNREAD and not self._is_excluded(entry):
                 self.left_out[suffix] += 1

@@ -126,7 +126,7 @@ def _image_routes(services: Services) -> APIRouter:
 
 def _opened(library: Library, image_id: int) -> tuple[images.ImageRecord, int]:
     record = images.image(library, image_id)
-    return record, images.open_file(record)
+    return record, images.open_file(library, record)
 
 
 def _cached(request: Request, body: bytes, media_type: str, cache_control: str) -> Response:

@@ -4,6 +4,7 @@ One image for a client: its metadata, a thumbnail, its file.
 Owns the way from an image id to bytes, and the promise that nothing outside the registered folders is ever opened. Must not know HTTP.
 """
 
+import itertools
 import os
 import stat
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 
 from pixfind import errors
 from pixfind.images import decode, source, thumbnails
+from pixfind.library import links
 from pixfind.library.library import Library
 from pixfind.server import schemas
 from pixfind.server.decoders import DecoderPool
@@ -87,11 +89,11 @@ def metadata(library: Library, image_id: int) -> schemas.Metadata:
     )
 
 
-def open_file(record: ImageRecord) -> int:
+def open_file(library: Library, record: ImageRecord) -> int:
     """
     Return a descriptor of the image's file, open for reading.
 
-    Raises OutsideRoots when a link leads out of the registered folder, FileUnavailable when the file cannot be read, NotAPicture when no decoder
+    Raises OutsideRoots when a link leads out of the registered folders, FileUnavailable when the file cannot be read, NotAPicture when no decoder
     recognises its bytes.
     """
     try:
@@ -102,7 +104,7 @@ def open_file(record: ImageRecord) -> int:
             image_id=record.image_id, detail=error.strerror or "it cannot be opened"
         ) from error
     try:
-        _check_inside_root(record, os.fstat(descriptor))
+        _check_inside_roots(library, record, os.fstat(descriptor))
         _check_picture(record, os.pread(descriptor, _HEAD_BYTES, 0))
     except BaseException:
         os.close(descriptor)
@@ -110,12 +112,13 @@ def open_file(record: ImageRecord) -> int:
     return descriptor
 
 
-def _check_inside_root(record: ImageRecord, opened: os.stat_result) -> None:
-    """Check that the open file is a regular file under its root. Links may change at any time, so the open descriptor is compared."""
+def _check_inside_roots(library: Library, record: ImageRecord, opened: os.stat_result) -> None:
+    """Check that the open file is a regular file in a registered folder. Links may change at any time, so the open descriptor is compared."""
     if not stat.S_ISREG(opened.st_mode):
         raise errors.FileUnavailable(image_id=record.image_id, detail="it is not a file")
-    real, root = os.path.realpath(record.path), os.path.realpath(record.root)
-    if os.path.commonpath([real, root]) != root:
+    real = os.path.realpath(record.path)
+    others = (root.path for root in library.catalogue.roots())
+    if not links.leads_into(real, itertools.chain([record.root], others)):
         raise errors.OutsideRoots(image_id=record.image_id)
     try:
         found = Path(real).lstat()
@@ -165,7 +168,7 @@ class Thumbnails:
         if record.row is None:
             # No worker has decoded it successfully: another process would most likely fail too.
             raise errors.NoThumbnail(image_id=image_id, detail=record.reason or "it is not embedded yet")
-        with os.fdopen(open_file(record), "rb") as file:
+        with os.fdopen(open_file(library, record), "rb") as file:
             found = os.fstat(file.fileno())
             if record.hash is not None and (found.st_size, source.mtime_ns(found)) == (record.size, record.mtime_ns):
                 return self._cache.get_or_make(record.hash, side, lambda: self._decoders.thumbnail(file.read(), side))
