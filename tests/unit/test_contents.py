@@ -102,6 +102,20 @@ def test_the_table_is_written_once_many_are_new(library: Library, monkeypatch: p
     assert list(range(9)) == [library.catalogue.contents.row(content(number)) for number in range(1, 10)]
 
 
+def test_a_few_new_contents_stay_out_of_the_table_at_the_end_of_a_run(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contents, "_MIN_ROWS_AT_END", 3)
+    written = []
+    for number in range(1, 5):
+        adopt(library, number, number - 1)
+        with library.catalogue.transaction():
+            library.catalogue.contents.index_when_many(ended=True)
+        written.append(indexed(library))
+
+    assert [0, 0, 3, 3] == written
+
+
 def test_contents_with_the_same_beginning_are_told_apart(library: Library) -> None:
     images = library.catalogue.pending(limit=2)
     for row, image in enumerate(images):

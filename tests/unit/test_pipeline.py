@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -201,6 +202,31 @@ def test_a_worker_whose_threads_all_hang_saves_and_ends_as_degraded(
     assert EXIT_DEGRADED == code
     assert (6, str(errors.DecodeTimeout(seconds=60))) == (failed.image_id, failed.reason)
     assert run.saves()[-1] == run.sent[-1]
+
+
+def test_the_model_goes_on_while_rows_are_saved(
+    encoder: ImageEncoder, images: list[ImageRef], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "_SAVE_SECONDS", 0.0)
+    run, all_embedded, waited = Run(encoder), threading.Event(), []
+    append = run.sink.append
+
+    def slow(*rows: Any) -> None:
+        waited.append(all_embedded.wait(30))
+        append(*rows)
+
+    def answer(_: FromWorker) -> list[ToWorker]:
+        if 10 == sum(len(message.image_ids) for message in run.sent if isinstance(message, Embedded)):
+            all_embedded.set()
+        return []
+
+    run.sink.append = slow  # type: ignore[method-assign,assignment]
+    run.answer = answer
+    run.embed(images)
+
+    assert [True] * sum(save.rows > 0 for save in run.saves()) == waited
+    assert 10 == len(run.sink.rows) == sum(save.rows for save in run.saves())
+    assert 1 < len(waited)
 
 
 def test_a_sink_that_cannot_keep_rows_ends_the_worker(encoder: ImageEncoder, images: list[ImageRef]) -> None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _MARK = "contents_rows"
 _MIN_ROWS = 32_768
+_MIN_ROWS_AT_END = 8_192
+"""are read in some 10 ms; a hundred new pictures are not worth the two hundred pages that they would write"""
 _SHARE = 16
 """one of so many rows is kept in memory: each page of the table is then written for many rows, at any size of the library"""
 _MAX_ROWS = 1 << 20
@@ -45,10 +47,14 @@ class Contents:
         """Take note of a content that has got its row; should the transaction fail, then `row` finds that out."""
         self._recent()[content] = embedding_index
 
-    def index_when_many(self) -> None:
-        """Move the contents that are kept in memory into the table once there are many; in a transaction of the caller."""
-        kept = len(self._recent())
-        if kept >= min(max(_MIN_ROWS, self._mark() // _SHARE), _MAX_ROWS):
+    def index_when_many(self, *, ended: bool = False) -> None:
+        """
+        Move the contents that are kept in memory into the table once there are many; in a transaction of the caller.
+
+        `ended`: no more follow, so that those left behind are read again by each process that looks for a content.
+        """
+        many = _MIN_ROWS_AT_END if ended else min(max(_MIN_ROWS, self._mark() // _SHARE), _MAX_ROWS)
+        if len(self._recent()) >= many:
             self.index()
 
     def index(self) -> None:

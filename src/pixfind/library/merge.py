@@ -55,7 +55,7 @@ def merge(library: Library, progress: Progress = no_progress) -> Merged:
         total = merged.count
     with library.catalogue.transaction():
         library.catalogue.run("forget_merged", "adopted.sql", merged_rows=total)
-        library.catalogue.contents.index()
+        library.catalogue.contents.index_when_many(ended=True)
     trim.empty_merged(library)
     return Merged(total - before, total)
 

@@ -1,7 +1,7 @@
 """
 One worker: from messages that assign images to rows in a sink.
 
-Owns the pipeline: `prefetch` reads and decodes files, the model runs in this thread, rows are saved about twice a second. Never sees SQLite:
+Owns the pipeline: `prefetch` reads and decodes files, the model runs in this thread, `saver` makes rows durable about twice a second. Never sees SQLite:
 it gets paths and ids, and reports which rows are durable; the coordinator assigns, adopts and replaces. Must not know what carries the messages
 (`process` does, or `embedding.runners.serial`) or where rows go (`sink`).
 """
@@ -26,6 +26,7 @@ from pixfind.types import EmbeddedImage, ImageRef, Outcome, Settled
 from pixfind.worker import embed, prefetch, protocol
 from pixfind.worker.batch_size import BatchSizeTuner
 from pixfind.worker.protocol import Claim, Embedded, FromWorker, Ready, Saved, ToWorker, WorkerConfig
+from pixfind.worker.saver import Saver
 from pixfind.worker.sink import FileSink, Sink
 from pixfind.worker.throttle import Throttle
 
@@ -80,6 +81,7 @@ class Worker:
         self._loaded: list[embed.Loaded] = []
         self._rows: list[EmbeddedImage] = []
         self._embeddings: list[NDArray[np.float16]] = []
+        self._saver = Saver()
         self._settled: list[Settled] = []
         self._changed: list[protocol.Changed] = []
         self._saved_at = time.monotonic()
@@ -104,17 +106,18 @@ class Worker:
             if self._save_is_due():
                 self._save()
             if self._stopping and not self._loaded:
-                self._save()
+                self._save_all()
                 return 0
             self._tune_threads()
             if self._hung_threads >= self._config.decoders:
-                self._save()
+                self._save_all()
                 return protocol.EXIT_DEGRADED
 
     def close(self) -> None:
-        """End the threads that load images."""
+        """End the threads that load images, and the one that saves."""
         self.closed = True
         self._prefetcher.close()
+        self._saver.close()
 
     # --- events -----------------------------------------------------------------------------------
 
@@ -240,30 +243,49 @@ class Worker:
         self._send(Embedded(tuple(loaded.image_id for loaded in batch)))
 
     def _save_is_due(self) -> bool:
+        self._saver.check()
         if not (self._rows or self._settled or self._changed):
             return False
+        if len(self._rows) >= _SAVE_ROWS:
+            # More are not kept in memory, however slow the disk is.
+            return True
         idle = not self._assigned
-        return idle or len(self._rows) >= _SAVE_ROWS or time.monotonic() - self._saved_at >= _SAVE_SECONDS
+        return not self._saver.busy and (idle or time.monotonic() - self._saved_at >= _SAVE_SECONDS)
+
+    def _save_all(self) -> None:
+        self._save()
+        self._saver.wait()
 
     def _save(self) -> None:
-        """Make the rows durable, then report them: the coordinator adopts what is reported."""
-        began = time.perf_counter()
-        if self._rows:
-            self._sink.append(self._rows, np.concatenate(self._embeddings))
-        self._stages["save"] += time.perf_counter() - began
+        """Let the saver make the rows durable and then report them: the coordinator adopts what is reported."""
+        rows, embeddings, settled, changed = self._rows, self._embeddings, tuple(self._settled), tuple(self._changed)
+        self._saver.save(lambda: self._save_now(rows, embeddings, settled, changed))
+        self._rows, self._embeddings, self._settled, self._changed = [], [], [], []
         self._saved_at = time.monotonic()
+
+    def _save_now(
+        self,
+        rows: list[EmbeddedImage],
+        embeddings: list[NDArray[np.float16]],
+        settled: tuple[Settled, ...],
+        changed: tuple[protocol.Changed, ...],
+    ) -> None:
+        """In the thread of the saver."""
+        began = time.perf_counter()
+        if rows:
+            self._sink.append(rows, np.concatenate(embeddings))
+        self._stages["save"] += time.perf_counter() - began
         self._send(
             Saved(
-                rows=len(self._rows),
-                settled=tuple(self._settled),
-                changed=tuple(self._changed),
+                rows=len(rows),
+                settled=settled,
+                changed=changed,
                 stages={**self._stages, "pace": self._throttle.waited},
                 bytes_read=self._bytes_read,
                 loader_threads=self._prefetcher.threads,
                 processor_seconds=time.process_time() - self._processor_at_start,
             )
         )
-        self._rows, self._embeddings, self._settled, self._changed = [], [], [], []
 
 
 def serve(config: WorkerConfig, inbox: Inbox, send: Send) -> int:

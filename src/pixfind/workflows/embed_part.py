@@ -6,6 +6,7 @@ Needs no lock: it reads the catalogue and writes one pair of worker files, which
 
 import dataclasses
 import queue
+import threading
 
 from pixfind import errors
 from pixfind.library.library import Library
@@ -53,10 +54,16 @@ class _PartFeed:
         self._part, self._parts, self._after = part, parts, 0
         self._out = 0
         self._hashes: set[bytes] = set()
+        self._guard = threading.Lock()
+        """the worker reports what it has saved in another thread than the rest"""
         self._done = _own_rows(library, part)
 
     def on_message(self, message: protocol.FromWorker) -> None:
         """Take what the worker reports, and assign more images to it."""
+        with self._guard:
+            self._take(message)
+
+    def _take(self, message: protocol.FromWorker) -> None:
         match message:
             case protocol.Fatal():
                 self.fatal = message.rebuilt()
