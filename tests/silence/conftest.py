@@ -21,7 +21,7 @@ OURS_TO_SET = (
     "DO_NOT_TRACK",
     "OTEL_SDK_DISABLED",
 )
-OURS = ("pixfind", "pixfind.worker")
+OURS = ("pixfind", "pixfind.worker", "pixfind.worker.sample")
 
 Watch = Strace | Audit
 

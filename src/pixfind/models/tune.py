@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from pixfind import errors
 from pixfind.models import encoders, engines
@@ -24,7 +23,7 @@ from pixfind.models.files import Layout, ModelFiles
 from pixfind.types import Choice
 
 SAMPLE = 128
-"""Pictures that are compared unless report_progress otherwise."""
+"""Pictures that are compared by default."""
 
 MIN_SAMPLE = 32
 """With fewer pictures the top 10 are more than a third of them all, and agreement on them proves nothing."""
@@ -127,7 +126,7 @@ class TuneReport:
 
 def tune(
     files: ModelFiles,
-    pictures: Sequence[Image.Image],
+    pictures: Sequence[NDArray[np.uint8]],
     *,
     threads: int = 0,
     device: str = "auto",
@@ -136,7 +135,7 @@ def tune(
     progress: Callable[[str], None] | None = None,
 ) -> TuneReport:
     """
-    Compare the precisions on these upright pictures, and choose the fastest that passes the gate.
+    Compare the precisions on these pictures [side, side, 3], prepared for the model, and choose the fastest that passes the gate.
 
     `progress` is called with each precision before it is measured. With `remember`, the choice is stored for `auto`.
     Raises what opening the model in fp32 raises; a precision that is not available is reported in its row.
@@ -186,7 +185,7 @@ _UNAVAILABLE = (
 
 def _try(
     files: ModelFiles,
-    pictures: Sequence[Image.Image],
+    pictures: Sequence[NDArray[np.uint8]],
     reference: _Measured,
     queries: NDArray[np.float32] | None,
     gate: Gate,
@@ -202,11 +201,10 @@ def _try(
 
 
 def _measure(
-    files: ModelFiles, pictures: Sequence[Image.Image], *, threads: int, precision: str, device: str
+    files: ModelFiles, pictures: Sequence[NDArray[np.uint8]], *, threads: int, precision: str, device: str
 ) -> _Measured:
     encoder = encoders.open_image_encoder(files, threads=threads, precision=precision, device=device)
-    prepared = [encoder.prepare(picture) for picture in pictures]
-    batches = [prepared[first : first + BATCH] for first in range(0, len(prepared), BATCH)]
+    batches = [pictures[first : first + BATCH] for first in range(0, len(pictures), BATCH)]
     # The first run of a batch size allocates memory, so it is not timed.
     encoder.forward(batches[0])
     seconds, rows = [], []
