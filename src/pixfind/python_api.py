@@ -310,8 +310,12 @@ class Library:
     # --- taking it elsewhere ----------------------------------------------------------------------
 
     def images(self) -> Iterator[export.ImageRecord]:
-        """Yield the images that have an embedding, with it and with what is known of them; raises NotEmbedded."""
-        return export.images(self._current())
+        """
+        Yield the images that have an embedding, with it and with what is known of them; raises NotEmbedded.
+
+        All are of the model that answers at the beginning, also if it is switched meanwhile.
+        """
+        return self._images(self._current().generation)
 
     def embeddings(self) -> NDArray[float16]:
         """Return data/embeddings.npy [rows, d], mapped, not read; `Hit.embedding_index` is a row of it."""
@@ -332,7 +336,7 @@ class Library:
     # --- our own ----------------------------------------------------------------------------------
 
     def _current(self) -> storage.Library:
-        """Return the stored library of the model that answers now; raises LibraryClosed."""
+        """Return the stored library of the model that answers now; raises LibraryClosed, LibraryNotFound when it was deleted."""
         self._refuse_closed()
         if self._stored.superseded():
             if self._searcher is not None:
@@ -340,6 +344,11 @@ class Library:
                 self._searcher = None
             self._stored = self._stored.renewed()
         return self._stored
+
+    def _images(self, generation: str) -> Iterator[export.ImageRecord]:
+        # Opened apart: a call in between may replace what this library has open.
+        with storage.Library.open(self.path, generation=generation) as stored:
+            yield from export.images(stored)
 
     def _searching(self) -> Searcher:
         stored = self._current()

@@ -2,7 +2,9 @@
 
 import copy
 import dataclasses
+import datetime as dt
 import pickle
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +22,7 @@ from pixfind.search import filters
 from pixfind.testing import make_image, make_pictures
 from pixfind.workflows.events import Event
 
+CLIP = Path(__file__).parents[1] / "golden" / "clip-tiny"
 QUIET: EmbedSettings = {"model": "starter", "workers": 1, "nice": 0}
 
 
@@ -220,6 +223,63 @@ def test_the_length_of_an_embedding_does_not_matter(library: pixfind.Library, ma
 def test_text_that_is_no_unicode_is_embedded_like_an_argument(library: pixfind.Library) -> None:
     assert (2, library.dimension) == library.embed_text(["sky \udcff", "sky \ud800"]).shape
     library.search("sky \ud800")
+
+
+def test_images_go_on_with_the_model_that_they_began_with(tmp_path: Path) -> None:
+    make_pictures(tmp_path / "pictures", 6)
+    with pixfind.open(tmp_path / "library") as library:
+        library.index(tmp_path / "pictures", **QUIET)
+        images = library.images()
+        first = next(images)
+        other: EmbedSettings = {**QUIET, "model": str(CLIP)}
+        library.index(**other)
+        assert library.dimension != len(first.embedding)
+        rest = list(images)
+
+    assert 5 == len(rest)
+    assert {first.embedding.shape} == {record.embedding.shape for record in rest}
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_library_that_was_deleted_does_not_answer_as_an_empty_one(tmp_path: Path, again: bool) -> None:
+    make_pictures(tmp_path / "pictures", 2)
+    with pixfind.open(tmp_path / "library") as library:
+        library.index(tmp_path / "pictures", **QUIET)
+        assert 2 == len(library.search("sky"))
+        shutil.rmtree(tmp_path / "library")
+        if again:
+            with pixfind.open(tmp_path / "library") as other:
+                other.add(tmp_path / "pictures")
+            assert (2, 0) == (library.counts["pending"], len(library)), "the one that is there now"
+            return
+        for ask in (
+            len,
+            lambda one: one.counts,
+            lambda one: one.search("sky"),
+            lambda one: one.status(),
+            lambda one: list(one.images()),
+        ):
+            with pytest.raises(errors.LibraryNotFound):
+                ask(library)
+
+
+def test_queries_have_no_more_pixels_than_files(library: pixfind.Library) -> None:
+    """One row that is repeated: nothing has the memory for more."""
+    wide = np.broadcast_to(np.zeros((1, 20_000, 3), np.uint8), (20_000, 20_000, 3))
+    huge = Image.new("1", (20_000, 20_000))
+    for picture in (wide, wide[..., 0], huge):
+        with pytest.raises(errors.TooLarge, match="400 MP"):
+            library.search(picture)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"after": 2021}, {"before": dt.date(2021, 1, 1)}, {"camera": b"canon"}, {"near": (52.5, 13.4, 10)}, {"inside": Path("a")},
+              {"min_size": "300"}, {"max_size": 3.5}, {"min_size": True}, {"shape": 3}, {"shape": ["square"]}]
+)  # fmt: skip
+def test_a_filter_of_the_wrong_type_is_refused_by_its_name(library: pixfind.Library, wrong: Any) -> None:
+    with pytest.raises(errors.InvalidFilter):
+        library.search("sky", **wrong)
+    assert library.search("sky", min_size=np.int64(1), include_weak=True)  # type: ignore[arg-type]
 
 
 def test_a_closed_library_says_so(made: tuple[str, str]) -> None:

@@ -92,6 +92,8 @@ class Catalogue:
         self.contents = Contents(self)
         """which contents have an embedding"""
         self._connection = self._connect()
+        found = path.stat()
+        self._file = (found.st_dev, found.st_ino)
         try:
             self._migrate()
         except BaseException:
@@ -149,6 +151,14 @@ class Catalogue:
     def data_version(self) -> int:
         """Return a number that differs after every change that another connection has made."""
         return int(self.value("data_version", "library.sql"))
+
+    def is_in_place(self) -> bool:
+        """Tell whether the file that is open still has its name; raises LibraryNotFound when no file has it."""
+        try:
+            found = self.path.stat()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise errors.LibraryNotFound(path=self.path.parent) from error
+        return (found.st_dev, found.st_ino) == self._file
 
     # --- settings and runs ------------------------------------------------------------------------
 

@@ -118,8 +118,12 @@ class Library:
         self.catalogue.close()
 
     def superseded(self) -> bool:
-        """Whether another generation is active by now; a library that is open stays with its own."""
-        return generations.read(self.path).active != self.generation
+        """
+        Whether another generation is active by now, or another file has taken the place of its database; a library that is open stays with its own.
+
+        Raises LibraryNotFound when the library was deleted: what is open would answer from nothing.
+        """
+        return generations.read(self.path).active != self.generation or not self.catalogue.is_in_place()
 
     def renewed(self) -> Self:
         """Return this library while its generation is active; else close it and open the one that is."""

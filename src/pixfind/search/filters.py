@@ -8,6 +8,7 @@ Pure: it opens no library. A filter on metadata that is unknown (no EXIF, never 
 import calendar
 import datetime as dt
 import math
+import operator
 import re
 from dataclasses import dataclass, fields
 from enum import StrEnum
@@ -98,6 +99,15 @@ def parse(
     near: str | None = None,
 ) -> Filters:
     """Parse the values of the options; raises InvalidFilter, which names the option and what it accepts."""
+    for option, text in (
+        ("--in", inside),
+        ("--after", after),
+        ("--before", before),
+        ("--camera", camera),
+        ("--near", near),
+    ):
+        if not isinstance(text, str | None):
+            raise InvalidFilter(option=option, value=text, detail="it takes a text")
     made = Filters(
         inside=None if inside is None else _glob(inside),
         after=None if after is None else _parse_time("--after", after),
@@ -151,9 +161,15 @@ def _parse_time(option: str, value: str) -> int:
 
 
 def _pixels(option: str, value: int | None) -> int | None:
-    if value is not None and not 0 < value < 1_000_000_000:  # noqa: PLR2004  no picture has more
-        raise InvalidFilter(option=option, value=value, detail="it takes a number of pixels above 0")
-    return value
+    if value is None:
+        return None
+    try:
+        pixels = operator.index(value)
+    except TypeError:
+        pixels = 0
+    if isinstance(value, bool) or not 0 < pixels < 1_000_000_000:  # noqa: PLR2004  no picture has more
+        raise InvalidFilter(option=option, value=value, detail="it takes a whole number of pixels above 0")
+    return pixels
 
 
 def _shape(value: Shape | str) -> Shape:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from pixfind import errors
-from pixfind.images import source
+from pixfind.images import decode, source
+from pixfind.images.decode.problems import check_size
 from pixfind.search import query
 from pixfind.search.encoders import Encoders, unit_rows
 from pixfind.search.query import Query
@@ -31,6 +32,9 @@ Wanted = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any] | Query
 What a hit should show: a query (the language of docs/reference/query-language.md), the path object of an image file, a file's bytes, a
 picture, pixels of uint8 ([height, width, 3] or grey [height, width]), or an embedding [d] of floats.
 """
+
+_MAX_PIXELS = int(decode.DEFAULT_MEGAPIXELS * 1e6)
+"""as for files: what is larger takes gigabytes while it is converted"""
 
 _CHANNELS = {3, 4}
 """of an array of pixels that is not grey"""
@@ -86,11 +90,12 @@ def unit_row(vector: NDArray[Any], dimension: int) -> NDArray[float32]:
 
 
 def encode_picture(encoders: Encoders, picture: Picture) -> NDArray[float32]:
-    """Return the unit row [d] of one picture."""
+    """Return the unit row [d] of one picture; raises ImageProblem, TooLarge for one with more pixels than a file may have."""
     match picture:
         case bytes():
             return encoders.encode_file(picture)
         case Image.Image():
+            check_size(picture.size, _MAX_PIXELS)
             return encoders.encode_images([_rgb(picture)])[0]  # type: ignore[no-any-return]
         case np.ndarray():
             return encoders.encode_images([_rgb(_from_pixels(picture))])[0]  # type: ignore[no-any-return]
@@ -103,11 +108,12 @@ def encode_picture(encoders: Encoders, picture: Picture) -> NDArray[float32]:
 
 
 def _from_pixels(pixels: NDArray[Any]) -> Image.Image:
-    """Return an array as picture; raises InvalidPixels."""
+    """Return an array as picture; raises InvalidPixels, TooLarge."""
     grey = pixels.ndim == 2  # noqa: PLR2004  [height, width]
     fits = grey or (pixels.ndim == 3 and pixels.shape[2] in _CHANNELS)  # noqa: PLR2004  [height, width, channels]
     if pixels.dtype != uint8 or not fits or not pixels.size:
         raise errors.InvalidPixels(shape=list(pixels.shape), kind=pixels.dtype)
+    check_size((pixels.shape[1], pixels.shape[0]), _MAX_PIXELS)
     return Image.fromarray(np.ascontiguousarray(pixels))
 
 
