@@ -53,8 +53,8 @@ def test_a_library_counts_and_lists_former_reasons_with_the_present_ones(tmp_pat
         catalogue = library.catalogue
         catalogue.run("add_root", "scan.sql", path="/pictures", device=0, exclude="[]", added_at=0)
         for number in range(1, 4):
-            catalogue.run(
-                "insert_image", "scan.sql", root_id=1, path=f"/pictures/{number}.jpg", size=number, mtime_ns=0
+            catalogue._connection.execute(
+                "INSERT INTO images (root_id, path, size, mtime_ns) VALUES (1, ?, ?, 0)", (f"/{number}.jpg", number)
             )
         catalogue.settle(Settled(number, Outcome.FAILED, reason) for number, reason in enumerate(reasons, 1))
 

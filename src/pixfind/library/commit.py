@@ -115,7 +115,7 @@ def _not_scanned(library: Library, workers: Iterable[int]) -> Iterator[_Batch]:
                 table, embeddings = pair.read(start, stop)
                 good = embedding_files.first_bad_row(table, embeddings)
                 damaged = None if good == len(table) else (paths[0], start + good)
-                yield _Batch(worker, start, [embedding_files.row_of(entry) for entry in table[:good]], damaged)
+                yield _Batch(worker, start, embedding_files.images_of(table[:good]), damaged)
                 if damaged is not None:
                     break
                 start = stop

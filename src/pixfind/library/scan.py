@@ -13,7 +13,7 @@ import re
 import stat
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,10 +56,14 @@ class ScanReport:
 
     def note(self, kind: str, path: str, count: int = 1) -> None:
         """Count a path under `kind`, and keep the first few names."""
+        self.note_all(kind, [path], count)
+
+    def note_all(self, kind: str, paths: Sequence[str], count: int) -> None:
+        """Count `count` paths under `kind`, and keep the first few names."""
         setattr(self, kind, getattr(self, kind) + count)
-        names = self.named.setdefault(kind, [])
-        if len(names) < _MAX_NAMED:
-            names.append(path)
+        if count:
+            names = self.named.setdefault(kind, [])
+            names += paths[: _MAX_NAMED - len(names)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +228,11 @@ def _register(library: Library, root: Root, batch: list[_File], report: ScanRepo
         )
         for row in list(catalogue.rows("known_arrivals", "scan.sql", root_id=root.id)):
             _update_known(library, root, row, report)
-        for path, size, mtime_ns in list(catalogue.rows("new_arrivals", "scan.sql")):
-            _register_new(library, root, _File(path, size, mtime_ns), report)
+        for path, size, mtime_ns in list(catalogue.rows("perhaps_moved", "scan.sql")):
+            _register_moved(library, root, _File(path, size, mtime_ns), report)
+        # Each that moved has its row by now; all others are new.
+        names = [path for (path,) in catalogue.rows("first_new_arrivals", "scan.sql", limit=_MAX_NAMED)]
+        report.note_all("new", names, catalogue.run("insert_new_arrivals", "scan.sql", root_id=root.id))
         catalogue.run("remember_seen", "scan.sql")
 
 
@@ -239,22 +246,12 @@ def _update_known(library: Library, root: Root, row: tuple[object, ...], report:
     library.catalogue.run("returned", "scan.sql", image_id=image_id, root_id=root.id)
 
 
-def _register_new(library: Library, root: Root, file: _File, report: ScanReport) -> None:
-    catalogue = library.catalogue
+def _register_moved(library: Library, root: Root, file: _File, report: ScanReport) -> None:
     moved = _moved_from(library, file)
     if moved is not None:
-        catalogue.run("move_image", "scan.sql", image_id=moved, path=path_text.to_text(file.path), root_id=root.id)
+        path = path_text.to_text(file.path)
+        library.catalogue.run("move_image", "scan.sql", image_id=moved, path=path, root_id=root.id)
         report.note("moved", file.path)
-        return
-    catalogue.run(
-        "insert_image",
-        "scan.sql",
-        root_id=root.id,
-        path=path_text.to_text(file.path),
-        size=file.size,
-        mtime_ns=file.mtime_ns,
-    )
-    report.note("new", file.path)
 
 
 def _moved_from(library: Library, file: _File) -> int | None:

@@ -6,6 +6,7 @@ Must not know which model made an embedding, or that SQLite exists.
 Rows of worker files become part of the library in `library.commit`, and only there.
 """
 
+import math
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -73,22 +74,30 @@ def index_rows(rows: Sequence[EmbeddedImage], embeddings: NDArray[np.float16]) -
     return table
 
 
+def images_of(table: NDArray[Any]) -> list[EmbeddedImage]:
+    """Return the images that an INDEX_ROW table [n] describes."""
+    # All at once: taking the fields out of one row after the other costs ten times as much.
+    return [_image(*fields) for fields in table.tolist()]
+
+
 def row_of(entry: np.void) -> EmbeddedImage:
     """Return the image that one INDEX_ROW entry describes."""
-    fingerprint, facts = entry["fingerprint"], entry["facts"]
-    taken_at = int(facts["taken_at"])
-    return EmbeddedImage(
-        int(entry["image_id"]),
-        Fingerprint(int(fingerprint["size"]), int(fingerprint["mtime_ns"]), fingerprint["hash"].tobytes()),
-        ImageMetadata(
-            width=int(facts["width"]),
-            height=int(facts["height"]),
-            taken_at=None if taken_at == UNKNOWN_TIME else taken_at,
-            camera=facts["camera"].decode(errors="ignore"),
-            latitude=None if np.isnan(facts["latitude"]) else float(facts["latitude"]),
-            longitude=None if np.isnan(facts["longitude"]) else float(facts["longitude"]),
-        ),
+    return _image(*entry.tolist())
+
+
+def _image(
+    image_id: int, fingerprint: tuple[int, int, bytes], _crc32: int, facts: tuple[Any, ...], _entry_crc32: int
+) -> EmbeddedImage:
+    width, height, taken_at, camera, latitude, longitude = facts
+    metadata = ImageMetadata(
+        width=width,
+        height=height,
+        taken_at=None if taken_at == UNKNOWN_TIME else taken_at,
+        camera=camera.decode(errors="ignore"),
+        latitude=None if math.isnan(latitude) else latitude,
+        longitude=None if math.isnan(longitude) else longitude,
     )
+    return EmbeddedImage(image_id, Fingerprint(*fingerprint), metadata)
 
 
 def crc_holds(table: NDArray[Any], embeddings: NDArray[np.float16]) -> NDArray[np.bool_]:

@@ -24,15 +24,23 @@ FROM temp.arrivals CROSS JOIN images ON images.path = arrivals.path
 WHERE images.size <> arrivals.size OR images.mtime_ns <> arrivals.mtime_ns OR images.gone = 1 OR images.root_id <> :root_id
    OR (images.outcome = 'skipped' AND images.reason LIKE 'excluded%');
 
--- name: new_arrivals
-SELECT path, size, mtime_ns FROM temp.arrivals WHERE NOT EXISTS (SELECT 1 FROM images WHERE images.path = arrivals.path);
+-- name: perhaps_moved
+-- New arrivals of which a known image has the size and time: it may be the same file under another name.
+SELECT path, size, mtime_ns FROM temp.arrivals
+WHERE NOT EXISTS (SELECT 1 FROM images WHERE images.path = arrivals.path)
+  AND EXISTS (SELECT 1 FROM images WHERE images.size = arrivals.size AND images.mtime_ns = arrivals.mtime_ns);
+
+-- name: first_new_arrivals
+SELECT path FROM temp.arrivals WHERE NOT EXISTS (SELECT 1 FROM images WHERE images.path = arrivals.path) LIMIT :limit;
+
+-- name: insert_new_arrivals
+INSERT INTO images (root_id, path, size, mtime_ns)
+SELECT :root_id, path, size, mtime_ns FROM temp.arrivals
+WHERE NOT EXISTS (SELECT 1 FROM images WHERE images.path = arrivals.path) ORDER BY path;
 
 -- name: movable
 -- Images that a new file of this size and time might be, under a new name.
 SELECT id, path, hash FROM images WHERE size = :size AND mtime_ns = :mtime_ns LIMIT 500;
-
--- name: insert_image
-INSERT INTO images (root_id, path, size, mtime_ns) VALUES (:root_id, :path, :size, :mtime_ns);
 
 -- name: move_image
 UPDATE images SET path = :path, root_id = :root_id, gone = 0,
