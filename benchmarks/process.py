@@ -75,7 +75,7 @@ def _make(path: Path, model: Path, count: int) -> None:
     with Library.create(path) as library, library.lock("benchmark"):
         choose_model(library, EmbedOptions(model=str(model), precision="fp32"), files)
         with contextlib.closing(sqlite3.connect(library.catalogue.path)) as database, database:
-            database.execute("INSERT INTO roots VALUES (1, '/pictures', 0, '[]', NULL, 0)")
+            database.execute("INSERT INTO roots (id, path, device, added_at) VALUES (1, '/pictures', 0, 0)")
             database.executemany(
                 "INSERT INTO images (id, root_id, path, size, mtime_ns, hash, outcome, embedding_index, width, height, taken_at)"
                 " VALUES (?, 1, ?, ?, ?, ?, 'embedded', ?, 4000, 3000, ?)",

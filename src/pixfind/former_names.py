@@ -6,9 +6,7 @@ For one release. Imports nothing of pixfind until a former name is used.
 
 import functools
 import importlib
-import importlib.abc
 import importlib.machinery
-import importlib.util
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -62,8 +60,12 @@ def _taking_any_library(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds modules that are no longer there; those that are, other finders have found before."""
+class _Finder:
+    """
+    Finds and loads modules that are no longer there; those that are, other finders have found before.
+
+    Without the base classes of `importlib.abc`, which import a tenth of the standard library into every command.
+    """
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -72,7 +74,10 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         package, _, name = fullname.rpartition(".")
         if package != "pixfind" or name not in NAMES:
             return None
-        return importlib.util.spec_from_loader(fullname, self)
+        return importlib.machinery.ModuleSpec(fullname, self)  # type: ignore[arg-type]  # a loader by its methods
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
+        """Let Python make the module."""
 
     def exec_module(self, module: ModuleType) -> None:
         module.__getattr__ = lookup(module.__name__.rpartition(".")[2])  # type: ignore[method-assign]

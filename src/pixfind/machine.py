@@ -1,16 +1,12 @@
 """
 The machine: cores, memory, processor time. `embedding.budget` divides what is found here.
 
-The only module that knows psutil. A number that cannot be found out is None, never a guess.
+The only module that knows psutil, which is imported when it is asked: most commands never do. A number that cannot be found out is None, never a guess.
 """
 
-import ctypes
 import os
-import socket
 import sys
 from pathlib import Path
-
-import psutil
 
 from pixfind.types import Choice
 
@@ -36,6 +32,8 @@ def cores() -> Choice[float]:
 
 def memory() -> Choice[int]:
     """Return how many bytes this process may use: what is available now, within the cgroup's limit."""
+    import psutil
+
     available = int(psutil.virtual_memory().available)
     limit = _cgroup_memory()
     if limit is not None and limit < available:
@@ -45,11 +43,15 @@ def memory() -> Choice[int]:
 
 def host() -> str:
     """Return the name of this machine."""
+    import socket
+
     return socket.gethostname()
 
 
 def processor_seconds(pid: int) -> float:
     """Return the processor time, user and system, that a process has used; 0 when it has ended."""
+    import psutil
+
     try:
         times = psutil.Process(pid).cpu_times()
     except psutil.Error:
@@ -59,6 +61,8 @@ def processor_seconds(pid: int) -> float:
 
 def busy_seconds() -> float:
     """Return the processor time that all programs of this machine have used, over all cores."""
+    import psutil
+
     times = psutil.cpu_times()._asdict()
     # Linux counts guests under user too.
     return float(sum(v for k, v in times.items() if k not in {"idle", "iowait", "steal", "guest", "guest_nice"}))
@@ -71,6 +75,8 @@ def all_cores() -> int:
 
 def started_at(pid: int) -> float | None:
     """Return when a process began, in seconds since 1970; None when there is no such process."""
+    import psutil
+
     try:
         return float(psutil.Process(pid).create_time())
     except psutil.Error:
@@ -152,6 +158,8 @@ def keep_freed_memory(most: int = 256 << 20) -> None:
     glibc gives large blocks back to the system at once and takes them again: that was a third of a server's time, and a fifth
     of a training step's. Other systems' allocators have no such function, and no such habit.
     """
+    import ctypes
+
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, 32 << 20)

@@ -9,7 +9,8 @@ import pytest
 import rich.progress
 from rich.console import Console as Rich
 
-from pixfind.cli.console import Console, run_columns
+from pixfind.cli.bars import run_columns
+from pixfind.cli.console import Console
 from pixfind.embedding.progress import RunReport, Snapshot
 from pixfind.index.build import IndexReport
 from pixfind.index.header import IndexHeader, IndexKind

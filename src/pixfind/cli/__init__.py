@@ -1,41 +1,33 @@
 """
 The command line.
 
-Owns the options, the exit codes and which workflow a command calls; it contains no logic of its own. Heavy modules are imported inside the commands
-that need them, so that `pixfind --help` answers at once.
+Owns the options, the exit codes and which workflow a command calls; it contains no logic of its own. The module of a command is imported when it is
+asked for, and heavy modules by the commands that need them.
 """
 
 import contextlib
 import signal
 import sys
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pixfind import errors, telemetry
-from pixfind.cli import (
-    demo_command,
-    index_commands,
-    inspect_commands,
-    model_commands,
-    run_commands,
-    search_commands,
-    serve_commands,
-)
+from pixfind.cli import options
 from pixfind.cli.console import Console
-from pixfind.cli.options import app
 from pixfind.storage import disk
 
-__all__ = [
-    "app",
-    "demo_command",
-    "index_commands",
-    "inspect_commands",
-    "main",
-    "model_commands",
-    "run_commands",
-    "search_commands",
-    "serve_commands",
-]
+if TYPE_CHECKING:
+    from pixfind.cli.options import app
+
+__all__ = ["app", "main"]
+
+
+def __getattr__(name: str) -> Any:
+    """Return the program with all commands, for those who look at them; `main` imports the module of one."""
+    if name != "app":
+        raise AttributeError(f"module 'pixfind.cli' has no attribute {name!r}")
+    options.load()
+    return options.app
 
 
 BUG = 70
@@ -74,4 +66,4 @@ def main() -> None:
     """Run a command; the entry point of `pixfind`."""
     telemetry.disable_export()
     with _report_errors(Console(verbose="-v" in sys.argv or "--verbose" in sys.argv)):
-        app()
+        options.app()

@@ -1,8 +1,8 @@
 """
-The terminal: all output of the commands, with Rich.
+The terminal: all output of the commands.
 
-Results go to standard output; messages and progress go to standard error. Where there is no terminal, progress is a plain line every
-few seconds.
+Rich draws tables, progress bars and tracebacks, and is imported for these; lines are written by `styles`. Results go to standard
+output; messages and progress go to standard error. Where there is no terminal, progress is a plain line every few seconds.
 """
 
 import contextlib
@@ -13,25 +13,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import rich.progress
-from rich.console import Console as Rich
-from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    ProgressColumn,
-    SpinnerColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-)
-from rich.table import Column, Table
-from rich.text import Text
-
+from pixfind.cli import styles
+from pixfind.cli.styles import escape
 from pixfind.types import Progress, format_duration
 
 if TYPE_CHECKING:
     # Types alone: what a command does not need it does not wait for.
+    from rich.table import Table
+
     from pixfind.embedding.plan import Plan
     from pixfind.embedding.progress import RunReport, Snapshot
     from pixfind.library.scan import ScanReport
@@ -53,22 +42,18 @@ class Console:
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
         self.quiet = quiet
         self.verbose = verbose
-        self._rich = Rich(stderr=True, highlight=False, quiet=quiet)
-        self._loud = Rich(stderr=True, highlight=False)
-        # Without a terminal, lines are not cut to the default width.
-        self._out = Rich(highlight=False, width=None if sys.stdout.isatty() else 160)
 
     # --- results ----------------------------------------------------------------------------------
 
     def print(self, text: str) -> None:
-        """Write a line for people to standard output; markup is allowed."""
+        """Write a line for people to standard output; styles are allowed."""
         with _pipe_may_close():
-            self._out.print(text, soft_wrap=True)
+            styles.write(sys.stdout, text)
 
     def clear(self) -> None:
         """Clear the screen of a terminal."""
-        if self._out.is_terminal:
-            self._out.clear()
+        if styles.is_terminal(sys.stdout):
+            sys.stdout.write("\x1b[2J\x1b[H")
 
     @staticmethod
     def data(text: str, end: bytes = b"\n") -> None:
@@ -93,8 +78,9 @@ class Console:
     # --- messages ---------------------------------------------------------------------------------
 
     def say(self, text: str) -> None:
-        """Write a message; markup is allowed, so escape text from outside."""
-        self._rich.print(text, soft_wrap=True)
+        """Write a message; styles are allowed, so escape text from outside."""
+        if not self.quiet:
+            styles.write(sys.stderr, text)
 
     def step(self, text: str) -> None:
         """Write the heading of a step."""
@@ -103,64 +89,56 @@ class Console:
     def error(self, text: str) -> None:
         """Write an error message, even when quiet."""
         first, _, rest = text.partition("\n")
-        self._loud.print(f"[bold red]error:[/bold red] {escape(first)}", soft_wrap=True)
+        styles.write(sys.stderr, f"[bold red]error:[/bold red] {escape(first)}")
         if rest:
-            self._loud.print(escape(rest), soft_wrap=True)
+            styles.write(sys.stderr, escape(rest))
 
     def traceback(self) -> None:
         """Write the traceback of the current exception."""
-        self._loud.print_exception()
+        from rich.console import Console as Rich
+
+        Rich(stderr=True, highlight=False).print_exception()
 
     # --- progress ---------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def bar(self, what: str, unit: str = "") -> Iterator[Progress]:
         """Show a progress bar in the block; yields a function of (done, total)."""
-        if self.quiet or not self._rich.is_terminal:
+        if self.quiet or not styles.is_terminal(sys.stderr):
             yield _PlainProgress(self, what, unit)
             return
-        columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-        )
-        with rich.progress.Progress(*columns, console=self._rich, transient=True) as shown:
-            task = shown.add_task(what, total=None)
+        from pixfind.cli import bars
 
-            def show(done: int, total: int | None) -> None:
-                shown.update(task, completed=done, total=total)
-
+        with bars.bar(what) as show:
             yield show
 
     @contextlib.contextmanager
     def run(self) -> "Iterator[Callable[[Snapshot], None]]":
         """Show the progress of an embed in the block; yields a function of its snapshots."""
-        if self.quiet or not self._rich.is_terminal:
+        if self.quiet or not styles.is_terminal(sys.stderr):
             yield _PlainRun(self)
             return
-        columns = run_columns()
-        with rich.progress.Progress(*columns, console=self._rich, transient=True) as shown:
-            task = shown.add_task("", total=None, rate="starting workers")
+        from pixfind.cli import bars
 
-            def show(snapshot: "Snapshot") -> None:
-                shown.update(task, completed=snapshot.done, total=snapshot.total, rate=snapshot.line())
-
+        with bars.run() as show:
             yield show
 
     # --- tables -----------------------------------------------------------------------------------
 
     def plan(self, plan: "Plan") -> None:
         """Write a plan as a table to standard output."""
+        from rich.markup import escape as literal
+        from rich.table import Table
+
         table = Table("what", "value", "why", box=None, pad_edge=False, header_style="bold")
         for name, value, reason in plan.lines():
-            table.add_row(name.replace("_", " "), f"[cyan]{value}[/cyan]", escape(reason))
-        with _pipe_may_close():
-            self._out.print(table)
+            table.add_row(name.replace("_", " "), f"[cyan]{value}[/cyan]", literal(reason))
+        _draw(table)
 
     def models(self, models: Sequence[dict[str, Any]], default: str) -> None:
         """Write the table of models to standard output."""
+        from rich.table import Table
+
         table = Table(
             "model", "here", "dimensions", "download", "cost", "licence", "good for", box=None, pad_edge=False
         )
@@ -177,8 +155,7 @@ class Console:
                 model["licence"],
                 model["summary"],
             )
-        with _pipe_may_close():
-            self._out.print(table)
+        _draw(table)
 
     def model(self, model: dict[str, Any], card: str | None) -> None:
         """Write one model, and its card if it has one, to standard output."""
@@ -352,23 +329,12 @@ def _unread(suffixes: Mapping[str, int]) -> str:
     return f"{sum(suffixes.values()):,} files of formats that pixfind does not read: {kinds}"
 
 
-def run_columns() -> tuple[ProgressColumn, ...]:
-    """Return the columns of a running embed; where the terminal is too narrow, only the last one is shortened."""
-    fixed = Column(no_wrap=True)
-    return (
-        SpinnerColumn(table_column=fixed),
-        TextColumn("embedding", table_column=fixed),
-        BarColumn(bar_width=20, table_column=fixed),
-        MofNCompleteColumn(table_column=fixed),
-        _Rate(),
-    )
+def _draw(table: "Table") -> None:
+    from rich.console import Console as Rich
 
-
-class _Rate(ProgressColumn):
-    """The rate, the time left and the bottleneck: the only column that is shortened."""
-
-    def render(self, task: Task) -> Text:
-        return Text(task.fields["rate"], no_wrap=True, overflow="ellipsis")
+    # Without a terminal, lines are not cut to the default width.
+    with _pipe_may_close():
+        Rich(highlight=False, width=None if sys.stdout.isatty() else 160).print(table)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ Shared by all commands: the program, its global options, and options of several 
 
 import dataclasses
 import functools
+import importlib
 import inspect
 import os
 import re
@@ -17,6 +18,7 @@ import typer.core
 
 import pixfind
 from pixfind import errors
+from pixfind.cli import conversion
 from pixfind.cli.console import Console
 from pixfind.embedding.budget import MIN_MEMORY
 from pixfind.embedding.schedule import TimeWindow
@@ -38,34 +40,63 @@ SERVE = "Serve"
 _PANELS = (BUILD, SEARCH, RUNNING, MODELS, INSPECT, SERVE)
 
 
-class _PlainFlags:
-    """Shows flags without `<bool>` in the help: they take no value."""
+class _Parameters:
+    """Shows flags without `<bool>` in the help, because they take no value, and converts values by `conversion`."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         params: list[Any] = super().get_params(ctx)  # type: ignore[misc]  # of the command that this is mixed into
         for param in params:
+            conversion.convert_directly(param)
             if getattr(param, "is_flag", False):
                 param.metavar = ""
         return params
 
 
-class Command(_PlainFlags, typer.core.TyperCommand):
+class Command(_Parameters, typer.core.TyperCommand):
     """A command."""
 
 
-class Group(_PlainFlags, typer.core.TyperGroup):
+class Group(_Parameters, typer.core.TyperGroup):
     """Commands below one word."""
 
 
 class Program(Group):
-    """The group of all commands; accepts `--library` after the command too."""
+    """The group of all commands, loaded when one is asked for; accepts `--library` after the command too."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, library_first(args))
 
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command, after importing its module; without knowing its module, after importing all."""
+        if cmd_name not in self.commands:
+            load(cmd_name)
+            self.commands = typer.main.get_group(app).commands
+        return super().get_command(ctx, cmd_name)
+
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the commands by their panels, and in each as they were registered."""
+        load()
+        self.commands = typer.main.get_group(app).commands
         return sorted(super().list_commands(ctx), key=lambda name: _PANELS.index(self.commands[name].rich_help_panel))  # type: ignore[attr-defined]
+
+
+#: module of `cli` -> the commands in it, in the order of `--help`. One that is missing here is found all the same, but slowly.
+MODULES = {
+    "demo_command": ("demo",),
+    "index_commands": ("index", "add", "embed", "merge", "build-index"),
+    "search_commands": ("search", "search-text", "search-image", "duplicates"),
+    "run_commands": ("stop", "pause", "resume", "limit"),
+    "model_commands": ("model", "models", "tune"),
+    "inspect_commands": ("status", "verify", "plan"),
+    "serve_commands": ("serve", "mcp"),
+}
+
+
+def load(command: str | None = None) -> None:
+    """Import the module of a command; all of them for None, and for a command that is not in the table."""
+    found = [module for module, names in MODULES.items() if command in names] or list(MODULES)
+    for module in found:
+        importlib.import_module(f"pixfind.cli.{module}")
 
 
 def library_first(words: list[str]) -> list[str]:

@@ -9,9 +9,8 @@ import functools
 from collections.abc import Callable
 from typing import Self
 
-from rich.markup import escape
-
 from pixfind.cli.console import Console
+from pixfind.cli.styles import escape
 from pixfind.embedding.progress import Snapshot
 from pixfind.types import Progress, no_progress
 from pixfind.workflows import events

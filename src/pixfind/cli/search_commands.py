@@ -347,10 +347,10 @@ def _sheet(result: "SearchResult") -> bytes:
 
 def _thumbnail_renderer(requested: TerminalImages) -> Callable[[str], str] | None:
     """Return a function from a path to the escape sequence that shows its thumbnail; None where thumbnails are not shown."""
+    if requested is TerminalImages.NONE or (requested is TerminalImages.AUTO and not sys.stdout.isatty()):
+        return None
     from pixfind.cli import terminal_images
 
-    if requested is TerminalImages.AUTO and not sys.stdout.isatty():
-        return None
     keyboard, screen = 0, sys.stdout.fileno()
     how = terminal_images.choose(requested, os.environ, lambda: terminal_images.device_attributes(keyboard, screen))
     if how is TerminalImages.NONE:

@@ -5,6 +5,7 @@ Owns the exact scores and the order of equal ones.
 Must not know that index files exist.
 """
 
+import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -17,6 +18,9 @@ _BLOCK = 16_384
 
 _FEW_QUERIES = 8
 """Up to so many queries a scan over float16 is faster than converting to float32 for a matrix product."""
+
+_FEW_NUMBERS = 16 << 20
+"""A scan of so many numbers ends sooner than the import of FAISS (50 ms), where nothing else has imported it."""
 
 TopK = tuple[NDArray[int64], NDArray[float32]]
 """Rows [q, k] and scores [q, k], best first; row -1 and score -inf where there are fewer."""
@@ -32,8 +36,10 @@ def scan(embeddings: NDArray[float16], queries: NDArray[float32], k: int, rows: 
     best: TopK = (np.empty((len(queries), 0), dtype=int64), np.empty((len(queries), 0), dtype=float32))
     if k == 0:
         return best
+    count = len(embeddings) if rows is None else len(rows)
+    halves = len(queries) <= _FEW_QUERIES and ("faiss" in sys.modules or count * embeddings.shape[1] > _FEW_NUMBERS)
     for start, block in _blocks(embeddings, rows):
-        places, scores = _best_of_block(block, queries, k, best[1])
+        places, scores = _best_halves(block, queries, k) if halves else _best_of_block(block, queries, k, best[1])
         best = merged(best, (start + places if rows is None else rows[start + places], scores), k)
     return best
 
@@ -49,8 +55,6 @@ def _blocks(embeddings: NDArray[float16], rows: NDArray[int64] | None) -> Iterat
 
 def _best_of_block(block: NDArray[float16], queries: NDArray[float32], k: int, best: NDArray[float32]) -> TopK:
     """Return positions in the block and scores of all rows that may be among the k best, given the best scores so far [q, <= k]."""
-    if len(queries) <= _FEW_QUERIES:
-        return _best_halves(block, queries, min(k, len(block)))
     scores = _without_nan(queries @ block.astype(float32).T)
     if best.shape[1] < k:
         return _top(np.broadcast_to(np.arange(len(block)), scores.shape), scores, k)
@@ -63,6 +67,7 @@ def _best_halves(block: NDArray[float16], queries: NDArray[float32], k: int) -> 
     # FAISS computes on float16 directly; NumPy would convert to float32 first, which takes six times as long.
     import faiss
 
+    k = min(k, len(block))
     halves = faiss.IndexScalarQuantizer(block.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
     halves.add_sa_codes(block.view(np.uint8))
     with faiss_threads.fit(queries):

@@ -7,7 +7,6 @@ Owns the translation, in one place: no statement can be run without it. Must not
 import contextlib
 import os
 import sqlite3
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
@@ -149,6 +148,8 @@ def _is_full(path: Path) -> bool:
         with contextlib.suppress(OSError):
             longest = max(longest, name.stat().st_size)
     try:
+        import tempfile
+
         with tempfile.TemporaryFile(dir=path.parent) as file:
             os.pwrite(file.fileno(), bytes(_PROBE_BYTES), longest)
             os.fsync(file.fileno())

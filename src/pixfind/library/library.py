@@ -10,19 +10,15 @@ import contextlib
 import datetime
 import json
 import os
-import socket
 from collections.abc import Iterator
 from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import filelock
-import platformdirs
-
 from pixfind import errors
 from pixfind.library import control, generations
 from pixfind.library.catalogue import Catalogue
-from pixfind.storage import disk, npy_header, worker_files
+from pixfind.storage import disk, locks, npy_header, worker_files
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,7 +47,11 @@ def locate(option: Path | None = None) -> Path:
     if named := os.environ.get("PIXFIND_LIBRARY"):
         return Path(named).expanduser().absolute()
     here = Path.cwd()
-    return here if generations.is_library(here) else Path(platformdirs.user_data_dir("pixfind", appauthor=False))
+    if generations.is_library(here):
+        return here
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("pixfind", appauthor=False))
 
 
 class Library:
@@ -142,14 +142,12 @@ class Library:
 
         Raises LibraryLocked with its holder when another process keeps it for `patience` seconds.
         """
-        path = self.path / "library.lock"
-        held = filelock.FileLock(path, mode=disk.FILE_MODE, thread_local=False)
+        import socket
+
         try:
-            held.acquire(timeout=patience)
-        except filelock.Timeout as error:
+            held = locks.acquire(self._lock_path, patience=patience)
+        except locks.HeldError as error:
             raise self._locked() from error
-        except OSError as error:
-            raise disk.translated(error, "written", path) from error
         try:
             # What an earlier run was asked for is not meant for this one; what comes from now on is, in whatever step it is.
             control.clear(self.path)
@@ -164,16 +162,14 @@ class Library:
 
     def holder(self) -> dict[str, Any] | None:
         """Return {verb, pid, host, started_at} of the process that is writing, None when there is none; started_at in seconds since 1970."""
-        lock = filelock.FileLock(self.path / "library.lock", mode=disk.FILE_MODE, thread_local=False)
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            row = next(self.catalogue.rows("last_run", "library.sql"), ("?", 0, "?", 0.0, None, None))
-            return dict(zip(("verb", "pid", "host", "started_at"), row, strict=False))
-        except OSError:
-            return None  # A library on a read-only disk has no writer.
-        lock.release()
-        return None
+        if not locks.is_held(self._lock_path):
+            return None
+        row = next(self.catalogue.rows("last_run", "library.sql"), ("?", 0, "?", 0.0, None, None))
+        return dict(zip(("verb", "pid", "host", "started_at"), row, strict=False))
+
+    @property
+    def _lock_path(self) -> Path:
+        return self.path / "library.lock"
 
     def refuse_second_writer(self) -> None:
         """Raise LibraryLocked while another process is writing: for a command that starts a process in the background."""

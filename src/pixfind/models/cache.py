@@ -5,16 +5,13 @@ Owns its location and the atomic publishing of files. Everything in it can be ma
 """
 
 import contextlib
+import functools
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import filelock
-import platformdirs
-
 from pixfind import errors
-from pixfind.storage import disk
+from pixfind.storage import disk, locks
 
 VARIABLE = "PIXFIND_CACHE"
 
@@ -22,8 +19,14 @@ VARIABLE = "PIXFIND_CACHE"
 def folder(*parts: str) -> Path:
     """Return a folder below PIXFIND_CACHE, else below the platform's cache directory; it may not exist yet."""
     named = os.environ.get(VARIABLE)
-    base = Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("pixfind", appauthor=False))
-    return base.joinpath(*parts)
+    return (Path(named).expanduser() if named else _default()).joinpath(*parts)
+
+
+@functools.cache
+def _default() -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("pixfind", appauthor=False))
 
 
 @contextlib.contextmanager
@@ -34,6 +37,8 @@ def publishing(path: Path) -> Iterator[Path]:
     A folder and not a file, because a large graph is written as several files. Two processes that make the same file both
     succeed: their bytes are equal. Raises ModelFileMissing when the block did not write `path`, and what `disk.writing` raises.
     """
+    import tempfile
+
     with disk.writing(path):
         disk.make_folder(path.parent)
         # Failing to delete the temporary folder is harmless.
@@ -52,11 +57,6 @@ def publishing(path: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def locked(directory: Path) -> Iterator[None]:
     """Lock a directory in the block, so that only one of many workers makes a file that takes gigabytes of memory to make."""
-    lock = filelock.FileLock(directory / ".lock", mode=disk.FILE_MODE)
-    with disk.writing(directory):
-        disk.make_folder(directory)
-        lock.acquire()
-    try:
+    disk.make_folder(directory)
+    with locks.held(directory / ".lock"):
         yield
-    finally:
-        lock.release()

@@ -6,11 +6,10 @@ An image encoder has three steps: `prepare` (CPU, any thread), `forward` (device
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from pixfind import errors
 from pixfind.models import engines, preprocess, vocabulary
@@ -18,6 +17,9 @@ from pixfind.models import tokenizer as texts
 from pixfind.models.files import ModelFiles
 from pixfind.models.preprocess import Preprocessing
 from pixfind.types import Choice
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 __all__ = ["ImageEncoder", "TextEncoder", "open_image_encoder", "open_text_encoder"]
 
@@ -37,7 +39,7 @@ class ImageEncoder(Protocol):
     decode_side: int
     """shortest side, pixels, to which pictures need to be decoded at least; larger ones give the same embedding"""
 
-    def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
+    def prepare(self, image: "Image.Image") -> NDArray[np.uint8]:
         """Return [h, w, 3] of an upright picture, resized and cropped. Thread-safe."""
 
     def forward(self, batch: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
@@ -94,7 +96,7 @@ class _Images:
         side = self.preprocessing.side
         _check_rows(self.forward([np.zeros((side, side, 3), dtype=np.uint8)]), files, files.names.vision)
 
-    def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
+    def prepare(self, image: "Image.Image") -> NDArray[np.uint8]:
         return self.preprocessing.apply(image)
 
     def forward(self, batch: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:

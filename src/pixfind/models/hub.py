@@ -18,7 +18,6 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -79,7 +78,7 @@ def cached_folder(name: str, *, text: bool = False, image: bool = True) -> Path 
 
 def _local(name: str) -> Path | None:
     if name == registry.STARTER:
-        return Path(str(resources.files("pixfind.models") / "starter"))
+        return Path(__file__).with_name("starter")
     if registry.find(name) is None and Path(name).is_dir():
         return Path(name).resolve()
     return None

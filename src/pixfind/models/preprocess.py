@@ -11,20 +11,23 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from pixfind import errors
 from pixfind.models.files import Layout, ModelFiles, get, read_json
 
-_INTERPOLATIONS: Mapping[str, Image.Resampling] = {
-    "nearest": Image.Resampling.NEAREST,
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
+if TYPE_CHECKING:
+    # A type alone: a search by text prepares no picture.
+    from PIL import Image
+
+_INTERPOLATIONS: Mapping[str, str] = {
+    "nearest": "NEAREST",
+    "bilinear": "BILINEAR",
+    "bicubic": "BICUBIC",
+    "lanczos": "LANCZOS",
 }
 
 _CLIP_MEAN, _CLIP_STD = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]
@@ -78,12 +81,12 @@ class Preprocessing:
     """length of the shortest side after the resize, pixels; equals `side` unless the file crops more"""
     squash: bool
     """resize to the square without keeping the aspect ratio, in place of resize and crop"""
-    interpolation: Image.Resampling
+    interpolation: "Image.Resampling"
     mean: tuple[float, float, float]
     """of values in 0..1"""
     std: tuple[float, float, float]
 
-    def apply(self, image: Image.Image) -> NDArray[np.uint8]:
+    def apply(self, image: "Image.Image") -> NDArray[np.uint8]:
         """Return uint8 pixels [side, side, 3] of an upright picture in any mode. Thread-safe."""
         rgb = image if image.mode == "RGB" else image.convert("RGB")
         if self.squash:
@@ -96,7 +99,7 @@ class Preprocessing:
         whole = rgb.resize((across.resized, down.resized), self.interpolation)
         return np.asarray(whole.crop((across.first, down.first, across.last, down.last)))
 
-    def _part(self, rgb: Image.Image, spans: Sequence["_Span"]) -> NDArray[np.uint8]:
+    def _part(self, rgb: "Image.Image", spans: Sequence["_Span"]) -> NDArray[np.uint8]:
         """
         Resize only the part that is kept, so that 1 x 3,000 pixels do not become 224 x 672,000 first.
 
@@ -174,13 +177,15 @@ def _open_clip(config: Mapping[str, Any], path: Path) -> Preprocessing:
     if get(config, "mode", str, path) != "RGB":
         raise errors.InvalidModelFile(path=path, detail="the mode is not RGB")
     name = get(config, "interpolation", str, path)
+    from PIL import Image
+
     if name not in _INTERPOLATIONS:
         raise errors.InvalidModelFile(path=path, detail=f'the interpolation "{name}" is not supported')
     return Preprocessing(
         side=side,
         resize=side,
         squash=mode == "squash",
-        interpolation=_INTERPOLATIONS[name],
+        interpolation=Image.Resampling[_INTERPOLATIONS[name]],
         mean=_three(config, "mean", path),
         std=_three(config, "std", path),
     )
@@ -222,7 +227,9 @@ def _defaults(config: Mapping[str, Any], files: ModelFiles) -> Mapping[str, Any]
     raise errors.InvalidModelFile(path=path, detail=f'the image processor "{name}" is not one of CLIP or SigLIP')
 
 
-def _resampling(number: int, path: Path) -> Image.Resampling:
+def _resampling(number: int, path: Path) -> "Image.Resampling":
+    from PIL import Image
+
     try:
         return Image.Resampling(number)
     except ValueError as error:

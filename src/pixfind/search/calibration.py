@@ -22,7 +22,6 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +53,7 @@ _ARRAYS = ("mean", "covariance", "text", "text_covariance")
 @cache
 def queries(section: str) -> list[str]:
     """Return the built-in queries: "reference" (everyday things) or "negative" (phrases that match no picture)."""
-    text = resources.files("pixfind.search").joinpath("calibration_queries.txt").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("calibration_queries.txt").read_text(encoding="utf-8")
     _, _, rest = text.partition(f"[{section}]\n")
     return rest.partition("\n\n")[0].splitlines()
 

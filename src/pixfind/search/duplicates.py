@@ -15,7 +15,6 @@ from numpy import bool_, float16, float32, int64
 from numpy.typing import NDArray
 
 from pixfind.errors import NotEmbedded
-from pixfind.images.perceptual_hash import dhash
 from pixfind.index import reader
 from pixfind.library.library import Library
 from pixfind.search import calibration
@@ -174,6 +173,8 @@ class _HashCache:
     def _hash(self, row: int) -> NDArray[bool_] | None:
         if row not in self._hashes:
             path = self._library.catalogue.value("first_path", "search.sql", row=row)
+            from pixfind.images.perceptual_hash import dhash
+
             self._hashes[row] = None if path is None else dhash(path)
         return self._hashes[row]
 

@@ -6,20 +6,22 @@ Must not know queries or the index.
 
 import threading
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy import float16, float32, uint8
 from numpy.typing import NDArray
-from PIL import Image
 
 from pixfind import errors
-from pixfind.images import decode
 from pixfind.library.library import Library, ModelIdentity
 from pixfind.models import hub
 from pixfind.models.encoders import ImageEncoder, TextEncoder, open_image_encoder, open_text_encoder
 from pixfind.models.files import ModelFiles
 
-_LIMITS = decode.Limits(200_000_000)
+if TYPE_CHECKING:
+    from PIL import Image
+
+_MAX_PIXELS = 200_000_000
 
 
 class Encoders:
@@ -57,11 +59,13 @@ class Encoders:
 
     def encode_file(self, data: bytes) -> NDArray[float32]:
         """Return the unit row [d] of the bytes of an image file; raises ImageProblem, and as `image`."""
-        decoded = decode.decode(data, limits=_LIMITS, shortest_side=self.image().decode_side)
+        from pixfind.images import decode
+
+        decoded = decode.decode(data, limits=decode.Limits(_MAX_PIXELS), shortest_side=self.image().decode_side)
         row: NDArray[float32] = self.encode_images([decoded.image])[0]
         return row
 
-    def encode_images(self, images: Sequence[Image.Image]) -> NDArray[float32]:
+    def encode_images(self, images: "Sequence[Image.Image]") -> NDArray[float32]:
         """Return unit rows [n, d] of upright pictures; raises NotFinite, and as `image`."""
         return self.encode_prepared([self.image().prepare(image) for image in images])
 

@@ -7,11 +7,13 @@ Owns their names and their locks. What is in them: `embedding_files`. Needs no N
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-
-import filelock
+from typing import TYPE_CHECKING
 
 from pixfind import errors
-from pixfind.storage import disk
+from pixfind.storage import locks
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 
 def paths(data: Path, worker: int) -> tuple[Path, Path]:
@@ -31,21 +33,16 @@ def number(path: Path) -> int:
     return int(path.stem.rpartition("_")[2])
 
 
-def lock(data: Path, worker: int, *, patience: float) -> filelock.BaseFileLock:
+def lock(data: Path, worker: int, *, patience: float) -> "BaseFileLock":
     """
     Return the held lock of the pair's writer; the system releases it when its process ends, however that ends.
 
     Raises WorkerFilesBusy when another process keeps it for `patience` seconds.
     """
-    path = data / f"worker_{worker}.lock"
-    held = filelock.FileLock(path, mode=disk.FILE_MODE, thread_local=False)
     try:
-        held.acquire(timeout=patience)
-    except filelock.Timeout as error:
+        return locks.acquire(data / f"worker_{worker}.lock", patience=patience)
+    except locks.HeldError as error:
         raise errors.WorkerFilesBusy(worker=worker, path=paths(data, worker)[0]) from error
-    except OSError as error:
-        raise disk.translated(error, "written", path) from error
-    return held
 
 
 @contextlib.contextmanager

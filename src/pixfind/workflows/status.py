@@ -11,7 +11,6 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pixfind.embedding import progress
 from pixfind.index import header
 from pixfind.library.library import Library
 from pixfind.workflows import inactive_models
@@ -72,7 +71,7 @@ class Status:
 def status(library: Library) -> Status:
     """Return the state of a library; raises LibraryDamaged where the catalogue cannot be read."""
     holder = library.holder()
-    live = (progress.read(library.path) if holder else None) or {}
+    live = _live(library) if holder else {}
     if live and time.time() - live["written_at"] > _FRESH_SECONDS:
         live = {}
     images = library.catalogue.ledger()
@@ -106,6 +105,13 @@ def status(library: Library) -> Status:
         bytes=_bytes(library),
         free_bytes=shutil.disk_usage(library.path).free,
     )
+
+
+def _live(library: Library) -> dict[str, Any]:
+    """Return what the running embed last said about itself."""
+    from pixfind.embedding import progress
+
+    return progress.read(library.path) or {}
 
 
 def _values(model: inactive_models.InactiveModel) -> dict[str, Any]:

@@ -9,13 +9,15 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from functools import cache
-from importlib import resources
+from pathlib import Path
+
+_FOLDER = Path(__file__).parent
 
 
 @cache
 def queries(file: str) -> dict[str, str]:
     """Return name -> SQL of `file` ("images.sql")."""
-    text = resources.files(__name__).joinpath(file).read_text(encoding="utf-8")
+    text = (_FOLDER / file).read_text(encoding="utf-8")
     parts = re.split(r"^-- name: *(\w+) *$", text, flags=re.MULTILINE)
     named = {name: body.strip() for name, body in zip(parts[1::2], parts[2::2], strict=True)}
     return {name: re.sub(r"{(\w+)}", lambda found: named[found[1]], body) for name, body in named.items()}
@@ -24,9 +26,7 @@ def queries(file: str) -> dict[str, str]:
 @cache
 def migrations() -> tuple[str, ...]:
     """Return the SQL of all migrations, oldest first."""
-    folder = resources.files(__name__).joinpath("migrations")
-    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
-    return tuple(folder.joinpath(name).read_text(encoding="utf-8") for name in names)
+    return tuple(path.read_text(encoding="utf-8") for path in sorted((_FOLDER / "migrations").glob("*.sql")))
 
 
 def statements(script: str) -> Iterator[str]:
