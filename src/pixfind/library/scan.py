@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from pixfind import errors
 from pixfind.images import source, suffixes
@@ -24,7 +25,10 @@ from pixfind.library.catalogue import Root
 from pixfind.library.library import Library
 from pixfind.types import Progress, no_progress
 
-_BATCH = 5000
+_BATCH = 50_000
+"""Files registered in one transaction: the index on sizes is written at random places, so many rows share what a few would write each."""
+_BATCH_SECONDS = 1.0
+"""after which a batch is registered, however small: a slow disk shows progress, and a crash costs a second of the walk"""
 _MAX_NAMED = 20
 _SAMPLE = 50
 
@@ -66,8 +70,7 @@ class ScanReport:
             names += paths[: _MAX_NAMED - len(names)]
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
+class _File(NamedTuple):
     path: str
     size: int
     mtime_ns: int
@@ -313,11 +316,12 @@ class _Walk:
 
     def batches(self) -> Iterator[list[_File]]:
         batch: list[_File] = []
+        began = time.monotonic()
         for file in self._files():
             batch.append(file)
-            if len(batch) >= _BATCH:
+            if len(batch) >= _BATCH or time.monotonic() - began >= _BATCH_SECONDS:
                 yield batch
-                batch = []
+                batch, began = [], time.monotonic()
         if batch:
             yield batch
 
@@ -330,7 +334,8 @@ class _Walk:
         return next((glob for glob, rule in self._rules if any(rule.match(name) for name in names)), None)
 
     def _is_excluded(self, entry: os.DirEntry[str]) -> bool:
-        return self.exclusion(os.path.relpath(entry.path, self._root.path)) is not None
+        # Without rules nothing is compared: the relative path alone would cost half of a walk.
+        return bool(self._rules) and self.exclusion(os.path.relpath(entry.path, self._root.path)) is not None
 
     def _files(self) -> Iterator[_File]:
         folders = [self._root.path]

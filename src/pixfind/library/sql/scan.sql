@@ -1,5 +1,5 @@
 -- name: begin_scan
-CREATE TEMP TABLE IF NOT EXISTS seen (path TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TEMP TABLE IF NOT EXISTS seen (id INTEGER PRIMARY KEY);
 
 -- name: forget_seen
 DELETE FROM temp.seen;
@@ -14,7 +14,8 @@ DELETE FROM temp.arrivals;
 INSERT OR REPLACE INTO temp.arrivals (path, size, mtime_ns) VALUES (:path, :size, :mtime_ns);
 
 -- name: remember_seen
-INSERT OR IGNORE INTO temp.seen SELECT path FROM temp.arrivals;
+-- By id: the names would be written to the disk once more.
+INSERT OR IGNORE INTO temp.seen SELECT images.id FROM temp.arrivals CROSS JOIN images ON images.path = arrivals.path;
 
 -- name: known_arrivals
 -- Arrivals whose row says anything else than the file now does.
@@ -55,7 +56,7 @@ WHERE id = :image_id;
 -- name: unseen
 SELECT id, path FROM images
 WHERE root_id = :root_id AND gone = 0 AND path >= :first AND path < :last
-  AND NOT EXISTS (SELECT 1 FROM temp.seen WHERE seen.path = images.path)
+  AND NOT EXISTS (SELECT 1 FROM temp.seen WHERE seen.id = images.id)
   AND NOT (outcome IS NOT NULL AND outcome = 'skipped' AND reason LIKE 'excluded%');
 
 -- name: mark_gone
