@@ -42,6 +42,7 @@ def test_an_agent_searches_and_looks(drawn: Path) -> None:
 
     assert ["search_images", "get_image", "get_status"] == [tool.name for tool in tools.tools]
     assert all(tool.description and tool.input_schema["type"] == "object" for tool in tools.tools)
+    assert all(tool.annotations and tool.annotations.read_only_hint for tool in tools.tools)
     assert 3 == len(found.structured_content["hits"])
     assert found.structured_content == json.loads(found.content[0].text)
     words, picture = looked.content

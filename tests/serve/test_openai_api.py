@@ -179,3 +179,11 @@ def test_an_answer_is_given_again_until_the_library_changes(tmp_path: Path, serv
         found = client.hits("/api/search?q=red&all=true")
 
     assert {"picture_00000.jpg", "picture_00002.jpg"} == {hit["name"] for hit in found}
+
+
+def test_the_models_are_those_that_a_request_may_name(client: Any) -> None:
+    listed = [model["id"] for model in client.get("/v1/models").json()["data"]]
+
+    assert ["starter", "pixfind"] == listed
+    for name in listed:
+        client.post("/v1/embeddings", json={"model": name, "input": "sky"})

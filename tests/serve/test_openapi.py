@@ -45,7 +45,7 @@ def test_the_description_names_every_route_and_its_errors(client: Any) -> None:
     assert {
         "/api/search", "/api/images/{image_id}", "/api/images/{image_id}/thumbnail", "/api/images/{image_id}/file",
         "/api/images/{image_id}/similar", "/api/status", "/api/failures", "/api/events", "/api/embed", "/healthz", "/metrics",
-        "/v1/embeddings",
+        "/v1/embeddings", "/v1/models",
     } == set(described["paths"])  # fmt: skip
     assert {"get", "post"} == set(described["paths"]["/api/search"])
     for path, methods in described["paths"].items():

@@ -17,12 +17,12 @@ from fastapi import APIRouter, FastAPI, Header, Query, Request
 from fastapi import Path as InPath
 from pydantic import ValidationError
 from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 import pixfind
 from pixfind import errors
 from pixfind.library.library import Library
-from pixfind.server import embed_control, error_handlers, images, openai_api, schemas, uploads
+from pixfind.server import embed_control, error_handlers, file_response, images, openai_api, schemas, uploads
 from pixfind.server.access import CLIENT
 from pixfind.server.clients import PerClient
 from pixfind.server.metrics import CONTENT_TYPE
@@ -33,7 +33,6 @@ PAGE = Path(__file__).parent / "page"
 _DAY = "private, max-age=86400"
 _KEEP_ALIVE_SECONDS = 15.0
 _PAGE_TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-_CHUNK = 256 * 1024
 _MAX_STREAMS = 16
 """event streams of one client: each lasts as long as it likes, and other requests must find room"""
 _ERRORS: dict[int | str, dict[str, Any]] = {
@@ -68,12 +67,25 @@ def make(services: Services) -> FastAPI:
         redoc_url=None,
     )
     error_handlers.install(app)
+    app.add_middleware(_HeadAsGet)
     app.include_router(_search_routes(services), prefix="/api", responses=_ERRORS)
     app.include_router(_image_routes(services), prefix="/api/images", responses=_ERRORS)
     app.include_router(_state_routes(services), prefix="/api", responses=_ERRORS)
     app.include_router(_program_routes(services), responses=_ERRORS)
     app.include_router(_page_routes())
     return app
+
+
+class _HeadAsGet:
+    """Answers HEAD as GET: uvicorn, which knows the method that was sent, leaves the body out."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET", file_response.IS_HEAD: True}
+        await self._app(scope, receive, send)
 
 
 def _search_routes(services: Services) -> APIRouter:
@@ -115,11 +127,15 @@ def _image_routes(services: Services) -> APIRouter:
         jpeg = await services.libraries.run(lambda library: services.thumbnails.get(library, image_id, side))
         return _cached(request, jpeg, "image/jpeg", _DAY)
 
-    @router.get("/{image_id}/file", response_class=Response, responses={200: {"content": {"image/*": {}}}})
-    async def file(image_id: Id) -> Response:
-        """The file itself, as it is."""
+    @router.get(
+        "/{image_id}/file",
+        response_class=Response,
+        responses={200: {"content": {"image/*": {}}}, 206: {"content": {"image/*": {}}}},
+    )
+    async def file(request: Request, image_id: Id) -> Response:
+        """The file itself, as it is; a part of it for a `Range` of bytes."""
         record, descriptor = await services.libraries.run(lambda library: _opened(library, image_id))
-        return _file_response(record, descriptor)
+        return _file_response(request, record, descriptor)
 
     return router
 
@@ -132,31 +148,21 @@ def _opened(library: Library, image_id: int) -> tuple[images.ImageRecord, int]:
 def _cached(request: Request, body: bytes, media_type: str, cache_control: str) -> Response:
     tag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
     headers = {"ETag": tag, "Cache-Control": cache_control}
-    if request.headers.get("if-none-match") == tag:
+    if file_response.names(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type=media_type)
 
 
-def _file_response(record: images.ImageRecord, descriptor: int) -> Response:
-    """Stream a file; the browser may display only types in which nothing can run, and downloads all others."""
-    file = os.fdopen(descriptor, "rb")
-    head = file.read(16)
-    file.seek(0)
-    media_type = images.media_type(head)
+def _file_response(request: Request, record: images.ImageRecord, descriptor: int) -> Response:
+    """Return a file; the browser may display only types in which nothing can run, and downloads all others."""
+    media_type = images.media_type(os.pread(descriptor, 16, 0))
     name = urllib.parse.quote(os.fsencode(record.name))
     headers = {
-        "Content-Length": str(os.fstat(descriptor).st_size),
         "Content-Disposition": f"{'inline' if media_type else 'attachment'}; filename*=UTF-8''{name}",
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "Cache-Control": "private, no-cache",
     }
-
-    def chunks() -> Any:
-        with file:
-            while chunk := file.read(_CHUNK):
-                yield chunk
-
-    return StreamingResponse(chunks(), headers=headers, media_type=media_type or "application/octet-stream")
+    return file_response.of_file(request, descriptor, headers, media_type or "application/octet-stream")
 
 
 def _state_routes(services: Services) -> APIRouter:
@@ -212,6 +218,10 @@ class _CountedResponse(StreamingResponse):
         self._counted = counted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get(file_response.IS_HEAD):
+            # Its body never ends, and nobody would read it.
+            await Response(headers=dict(self.headers)).__call__(scope, receive, send)
+            return
         with self._counted:
             await super().__call__(scope, receive, send)
 
@@ -235,6 +245,12 @@ def _program_routes(services: Services) -> APIRouter:
         if model is None:
             raise errors.NotEmbedded(path="this library")
         return JSONResponse(await openai_api.embed(services.searches.encoders, inputs, model.name))
+
+    @router.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        """The names that `model` may have in a request for embeddings."""
+        model = await services.libraries.run(lambda library: library.model())
+        return openai_api.models(None if model is None else model.name)
 
     @router.get("/healthz")
     async def healthz() -> dict[str, bool]:

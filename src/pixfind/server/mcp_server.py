@@ -19,7 +19,10 @@ from pixfind.server.services import Services
 
 if TYPE_CHECKING:
     from mcp.server import MCPServer
+    from mcp.types import ToolAnnotations
 
+    # Clients ask their user before a tool that may change something.
+    looks = ToolAnnotations.model_validate({"readOnlyHint": True, "openWorldHint": False})
 _INSTRUCTIONS = (
     "Searches the pictures on this machine by what they show. Begin with search_images; see a hit with get_image. "
     "If nothing is found, check with get_status whether any images are embedded yet."
@@ -54,10 +57,13 @@ def run(path: Path) -> None:
 def make(services: Services) -> "MCPServer[Any]":
     """Return the server with its three tools."""
     from mcp.server import MCPServer
+    from mcp.types import ToolAnnotations
 
+    # Clients ask their user before a tool that may change something.
+    looks = ToolAnnotations.model_validate({"readOnlyHint": True, "openWorldHint": False})
     server = MCPServer("pixfind", instructions=_INSTRUCTIONS, version=pixfind.__version__, log_level="WARNING")
 
-    @server.tool()
+    @server.tool(annotations=looks)
     async def search_images(
         query: _Query,
         count: Annotated[int, Field(ge=1, le=100)] = 10,
@@ -73,7 +79,7 @@ def make(services: Services) -> "MCPServer[Any]":
         with _tool_errors():
             return await services.searches.search(request)
 
-    @server.tool(structured_output=False)
+    @server.tool(annotations=looks, structured_output=False)
     async def get_image(image_id: schemas.ImageId, size: _Size = 512) -> list[Any]:
         """Return one picture: its path, when and with which camera it was taken, and a thumbnail."""
         from mcp.server.mcpserver import Image
@@ -84,7 +90,7 @@ def make(services: Services) -> "MCPServer[Any]":
             thumbnail = await services.libraries.run(lambda library: services.thumbnails.get(library, image_id, side))
         return [metadata.model_dump_json(), Image(data=thumbnail, format="jpeg")]
 
-    @server.tool()
+    @server.tool(annotations=looks)
     async def get_status() -> schemas.Status:
         """Return how many pictures there are, how many are embedded, and the progress of a running embed."""
         with _tool_errors():

@@ -22,7 +22,8 @@ MAX_INPUTS = 256
 MAX_BYTES = 96 * 1024 * 1024
 """Of a body; base64 makes pictures a third larger."""
 
-_ANY_MODEL = ("", "pixfind")
+_ALIAS = "pixfind"
+_ANY_MODEL = ("", _ALIAS)
 _DATA = re.compile(r"data:(?:image/[\w.+-]+|application/octet-stream);base64,", re.IGNORECASE)
 _ADDRESS = re.compile(r"(?:https?|ftp|file)://\S+", re.IGNORECASE)
 
@@ -81,6 +82,15 @@ def parse_request(body: bytes) -> EmbeddingRequest:
     return EmbeddingRequest(
         tuple(_input(part, at) for at, part in enumerate(parts)), form == "base64", model, dimensions
     )
+
+
+def models(model: str | None) -> dict[str, Any]:
+    """Return the list of models as JSON values: the one of the library (None: it has none yet), and the name that stands for it."""
+    names = [model, _ALIAS] if model else []
+    return {
+        "object": "list",
+        "data": [{"id": name, "object": "model", "created": 0, "owned_by": "pixfind"} for name in names],
+    }
 
 
 async def embed(encoder: BatchedEncoder, request: EmbeddingRequest, model: str) -> dict[str, Any]:

@@ -128,6 +128,10 @@ class Status(BaseModel):
     recall: float | None
     model: str | None
     precision: str | None
+    change: dict[str, Any] | None = Field(
+        description="the model that is to answer next, with its counts; null when none is"
+    )
+    kept: list[dict[str, Any]] = Field(description="models that answered before or were abandoned, with their counts")
     running: bool
     run: dict[str, Any] | None
     workers: list[dict[str, Any]]
@@ -151,7 +155,7 @@ class Status(BaseModel):
     can_control: bool
     folders: list[str]
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="forbid")
 
 
 class Failure(BaseModel):
