@@ -48,6 +48,10 @@ def test_the_description_names_every_route_and_its_errors(client: Any) -> None:
         "/v1/embeddings", "/v1/models",
     } == set(described["paths"])  # fmt: skip
     assert {"get", "post"} == set(described["paths"]["/api/search"])
+    assert [{"token": []}, {"session": []}] == described["security"]
+    names = [method["operationId"] for methods in described["paths"].values() for method in methods.values()]
+    assert "search_search_by_picture" in names
+    assert len(set(names)) == len(names)
     for path, methods in described["paths"].items():
         for method in methods.values():
             assert method["description"], path

@@ -40,6 +40,16 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     503: {"model": schemas.ErrorResponse},
 }
 
+_SECURITY_SCHEMES = {
+    "token": {"type": "http", "scheme": "bearer", "description": "not needed with `pixfind serve --no-token`"},
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "pixfind_session_PORT",
+        "description": "of a browser that has shown the token",
+    },
+}
+
 _BYTES = {"type": "string", "format": "binary"}
 _IMAGE_BODY = {
     "requestBody": {
@@ -65,6 +75,8 @@ def make(services: Services) -> FastAPI:
         description="Search your own pictures by what they show.",
         docs_url=None,  # these pages load scripts from other hosts
         redoc_url=None,
+        # Names of methods in clients that are made from the description.
+        generate_unique_id_function=lambda route: f"{route.tags[0]}_{route.name}" if route.tags else route.name,
     )
     error_handlers.install(app)
     app.add_middleware(_HeadAsGet)
@@ -73,6 +85,10 @@ def make(services: Services) -> FastAPI:
     app.include_router(_state_routes(services), prefix="/api", responses=_ERRORS)
     app.include_router(_program_routes(services), responses=_ERRORS)
     app.include_router(_page_routes())
+    described = app.openapi()
+    described["components"]["securitySchemes"] = _SECURITY_SCHEMES
+    described["security"] = [{name: []} for name in _SECURITY_SCHEMES]
+    described["paths"]["/healthz"]["get"]["security"] = []
     return app
 
 
