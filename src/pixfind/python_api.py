@@ -171,20 +171,27 @@ class Library:
     # --- filling it -------------------------------------------------------------------------------
 
     def add(
-        self, *folders: PathLike, exclude: Sequence[str] = (), progress: OnProgress | None = None
+        self,
+        *folders: PathLike,
+        exclude: Sequence[str] = (),
+        in_archives: bool = False,
+        progress: OnProgress | None = None,
     ) -> tuple[ScanReport, ...]:
         """
         Register the images below folders, or look again through all that the library knows; one report a folder.
 
-        `exclude`: globs of names or paths. Raises FolderNotReadable, LibraryLocked.
+        A zip or tar file may stand for a folder; `in_archives` looks into those below folders too, from now on. `exclude`: globs of names
+        or paths. Raises FolderNotReadable, ArchiveUnreadable, LibraryLocked.
         """
         with self._writing() as stored, stored.lock("add"):
-            return add.add(stored, [to_path(folder) for folder in folders], exclude, _observer(progress))
+            paths = [to_path(folder) for folder in folders]
+            return add.add(stored, paths, exclude, _observer(progress), in_archives=in_archives)
 
     def index(
         self,
         *folders: PathLike,
         exclude: Sequence[str] = (),
+        in_archives: bool = False,
         switch_anyway: bool = False,
         progress: OnProgress | None = None,
         observer: Observer | None = None,
@@ -202,6 +209,7 @@ class Library:
                 [to_path(folder) for folder in folders],
                 EmbedOptions(**settings),
                 exclude=exclude,
+                in_archives=in_archives,
                 switch_anyway=switch_anyway,
                 observer=_observer(progress, observer),
             )

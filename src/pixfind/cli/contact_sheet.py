@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, Protocol
 
-from pixfind.images import thumbnails
+from pixfind.images import source, thumbnails
 
 _SHAPES: Final = (0.4, 3.0)
 """Aspect ratios beyond these are cropped on the page, so that one panorama does not fill a row."""
@@ -101,8 +101,8 @@ def _picture(thumbnail: bytes | None, path: Path) -> str:
 
 
 def _link(path: Path) -> str:
-    # Percent-encoding keeps the bytes of names that are not UTF-8.
-    return path.as_uri() if path.is_absolute() else ""
+    # Percent-encoding keeps the bytes of names that are not UTF-8. A browser cannot look into an archive: the link is to the archive itself.
+    return Path(source.file_of(str(path))).as_uri() if path.is_absolute() else ""
 
 
 def _text(value: str) -> str:

@@ -13,6 +13,7 @@ from pixfind import errors
 from pixfind.cli import model_commands, run_commands
 from pixfind.cli.options import (
     BUILD,
+    Archives,
     EmbedFlags,
     Exclude,
     KnownPaths,
@@ -52,6 +53,7 @@ def index(
     *,
     paths: KnownPaths = None,
     exclude: Exclude = None,
+    archives: Archives = False,
     model: NewModel = None,
     precision: NewPrecision = "auto",
     workers: WorkersOption = None,
@@ -72,11 +74,17 @@ def index(
     options = flags.options(model=model, precision=precision, workers=workers)
     if switch.switch_anyway:
         deprecated(context, "index --switch-anyway", "pixfind model switch --anyway")
-    run_index(context, options, paths or [], exclude or [], anyway=switch.switch_anyway)
+    run_index(context, options, paths or [], exclude or [], archives=archives, anyway=switch.switch_anyway)
 
 
 def run_index(
-    context: typer.Context, options: "EmbedOptions", folders: list[Path], exclude: list[str], *, anyway: bool
+    context: typer.Context,
+    options: "EmbedOptions",
+    folders: list[Path],
+    exclude: list[str],
+    *,
+    anyway: bool,
+    archives: bool = False,
 ) -> None:
     """Run `workflows.index` and show what it tells."""
     from pixfind.cli.progress import TerminalObserver
@@ -88,7 +96,15 @@ def run_index(
         scan.check_folders(folders)
     with Library.create(path) as library, TerminalObserver(console) as observer:
         console.say(f"library: {library.path}")
-        done = workflow.index(library, folders, options, exclude=exclude, switch_anyway=anyway, observer=observer)
+        done = workflow.index(
+            library,
+            folders,
+            options,
+            exclude=exclude,
+            in_archives=archives,
+            switch_anyway=anyway,
+            observer=observer,
+        )
     end(stopped=done.stopped)
 
 
@@ -106,9 +122,14 @@ def _end_switch(context: typer.Context, switch: SwitchFlags) -> None:
 
 @command(rich_help_panel=BUILD)
 def add(
-    context: typer.Context, paths: Paths, exclude: Exclude = None, model: Model = None, precision: Precision = "auto"
+    context: typer.Context,
+    paths: Paths,
+    exclude: Exclude = None,
+    archives: Archives = False,
+    model: Model = None,
+    precision: Precision = "auto",
 ) -> None:
-    """Register the images below folders, and tell what is new, changed, moved, gone or offline."""
+    """Register the images below folders or in archives, and tell what is new, changed, moved, gone or offline."""
     from pixfind.cli.progress import TerminalObserver
     from pixfind.library import scan
     from pixfind.workflows import add as workflow
@@ -126,7 +147,7 @@ def add(
         scan.check_folders(paths, library)
         if model is not None or precision != "auto":
             choose_model(library, EmbedOptions(model=model, precision=precision), observer=observer)
-        workflow.add(library, paths, exclude or (), observer)
+        workflow.add(library, paths, exclude or (), observer, in_archives=archives)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

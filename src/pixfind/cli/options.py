@@ -291,6 +291,9 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
 Exclude = Annotated[
     list[str] | None, typer.Option(metavar="GLOB", help="Leave out files and folders with this name or path.")
 ]
+Archives = Annotated[
+    bool, typer.Option("--archives", help="Also look into the zip and tar files below the folders, from now on.")
+]
 Html = Annotated[
     output.Output | None,
     typer.Option(
@@ -300,9 +303,11 @@ Html = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 KnownPaths = Annotated[
     list[Path] | None,
-    typer.Argument(metavar="PATH", help="Folders with pictures; default: all that the library knows."),
+    typer.Argument(
+        metavar="PATH", help="Folders with pictures, zip or tar files; default: all that the library knows."
+    ),
 ]
-Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Folders with pictures.")]
+Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Folders with pictures, zip or tar files.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,9 @@ from pixfind.errors.images import (
     DecoderCrash,
     DecodeTimeout,
     EmptyFile,
+    EncryptedMember,
     FileMissing,
+    MemberTooLarge,
     ModifiedDuringRead,
     ModifiedSinceScan,
     NoEmbedding,
@@ -35,6 +37,7 @@ from pixfind.errors.images import (
     Unreadable,
 )
 from pixfind.errors.library import (
+    ArchiveUnreadable,
     DatabaseBusy,
     DiskFailed,
     DiskFull,
@@ -119,6 +122,7 @@ from pixfind.errors.usage import (
 __all__ = [
     "AddressInUse",
     "AlreadyRunning",
+    "ArchiveUnreadable",
     "ChecksumMismatch",
     "ConflictingOptions",
     "ControlForbidden",
@@ -132,6 +136,7 @@ __all__ = [
     "DiskFull",
     "EmptyBody",
     "EmptyFile",
+    "EncryptedMember",
     "ExtraNotInstalled",
     "FileMissing",
     "FileUnavailable",
@@ -158,6 +163,7 @@ __all__ = [
     "LibraryNotADirectory",
     "LibraryNotFound",
     "LinkInLibrary",
+    "MemberTooLarge",
     "MergeRefused",
     "ModelFileMissing",
     "ModelMissing",

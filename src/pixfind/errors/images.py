@@ -69,3 +69,15 @@ class DecoderCrash(ImageProblem):
 
 class DecodeTimeout(ImageProblem):
     """decode timeout: not decoded within {seconds:.0f} s"""
+
+
+class EncryptedMember(ImageProblem):
+    """encrypted: pixfind does not read members of archives that need a password"""
+
+    skipped = True
+
+
+class MemberTooLarge(ImageProblem):
+    """too large in its archive: {size:,.0f} MB are over the limit of {limit:,.0f} MB"""
+
+    skipped = True

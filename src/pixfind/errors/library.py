@@ -77,8 +77,17 @@ class NewerLibrary(OperationError):
 
 class FolderNotReadable(OperationError):
     """
-    {path} is not a folder that can be read: {detail}.
+    {path} is not a folder or an archive that can be read: {detail}.
     Check the name and its permissions, and that its drive is connected.
+    """
+
+    exit_code = 11
+
+
+class ArchiveUnreadable(OperationError):
+    """
+    {path} cannot be read as an archive: {detail}.
+    pixfind reads zip, cbz and tar files that are not compressed as a whole. Check it with `unzip -t` or `tar -tf`.
     """
 
     exit_code = 11

@@ -65,6 +65,8 @@ class Root:
     offline: str | None
     left_out: str
     """JSON: files of known kinds that are not read, by suffix"""
+    in_archives: int
+    """1 where the archives below it are looked into"""
 
 
 class AdoptedRun(NamedTuple):

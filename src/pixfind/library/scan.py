@@ -6,34 +6,26 @@ that it was moved. Must not know how pictures are decoded.
 What it registers is pending, and `workflows.embed` continues from there.
 """
 
-import fnmatch
 import json
 import os
-import re
-import stat
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from pixfind import errors
 from pixfind.images import source, suffixes
-from pixfind.library import links, path_text
+from pixfind.images.source import archives
+from pixfind.library import path_text
 from pixfind.library.catalogue import Root
 from pixfind.library.library import Library
+from pixfind.library.walk import BATCH, File, Walk, is_archive, prefix_of
 from pixfind.types import Progress, no_progress
 
-_BATCH = 50_000
-"""Files registered in one transaction: the index on sizes is written at random places, so many rows share what a few would write each."""
-_BATCH_SECONDS = 1.0
-"""after which a batch is registered, however small: a slow disk shows progress, and a crash costs a second of the walk"""
 _MAX_NAMED = 20
 _SAMPLE = 50
-
-#: Folders that hold no pictures of the user: thumbnails, bins, file system internals. Hidden ones are left out by their dot.
-_NOT_THE_USERS = frozenset({"@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"})
 
 
 @dataclass(slots=True)
@@ -70,17 +62,19 @@ class ScanReport:
             names += paths[: _MAX_NAMED - len(names)]
 
 
-class _File(NamedTuple):
-    path: str
-    size: int
-    mtime_ns: int
-
-
-def add(library: Library, folder: Path, exclude: tuple[str, ...] = (), progress: Progress = no_progress) -> ScanReport:
+def add(
+    library: Library,
+    folder: Path,
+    exclude: tuple[str, ...] = (),
+    progress: Progress = no_progress,
+    *,
+    in_archives: bool = False,
+) -> ScanReport:
     """
-    Register the images below `folder`; return what is new, changed, moved, gone or offline.
+    Register the images below `folder`, or in an archive; return what is new, changed, moved, gone or offline.
 
-    The folder becomes a root of the library. Raises FolderNotReadable for a folder that was never a root and cannot be read.
+    It becomes a root of the library. `in_archives` also registers what is in the archives below it, from now on. Raises FolderNotReadable
+    for a folder that was never a root and cannot be read, and ArchiveUnreadable for an archive.
     """
     path = os.path.abspath(folder.expanduser())
     report = ScanReport()
@@ -97,8 +91,12 @@ def add(library: Library, folder: Path, exclude: tuple[str, ...] = (), progress:
         )
     elif exclude:
         _set_root(library, known[path], exclude=json.dumps(sorted({*json.loads(known[path].exclude), *exclude})))
+        # Which of its members an archive has in the library depends on the rules.
+        library.catalogue.run("forget_archives", "scan.sql", root_id=known[path].id)
+    if in_archives:
+        library.catalogue.run("look_into_archives", "scan.sql", path=path_text.to_text(path))
     refresh_roots(library)
-    inside = os.path.join(path, "")
+    inside = prefix_of(path)
     # Roots inside this one (drives mounted there, folders added before) are walked as their own.
     queue = [root for root in library.catalogue.roots() if root.path == path or root.path.startswith(inside)]
     while queue:
@@ -124,6 +122,8 @@ def _presence(library: Library, root: Root) -> tuple[str | None, int]:
     """Return (why the root is offline or None, the device to remember)."""
     try:
         device = os.stat(root.path).st_dev
+        if is_archive(root.path):
+            return None, device
         with os.scandir(root.path) as entries:
             empty = next(iter(entries), None) is None
     except OSError as error:
@@ -156,6 +156,9 @@ def check_folders(folders: list[Path], library: Library | None = None) -> None:
 
 
 def _check_folder(path: str) -> None:
+    if is_archive(path) and os.path.isfile(path):
+        next(archives.members(path), None)
+        return
     try:
         with os.scandir(path):
             pass
@@ -179,7 +182,7 @@ def _scan_root(library: Library, root: Root, report: ScanReport, progress: Progr
         report.note("offline", f"{root.path} ({root.offline})", count)
         return []
     others = [other.path for other in catalogue.roots() if other.id != root.id]
-    walk = _Walk(root, others, skip={library.path.as_posix(), *others})
+    walk = Walk(root, others, skip={library.path.as_posix(), *others})
     catalogue.run("begin_scan", "scan.sql")
     catalogue.run("forget_seen", "scan.sql")
     seen = 0
@@ -188,13 +191,16 @@ def _scan_root(library: Library, root: Root, report: ScanReport, progress: Progr
         seen += len(batch)
         report.seen += len(batch)
         progress(report.seen, None)
+    for archive in walk.archives:
+        seen += _scan_archive(library, root, archive, walk, report)
+        progress(report.seen, None)
+    _forget_archives_that_are_gone(library, root, walk)
     for path in walk.problems:
         report.note("problems", path)
     for path in walk.links_out:
         report.note("links_out", path)
     if (
-        not seen
-        and not walk.links_out
+        not (seen or walk.links_out or walk.archives)
         and next(catalogue.rows("sample_of_root", "scan.sql", root_id=root.id, limit=1), None)
     ):
         # No pictures where there were some: this may be an empty mount point with a stray file.
@@ -219,7 +225,67 @@ def _add_mount(library: Library, path: str) -> Root:
     return next(root for root in library.catalogue.roots() if root.path == path)
 
 
-def _register(library: Library, root: Root, batch: list[_File], report: ScanReport) -> None:
+def _scan_archive(library: Library, root: Root, archive: File, walk: Walk, report: ScanReport) -> int:
+    """Register the members of one archive, if it is another than at the last scan; return how many images it has."""
+    catalogue, prefix = library.catalogue, archive.path + archives.MARK
+    path = path_text.to_text(archive.path)
+    known = next(catalogue.rows("archive", "scan.sql", path=path), None)
+    if known is not None and known[:2] == (archive.size, archive.mtime_ns):
+        first, last = _range(prefix)
+        seen = catalogue.run("members_are_there", "scan.sql", root_id=root.id, first=first, last=last)
+        walk.left_out.update(json.loads(known[2]))
+        report.seen += seen
+        return seen
+    left_out: Counter[str] = Counter()
+    batch: list[File] = []
+    seen = 0
+    try:
+        for member in archives.members(archive.path):
+            suffix = suffixes.suffix(os.path.basename(member.location))
+            if walk.exclusion(member.location) or suffix not in suffixes.SUFFIXES:
+                left_out.update([suffix] if suffix in suffixes.KNOWN_UNREAD | archives.SUFFIXES else [])
+                continue
+            batch.append(File(member.location, member.size, member.mtime_ns))
+            seen += 1
+            if len(batch) >= BATCH:
+                _register(library, root, batch, report)
+                batch = []
+        complete = True
+    except errors.ArchiveUnreadable:
+        walk.problems.append(archive.path)
+        complete = False
+    _register(library, root, batch, report)
+    if complete:
+        catalogue.run(
+            "remember_archive",
+            "scan.sql",
+            path=path,
+            root_id=root.id,
+            size=archive.size,
+            mtime_ns=archive.mtime_ns,
+            left_out=json.dumps(dict(sorted(left_out.items()))),
+        )
+    walk.left_out += left_out
+    report.seen += seen
+    return seen
+
+
+def _forget_archives_that_are_gone(library: Library, root: Root, walk: Walk) -> None:
+    """An archive that returns is read again: its members were marked as gone meanwhile."""
+    there = {path_text.to_text(archive.path) for archive in walk.archives}
+    with library.catalogue.transaction():
+        for (path,) in list(library.catalogue.rows("archives_of_root", "scan.sql", root_id=root.id)):
+            if path not in there:
+                library.catalogue.run("forget_archive", "scan.sql", path=path)
+
+
+def _range(prefix: str) -> tuple[str, str]:
+    """Return (first, last) of the texts that begin with a prefix that ends in "/": "0" comes right after it."""
+    first = path_text.to_text(prefix)
+    return first, first[:-1] + chr(ord(first[-1]) + 1)
+
+
+def _register(library: Library, root: Root, batch: list[File], report: ScanReport) -> None:
     catalogue = library.catalogue
     with catalogue.transaction():
         catalogue.run("begin_batch", "scan.sql")
@@ -232,7 +298,7 @@ def _register(library: Library, root: Root, batch: list[_File], report: ScanRepo
         for row in list(catalogue.rows("known_arrivals", "scan.sql", root_id=root.id)):
             _update_known(library, root, row, report)
         for path, size, mtime_ns in list(catalogue.rows("perhaps_moved", "scan.sql")):
-            _register_moved(library, root, _File(path, size, mtime_ns), report)
+            _register_moved(library, root, File(path, size, mtime_ns), report)
         # Each that moved has its row by now; all others are new.
         names = [path for (path,) in catalogue.rows("first_new_arrivals", "scan.sql", limit=_MAX_NAMED)]
         report.note_all("new", names, catalogue.run("insert_new_arrivals", "scan.sql", root_id=root.id))
@@ -249,7 +315,7 @@ def _update_known(library: Library, root: Root, row: tuple[object, ...], report:
     library.catalogue.run("returned", "scan.sql", image_id=image_id, root_id=root.id)
 
 
-def _register_moved(library: Library, root: Root, file: _File, report: ScanReport) -> None:
+def _register_moved(library: Library, root: Root, file: File, report: ScanReport) -> None:
     moved = _moved_from(library, file)
     if moved is not None:
         path = path_text.to_text(file.path)
@@ -257,14 +323,14 @@ def _register_moved(library: Library, root: Root, file: _File, report: ScanRepor
         report.note("moved", file.path)
 
 
-def _moved_from(library: Library, file: _File) -> int | None:
+def _moved_from(library: Library, file: File) -> int | None:
     """Return the image that this new file is under its former name: same size and time, not there any more, same content."""
-    offline = [os.path.join(root.path, "") for root in library.catalogue.roots() if root.offline]
+    offline = [prefix_of(root.path) for root in library.catalogue.roots() if root.offline]
     movable = library.catalogue.rows("movable", "scan.sql", size=file.size, mtime_ns=file.mtime_ns)
     found: bytes | None = None
     for image_id, path, known_hash in list(movable):
         # A copy of a picture on a disconnected drive is a copy, not a move.
-        if os.path.lexists(path) or path.startswith(tuple(offline)):
+        if source.exists(path) or path.startswith(tuple(offline)):
             continue
         if known_hash is None:
             if os.path.basename(path) == os.path.basename(file.path):
@@ -279,19 +345,20 @@ def _moved_from(library: Library, file: _File) -> int | None:
     return None
 
 
-def _settle_unseen(library: Library, root: Root, walk: "_Walk", report: ScanReport) -> None:
+def _settle_unseen(library: Library, root: Root, walk: Walk, report: ScanReport) -> None:
     """Mark images that the walk did not see as gone or excluded, except below folders that it could not read."""
-    kept = tuple(os.path.join(path, "") for path in (*walk.problems, *walk.mounts))
-    inside = os.path.join(root.path, "")
-    # Paths below "/a/" sort between "/a/" and "/a0": "0" comes right after "/".
-    first = path_text.to_text(inside)
-    last = first[:-1] + chr(ord(first[-1]) + 1)
+    kept = tuple(
+        beginning
+        for path in (*walk.problems, *walk.mounts)
+        for beginning in (os.path.join(path, ""), path + archives.MARK)
+    )
+    first, last = _range(prefix_of(root.path))
     unseen = library.catalogue.rows("unseen", "scan.sql", root_id=root.id, first=first, last=last)
     with library.catalogue.transaction():
         for image_id, path in list(unseen):
             if path.startswith(kept) or path in walk.problems:
                 continue
-            if rule := walk.exclusion(os.path.relpath(path, root.path)):
+            if rule := walk.exclusion(path):
                 library.catalogue.run(
                     "exclude_image", "scan.sql", image_id=image_id, reason=path_text.readable(f"excluded: {rule}")
                 )
@@ -299,82 +366,3 @@ def _settle_unseen(library: Library, root: Root, walk: "_Walk", report: ScanRepo
             else:
                 library.catalogue.run("mark_gone", "scan.sql", image_id=image_id)
                 report.note("gone", path)
-
-
-class _Walk:
-    """The files of one root, without those of other devices and other roots."""
-
-    def __init__(self, root: Root, others: list[str], skip: set[str]) -> None:
-        self.problems: list[str] = []
-        self.links_out: list[str] = []
-        self.mounts: list[str] = []
-        self.left_out: Counter[str] = Counter()
-        self._root = root
-        self._roots = [root.path, *others]
-        self._skip = skip
-        self._rules = [(glob, re.compile(fnmatch.translate(glob))) for glob in json.loads(root.exclude)]
-
-    def batches(self) -> Iterator[list[_File]]:
-        batch: list[_File] = []
-        began = time.monotonic()
-        for file in self._files():
-            batch.append(file)
-            if len(batch) >= _BATCH or time.monotonic() - began >= _BATCH_SECONDS:
-                yield batch
-                batch, began = [], time.monotonic()
-        if batch:
-            yield batch
-
-    def exclusion(self, relative: str) -> str | None:
-        """Return the glob that leaves out this path, or a folder above it."""
-        if not self._rules:
-            return None
-        parts = relative.split(os.sep)
-        names = [*parts, *(os.sep.join(parts[: end + 1]) for end in range(len(parts)))]
-        return next((glob for glob, rule in self._rules if any(rule.match(name) for name in names)), None)
-
-    def _is_excluded(self, entry: os.DirEntry[str]) -> bool:
-        # Without rules nothing is compared: the relative path alone would cost half of a walk.
-        return bool(self._rules) and self.exclusion(os.path.relpath(entry.path, self._root.path)) is not None
-
-    def _files(self) -> Iterator[_File]:
-        folders = [self._root.path]
-        device = os.stat(self._root.path).st_dev
-        while folders:
-            folder = folders.pop()
-            try:
-                with os.scandir(folder) as entries:
-                    for entry in entries:
-                        yield from self._entry(entry, folders, device)
-            except OSError:
-                self.problems.append(folder)
-
-    def _entry(self, entry: os.DirEntry[str], folders: list[str], device: int) -> Iterator[_File]:
-        if entry.name.startswith(".") or entry.path in self._skip:
-            return
-        try:
-            if entry.is_dir(follow_symlinks=False):
-                self._folder(entry, folders, device)
-                return
-            suffix = suffixes.suffix(entry.name)
-            if suffix in suffixes.SUFFIXES and not self._is_excluded(entry):
-                found = entry.stat()
-                # Links to folders are not followed (loops); links to files may be; a pipe or a device is no picture.
-                if not stat.S_ISREG(found.st_mode):
-                    return
-                if entry.is_symlink() and not links.leads_into(entry.path, self._roots):
-                    self.links_out.append(entry.path)
-                else:
-                    yield _File(entry.path, found.st_size, source.mtime_ns(found))
-            elif suffix in suffixes.KNOWN_UNREAD and not self._is_excluded(entry):
-                self.left_out[suffix] += 1
-        except OSError:
-            self.problems.append(entry.path)
-
-    def _folder(self, entry: os.DirEntry[str], folders: list[str], device: int) -> None:
-        if entry.name in _NOT_THE_USERS or self._is_excluded(entry):
-            return
-        if entry.stat(follow_symlinks=False).st_dev != device:
-            self.mounts.append(entry.path)
-        else:
-            folders.append(entry.path)

@@ -7,6 +7,7 @@ Owns the way from an image id to bytes, and the promise that nothing outside the
 import itertools
 import os
 import stat
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,20 +92,24 @@ def metadata(library: Library, image_id: int) -> schemas.Metadata:
 
 def open_file(library: Library, record: ImageRecord) -> int:
     """
-    Return a descriptor of the image's file, open for reading.
+    Return a descriptor of the image's file, open for reading; of a copy without a name for a member of an archive.
 
     Raises OutsideRoots when a link leads out of the registered folders, FileUnavailable when the file cannot be read, NotAPicture when no decoder
     recognises its bytes.
     """
+    path = source.file_of(record.path)
     try:
         # O_NONBLOCK: a pipe with the name of a picture must not wait for a writer.
-        descriptor = os.open(record.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except OSError as error:
         raise errors.FileUnavailable(
             image_id=record.image_id, detail=error.strerror or "it cannot be opened"
         ) from error
     try:
-        _check_inside_roots(library, record, os.fstat(descriptor))
+        _check_inside_roots(library, record, path, os.fstat(descriptor))
+        if path != record.path:
+            os.close(descriptor)
+            descriptor = _copy_of_member(record)
         _check_picture(record, os.pread(descriptor, _HEAD_BYTES, 0))
     except BaseException:
         os.close(descriptor)
@@ -112,11 +117,22 @@ def open_file(library: Library, record: ImageRecord) -> int:
     return descriptor
 
 
-def _check_inside_roots(library: Library, record: ImageRecord, opened: os.stat_result) -> None:
+def _copy_of_member(record: ImageRecord) -> int:
+    try:
+        data = source.read(record.path).data
+    except errors.ImageProblem as error:
+        raise errors.FileUnavailable(image_id=record.image_id, detail=str(error)) from error
+    with tempfile.TemporaryFile() as copy:
+        copy.write(data)
+        copy.seek(0)
+        return os.dup(copy.fileno())
+
+
+def _check_inside_roots(library: Library, record: ImageRecord, path: str, opened: os.stat_result) -> None:
     """Check that the open file is a regular file in a registered folder. Links may change at any time, so the open descriptor is compared."""
     if not stat.S_ISREG(opened.st_mode):
         raise errors.FileUnavailable(image_id=record.image_id, detail="it is not a file")
-    real = os.path.realpath(record.path)
+    real = os.path.realpath(path)
     others = (root.path for root in library.catalogue.roots())
     if not links.leads_into(real, itertools.chain([record.root], others)):
         raise errors.OutsideRoots(image_id=record.image_id)

@@ -10,17 +10,23 @@ from pixfind.workflows.events import FolderScanned, Observer, Step, ignore, star
 
 
 def add(
-    library: Library, folders: Sequence[Path] = (), exclude: Sequence[str] = (), observer: Observer = ignore
+    library: Library,
+    folders: Sequence[Path] = (),
+    exclude: Sequence[str] = (),
+    observer: Observer = ignore,
+    *,
+    in_archives: bool = False,
 ) -> tuple[ScanReport, ...]:
     """
     Register what is new, changed, moved, gone or offline below `folders`, or below all that the library knows; one report for each.
 
-    Call it inside `library.lock("add")`. Raises FolderNotReadable for a folder that was never added and cannot be read.
+    `folders` may be archives; `in_archives` looks into those below folders too, from now on. Call it inside `library.lock("add")`. Raises
+    FolderNotReadable and ArchiveUnreadable for what was never added and cannot be read.
     """
     reports = []
     for folder in folders or scan.outer_roots(library):
         progress = start(Step.SCAN, observer, str(folder))
-        report = scan.add(library, folder, tuple(exclude), progress)
+        report = scan.add(library, folder, tuple(exclude), progress, in_archives=in_archives)
         observer(FolderScanned(folder, report))
         reports.append(report)
     return tuple(reports)

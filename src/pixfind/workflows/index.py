@@ -54,6 +54,7 @@ def index(
     options: EmbedOptions | None = None,
     *,
     exclude: Sequence[str] = (),
+    in_archives: bool = False,
     switch_anyway: bool = False,
     runner: Runner | None = None,
     observer: Observer = ignore,
@@ -61,8 +62,8 @@ def index(
     """
     Register, embed, merge, build the index, and switch the model where `options` name another one.
 
-    `folders`: none for all that the library knows. `exclude`: globs of names or paths below them. With another model the active one answers
-    until the new one is complete; `switch_anyway` switches although images that can be found now would no longer be found.
+    `folders`: none for all that the library knows. `exclude`: globs of names or paths below them. `in_archives` also registers what is
+    in the archives below them. With another model the active one answers until the new one is complete; `switch_anyway` switches although images that can be found now would no longer be found.
     Whatever ends this call, the same call continues where it ended. Raises LibraryLocked, and what the steps raise.
     """
     options = options or EmbedOptions()
@@ -73,7 +74,7 @@ def index(
         plan = switch_model.plan_switch(library, options, observer)
         if switch_anyway and plan.generation == library.generation:
             raise errors.NoModelSwitch(path=library.path)
-        scanned = add(library, folders, exclude, observer)
+        scanned = add(library, folders, exclude, observer, in_archives=in_archives)
         filled, chosen = switch_model.prepare_switch(library, options, plan, observer)
         try:
             switching = filled is not library

@@ -66,7 +66,7 @@ UPDATE images SET gone = 1 WHERE id = :image_id;
 UPDATE images SET outcome = 'skipped', reason = :reason, transient = 0, embedding_index = NULL WHERE id = :image_id;
 
 -- name: roots
-SELECT id, path, device, exclude, offline, left_out FROM roots ORDER BY id;
+SELECT id, path, device, exclude, offline, left_out, in_archives FROM roots ORDER BY id;
 
 -- name: add_root
 INSERT INTO roots (path, device, exclude, added_at) VALUES (:path, :device, :exclude, :added_at);
@@ -82,3 +82,24 @@ SELECT path, size, mtime_ns FROM images WHERE root_id = :root_id AND gone = 0 OR
 
 -- name: count_of_root
 SELECT count(*) FROM images WHERE root_id = :root_id AND gone = 0;
+
+-- name: look_into_archives
+UPDATE roots SET in_archives = 1 WHERE path = :path;
+
+-- name: archive
+SELECT size, mtime_ns, left_out FROM archives WHERE path = :path;
+
+-- name: archives_of_root
+SELECT path FROM archives WHERE root_id = :root_id;
+
+-- name: remember_archive
+INSERT OR REPLACE INTO archives (path, root_id, size, mtime_ns, left_out) VALUES (:path, :root_id, :size, :mtime_ns, :left_out);
+
+-- name: forget_archive
+DELETE FROM archives WHERE path = :path;
+
+-- name: forget_archives
+DELETE FROM archives WHERE root_id = :root_id;
+
+-- name: members_are_there
+INSERT OR IGNORE INTO temp.seen SELECT id FROM images WHERE root_id = :root_id AND gone = 0 AND path >= :first AND path < :last;

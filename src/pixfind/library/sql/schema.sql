@@ -12,8 +12,18 @@ CREATE TABLE roots (
     exclude  TEXT NOT NULL DEFAULT '[]',  -- JSON list of globs
     offline  TEXT,                        -- why the root is offline; NULL while it is online
     added_at REAL NOT NULL,
-    left_out TEXT NOT NULL DEFAULT '{}'   -- JSON: files of known kinds that are not read, by suffix
+    left_out TEXT NOT NULL DEFAULT '{}',  -- JSON: files of known kinds that are not read, by suffix
+    in_archives INTEGER NOT NULL DEFAULT 0 -- whether the archives below it are looked into
 );
+
+-- Archives that were looked into, as they were then. Only saves time: one that is not listed here is read again.
+CREATE TABLE archives (
+    path     TEXT PRIMARY KEY,             -- as `images.path`
+    root_id  INTEGER NOT NULL,
+    size     INTEGER NOT NULL,             -- of the archive itself
+    mtime_ns INTEGER NOT NULL,
+    left_out TEXT NOT NULL                 -- JSON: members of known kinds that are not read, by suffix
+) WITHOUT ROWID;
 
 -- One row per file that we try to decode. An id is never used twice, and never changes.
 CREATE TABLE images (

@@ -9,11 +9,11 @@ DETACH DATABASE source;
 UPDATE roots SET path = '?' || id;
 
 -- name: sync_roots
-INSERT INTO roots (id, path, device, exclude, offline, added_at, left_out)
-SELECT id, path, device, exclude, offline, added_at, left_out FROM source.roots WHERE true
+INSERT INTO roots (id, path, device, exclude, offline, added_at, left_out, in_archives)
+SELECT id, path, device, exclude, offline, added_at, left_out, in_archives FROM source.roots WHERE true
 ON CONFLICT (id) DO UPDATE
 SET path = excluded.path, device = excluded.device, exclude = excluded.exclude, offline = excluded.offline,
-    left_out = excluded.left_out;
+    left_out = excluded.left_out, in_archives = excluded.in_archives;
 
 -- name: begin_changed
 CREATE TEMP TABLE IF NOT EXISTS changed (id INTEGER PRIMARY KEY);

@@ -1,8 +1,5 @@
 """
-Image files of the user: read once, never written.
-
-Owns reading and hashing; every `OSError` on a user's file becomes an `ImageProblem` here.
-Must not know what the bytes mean: `decode` does.
+Files of the user: reading and hashing; every `OSError` becomes an `ImageProblem` here.
 """
 
 import os
@@ -17,7 +14,7 @@ from pixfind.types import HASH_BYTES, Fingerprint
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """One file as it was read."""
+    """One image file as it was read."""
 
     data: bytes
     fingerprint: Fingerprint
@@ -33,7 +30,7 @@ def mtime_ns(found: os.stat_result) -> int:
     return min(max(found.st_mtime_ns, -(2**63)), 2**63 - 1)
 
 
-def read(path: str) -> Original:
+def read_file(path: str) -> Original:
     """
     Read a file and take its fingerprint.
 

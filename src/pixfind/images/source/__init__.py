@@ -1,0 +1,36 @@
+"""
+Where a picture lies: a file, or a member of an archive. Read once, never written.
+
+A location is one string: the path of a file, or the path of an archive, "!/" and the name of a member. The rest of the package passes
+locations around as it passes paths, and does not know what kind they are. Must not know what the bytes mean: `decode` does.
+"""
+
+import os
+
+from pixfind.images.source import archives
+from pixfind.images.source.files import Original, content_hash, mtime_ns, read_file
+
+__all__ = ["Original", "content_hash", "exists", "file_of", "mtime_ns", "read"]
+
+
+def read(location: str) -> Original:
+    """
+    Read the bytes at a location and take their fingerprint.
+
+    Raises EmptyFile, FileMissing, NotAFile, Unreadable, and ModifiedDuringRead when a file's size or time changed meanwhile; for a member
+    of an archive also Damaged, EncryptedMember and MemberTooLarge.
+    """
+    parts = archives.split(location)
+    return read_file(location) if parts is None else archives.read(*parts)
+
+
+def exists(location: str) -> bool:
+    """Tell whether something lies at a location, whatever it is."""
+    parts = archives.split(location)
+    return os.path.lexists(location) if parts is None else archives.contains(*parts)
+
+
+def file_of(location: str) -> str:
+    """Return the path of the file that holds a location: itself, or the archive."""
+    parts = archives.split(location)
+    return location if parts is None else parts[0]

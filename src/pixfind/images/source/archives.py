@@ -1,0 +1,289 @@
+"""
+Archives: pictures inside zip and tar files, read where they lie.
+
+A member's location is the archive's path, "!/" and the member's name, written as paths are: no "./", no doubled slash. Nothing is unpacked to disk, and no name of a member is ever used as
+a path, so links and `..` in an archive lead nowhere. The formats: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT (zip),
+https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html (tar).
+"""
+
+import calendar
+import contextlib
+import errno
+import io
+import os
+import posixpath
+import tarfile
+import threading
+import zipfile
+import zlib
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Final, Protocol
+
+from pixfind import errors
+from pixfind.images import suffixes
+from pixfind.images.source.files import Original, content_hash, mtime_ns
+from pixfind.types import Fingerprint
+
+MARK: Final = "!/"
+"""between the path of an archive and the name of a member"""
+
+SUFFIXES: Final = frozenset({".zip", ".cbz", ".tar"})
+
+MAX_MEMBER_BYTES: Final = 1 << 30
+"""A larger member is not read: what an archive claims to hold costs memory, whatever its own size is."""
+
+MAX_MEMBERS: Final = 2_000_000
+"""An archive with more is not looked into: its index would not fit into the memory of a worker."""
+
+_MAX_INDEXES = 8
+
+try:
+    from lzma import LZMAError
+except ImportError:  # A Python that was built without it cannot read such members, and says so.
+    LZMAError = zlib.error  # type: ignore[misc,assignment]
+
+_DAMAGE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    LZMAError,
+    EOFError,
+    ValueError,
+    OverflowError,
+    NotImplementedError,
+)
+"""what the standard library raises for the bytes of a damaged archive, and for what it cannot read"""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One picture of an archive, as its directory describes it."""
+
+    location: str
+    size: int
+    """bytes, not compressed"""
+    mtime_ns: int
+    """of the member; for zip, which keeps seconds, the digits below are from its checksum, so that other bytes are another version"""
+
+
+class _Archive(Protocol):
+    def names(self) -> Iterator[tuple[str, int, int]]:
+        """Yield (name, size, mtime_ns) of every file; raises one of _DAMAGE behind the last one that can be listed."""
+
+    def find(self, name: str) -> tuple[int, int] | None:
+        """Return (size, mtime_ns) of the member of this name, the last one where there are several."""
+
+    def read(self, name: str) -> bytes:
+        """Return a member's bytes; raises KeyError, EncryptedMember, OSError, or one of _DAMAGE."""
+
+
+def is_archive_name(name: str) -> bool:
+    """Tell by its extension whether a file is an archive that can be read."""
+    return suffixes.suffix(os.path.basename(name)) in SUFFIXES
+
+
+def split(location: str) -> tuple[str, str] | None:
+    """Return the path of the archive and the name of the member; None for a file."""
+    at = location.find(MARK)
+    while at > 0:
+        # A folder may be named like that as well.
+        if is_archive_name(location[:at]) and not os.path.isdir(location[: at + 1]):
+            return location[:at], location[at + len(MARK) :]
+        at = location.find(MARK, at + 1)
+    return None
+
+
+def members(path: str) -> Iterator[Member]:
+    """
+    Yield the files in an archive, one of each name.
+
+    Raises ArchiveUnreadable with the reason: at once, or behind those that could be listed.
+    """
+    prefix = path + MARK
+    try:
+        for name, size, modified in _indexed(path).names():
+            yield Member(prefix + name, size, modified)
+    except OSError as error:
+        raise errors.ArchiveUnreadable(path=path, detail=error.strerror or str(error)) from error
+    except _DAMAGE as error:
+        raise errors.ArchiveUnreadable(path=path, detail=str(error) or type(error).__name__) from error
+
+
+def contains(path: str, name: str) -> bool:
+    """Tell whether an archive is there and has a member of this name."""
+    with contextlib.suppress(OSError, *_DAMAGE):
+        return _indexed(path).find(name) is not None
+    return False
+
+
+def read(path: str, name: str) -> Original:
+    """
+    Read one member; its fingerprint has the size and time of its entry in the archive.
+
+    Raises FileMissing, Unreadable, Damaged, EmptyFile, EncryptedMember and MemberTooLarge.
+    """
+    try:
+        archive = _indexed(path)
+        found = archive.find(name)
+        if found is None:
+            raise errors.FileMissing
+        size, modified = found
+        if size > MAX_MEMBER_BYTES:
+            raise errors.MemberTooLarge(size=size / 1e6, limit=MAX_MEMBER_BYTES / 1e6)
+        data = archive.read(name)
+    except FileNotFoundError as error:
+        raise errors.FileMissing from error
+    except OSError as error:
+        raise errors.Unreadable(detail=error.strerror or str(error)) from error
+    except _DAMAGE as error:
+        raise errors.Damaged(detail=f"in its archive: {error or type(error).__name__}") from error
+    if not data:
+        raise errors.EmptyFile
+    return Original(data, Fingerprint(len(data), modified, content_hash(data)))
+
+
+# --- indexes of archives --------------------------------------------------------------------------
+
+_guard = threading.Lock()
+_indexes: OrderedDict[str, tuple[tuple[int, int], _Archive]] = OrderedDict()
+"""path -> (size and mtime_ns of the file, its index), the latest used last"""
+
+
+def _indexed(path: str) -> _Archive:
+    """Return the index of an archive, read again when the file is another one than before. Raises OSError and _DAMAGE."""
+    found = os.stat(path)
+    version = found.st_size, mtime_ns(found)
+    with _guard:
+        known = _indexes.get(path)
+        if known is None or known[0] != version:
+            tar = suffixes.suffix(os.path.basename(path)) == ".tar"
+            _indexes[path] = known = version, _Tar(path) if tar else _Zip(path)
+        _indexes.move_to_end(path)
+        while len(_indexes) > _MAX_INDEXES:
+            _indexes.popitem(last=False)
+        return known[1]
+
+
+class _ClosedFile(io.RawIOBase):
+    """A file that is open only while it is read: an index that is kept must not hold a drive that somebody wants to unmount."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at}.get(whence)
+        at = offset + (os.stat(self._path).st_size if start is None else start)
+        if at < 0:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))  # As a real file, which zipfile relies on.
+        self._at = at
+        return at
+
+    def readinto(self, buffer: Any) -> int:
+        with open(self._path, "rb", buffering=0) as file:
+            file.seek(self._at)
+            count = file.readinto(buffer) or 0
+        self._at += count
+        return count
+
+
+class _Zip:
+    def __init__(self, path: str) -> None:
+        self._zip = zipfile.ZipFile(_ClosedFile(path))
+        files = (each for each in self._zip.infolist() if not each.is_dir())
+        self._files = {_as_path(each.filename): each for each in files}
+        _check_count(len(self._files))
+
+    def names(self) -> Iterator[tuple[str, int, int]]:
+        return ((name, each.file_size, _zip_mtime_ns(each)) for name, each in self._files.items())
+
+    def find(self, name: str) -> tuple[int, int] | None:
+        each = self._files.get(name)
+        return None if each is None else (each.file_size, _zip_mtime_ns(each))
+
+    def read(self, name: str) -> bytes:
+        each = self._files[name]
+        if each.flag_bits & 1:
+            raise errors.EncryptedMember
+        # Never more than the entry promises, which was compared with the limit; the checksum is verified behind the last byte.
+        with self._zip.open(each) as file:
+            data = file.read(each.file_size)
+        return _complete(data, each.file_size)
+
+
+class _Tar:
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._files: dict[str, tuple[int, int, int]] = {}
+        self._damage: Exception | None = None
+        with open(path, "rb") as file:
+            try:
+                self._list(file)
+            except tarfile.TarError as error:
+                # What comes before the damage can be read.
+                self._damage = error
+
+    def _list(self, file: BinaryIO) -> None:
+        with tarfile.open(fileobj=file, mode="r:") as tar:
+            for each in tar:
+                if each.isreg() and not each.issparse():
+                    self._files[_as_path(each.name)] = each.size, int(each.mtime * 1e9), each.offset_data
+                    _check_count(len(self._files))
+                # They are kept otherwise, a kilobyte each.
+                tar.members.clear()  # type: ignore[attr-defined]
+            end = tar.offset
+        # A header that is damaged ends the list as the end of the archive does.
+        file.seek(end)
+        if file.read(tarfile.BLOCKSIZE).strip(b"\0"):
+            message = f"no header at byte {end}"
+            raise tarfile.ReadError(message)
+
+    def names(self) -> Iterator[tuple[str, int, int]]:
+        for name, (size, modified, _) in self._files.items():
+            yield name, size, modified
+        if self._damage is not None:
+            raise self._damage
+
+    def find(self, name: str) -> tuple[int, int] | None:
+        found = self._files.get(name)
+        return None if found is None else found[:2]
+
+    def read(self, name: str) -> bytes:
+        size, _, offset = self._files[name]
+        with open(self._path, "rb", buffering=0) as file:
+            file.seek(offset)
+            data = file.read(size)
+        return _complete(data, size)
+
+
+def _complete(data: bytes, size: int) -> bytes:
+    if len(data) != size:
+        message = f"{len(data)} of {size} bytes"
+        raise EOFError(message)
+    return data
+
+
+def _as_path(name: str) -> str:
+    return posixpath.normpath(name).lstrip("/")
+
+
+def _check_count(count: int) -> None:
+    if count > MAX_MEMBERS:
+        message = f"it has more than {MAX_MEMBERS:,} members"
+        raise ValueError(message)
+
+
+def _zip_mtime_ns(each: zipfile.ZipInfo) -> int:
+    try:
+        seconds = calendar.timegm((*each.date_time, 0, 0, 0))
+    except ValueError:
+        seconds = 0  # A month 0, as some programs write it.
+    return seconds * 10**9 + each.CRC % 10**9

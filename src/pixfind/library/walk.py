@@ -1,0 +1,139 @@
+"""
+The walk over one root: which files and archives it holds, without what is excluded.
+
+Owns which folders are entered: none of another device or another root, no hidden ones, no bins. Reads names, sizes and times only, and
+knows nothing of the catalogue.
+"""
+
+import fnmatch
+import json
+import os
+import re
+import stat
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from pixfind.images import source, suffixes
+from pixfind.images.source import archives
+from pixfind.library import links
+from pixfind.library.catalogue import Root
+
+BATCH = 50_000
+"""Files registered in one transaction: the index on sizes is written at random places, so many rows share what a few would write each."""
+BATCH_SECONDS = 1.0
+"""after which a batch is registered, however small: a slow disk shows progress, and a crash costs a second of the walk"""
+
+#: Folders that hold no pictures of the user: thumbnails, bins, file system internals. Hidden ones are left out by their dot.
+_NOT_THE_USERS = frozenset({"@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"})
+
+
+class File(NamedTuple):
+    """A file or a member of an archive, as a walk or a directory of members describes it."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
+def prefix_of(root: str) -> str:
+    """Return what the locations of all images of a root begin with."""
+    return root + archives.MARK if is_archive(root) else os.path.join(root, "")
+
+
+def is_archive(root: str) -> bool:
+    """Tell whether a root is an archive, not a folder."""
+    return archives.is_archive_name(root) and not os.path.isdir(root)
+
+
+class Walk:
+    """The files of one root, without those of other devices and other roots."""
+
+    def __init__(self, root: Root, others: list[str], skip: set[str]) -> None:
+        self.problems: list[str] = []
+        self.links_out: list[str] = []
+        self.mounts: list[str] = []
+        self.archives: list[File] = []
+        """those to look into"""
+        self.left_out: Counter[str] = Counter()
+        self._root = root
+        self._inside = prefix_of(root.path)
+        self._roots = [root.path, *others]
+        self._skip = skip
+        self._rules = [(glob, re.compile(fnmatch.translate(glob))) for glob in json.loads(root.exclude)]
+
+    def batches(self) -> Iterator[list[File]]:
+        batch: list[File] = []
+        began = time.monotonic()
+        for file in self._files():
+            batch.append(file)
+            if len(batch) >= BATCH or time.monotonic() - began >= BATCH_SECONDS:
+                yield batch
+                batch, began = [], time.monotonic()
+        if batch:
+            yield batch
+
+    def exclusion(self, path: str) -> str | None:
+        """Return the glob that leaves out this path below the root, or a folder above it."""
+        if not self._rules:
+            return None
+        parts = path.removeprefix(self._inside).split(os.sep)
+        names = [*parts, *(os.sep.join(parts[: end + 1]) for end in range(len(parts)))]
+        return next((glob for glob, rule in self._rules if any(rule.match(name) for name in names)), None)
+
+    def _is_excluded(self, entry: os.DirEntry[str]) -> bool:
+        return self.exclusion(entry.path) is not None
+
+    def _files(self) -> Iterator[File]:
+        found = os.stat(self._root.path)
+        if is_archive(self._root.path):
+            self.archives.append(File(self._root.path, found.st_size, source.mtime_ns(found)))
+            return
+        folders = [self._root.path]
+        device = found.st_dev
+        while folders:
+            folder = folders.pop()
+            try:
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        yield from self._entry(entry, folders, device)
+            except OSError:
+                self.problems.append(folder)
+
+    def _entry(self, entry: os.DirEntry[str], folders: list[str], device: int) -> Iterator[File]:
+        if entry.name.startswith(".") or entry.path in self._skip:
+            return
+        try:
+            if entry.is_dir(follow_symlinks=False):
+                self._folder(entry, folders, device)
+                return
+            if self._is_excluded(entry):
+                return
+            suffix = suffixes.suffix(entry.name)
+            if suffix in suffixes.SUFFIXES:
+                yield from self._file(entry)
+            elif suffix in archives.SUFFIXES and self._root.in_archives:
+                self.archives += self._file(entry)
+            elif suffix in suffixes.KNOWN_UNREAD | archives.SUFFIXES:
+                self.left_out[suffix] += 1
+        except OSError:
+            self.problems.append(entry.path)
+
+    def _file(self, entry: os.DirEntry[str]) -> Iterator[File]:
+        found = entry.stat()
+        # Links to folders are not followed (loops); links to files may be; a pipe or a device is no picture.
+        if not stat.S_ISREG(found.st_mode):
+            return
+        if entry.is_symlink() and not links.leads_into(entry.path, self._roots):
+            self.links_out.append(entry.path)
+        else:
+            yield File(entry.path, found.st_size, source.mtime_ns(found))
+
+    def _folder(self, entry: os.DirEntry[str], folders: list[str], device: int) -> None:
+        if entry.name in _NOT_THE_USERS or self._is_excluded(entry):
+            return
+        if entry.stat(follow_symlinks=False).st_dev != device:
+            self.mounts.append(entry.path)
+        else:
+            folders.append(entry.path)

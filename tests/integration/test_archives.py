@@ -1,0 +1,431 @@
+"""Pictures in zip and tar files: found, embedded, searched, and whatever may be wrong with an archive."""
+
+import io
+import os
+import shutil
+import struct
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pixfind import errors
+from pixfind.embedding.runners.serial import Serial
+from pixfind.images import source
+from pixfind.images.source import archives
+from pixfind.library import scan, verify
+from pixfind.library.library import Library
+from pixfind.testing import make_library, make_pictures
+from pixfind.testing.libraries import QUIET
+from pixfind.workflows.embed import embed
+from pixfind.workflows.merge import merge
+
+Make = Callable[[Path, dict[str, bytes]], Path]
+
+
+def make_zip(path: Path, members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, data in members.items():
+            archive.writestr(zipfile.ZipInfo(name, (2019, 5, 4, 3, 2, 0)), data, method)
+    return path
+
+
+def make_tar(path: Path, members: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w") as archive:
+        for name, data in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mtime = len(data), 1_557_000_000
+            archive.addfile(entry, io.BytesIO(data))
+    return path
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> dict[str, bytes]:
+    """Ten pictures as members: "trip/picture_00000.jpg" and so on."""
+    return {f"trip/{path.name}": path.read_bytes() for path in make_pictures(tmp_path / "drawn", 10)}
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[Library]:
+    """An empty library that uses the starter model, with its folder "pictures". Ends with `verify`."""
+    (tmp_path / "pictures").mkdir()
+    with make_library(tmp_path / "library", tmp_path / "pictures", embed=False) as made:
+        yield made
+        assert [] == verify.verify(made)
+
+
+def add(library: Library, path: Path) -> scan.ScanReport:
+    return scan.add(library, path, in_archives=True)
+
+
+def embedded(library: Library) -> int:
+    """Embed what is pending; return how many images got an embedding of their own."""
+    done = embed(library, QUIET, runner=Serial()).outcomes.get("embedded", 0)
+    merge(library)
+    return done
+
+
+def outcomes(library: Library) -> dict[str, tuple[str | None, str | None]]:
+    rows = library.catalogue._connection.execute("SELECT path, outcome, reason FROM images WHERE gone = 0")
+    return {path.partition(archives.MARK)[2]: (outcome, reason) for path, outcome, reason in rows}
+
+
+# --- what is read ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("a.zip", make_zip),
+        ("A.ZIP", make_zip),
+        ("comic.cbz", make_zip),
+        ("stored.zip", lambda path, members: make_zip(path, members, zipfile.ZIP_STORED)),
+        ("bzip2.zip", lambda path, members: make_zip(path, members, zipfile.ZIP_BZIP2)),
+        ("lzma.zip", lambda path, members: make_zip(path, members, zipfile.ZIP_LZMA)),
+        ("shard-000.tar", make_tar),
+    ],
+)
+def test_members_are_images_with_the_embeddings_of_the_same_files(
+    library: Library, images: dict[str, bytes], name: str, make: Make, tmp_path: Path
+) -> None:
+    path = make(tmp_path / "pictures" / name, images)
+    assert (10, 10) == (add(library, path.parent).new, embedded(library))
+
+    assert dict.fromkeys(images, ("embedded", None)) == outcomes(library)
+    with make_library(tmp_path / "files", tmp_path / "drawn") as other:
+        (rows, files) = (
+            {
+                Path(location).name: made.embeddings()[row].tobytes()
+                for location, row in made.catalogue._connection.execute("SELECT path, embedding_index FROM images")
+            }
+            for made in (library, other)
+        )
+    assert rows == files
+
+
+def test_an_archive_may_be_added_by_itself(library: Library, images: dict[str, bytes], tmp_path: Path) -> None:
+    path = make_zip(tmp_path / "2019.zip", images)
+    assert 10 == scan.add(library, path).new
+    assert 10 == embedded(library)
+    assert 0 == scan.add(library, path).new
+
+
+def test_archives_below_a_folder_are_counted_and_looked_into_only_when_that_was_requested(
+    library: Library, images: dict[str, bytes], tmp_path: Path
+) -> None:
+    make_zip(tmp_path / "pictures" / "2019.zip", images)
+    report = scan.add(library, tmp_path / "pictures")
+    assert (0, {".zip": 1}) == (report.new, dict(report.left_out))
+
+    assert 10 == add(library, tmp_path / "pictures").new
+    make_zip(tmp_path / "pictures" / "2020.zip", {"new.jpg": images["trip/picture_00000.jpg"]})
+    assert 1 == scan.add(library, tmp_path / "pictures").new, "the folder remembers it"
+
+
+def test_what_is_no_picture_in_an_archive_is_left_out_and_counted(
+    library: Library, images: dict[str, bytes], tmp_path: Path
+) -> None:
+    others = {"notes.txt": b"x", "clip.mp4": b"x", "IMG.CR2": b"x", "inner.zip": b"x"}
+    path = make_zip(tmp_path / "pictures" / "2019.zip", images | others)
+    for _ in range(2):
+        report = add(library, path.parent)
+        assert {".mp4": 1, ".cr2": 1, ".zip": 1} == dict(report.left_out), "the same when it is not read again"
+        assert 10 == report.seen
+    assert 10 == library.catalogue.ledger()["seen"]
+
+
+@pytest.mark.parametrize(
+    ("stored", "shown"),
+    [
+        ("./trip/a.jpg", "trip/a.jpg"),
+        ("/etc/a.jpg", "etc/a.jpg"),
+        ("../../a.jpg", "../../a.jpg"),
+        ("trip//./a.jpg", "trip/a.jpg"),
+        ("a!/b!/c.jpg", "a!/b!/c.jpg"),
+        ("x.zip!/c.jpg", "x.zip!/c.jpg"),
+        ("Urlaub in Köln/日本.jpg", "Urlaub in Köln/日本.jpg"),
+    ],
+)
+@pytest.mark.parametrize("make", [make_zip, make_tar])
+def test_a_member_of_any_name_is_read_from_the_archive_and_nowhere_else(
+    library: Library, images: dict[str, bytes], stored: str, shown: str, make: Make, tmp_path: Path
+) -> None:
+    path = make(
+        tmp_path / "pictures" / f"a.{'zip' if make is make_zip else 'tar'}", {stored: images["trip/picture_00003.jpg"]}
+    )
+    add(library, path.parent)
+    assert 1 == embedded(library)
+    assert {shown: ("embedded", None)} == outcomes(library)
+    assert images["trip/picture_00003.jpg"] == source.read(f"{path}!/{shown}").data
+
+
+def test_a_name_that_is_not_utf_8_is_read(library: Library, images: dict[str, bytes], tmp_path: Path) -> None:
+    path = make_tar(tmp_path / "pictures" / "a.tar", {os.fsdecode(b"caf\xe9.jpg"): images["trip/picture_00003.jpg"]})
+    add(library, path.parent)
+    assert 1 == embedded(library)
+
+
+def test_a_folder_that_is_named_as_an_archive_is_a_folder(
+    library: Library, images: dict[str, bytes], tmp_path: Path
+) -> None:
+    for folder in ("2019.zip", "2020.tar!"):
+        (tmp_path / "pictures" / folder).mkdir()
+        (tmp_path / "pictures" / folder / "a.jpg").write_bytes(images["trip/picture_00003.jpg"])
+    assert 2 == add(library, tmp_path / "pictures").new
+    assert 1 == embedded(library), "the second is a copy of the first"
+
+
+# --- changes --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def filled(library: Library, images: dict[str, bytes], tmp_path: Path) -> Library:
+    """The library with the ten members of pictures/2019.zip, embedded."""
+    make_zip(tmp_path / "pictures" / "2019.zip", images)
+    add(library, tmp_path / "pictures")
+    assert 10 == embedded(library)
+    return library
+
+
+def counts(report: scan.ScanReport) -> dict[str, int]:
+    kinds = ("new", "changed", "moved", "returned", "gone", "excluded", "offline", "problems")
+    return {kind: getattr(report, kind) for kind in kinds if getattr(report, kind)}
+
+
+def test_an_archive_that_did_not_change_is_not_opened(
+    filled: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archives, "_indexed", lambda path: pytest.fail(f"{path} was opened"))
+    report = add(filled, tmp_path / "pictures")
+    assert (10, {}) == (report.seen, counts(report))
+
+
+def test_only_what_changed_in_an_archive_is_embedded_again(
+    filled: Library, images: dict[str, bytes], tmp_path: Path
+) -> None:
+    (another,) = make_pictures(tmp_path / "more", 1, first=70)
+    changed = dict(images) | {
+        "trip/picture_00004.jpg": another.read_bytes(),
+        "trip/new.jpg": images["trip/picture_00001.jpg"],
+    }
+    del changed["trip/picture_00007.jpg"]
+    make_zip(tmp_path / "pictures" / "2019.zip", changed)
+
+    assert {"new": 1, "changed": 1, "gone": 1} == counts(add(filled, tmp_path / "pictures"))
+    assert 1 == embedded(filled), "the new one has the bytes of one that is there"
+
+
+def test_an_archive_that_goes_away_and_returns_costs_nothing(filled: Library, tmp_path: Path) -> None:
+    place = tmp_path / "pictures" / "2019.zip"
+    (tmp_path / "pictures" / "other.jpg").write_bytes(next((tmp_path / "drawn").iterdir()).read_bytes())
+    place.rename(tmp_path / "away.zip")
+    assert {"new": 1, "gone": 10} == counts(add(filled, tmp_path / "pictures"))
+    (tmp_path / "away.zip").rename(place)
+    assert {"returned": 10} == counts(add(filled, tmp_path / "pictures"))
+    assert 0 == embedded(filled)
+
+
+def test_an_archive_that_is_moved_is_not_embedded_again(filled: Library, tmp_path: Path) -> None:
+    (tmp_path / "pictures" / "trips").mkdir()
+    (tmp_path / "pictures" / "2019.zip").rename(tmp_path / "pictures" / "trips" / "nineteen.zip")
+    assert {"moved": 10} == counts(add(filled, tmp_path / "pictures"))
+    assert 0 == embedded(filled)
+
+
+def test_an_unpacked_archive_is_recognised_by_its_bytes(filled: Library, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "pictures" / "2019.zip") as archive:
+        archive.extractall(tmp_path / "pictures")  # noqa: S202 - made by this test
+    (tmp_path / "pictures" / "2019.zip").unlink()
+    assert {"new": 10, "gone": 10} == counts(add(filled, tmp_path / "pictures"))
+    assert 10 == filled.merged_rows
+    embedded(filled)
+    assert 10 == filled.catalogue.ledger()["seen"]
+
+
+def test_a_registered_archive_that_is_not_there_is_offline(
+    library: Library, images: dict[str, bytes], tmp_path: Path
+) -> None:
+    path = make_zip(tmp_path / "2019.zip", images)
+    scan.add(library, path)
+    embedded(library)
+    path.rename(tmp_path / "away")
+    assert {"offline": 10} == counts(scan.add(library, path))
+    (tmp_path / "away").rename(path)
+    assert {} == counts(scan.add(library, path))
+
+
+def test_members_are_excluded_by_name_and_path_and_included_again_with_the_archive(
+    filled: Library, images: dict[str, bytes], tmp_path: Path
+) -> None:
+    assert {"excluded": 1} == counts(scan.add(filled, tmp_path / "pictures", ("2019.zip!/trip/picture_00003.jpg",)))
+    assert {"excluded": 9} == counts(scan.add(filled, tmp_path / "pictures", ("trip",)))
+    make_zip(tmp_path / "pictures" / "2020.zip", {"trip/a.jpg": b"x", "b.jpg": images["trip/picture_00003.jpg"]})
+    assert {"new": 1} == counts(scan.add(filled, tmp_path / "pictures"))
+
+
+# --- damage ---------------------------------------------------------------------------------------
+
+
+def test_a_zip_that_is_cut_keeps_what_is_known_of_it(filled: Library, tmp_path: Path) -> None:
+    path = tmp_path / "pictures" / "2019.zip"
+    os.truncate(path, path.stat().st_size // 2)
+    report = add(filled, path.parent)
+
+    assert ({"problems": 1}, [str(path)]) == (counts(report), report.named["problems"])
+    assert 10 == filled.catalogue.ledger()["embedded"]
+
+
+@pytest.mark.parametrize("cut", ["in a header", "in the data"])
+def test_a_tar_that_is_cut_gives_what_comes_before(
+    library: Library, images: dict[str, bytes], cut: str, tmp_path: Path
+) -> None:
+    path = make_tar(tmp_path / "pictures" / "a.tar", images)
+    with tarfile.open(path) as archive:
+        fifth = archive.getmembers()[4]
+    os.truncate(path, fifth.offset + 200 if cut == "in a header" else fifth.offset_data + 5)
+
+    report = add(library, path.parent)
+    assert 1 == report.problems
+    assert {"in a header": 4, "in the data": 4}[cut] == embedded(library)
+
+
+def test_a_tar_with_a_damaged_header_loses_nothing_that_was_known(
+    library: Library, images: dict[str, bytes], tmp_path: Path
+) -> None:
+    path = make_tar(tmp_path / "pictures" / "a.tar", images)
+    add(library, path.parent)
+    embedded(library)
+    with tarfile.open(path) as archive:
+        fifth = archive.getmembers()[4]
+    with path.open("r+b") as file:
+        file.seek(fifth.offset + 148)
+        file.write(b"9" * 8)
+    assert {"problems": 1} == counts(add(library, path.parent))
+    assert 10 == library.catalogue.ledger()["embedded"]
+
+
+def test_a_member_with_a_flipped_bit_fails_alone(library: Library, images: dict[str, bytes], tmp_path: Path) -> None:
+    path = make_zip(tmp_path / "pictures" / "a.zip", images, zipfile.ZIP_STORED)
+    with zipfile.ZipFile(path) as archive:
+        place = archive.getinfo("trip/picture_00004.jpg").header_offset + 200
+    with path.open("r+b") as file:
+        file.seek(place)
+        byte = file.read(1)
+        file.seek(place)
+        file.write(bytes([byte[0] ^ 1]))
+    add(library, path.parent)
+
+    assert 9 == embedded(library)
+    outcome, reason = outcomes(library)["trip/picture_00004.jpg"]
+    assert "failed" == outcome
+    assert str(reason).startswith("damaged: in its archive: Bad CRC-32")
+
+
+def patch_directory(path: Path, name: str, offset: int, value: bytes) -> None:
+    """Overwrite a field of a member's entry in the directory of a zip."""
+    data = bytearray(path.read_bytes())
+    place = data.rindex(name.encode()) - 46
+    assert b"PK\1\2" == data[place : place + 4]
+    data[place + offset : place + offset + len(value)] = value
+    path.write_bytes(data)
+
+
+def test_an_encrypted_member_is_skipped_with_its_reason(
+    library: Library, images: dict[str, bytes], tmp_path: Path
+) -> None:
+    path = make_zip(tmp_path / "pictures" / "a.zip", images)
+    patch_directory(path, "trip/picture_00004.jpg", 8, struct.pack("<H", 1))
+    add(library, path.parent)
+
+    assert 9 == embedded(library)
+    assert ("skipped", str(errors.EncryptedMember())) == outcomes(library)["trip/picture_00004.jpg"]
+
+
+def test_a_member_that_claims_to_be_huge_is_not_unpacked(
+    library: Library, images: dict[str, bytes], tmp_path: Path
+) -> None:
+    path = make_zip(tmp_path / "pictures" / "a.zip", images)
+    patch_directory(path, "trip/picture_00004.jpg", 24, struct.pack("<I", 3 << 30))
+    add(library, path.parent)
+
+    assert 9 == embedded(library)
+    assert "skipped" == outcomes(library)["trip/picture_00004.jpg"][0]
+
+
+def test_a_bomb_gives_no_more_than_it_declares(library: Library, tmp_path: Path) -> None:
+    path = make_zip(tmp_path / "pictures" / "a.zip", {"bomb.jpg": bytes(50 << 20)})
+    patch_directory(path, "bomb.jpg", 24, struct.pack("<I", 1_000))
+    add(library, path.parent)
+
+    assert 0 == embedded(library)
+    assert "failed" == outcomes(library)["bomb.jpg"][0]
+
+
+@pytest.mark.parametrize("method", [9, 98])
+def test_a_compression_that_python_does_not_know_fails_its_member(
+    library: Library, images: dict[str, bytes], method: int, tmp_path: Path
+) -> None:
+    path = make_zip(tmp_path / "pictures" / "a.zip", images)
+    patch_directory(path, "trip/picture_00004.jpg", 10, struct.pack("<H", method))
+    add(library, path.parent)
+
+    assert 9 == embedded(library)
+    assert "failed" == outcomes(library)["trip/picture_00004.jpg"][0]
+
+
+def test_of_two_members_of_one_name_the_last_is_the_image(
+    library: Library, images: dict[str, bytes], tmp_path: Path
+) -> None:
+    first, second = (images[f"trip/picture_0000{n}.jpg"] for n in (1, 2))
+    path = make_tar(tmp_path / "pictures" / "a.tar", {"./a.jpg": first, "a.jpg": second})
+    add(library, path.parent)
+    assert 1 == embedded(library)
+    assert second == source.read(f"{path}!/a.jpg").data
+
+
+def test_links_in_a_tar_lead_nowhere(library: Library, tmp_path: Path) -> None:
+    secret = make_pictures(tmp_path / "elsewhere", 1)[0]
+    with tarfile.open(tmp_path / "pictures" / "a.tar", "w") as archive:
+        for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE):
+            entry = tarfile.TarInfo(f"link-{kind!r}.jpg")
+            entry.type, entry.linkname = kind, str(secret)
+            archive.addfile(entry)
+    assert 0 == add(library, tmp_path / "pictures").new
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"PK\5\6" + bytes(18), bytes(10_240), os.urandom(4096)])
+@pytest.mark.parametrize("name", ["a.zip", "a.tar"])
+def test_what_is_no_archive_is_a_problem_or_empty(library: Library, content: bytes, name: str, tmp_path: Path) -> None:
+    (tmp_path / "pictures" / name).write_bytes(content)
+    report = add(library, tmp_path / "pictures")
+    assert (0, 0) == (report.seen, report.new)
+    empty = {"a.zip": b"PK\5\6" + bytes(18), "a.tar": bytes(10_240)}[name]
+    assert (content != empty) == report.problems
+
+
+def test_a_file_that_is_no_archive_is_refused_by_name(library: Library, tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(b"hello")
+    with pytest.raises(errors.ArchiveUnreadable, match=r"a\.zip cannot be read as an archive"):
+        scan.add(library, tmp_path / "a.zip")
+    with pytest.raises(errors.FolderNotReadable):
+        scan.add(library, tmp_path / "missing.zip")
+    assert [] == [root for root in library.catalogue.roots() if root.path.endswith(".zip")]
+
+
+def test_an_archive_that_changes_while_it_is_embedded_is_noticed(
+    library: Library, images: dict[str, bytes], tmp_path: Path
+) -> None:
+    path = make_zip(tmp_path / "pictures" / "a.zip", images)
+    add(library, path.parent)
+    shutil.copy(path, tmp_path / "before.zip")
+    swapped = dict(zip(images, reversed(images.values()), strict=True))
+    make_zip(path, swapped)
+    embedded(library)
+    add(library, path.parent)
+    embedded(library)
+
+    rows = dict(library.catalogue._connection.execute("SELECT path, hash FROM images"))
+    for name, data in swapped.items():
+        assert source.content_hash(data) == rows[f"{path}!/{name}"]
