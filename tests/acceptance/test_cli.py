@@ -392,3 +392,13 @@ def test_the_guides_own_commands_work_as_the_guide_writes_them(tmp_path: Path, p
     assert (root / "data" / "faiss.index").exists()
     assert 40 == len(np.load(root / "data" / "embeddings.npy"))
     assert "jpg" in call("python", "cli.py", "search-text", "sky", "--all").stdout
+
+
+def test_archives_below_a_folder_are_indexed_when_that_is_requested(run: Run, pictures: Path, tmp_path: Path) -> None:
+    shutil.make_archive(str(tmp_path / "photos" / "2019"), "zip", pictures)
+    assert "not read: 1 .zip" in run("add", tmp_path / "photos", "--model", "starter").stderr
+
+    run("index", tmp_path / "photos", "--archives")
+    (member,) = run("search-text", "a red picture", "--paths", "-k", "1", "--include-weak").stdout.splitlines()
+    assert member.startswith(f"{tmp_path}/photos/2019.zip!/picture_000")
+    assert member == run("search-image", member, "--paths", "-k", "1").stdout.rstrip("\n")

@@ -95,6 +95,7 @@ REFUSED = [
             *(
                 "elsewhere",
                 "--exclude x",
+                "--archives",
                 "--workers 1",
                 "--cpu 50%",
                 "--model starter",

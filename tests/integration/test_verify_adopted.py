@@ -71,17 +71,20 @@ def the_whole_file(library: Library) -> None:
     ("damage", "code", "row"),
     [
         (one_bit, "adopted-crc", 5),
-        (the_last_rows, "adopted-missing", 0),
-        (the_whole_file, "adopted-missing", 0),
+        (the_last_rows, "adopted-missing", None),
+        (the_whole_file, "adopted-missing", None),
     ],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_damage_is_reported_with_file_and_row_and_repaired(
-    adopted: Library, damage: Callable[[Library], None], code: str, row: int
+    adopted: Library, damage: Callable[[Library], None], code: str, row: int | None
 ) -> None:
     damage(adopted)
     found = {finding.code: finding for finding in verify.verify(adopted)}
 
+    if row is None:
+        # The last of the runs that were adopted together; how many rows are saved at a time depends on the clock.
+        row = max(run.first_row for run in adopted.catalogue.adopted_runs())
     assert f"{embeddings_of(adopted)} row {row}" == found[code].where
     repaired(adopted)
 

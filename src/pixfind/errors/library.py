@@ -90,7 +90,7 @@ class ArchiveUnreadable(OperationError):
     pixfind reads zip, cbz and tar files that are not compressed as a whole. Check it with `unzip -t` or `tar -tf`.
     """
 
-    exit_code = 11
+    exit_code = 39
 
 
 class NotEmbedded(OperationError):

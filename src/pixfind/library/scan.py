@@ -199,9 +199,8 @@ def _scan_root(library: Library, root: Root, report: ScanReport, progress: Progr
         report.note("problems", path)
     for path in walk.links_out:
         report.note("links_out", path)
-    if (
-        not (seen or walk.links_out or walk.archives)
-        and next(catalogue.rows("sample_of_root", "scan.sql", root_id=root.id, limit=1), None)
+    if not (seen or walk.links_out or walk.archives) and next(
+        catalogue.rows("sample_of_root", "scan.sql", root_id=root.id, limit=1), None
     ):
         # No pictures where there were some: this may be an empty mount point with a stray file.
         _set_root(library, root, offline="empty: none of its pictures is there")

@@ -108,8 +108,8 @@ def open_file(library: Library, record: ImageRecord) -> int:
     try:
         _check_inside_roots(library, record, path, os.fstat(descriptor))
         if path != record.path:
-            os.close(descriptor)
-            descriptor = _copy_of_member(record)
+            archive, descriptor = descriptor, _copy_of_member(record)
+            os.close(archive)
         _check_picture(record, os.pread(descriptor, _HEAD_BYTES, 0))
     except BaseException:
         os.close(descriptor)

@@ -21,7 +21,11 @@ class Commands:
     """Runs commands one after the other; use it in a `with`."""
 
     def __init__(self) -> None:
-        self._server = subprocess.Popen(
+        self._server = self._start()
+
+    @staticmethod
+    def _start() -> "subprocess.Popen[str]":
+        return subprocess.Popen(
             [sys.executable, "-m", "pixfind.testing.commands"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -56,7 +60,14 @@ class Commands:
             assert self._server.stdout is not None
             self._server.stdin.write(json.dumps(command) + "\n")
             self._server.stdin.flush()
-            code = int(self._server.stdout.readline())
+            try:
+                code = int(self._server.stdout.readline())
+            except BaseException:
+                # A test that took too long: the answer to its command must not be taken for that of the next one.
+                self._server.kill()
+                self._server.wait()
+                self._server = self._start()
+                raise
             return subprocess.CompletedProcess(list(arguments), code, out.read_bytes(), err.read_bytes())
 
 
