@@ -152,7 +152,7 @@ _indexes: OrderedDict[str, tuple[tuple[int, int], _Archive]] = OrderedDict()
 
 
 def _indexed(path: str) -> _Archive:
-    """Return the index of an archive, read again when the file is another one than before. Raises OSError and _DAMAGE."""
+    """Return the index of an archive, read again when the file has changed. Raises OSError and _DAMAGE."""
     found = os.stat(path)
     version = found.st_size, mtime_ns(found)
     with _guard:
