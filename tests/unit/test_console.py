@@ -87,7 +87,7 @@ def test_a_verbose_report_has_every_reason_and_where_the_time_went(capsys: pytes
     assert said.startswith("stopped after 1,234 images")
     for line in ("    0 b", "  decode: 61.2 s", "  processor: 170.0 s", "  2.5 MB read, 7 commits"):
         assert line in said.splitlines()
-    assert "2 worker(s) crashed and were replaced; see logs/" in said
+    assert "crashed and replaced: 2 workers; see logs/" in said
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_scan_names_some_of_the_links_that_it_leaves_out(capsys: pytest.Captur
 
     assert [
         "0 files seen: nothing new",
-        "  5 links lead out of the registered folders and are left out; `pixfind add` the folder they lead to:",
+        "  left out: 5 links out of the registered folders; `pixfind add` the folder that they lead to:",
         "    /photos/0.jpg",
         "    /photos/1.jpg",
         "    /photos/2.jpg",

@@ -179,7 +179,7 @@ class Console:
 
         if report.links_out:
             self.say(
-                f"  {report.links_out:,} links lead out of the registered folders and are left out; `pixfind add` the folder they lead to:"
+                f"  left out: {numbered(report.links_out, 'link')} out of the registered folders; `pixfind add` the folder that they lead to:"
             )
             for name in report.named["links_out"][: None if self.verbose else 3]:
                 self.say(f"    {escape(name.encode(errors='backslashreplace').decode())}")
@@ -198,7 +198,7 @@ class Console:
         for reason, count in worst if self.verbose else worst[:3]:
             self.say(f"    {count:,} {escape(reason)}")
         if report.deaths:
-            self.say(f"  {report.deaths} worker(s) crashed and were replaced; see logs/")
+            self.say(f"  crashed and replaced: {numbered(report.deaths, 'worker')}; see logs/")
         if self.verbose:
             self.say(f"  until the first worker was ready: {report.start_seconds:.1f} s")
             for stage, seconds in report.stages.items():
@@ -310,10 +310,10 @@ class Console:
     def duplicates(self, found: "Duplicates") -> None:
         """Report how many groups there are, and how many pairs could not be compared."""
         files = {member.path for group in found.groups for member in group.members}
-        groups = f"{len(found.groups):,} group(s), {len(files):,} files" if files else "no duplicates"
+        groups = f"{numbered(len(found.groups), 'group')}, {numbered(len(files), 'file')}" if files else "no duplicates"
         self.say(f"[dim]{groups}; nothing was deleted[/dim]")
         if found.unchecked:
-            self.say(f"{found.unchecked:,} pair(s) not compared, because a picture cannot be read now")
+            self.say(f"{numbered(found.unchecked, 'pair')} not compared, because a picture cannot be read now")
 
     def findings(self, findings: "Sequence[Finding]") -> None:
         """Write what `verify` found to standard output."""
@@ -322,11 +322,16 @@ class Console:
             self.print(f"  --repair: {escape(finding.repair)}")
 
 
+def numbered(count: int, noun: str) -> str:
+    """Return "1 group" or "2 groups"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def _unread(suffixes: Mapping[str, int]) -> str:
     """Say how many files are left out for their format, the most frequent suffix first."""
     most = sorted(suffixes.items(), key=lambda item: (-item[1], item[0]))
     kinds = ", ".join(f"{count:,} {escape(suffix)}" for suffix, count in most)
-    return f"{sum(suffixes.values()):,} files of formats that pixfind does not read: {kinds}"
+    return f"{numbered(sum(suffixes.values()), 'file')} of formats that pixfind does not read: {kinds}"
 
 
 def _draw(table: "Table") -> None:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from pixfind import errors
+from pixfind.cli.console import numbered
 from pixfind.cli.options import INSPECT, Cpu, Json, Workers, command, share
 from pixfind.library.library import Library
 
@@ -75,7 +76,9 @@ def verify(
         console.json([{slot: getattr(finding, slot) for slot in finding.__slots__} for finding in findings])
     else:
         console.findings(findings)
-        console.print("[green]consistent[/green]: nothing found" if not findings else f"{len(findings)} finding(s)")
+        console.print(
+            "[green]consistent[/green]: nothing found" if not findings else numbered(len(findings), "finding")
+        )
     if findings:
         raise typer.Exit(errors.LibraryDamaged.exit_code)
 
