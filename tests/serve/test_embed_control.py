@@ -169,14 +169,15 @@ def test_only_known_actions_are_taken(client: Any) -> None:
 
 
 def test_many_listeners_are_told_the_same(client: Any) -> None:
+    """As many as one client may have."""
     states: list[dict[str, Any]] = []
-    threads = [threading.Thread(target=lambda: states.append(next(_events(client)))) for _ in range(30)]
+    threads = [threading.Thread(target=lambda: states.append(next(_events(client)))) for _ in range(16)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(50)
 
-    assert [60] * 30 == [state["images"]["seen"] for state in states]
+    assert [60] * 16 == [state["images"]["seen"] for state in states]
 
 
 def test_ctrl_c_ends_the_server_at_once_whoever_listens(tmp_path: Path, serve: Callable[..., Any]) -> None:
