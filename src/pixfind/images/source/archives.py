@@ -39,6 +39,8 @@ MAX_MEMBERS: Final = 2_000_000
 
 _MAX_INDEXES = 8
 
+_BUFFER_BYTES = 128 << 10
+
 try:
     from lzma import LZMAError
 except ImportError:  # A Python that was built without it cannot read such members, and says so.
@@ -197,7 +199,8 @@ class _ClosedFile(io.RawIOBase):
 
 class _Zip:
     def __init__(self, path: str) -> None:
-        self._zip = zipfile.ZipFile(_ClosedFile(path))
+        # Buffered: a member's header, which is read in three pieces, and most of its bytes come with one read.
+        self._zip = zipfile.ZipFile(io.BufferedReader(_ClosedFile(path), _BUFFER_BYTES))
         files = (each for each in self._zip.infolist() if not each.is_dir())
         self._files = {_as_path(each.filename): each for each in files}
         _check_count(len(self._files))
