@@ -38,6 +38,15 @@ def test_a_member_has_a_thumbnail_and_is_sent_as_it_is(library: Library, tmp_pat
     assert b"\xff\xd8\xff" == thumbnail[:3]
 
 
+def test_a_member_keeps_its_version_although_each_answer_has_a_copy(library: Library) -> None:
+    record, versions = images.image(library, 1), []
+    for _ in range(2):
+        with os.fdopen(images.open_file(library, record), "rb") as file:
+            versions.append(images.version(record, file.fileno()))
+
+    assert versions[0] == versions[1] is not None
+
+
 def test_an_archive_that_is_exchanged_for_a_link_to_another_is_not_opened(library: Library, tmp_path: Path) -> None:
     place = tmp_path / "pictures" / "trip.zip"
     shutil.move(place, tmp_path / "elsewhere.zip")

@@ -178,7 +178,9 @@ def _file_response(request: Request, record: images.ImageRecord, descriptor: int
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "Cache-Control": "private, no-cache",
     }
-    return file_response.of_file(request, descriptor, headers, media_type or "application/octet-stream")
+    return file_response.of_file(
+        request, descriptor, headers, media_type or "application/octet-stream", images.version(record, descriptor)
+    )
 
 
 def _state_routes(services: Services) -> APIRouter:

@@ -21,14 +21,18 @@ _CHUNK: Final = 256 * 1024
 _RANGE: Final = re.compile(r"bytes=(\d{0,19})-(\d{0,19})")
 
 
-def of_file(request: Request, descriptor: int, headers: Mapping[str, str], media_type: str) -> Response:
+def of_file(
+    request: Request, descriptor: int, headers: Mapping[str, str], media_type: str, version: str | None = None
+) -> Response:
     """
     Return the response to a request for an open file, which is closed when the response has been sent.
 
-    Several ranges at once are answered with the whole file, as RFC 9110 allows.
+    `version` identifies the bytes where the file is a copy, whose time and number say nothing; None: its own do. Several ranges at once
+    are answered with the whole file, as RFC 9110 allows.
     """
     status = os.fstat(descriptor)
-    tag = f'"{status.st_size:x}-{status.st_mtime_ns:x}-{status.st_ino:x}"'
+    version = version or f"{status.st_size:x}-{status.st_mtime_ns:x}-{status.st_ino:x}"
+    tag = f'"{version}"'
     modified = dt.datetime.fromtimestamp(max(0, int(status.st_mtime)), dt.UTC)
     shared = {
         **headers,

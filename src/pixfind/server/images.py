@@ -150,6 +150,13 @@ def _check_picture(record: ImageRecord, head: bytes) -> None:
         raise errors.NotAPicture(image_id=record.image_id)
 
 
+def version(record: ImageRecord, descriptor: int) -> str | None:
+    """Return what identifies the bytes that `open_file` has copied; None for a file that it has opened itself."""
+    if source.file_of(record.path) == record.path:
+        return None
+    return source.content_hash(os.pread(descriptor, os.fstat(descriptor).st_size, 0)).hex()
+
+
 def media_type(head: bytes) -> str | None:
     """Return the media type that a browser may display, from the first 16 bytes; None for all other files."""
     for magic, kind in _INLINE_TYPES:
