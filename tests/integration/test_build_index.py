@@ -8,12 +8,14 @@ import pytest
 from numpy import float32
 from numpy.typing import NDArray
 
+from pixfind import errors
 from pixfind.embedding.runners.serial import Serial
 from pixfind.index import header
 from pixfind.library import scan
 from pixfind.library.library import Library
 from pixfind.models import cache, hub
 from pixfind.models.encoders import TextEncoder
+from pixfind.models.files import ModelFiles
 from pixfind.search import build, calibration, reference_embeddings
 from pixfind.search.encoders import Encoders
 from pixfind.testing import make_image, make_library
@@ -65,6 +67,34 @@ def test_a_second_build_with_nothing_new_does_nothing(embedded: Library) -> None
     assert second.built is None
     assert (first.header, first.cutoff) == (second.header, second.cutoff)
     assert before == embedded.index_path.stat()
+
+
+class WithoutTexts(Encoders):
+    """Encoders of a machine that has not downloaded the text encoder, and is offline."""
+
+    def files(self, *, text: bool = False, image: bool = True) -> ModelFiles:
+        if text:
+            raise errors.ModelMissing(name="starter", detail="offline", folder="/nowhere")
+        return super().files(text=text, image=image)
+
+
+def test_without_a_text_encoder_a_second_build_with_nothing_new_does_nothing(embedded: Library) -> None:
+    first = build.build_index(embedded, encoders=WithoutTexts(embedded))
+    second = build.build_index(embedded, encoders=WithoutTexts(embedded))
+    assert first.built is not None
+    assert second.built is None
+    assert first.text_problem == second.text_problem is not None
+
+    complete = build.build_index(embedded)
+    assert complete.built is not None
+    assert complete.text_problem is None
+
+
+def test_an_empty_library_has_nothing_to_build(tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    with make_library(tmp_path / "library", tmp_path / "none") as library:
+        build.build_index(library)
+        assert build.build_index(library).built is None
 
 
 def test_the_texts_of_a_model_are_encoded_once_for_all_libraries(

@@ -58,9 +58,13 @@ def build_index(
     """
     embeddings = library.embeddings()
     known = _known_calibration(library)
-    if kind is None and extend and (current := _current(library, embeddings, known, thorough=thorough)) is not None:
-        return current
+    covering = _covering(library, embeddings, thorough=thorough) if kind is None and extend else None
+    if covering is not None and _is_measured(covering, known, len(embeddings)):
+        return BuildReport(covering, None, None if known is None else known.query_cutoff, None)
     texts, problem = _reference(encoders or Encoders(library)) if len(embeddings) else (None, None)
+    if covering is not None and texts is None:
+        # The index is right, and without texts nothing more can be measured: as before the text encoder is downloaded.
+        return BuildReport(covering, None, None if known is None else known.query_cutoff, problem)
     report = build.build(
         embeddings,
         library.index_path,
@@ -75,18 +79,16 @@ def build_index(
     return BuildReport(report.header, report, None if known is None else known.query_cutoff, problem)
 
 
-def _current(
-    library: Library, embeddings: NDArray[float16], known: ScoreCalibration | None, *, thorough: bool
-) -> BuildReport | None:
-    """Return the report of a build that has nothing to do; None when a build is needed."""
+def _covering(library: Library, embeddings: NDArray[float16], *, thorough: bool) -> header.IndexHeader | None:
+    """Return the header of the index file if it is one of all these embeddings; None when a build is needed."""
     found, problem = header.read_header(library.index_path)
     if found is None or problem is not None or found.rows != len(embeddings) or header.misfit(found, embeddings):
         return None
-    if known is None or found.recall_text is None or _drifted(known.rows, len(embeddings)):
-        return None
-    if thorough and header.check(library.index_path, embeddings) is not None:
-        return None
-    return BuildReport(found, None, known.query_cutoff, None)
+    return None if thorough and header.check(library.index_path, embeddings) is not None else found
+
+
+def _is_measured(found: header.IndexHeader, known: ScoreCalibration | None, rows: int) -> bool:
+    return known is not None and found.recall_text is not None and not _drifted(known.rows, rows)
 
 
 def _known_calibration(library: Library) -> ScoreCalibration | None:
