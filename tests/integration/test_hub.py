@@ -21,6 +21,7 @@ import pytest
 
 from pixfind import errors
 from pixfind.models import cache, encoders, hub
+from pixfind.workflows import choose_model
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -251,6 +252,48 @@ def test_two_that_fetch_the_same_model_at_once_both_get_it() -> None:
 
     assert first == second
     assert hub.resolve(str(GOLDEN / "clip-tiny")).hash == first.hash
+
+
+def test_a_model_that_does_not_fit_is_refused_before_anything_is_fetched(
+    server: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
+
+    with pytest.raises(errors.ModelTooLarge, match="PIXFIND_CACHE"):
+        hub.resolve("someone/clip")
+
+    assert [] == server.fetched()
+
+
+@pytest.mark.usefixtures("server")
+def test_what_is_here_already_needs_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.resolve("someone/clip")
+    whole = tmp_path / f"cache/models/someone--clip/{COMMIT}/visual/model.onnx"
+    data = whole.read_bytes()
+    whole.with_name("model.onnx.partial").write_bytes(data[:-100])
+    whole.unlink()
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=100))
+
+    assert hub.resolve("someone/clip").hash
+    assert data == whole.read_bytes()
+
+
+@pytest.mark.usefixtures("server")
+def test_a_model_that_was_fetched_for_later_is_searched_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    choose_model.fetch_named("someone/clip", text=True)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+    assert hub.resolve("someone/clip", text=True, image=False).dimension
+
+
+@pytest.mark.usefixtures("server")
+def test_a_cache_that_was_deleted_is_filled_again(tmp_path: Path) -> None:
+    before = hub.resolve("someone/clip").hash
+    shutil.rmtree(tmp_path / "cache")
+
+    assert before == hub.resolve("someone/clip").hash
 
 
 def test_bytes_that_are_more_than_the_file_has_are_thrown_away(server: Hub, tmp_path: Path) -> None:

@@ -54,12 +54,12 @@ def fetch(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name of the list, OWNER/REPO or a directory.")],
 ) -> None:
-    """Download a model now, for a machine that will be offline later."""
+    """Download a model now, both its parts, for a machine that will be offline later."""
     from pixfind.cli.progress import TerminalObserver
     from pixfind.workflows.choose_model import fetch_named
 
     with TerminalObserver(context.obj.console) as observer:
-        files = fetch_named(name, observer)
+        files = fetch_named(name, observer, text=True)
     context.obj.console.say(f"{files.name}: {files.dimension} dimensions, files {files.hash[:12]}")
 
 

@@ -22,6 +22,15 @@ class UnknownModel(OperationError):
     exit_code = 21
 
 
+class ModelTooLarge(OperationError):
+    """
+    The model {name} needs {needed} more in {folder}, where {free} are free.
+    Free disk space, or set PIXFIND_CACHE to a directory on another disk, then run the same command again: what was downloaded is kept.
+    """
+
+    exit_code = 41
+
+
 class ModelFileMissing(OperationError):
     """
     {directory} is not a complete model: {file} is missing.

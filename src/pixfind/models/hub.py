@@ -10,11 +10,12 @@ Downloads go to plain folders, one for each commit, so that a folder can be copi
 A revision is resolved once. Later calls need no network, and the model of a library never changes.
 """
 
+import functools
 import hashlib
-import itertools
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ def resolve(
 
     `name` is a name in the model table, a folder, or OWNER/REPO or OWNER/REPO@REVISION on the hub, tried in this order.
     `text` and `image` select the encoders; `offline` never uses the network.
-    Raises UnknownModel, ModelMissing, ChecksumMismatch, and what `files.inspect` raises.
+    Raises UnknownModel, ModelMissing, ModelTooLarge, ChecksumMismatch, and what `files.inspect` raises.
     """
     directory = _local(name)
     if directory is None:
@@ -107,12 +108,37 @@ def _fetched(name: str, *, text: bool, image: bool, offline: bool, progress: Pro
     directory = _base(repo) / commit
     with _locked(_base(repo)):
         chosen = _choose(repo, remote, text=text, image=image)
+        fetch = functools.partial(_fetch_all, name, repo, commit, directory, progress)
+        fetch(chosen)
         # The external data that a graph names is known only after the graph is downloaded.
-        for file in itertools.chain(chosen, _external(repo, directory, chosen, remote)):
-            with _reporting(name, repo):
-                _fetch(repo, commit, file, directory, progress)
+        fetch(list(_external(repo, directory, chosen, remote)))
     _remember(repo, revision, commit)
     return directory
+
+
+def _fetch_all(
+    name: str, repo: str, commit: str, directory: Path, progress: Progress | None, chosen: list[_Remote]
+) -> None:
+    """Download files, after checking that there is room for all of them; raises ModelTooLarge."""
+    needed = sum(file.size - _size_here(directory / file.name) for file in chosen)
+    free = shutil.disk_usage(_base(repo)).free
+    if needed > free:
+        raise errors.ModelTooLarge(
+            name=name, needed=f"{needed / 1e6:,.0f} MB", free=f"{free / 1e6:,.0f} MB", folder=directory
+        )
+    for file in chosen:
+        with _reporting(name, repo):
+            _fetch(repo, commit, file, directory, progress)
+
+
+def _size_here(path: Path) -> int:
+    """Return how many bytes of a file are here, whole or as a partial download."""
+    partial = _partial(path)
+    return next((found.stat().st_size for found in (path, partial) if found.is_file()), 0)
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f"{path.name}.partial")
 
 
 def _complete(directory: Path, *, text: bool, image: bool) -> bool:
@@ -203,7 +229,7 @@ def _fetch(repo: str, commit: str, file: _Remote, directory: Path, progress: Pro
     path = directory / file.name
     if path.is_file():
         return
-    partial = path.with_name(f"{path.name}.partial")
+    partial = _partial(path)
     disk.make_folder(partial.parent)
     # The library's own download cannot resume after a kill, because each one writes to a new temporary file.
     # So we manage the file; requests, retries and ranges are the library's.

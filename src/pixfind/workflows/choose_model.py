@@ -30,10 +30,14 @@ def fetch_model(library: Library, options: EmbedOptions, observer: Observer = ig
     return files
 
 
-def fetch_named(name: str, observer: Observer = ignore) -> ModelFiles:
-    """Return the files of a model, fetching those that are not here; raises the errors of `hub.resolve`."""
+def fetch_named(name: str, observer: Observer = ignore, *, text: bool = False) -> ModelFiles:
+    """
+    Return the files of a model, fetching those of its image encoder that are not here, with `text` those of its text encoder too.
+
+    Raises the errors of `hub.resolve`.
+    """
     progress = start(Step.FETCH_MODEL, observer)
-    return hub.resolve(name, progress=lambda _, done, total: progress(done, total))
+    return hub.resolve(name, text=text, progress=lambda _, done, total: progress(done, total))
 
 
 def choose_model(
