@@ -6,6 +6,9 @@ What a search costs and what it finds, per kind of index, beside the two obvious
 Embeddings have the geometry of real ones (benchmarks/geometry.py); the queries that are timed are not those that the
 index was built with. Contenders take turns within one run, so that a busy machine is busy for all of them; "cpu ms" is
 processor time, over all threads, which a busy machine changes less than the time on the wall.
+
+Each index is built in a process of its own, which tells its processor time and the most memory that it kept beside the page cache; of all
+rows but one, which comes last: "one more" is what a single new image costs.
 """
 
 import argparse
@@ -18,6 +21,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -47,7 +51,11 @@ _BLOB_ROWS = 10_000
 def main() -> None:
     options = _options()
     if options.child:
-        print(json.dumps(_child(Path(options.child[0]), Path(options.child[1]), int(options.n))))
+        what, path, file, name = options.child
+        work = (
+            partial(_opened_once, rows=options.n) if what == "open" else partial(_built_once, rows=options.n, name=name)
+        )
+        print(json.dumps(work(Path(path), Path(file))))
         return
     folder = Path(tempfile.mkdtemp(prefix="pixfind-bench-", dir=options.folder))
     try:
@@ -70,7 +78,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--folder", help="where the embeddings lie while it runs (2 bytes x n x dimension)")
     parser.add_argument("--embeddings", help="an .npy file of benchmarks.geometry to use instead of making one")
     parser.add_argument("--cold", action="store_true", help="also with nothing of the files in the page cache")
-    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -82,7 +90,7 @@ def _run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     contenders: dict[str, Search] = {}
     for name in options.kinds.split(","):
         file = folder / f"{name}.index"
-        result["kinds"][name] = _built(name, embeddings, path, file, made, cold=options.cold)
+        result["kinds"][name] = _built(name, embeddings, path, file, cold=options.cold)
         if "refused" not in result["kinds"][name]:
             contenders[name] = _ours(reader.open(file, embeddings))
     if len(embeddings) <= _RIVALS_UP_TO:
@@ -91,33 +99,70 @@ def _run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     return result
 
 
-def _built(
-    name: str, embeddings: NDArray[float16], path: Path, file: Path, made: Geometry, *, cold: bool
-) -> dict[str, Any]:
-    try:
-        report = build.build(embeddings, file, queries=made.texts(200, 1), kind=header.IndexKind(name))
-    except errors.IndexFloorMissed as error:
-        return {"refused": str(error)}
-    facts: dict[str, Any] = {
-        "build_s": report.seconds,
-        "measuring_s": report.measured_seconds,
-        "bytes": report.bytes,
-        "rerank": report.header.rerank,
-        "built_recall_text": report.header.recall_text,
-    }
-    facts |= _in_a_process(path, file, len(embeddings))
+def _built(name: str, embeddings: NDArray[float16], path: Path, file: Path, *, cold: bool) -> dict[str, Any]:
+    rows = len(embeddings)
+    facts = _in_a_process("build", path, file, rows - 1, name)
+    if "refused" in facts:
+        return facts
+    print(f"{name}: built in {facts['build_s']:.0f} s, {facts['build_cpu_s']:.0f} s of processor", flush=True)
+    more = _in_a_process("build", path, file, rows, name)
+    facts |= {"bytes": file.stat().st_size, "one more": more}
+    facts |= _in_a_process("open", path, file, rows)
     if cold:
         _forget(embeddings, path, file)
-        facts["cold"] = _in_a_process(path, file, len(embeddings))
+        facts["cold"] = _in_a_process("open", path, file, rows)
     return facts
 
 
-def _in_a_process(path: Path, file: Path, rows: int) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.search", "--n", str(rows), "--child", str(path), str(file)]
+def _in_a_process(what: str, path: Path, file: Path, rows: int, name: str = "") -> dict[str, Any]:
+    child = [what, str(path), str(file), name]
+    command = [sys.executable, "-m", "benchmarks.search", "--n", str(rows), "--child", *child]
     return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
 
 
-def _child(path: Path, file: Path, rows: int) -> dict[str, Any]:
+def _built_once(path: Path, file: Path, rows: int, name: str) -> dict[str, Any]:
+    """Build or extend the index of the first `rows`, in a fresh process."""
+    import faiss  # noqa: F401  not part of the time
+
+    embeddings = np.load(path, mmap_mode="r")[:rows]
+    queries = geometry(embeddings.shape[1]).texts(200, 1)
+    began, used, peak = time.perf_counter(), time.process_time(), _Peak()
+    try:
+        report = build.build(embeddings, file, queries=queries, kind=header.IndexKind(name))
+    except errors.IndexFloorMissed as error:
+        return {"refused": str(error)}
+    return {
+        "build_s": time.perf_counter() - began,
+        "build_cpu_s": time.process_time() - used,
+        "build_mb": peak.stop() / 1e6,
+        "measuring_s": report.measured_seconds,
+        "rerank": report.header.rerank,
+        "probes": report.header.probes,
+        "built_recall_text": report.header.recall_text,
+    }
+
+
+class _Peak:
+    """The most memory of its own that this process had, looked at twenty times a second."""
+
+    def __init__(self) -> None:
+        self._most = 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+        self._thread.start()
+
+    def _look(self) -> None:
+        while not self._ended.wait(0.05):
+            self._most = max(self._most, _anonymous())
+
+    def stop(self) -> int:
+        """Return it, in bytes."""
+        self._ended.set()
+        self._thread.join()
+        return self._most
+
+
+def _opened_once(path: Path, file: Path, rows: int) -> dict[str, Any]:
     """Load and first searches in a fresh process, and what it keeps in memory of its own."""
     import faiss  # noqa: F401  not part of the loading time
 
@@ -302,7 +347,7 @@ def _machine() -> str:
 
 def _table(result: dict[str, Any]) -> str:
     columns = {
-        "build s": "build_s", "MB": "bytes", "load ms": "load_s", "own MB": "own_memory_mb", "1: p50 ms": "1 p50_ms",
+        "build s": "build_s", "cpu s": "build_cpu_s", "build MB": "build_mb", "one more s": "one more", "MB": "bytes", "load ms": "load_s", "own MB": "own_memory_mb", "1: p50 ms": "1 p50_ms",
         "p99": "1 p99_ms", "cpu ms": "1 cpu_ms", "64: ms": "64 p50_ms", "text recall": "recall_text", "image": "recall_image",
         "50 %: ms": "filter 50 % p50_ms", "recall": "recall 50 %", "1 %: ms": "filter 1 % p50_ms", " recall": "recall 1 %",
         "0.01 %: ms": "filter 0.01 % p50_ms", "  recall": "recall 0.01 %", "cold first ms": "cold",
@@ -317,6 +362,8 @@ def _table(result: dict[str, Any]) -> str:
 def _cell(key: str, value: Any) -> str:
     if value is None:
         return "-"
+    if key == "one more":
+        return f"{value['build_s']:.1f}"
     if key == "cold":
         return f"{value['first_ms']:.0f}"
     if "recall" in key:
