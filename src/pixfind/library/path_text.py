@@ -20,6 +20,8 @@ _BYTES = range(0xDC80, 0xDD00)
 
 def to_text(path: str | bytes | os.PathLike[str]) -> str:
     """Return a path as valid UTF-8 text; different paths give different texts."""
+    if isinstance(path, str) and path.isascii() and "\\x" not in path:
+        return path  # Nearly all are, and a scan asks for each file.
     raw = os.fsencode(path)
     if b"\\x" in raw:
         raw = _ESCAPE.sub(rb"\\x5cx\1", raw)

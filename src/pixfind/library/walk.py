@@ -82,9 +82,6 @@ class Walk:
         names = [*parts, *(os.sep.join(parts[: end + 1]) for end in range(len(parts)))]
         return next((glob for glob, rule in self._rules if any(rule.match(name) for name in names)), None)
 
-    def _is_excluded(self, entry: os.DirEntry[str]) -> bool:
-        return self.exclusion(entry.path) is not None
-
     def _files(self) -> Iterator[File]:
         found = os.stat(self._root.path)
         if is_archive(self._root.path):
@@ -97,41 +94,45 @@ class Walk:
             try:
                 with os.scandir(folder) as entries:
                     for entry in entries:
-                        yield from self._entry(entry, folders, device)
+                        if (file := self._entry(entry, folders, device)) is not None:
+                            yield file
             except OSError:
                 self.problems.append(folder)
 
-    def _entry(self, entry: os.DirEntry[str], folders: list[str], device: int) -> Iterator[File]:
+    def _entry(self, entry: os.DirEntry[str], folders: list[str], device: int) -> File | None:
+        """Return the image file that an entry is; note what else it may be. Called for millions of entries."""
         if entry.name.startswith(".") or entry.path in self._skip:
-            return
+            return None
         try:
             if entry.is_dir(follow_symlinks=False):
                 self._folder(entry, folders, device)
-                return
-            if self._is_excluded(entry):
-                return
+                return None
+            if self._rules and self.exclusion(entry.path) is not None:
+                return None
             suffix = suffixes.suffix(entry.name)
             if suffix in suffixes.SUFFIXES:
-                yield from self._file(entry)
-            elif suffix in archives.SUFFIXES and self._root.in_archives:
-                self.archives += self._file(entry)
+                return self._file(entry)
+            if suffix in archives.SUFFIXES and self._root.in_archives:
+                if (archive := self._file(entry)) is not None:
+                    self.archives.append(archive)
             elif suffix in suffixes.KNOWN_UNREAD | archives.SUFFIXES:
                 self.left_out[suffix] += 1
         except OSError:
             self.problems.append(entry.path)
+        return None
 
-    def _file(self, entry: os.DirEntry[str]) -> Iterator[File]:
+    def _file(self, entry: os.DirEntry[str]) -> File | None:
         found = entry.stat()
         # Links to folders are not followed (loops); links to files may be; a pipe or a device is no picture.
         if not stat.S_ISREG(found.st_mode):
-            return
+            return None
         if entry.is_symlink() and not links.leads_into(entry.path, self._roots):
             self.links_out.append(entry.path)
-        else:
-            yield File(entry.path, found.st_size, source.mtime_ns(found))
+            return None
+        return File(entry.path, found.st_size, source.mtime_ns(found))
 
     def _folder(self, entry: os.DirEntry[str], folders: list[str], device: int) -> None:
-        if entry.name in _NOT_THE_USERS or self._is_excluded(entry):
+        if entry.name in _NOT_THE_USERS or self.exclusion(entry.path):
             return
         if entry.stat(follow_symlinks=False).st_dev != device:
             self.mounts.append(entry.path)

@@ -11,6 +11,8 @@ from blake3 import blake3
 from pixfind import errors
 from pixfind.types import HASH_BYTES, Fingerprint
 
+_MIN_NS, _MAX_NS = -(2**63), 2**63 - 1
+
 
 @dataclass(frozen=True, slots=True)
 class Original:
@@ -27,7 +29,8 @@ def content_hash(data: bytes) -> bytes:
 
 def mtime_ns(found: os.stat_result) -> int:
     """Return the modification time of a file in ns since 1970, limited to 64 bits: some file systems go beyond the year 2262."""
-    return min(max(found.st_mtime_ns, -(2**63)), 2**63 - 1)
+    at = found.st_mtime_ns
+    return at if _MIN_NS <= at <= _MAX_NS else min(max(at, _MIN_NS), _MAX_NS)
 
 
 def read_file(path: str) -> Original:
