@@ -127,3 +127,16 @@ def test_the_report_has_a_line_for_each_candidate_and_one_for_the_choice() -> No
     assert ["fp32", "int8", "bf16"] == report_progress
     assert 5 == len(report.lines())
     assert report.lines()[-1].startswith(f"{report.choice.value}: ")
+
+
+def test_a_cache_that_cannot_be_written_costs_the_memory_of_the_choice_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "a-file").write_bytes(b"")
+    monkeypatch.setenv("PIXFIND_CACHE", str(tmp_path / "a-file"))
+    files = hub.resolve(str(GOLDEN / "clip-tiny"))
+    report = tune.tune(files, pictures(40), threads=1, device="cpu")
+
+    (int8,) = (row for row in report.rows if row.precision == "int8")
+    assert "a-file" in int8.remark, "int8 has no place for its graph"
+    assert report.choice.value != "int8"

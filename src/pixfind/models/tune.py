@@ -8,6 +8,7 @@ Answers are compared, not only cosines: the scores of text queries are so close 
 queries change their order.
 """
 
+import contextlib
 import dataclasses
 import statistics
 import time
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from pixfind import errors
 from pixfind.models import encoders, engines
 from pixfind.models.files import Layout, ModelFiles
+from pixfind.storage import disk
 from pixfind.types import Choice
 
 SAMPLE = 128
@@ -152,7 +154,9 @@ def tune(
         rows.append(_try(files, pictures, reference, queries, gate, (precision, threads, device)))
     choice = _choose(rows, len(pictures), gate)
     if remember:
-        engines.save_tuned(files, choice)
+        # A cache that is full or read-only: the next run compares again.
+        with contextlib.suppress(*disk.FAILURES):
+            engines.save_tuned(files, choice)
     return TuneReport(files.name, reference.device, len(pictures), gate, tuple(rows), choice)
 
 
@@ -179,6 +183,7 @@ _UNAVAILABLE = (
     errors.RuntimeOutdated,
     errors.InvalidModelFile,
     errors.NotFinite,
+    *disk.FAILURES,
 )
 """errors that mean that a precision is not available: the files themselves work, as fp32 has shown"""
 
