@@ -154,6 +154,9 @@ REFUSED = [
     ("embed --worker-id 0 --num-workers 2 --precision int8", errors.OtherPrecision),
     (f"embed --worker-id 0 --num-workers 2 --model {CLIP}", errors.OtherModel),
     ("embed 3 --memory 1GiB", errors.InsufficientMemory),
+    # what never moved
+    ("relocate /nowhere/at/all .", errors.NotBelow),
+    ("relocate / / --anyway", errors.RelocationRefused),
     # folders that are not there: before a model is fetched, which nobody can here
     ("index /nowhere/at/all", errors.FolderNotReadable),
     ("index . /nowhere/at/all", errors.FolderNotReadable),

@@ -27,12 +27,26 @@ def test_the_migrations_add_up_to_the_schema() -> None:
     assert _described(schema) == _described("".join(sql.migrations()))
 
 
-#: `filters` is a part of other statements; the tables that the scan and the sync make for themselves are made first.
-_FRAGMENTS = {"filters"}
-_FIRST = (("scan.sql", "begin_scan"), ("scan.sql", "begin_batch"), ("sync.sql", "begin_changed"))
+#: `filters` and `below` are parts of other statements; the tables that the scan and the sync make for themselves are made first.
+_FRAGMENTS = {"filters", "below"}
+_FIRST = (
+    ("scan.sql", "begin_scan"),
+    ("scan.sql", "begin_batch"),
+    ("sync.sql", "begin_changed"),
+    ("relocate.sql", "begin"),
+)
 _STATEMENTS = [
     (file, name)
-    for file in ("adopted.sql", "images.sql", "library.sql", "scan.sql", "search.sql", "sync.sql", "verify.sql")
+    for file in (
+        "adopted.sql",
+        "images.sql",
+        "library.sql",
+        "relocate.sql",
+        "scan.sql",
+        "search.sql",
+        "sync.sql",
+        "verify.sql",
+    )
     for name in sorted(sql.queries(file).keys() - _FRAGMENTS)
 ]
 
@@ -52,6 +66,8 @@ def test_every_statement_fits_the_schema(file: str, name: str, tmp_path: Path) -
 def _made(path: Path | str) -> sqlite3.Connection:
     database = sqlite3.connect(path)
     database.create_function("path_text", 1, path_text.to_text)
+    database.create_function("relocated", 1, str)
+    database.create_function("root_of", 1, int)
     database.create_function("km", 4, lambda *_: 0)
     database.create_function("reason_kind", 1, former.reason_kind)
     database.executescript("".join(sql.migrations()))

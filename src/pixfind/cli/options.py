@@ -35,9 +35,10 @@ SEARCH = "Search"
 RUNNING = "Control a running embed"
 MODELS = "Models"
 INSPECT = "Inspect"
+MOVE = "Move and back up"
 SERVE = "Serve"
 #: The panels of `pixfind --help`, in their order.
-_PANELS = (BUILD, SEARCH, RUNNING, MODELS, INSPECT, SERVE)
+_PANELS = (BUILD, SEARCH, RUNNING, MODELS, INSPECT, MOVE, SERVE)
 
 
 class _Parameters:
@@ -88,6 +89,7 @@ MODULES = {
     "run_commands": ("stop", "pause", "resume", "limit"),
     "model_commands": ("model", "models", "tune"),
     "inspect_commands": ("status", "verify", "plan"),
+    "move_commands": ("relocate",),
     "serve_commands": ("serve", "mcp"),
 }
 

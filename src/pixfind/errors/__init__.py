@@ -75,6 +75,12 @@ from pixfind.errors.models import (
     UnknownModel,
     UnsafeModelFile,
 )
+from pixfind.errors.relocation import (
+    NotBelow,
+    NotMovedThere,
+    OtherPathStyle,
+    RelocationRefused,
+)
 from pixfind.errors.search import (
     ImageNotFound,
     IndexFloorMissed,
@@ -182,8 +188,10 @@ __all__ = [
     "NotAFile",
     "NotAPicture",
     "NotAnImage",
+    "NotBelow",
     "NotEmbedded",
     "NotFinite",
+    "NotMovedThere",
     "NotWritable",
     "NothingRunning",
     "NothingToIndex",
@@ -192,6 +200,7 @@ __all__ = [
     "OptionRequires",
     "OriginNotAllowed",
     "OtherModel",
+    "OtherPathStyle",
     "OtherPrecision",
     "OutputNotWritable",
     "OutsideRoots",
@@ -201,6 +210,7 @@ __all__ = [
     "PixfindError",
     "PrecisionUnavailable",
     "QueryCancelsOut",
+    "RelocationRefused",
     "RequestError",
     "RequestTimeout",
     "RuntimeOutdated",

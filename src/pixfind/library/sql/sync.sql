@@ -33,17 +33,18 @@ WHERE images.path <> theirs.path OR images.root_id <> theirs.root_id OR images.g
 UPDATE images SET path = '?' || id WHERE id IN (SELECT id FROM temp.changed);
 
 -- name: sync_bytes
--- As `changed_on_disk`: whatever was known of other bytes is void.
+-- As `changed_on_disk`: whatever was known of other bytes is void. The same bytes with another time are the same (`relocate`).
 UPDATE images
 SET size = theirs.size, mtime_ns = theirs.mtime_ns, hash = theirs.hash, outcome = NULL, reason = NULL, transient = 0,
     embedding_index = NULL, width = theirs.width, height = theirs.height, taken_at = theirs.taken_at, camera = theirs.camera,
     latitude = theirs.latitude, longitude = theirs.longitude
 FROM source.images AS theirs
 WHERE images.id = theirs.id AND images.id IN (SELECT id FROM temp.changed)
-  AND (images.size <> theirs.size OR images.mtime_ns <> theirs.mtime_ns);
+  AND (images.size <> theirs.size OR images.mtime_ns <> theirs.mtime_ns)
+  AND (images.hash IS NULL OR theirs.hash IS NULL OR images.hash <> theirs.hash);
 
 -- name: sync_paths
-UPDATE images SET path = theirs.path, root_id = theirs.root_id, gone = theirs.gone
+UPDATE images SET path = theirs.path, root_id = theirs.root_id, gone = theirs.gone, mtime_ns = theirs.mtime_ns
 FROM source.images AS theirs
 WHERE images.id = theirs.id AND images.id IN (SELECT id FROM temp.changed);
 

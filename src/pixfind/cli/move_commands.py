@@ -1,0 +1,78 @@
+"""
+The command relocate: pictures that are somewhere else now.
+"""
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pixfind.cli.options import MOVE, Json, command
+from pixfind.library.library import Library
+
+if TYPE_CHECKING:
+    from pixfind.cli.console import Console
+    from pixfind.library.relocate import Relocation
+
+
+@command(rich_help_panel=MOVE)
+def relocate(
+    context: typer.Context,
+    old: Annotated[str, typer.Argument(metavar="OLD", help="Where the pictures were, as the library knows it.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Where they are now.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change; change nothing.")] = False,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Also when none of the pictures that are looked for is there.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """
+    Tell the library that pictures have moved to another mount or machine; nothing is embedded again.
+
+    Every folder and image at or below OLD gets its path below NEW, in one step. OLD may be a path of Windows.
+    """
+    from pixfind.library import relocate as relocation
+    from pixfind.workflows.relocate import relocate as workflow
+
+    console, move = context.obj.console, relocation.Move.between(old, new)
+    with ExitStack() as held:
+        library = held.enter_context(Library.open(context.obj.path, write=not dry_run))
+        if dry_run:
+            done = relocation.preview(library, move, anyway=anyway)
+        else:
+            held.enter_context(library.lock("relocate"))
+            with console.bar("looking at the files", "files") as show:
+                done = workflow(library, move, anyway=anyway, progress=show)
+    if json:
+        console.json(_values(done, dry_run=dry_run))
+    else:
+        _tell(console, done, dry_run=dry_run)
+
+
+def _values(done: "Relocation", *, dry_run: bool) -> dict[str, object]:
+    from dataclasses import asdict
+
+    from pixfind.library import path_text
+
+    roots = [{"old": path_text.readable(old), "new": path_text.readable(new)} for old, new in done.roots]
+    sample = asdict(done.sample)
+    sample["example"] = [path_text.readable(path) for path in done.sample.example]
+    return {**asdict(done), "roots": roots, "sample": sample, "dry_run": dry_run}
+
+
+def _tell(console: "Console", done: "Relocation", *, dry_run: bool) -> None:
+    from pixfind.cli.styles import escape
+    from pixfind.library import path_text
+
+    would = "would be relocated" if dry_run else "relocated"
+    for old, new in done.roots:
+        console.say(f"{escape(path_text.readable(old))} -> {escape(path_text.readable(new))}")
+    console.say(f"{done.images:,} images {would}, {done.embedded:,} of them embedded")
+    if done.sample.checked:
+        console.say(f"of {done.sample.checked} that were looked for: {done.sample}")
+        old, new = map(path_text.readable, done.sample.example)
+        console.say(f"for example {escape(old)} -> {escape(new)}")
+    if done.sample.rounded:
+        console.say("the new place rounds the times of files; the rounded times are taken over")
+    if done.sample.retimed:
+        console.say("files with another time count as changed: the next index embeds them again")
