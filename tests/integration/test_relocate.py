@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -141,6 +142,24 @@ def test_other_times_are_named(embedded: Library, pictures: Path, tmp_path: Path
         os.utime(path, (1, 1))
     with pytest.raises(errors.NotMovedThere, match="copy them with their times"):
         move(embedded, pictures, new)
+
+
+def test_members_of_archives_move_with_their_archive_to_another_device(library: Library, tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    make_pictures(tmp_path / "loose", 3, first=60)
+    old.mkdir()
+    with zipfile.ZipFile(old / "trip.zip", "w") as archive:
+        for path in sorted((tmp_path / "loose").iterdir()):
+            archive.write(path, path.name)
+    scan.add(library, old, in_archives=True)
+    library.catalogue._connection.execute("UPDATE roots SET device = 1 WHERE path = ?", (str(old),))
+    old.rename(new)
+
+    assert 3 == move(library, old, new)
+    inside = {path for path in indices(library) if path.startswith(str(new))}
+    assert {f"{new}/trip.zip!/picture_0006{number}.jpg" for number in range(3)} == inside
+    assert [None, None] == [root.offline for root in library.catalogue.roots()]
+    nothing_is_new(library, new)
 
 
 def test_part_of_a_root_moves_inside_it_and_not_out_of_it(library: Library, pictures: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ times only where the new place stores them less precisely. Must not know models 
 A library may come from a system whose paths look different: `C:\Photos\a.jpg` becomes `/photos/a.jpg`.
 """
 
+import contextlib
 import ntpath
 import os
 import re
@@ -157,7 +158,7 @@ def relocate(library: Library, move: Move, *, anyway: bool = False, progress: Pr
     """
     Give every root and image at or below the old folder its new path, in one transaction; call it inside `library.lock("relocate")`.
 
-    Whether a root is offline is found out anew. Raises what `preview` raises, before anything is changed.
+    Which roots are offline is found out again. Raises what `preview` raises, before anything is changed.
     """
     catalogue = library.catalogue
     found = preview(library, move, anyway=anyway)
@@ -171,6 +172,12 @@ def relocate(library: Library, move: Move, *, anyway: bool = False, progress: Pr
             catalogue.run("free_root_path", "relocate.sql", id=root.id)
         for root in moving:
             catalogue.run("move_root", "relocate.sql", id=root.id, path=path_text.to_text(move.moved(root.path)))
+            # The sample has shown that it is the same folder, whatever device it lies on now.
+            if found.sample.same or found.sample.rounded:
+                with contextlib.suppress(OSError):
+                    device = os.stat(move.moved(root.path)).st_dev
+                    catalogue.run("set_device", "relocate.sql", id=root.id, device=device)
+        catalogue.run("forget_archives", "relocate.sql", **move.text_range)
         catalogue.run("free_image_paths", "relocate.sql")
         catalogue.run("move_images", "relocate.sql")
         scan.refresh_roots(library)
@@ -225,19 +232,25 @@ def _sample(catalogue: Catalogue, move: Move) -> Sample:
     sample, read = Sample(), 0
     for path, size, mtime_ns, content in catalogue.rows("sample", "relocate.sql", limit=_SAMPLE, **move.text_range):
         new = move.moved(path)
-        try:
-            found = os.stat(new)
-        except (OSError, ValueError):
-            kind = "missing"
-        else:
-            kind = _kind(found.st_size, source.mtime_ns(found), size, mtime_ns)
-            if kind != "different" and content is not None and read < _READ:
-                read += 1
-                kind = kind if _has_content(new, content) else "different"
+        kind = _found(new, size, mtime_ns)
+        if kind not in ("different", "missing") and content is not None and read < _READ:
+            read += 1
+            kind = kind if _has_content(new, content) else "different"
         setattr(sample, kind, getattr(sample, kind) + 1)
         if kind in ("missing", "different") or not sample.example[0]:
             sample.example = (path, new)
     return sample
+
+
+def _found(location: str, size: int, mtime_ns: int) -> str:
+    if source.file_of(location) != location:
+        # A member of an archive has its size and time from the archive.
+        return "same" if source.exists(location) else "missing"
+    try:
+        found = os.stat(location)
+    except (OSError, ValueError):
+        return "missing"
+    return _kind(found.st_size, source.mtime_ns(found), size, mtime_ns)
 
 
 def _kind(size: int, mtime_ns: int, known_size: int, known_mtime_ns: int) -> str:

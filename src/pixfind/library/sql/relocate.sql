@@ -43,6 +43,13 @@ UPDATE images SET path = '?' || id WHERE id IN (SELECT id FROM temp.moved);
 UPDATE images SET path = moved.path, root_id = moved.root_id, mtime_ns = moved.mtime_ns
 FROM temp.moved WHERE images.id = moved.id;
 
+-- name: forget_archives
+-- Only saves time: the next scan reads them again, and finds the members that are known.
+DELETE FROM archives WHERE {below};
+
+-- name: set_device
+UPDATE roots SET device = :device WHERE id = :id;
+
 -- name: free_root_path
 UPDATE roots SET path = '?' || id WHERE id = :id;
 
