@@ -50,11 +50,11 @@ def test_every_path_is_new_and_every_embedding_stays(embedded: Library, pictures
 
 
 def test_new_paths_may_be_old_paths_of_other_images(library: Library, tmp_path: Path) -> None:
-    # The new path of a/one.jpg is the old path of a/a/one.jpg.
+    # The new path of a/0.jpg is the old path of a/a/0.jpg, which comes later.
     old = tmp_path / "a"
     (old / "a").mkdir(parents=True)
-    make_image(old / "one.jpg", seed=50)
-    make_image(old / "a" / "one.jpg", seed=51)
+    make_image(old / "0.jpg", seed=50)
+    make_image(old / "a" / "0.jpg", seed=51)
     scan.add(library, old)
     old.rename(tmp_path / "staging")
     old.mkdir()
@@ -62,7 +62,7 @@ def test_new_paths_may_be_old_paths_of_other_images(library: Library, tmp_path: 
 
     assert 2 == move(library, old, old / "a")
     inside = {path for path in indices(library) if path.startswith(str(old))}
-    assert {str(old / "a" / "one.jpg"), str(old / "a" / "a" / "one.jpg")} == inside
+    assert {str(old / "a" / "0.jpg"), str(old / "a" / "a" / "0.jpg")} == inside
     nothing_is_new(library, old / "a")
 
 
@@ -158,6 +158,9 @@ def test_members_of_archives_move_with_their_archive_to_another_device(library: 
     assert 3 == move(library, old, new)
     inside = {path for path in indices(library) if path.startswith(str(new))}
     assert {f"{new}/trip.zip!/picture_0006{number}.jpg" for number in range(3)} == inside
+    assert [] == list(library.catalogue._connection.execute("SELECT path FROM archives")), (
+        "the next scan reads them again"
+    )
     assert [None, None] == [root.offline for root in library.catalogue.roots()]
     nothing_is_new(library, new)
 
