@@ -265,6 +265,11 @@ def test_members_are_excluded_by_name_and_path_and_included_again_with_the_archi
     assert {"new": 1} == counts(scan.add(filled, tmp_path / "pictures"))
 
 
+def test_a_folder_of_archives_on_a_device_with_another_number_is_the_same(filled: Library, tmp_path: Path) -> None:
+    filled.catalogue._connection.execute("UPDATE roots SET device = device + 1")
+    assert {} == counts(add(filled, tmp_path / "pictures"))
+
+
 # --- damage ---------------------------------------------------------------------------------------
 
 

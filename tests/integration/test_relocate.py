@@ -165,6 +165,25 @@ def test_members_of_archives_move_with_their_archive_to_another_device(library: 
     nothing_is_new(library, new)
 
 
+@pytest.mark.parametrize("by", ["archive", "folder"])
+def test_an_archive_that_was_added_by_itself_moves(library: Library, by: str, tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    with zipfile.ZipFile(old / "trip.zip", "w") as archive:
+        for path in make_pictures(tmp_path / "drawn", 3):
+            archive.write(path, path.name)
+    scan.add(library, old / "trip.zip")
+    old.rename(new)
+    moved = (old / "trip.zip", new / "trip.zip") if by == "archive" else (old, new)
+
+    assert 3 == move(library, *moved)
+    assert [f"{new}/trip.zip!/picture_{n:05}.jpg" for n in range(3)] == sorted(
+        path for path in indices(library) if "trip.zip" in path
+    )
+    report = scan.add(library, new / "trip.zip")
+    assert (3, 0, 0, 0) == (report.seen, report.new, report.moved, report.gone)
+
+
 def test_part_of_a_root_moves_inside_it_and_not_out_of_it(library: Library, pictures: Path, tmp_path: Path) -> None:
     (pictures / "2019").mkdir()
     make_image(pictures / "2019" / "one.jpg", seed=70)

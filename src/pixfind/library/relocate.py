@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 
 from pixfind import errors
 from pixfind.images import source
+from pixfind.images.source import archives
 from pixfind.library import path_text, scan
 from pixfind.library.catalogue import Catalogue, Root
 from pixfind.library.library import Library
+from pixfind.library.walk import prefix_of
 from pixfind.types import Progress, no_progress
 
 _SAMPLE = 50
@@ -84,6 +86,11 @@ class Move:
     _new_inside: str = field(init=False)
 
     def __post_init__(self) -> None:
+        if archives.is_archive_name(self.old) and archives.is_archive_name(self.new) and not os.path.isdir(self.new):
+            # One archive: its members come behind another mark than the files of a folder.
+            object.__setattr__(self, "_old_inside", self.old + archives.MARK)
+            object.__setattr__(self, "_new_inside", self.new + archives.MARK)
+            return
         separator = "\\" if self.is_foreign else os.sep
         object.__setattr__(self, "_old_inside", self.old if self.old.endswith(separator) else self.old + separator)
         object.__setattr__(self, "_new_inside", os.path.join(self.new, ""))
@@ -188,7 +195,7 @@ def _add_functions(catalogue: Catalogue, move: Move) -> None:
     """Let statements call `relocated` and `root_of`, which know the roots as they are now."""
     places = [(move.moved(root.path) if move.concerns(root.path) else root.path, root.id) for root in catalogue.roots()]
     # The innermost first: a drive inside a root is a root of its own.
-    inside = sorted(((os.path.join(path, ""), root_id) for path, root_id in places), reverse=True, key=_depth)
+    inside = sorted(((prefix_of(path), root_id) for path, root_id in places), reverse=True, key=_depth)
 
     def root_of(text: str) -> int | None:
         path = path_text.from_text(text)

@@ -139,11 +139,7 @@ def _presence(library: Library, root: Root) -> tuple[str | None, int]:
 
 
 def _is_the_file(path: str, size: int, mtime_ns: int) -> bool:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return False
-    return (found.st_size, source.mtime_ns(found)) == (size, mtime_ns)
+    return source.version(path) == (size, mtime_ns)
 
 
 def check_folders(folders: list[Path], library: Library | None = None) -> None:

@@ -10,7 +10,7 @@ import os
 from pixfind.images.source import archives
 from pixfind.images.source.files import Original, content_hash, mtime_ns, read_file
 
-__all__ = ["Original", "content_hash", "exists", "file_of", "mtime_ns", "read"]
+__all__ = ["Original", "content_hash", "exists", "file_of", "mtime_ns", "read", "version"]
 
 
 def read(location: str) -> Original:
@@ -27,7 +27,19 @@ def read(location: str) -> Original:
 def exists(location: str) -> bool:
     """Tell whether something lies at a location, whatever it is."""
     parts = archives.split(location)
-    return os.path.lexists(location) if parts is None else archives.contains(*parts)
+    return os.path.lexists(location) if parts is None else archives.version(*parts) is not None
+
+
+def version(location: str) -> tuple[int, int] | None:
+    """Return (size, mtime_ns) of what lies at a location, without reading it; None where there is nothing, or no file."""
+    parts = archives.split(location)
+    if parts is not None:
+        return archives.version(*parts)
+    try:
+        found = os.stat(location)
+    except (OSError, ValueError):
+        return None
+    return found.st_size, mtime_ns(found)
 
 
 def file_of(location: str) -> str:

@@ -113,11 +113,11 @@ def members(path: str) -> Iterator[Member]:
         raise errors.ArchiveUnreadable(path=path, detail=str(error) or type(error).__name__) from error
 
 
-def contains(path: str, name: str) -> bool:
-    """Tell whether an archive is there and has a member of this name."""
+def version(path: str, name: str) -> tuple[int, int] | None:
+    """Return (size, mtime_ns) of a member; None where the archive or the member is not there."""
     with contextlib.suppress(OSError, *_DAMAGE):
-        return _indexed(path).find(name) is not None
-    return False
+        return _indexed(path).find(name)
+    return None
 
 
 def read(path: str, name: str) -> Original:
