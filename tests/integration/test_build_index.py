@@ -44,6 +44,9 @@ class _CountingTexts:
     def unknown(self, text: str) -> bool:
         return self._encoder.unknown(text)
 
+    def unknown_words(self, text: str) -> tuple[str, ...]:
+        return self._encoder.unknown_words(text)
+
 
 @pytest.fixture(autouse=True)
 def _count() -> None:

@@ -150,6 +150,11 @@ def test_the_starter_says_when_it_knows_no_word() -> None:
     assert [True, False, False, True] == [encoder.unknown(text) for text in ("xyzzy", "a sunset", "xyzzy sky", "рыба")]
 
 
+def test_the_starter_names_the_words_that_it_does_not_know() -> None:
+    assert ("dog",) == texts_of_the_starter().unknown_words("dog on the beach")
+    assert () == texts(CLIP).unknown_words("xyzzy")
+
+
 def test_the_table_tells_what_the_starter_is() -> None:
     row = registry.find("starter")
     files = hub.resolve("starter")

@@ -45,6 +45,9 @@ class Texts:
     def unknown(self, text: str) -> bool:
         return text == "gibberish"
 
+    def unknown_words(self, text: str) -> tuple[str, ...]:
+        return tuple(word for word in text.split() if word == "gibberish")
+
 
 class NoImages(Encoders):
     """Our text tower, and no image tower at all."""
@@ -380,6 +383,14 @@ def test_words_that_the_model_does_not_know_are_left_out_and_named(searcher: Sea
         assert query == answer.query.source
         assert "ignored" in (answer.message() or "")
         assert '"gibberish"' in (answer.message() or "")
+
+
+def test_a_word_that_the_model_does_not_know_is_named_within_a_text_that_it_knows(searcher: Searcher) -> None:
+    answer = searcher.search("gibberish beach -snow", 5)
+
+    assert (("gibberish",), ()) == (answer.unknown, answer.ignored)
+    assert 5 == len(answer.hits)
+    assert 'does not know "gibberish"; ignored.' in (answer.message() or "")
 
 
 def test_a_query_of_which_only_the_unwanted_part_is_known_is_not_answered(searcher: Searcher) -> None:

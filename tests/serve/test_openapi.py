@@ -1,5 +1,6 @@
 """The OpenAPI description, and thousands of requests that it allows and that it does not."""
 
+import dataclasses
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from pixfind.library.library import Library
+from pixfind.workflows import status
 
 _CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 _MIN_REQUESTS = 500
@@ -61,3 +63,10 @@ def test_the_description_names_every_route_and_its_errors(client: Any) -> None:
 def test_the_description_loads_nothing_from_elsewhere(client: Any) -> None:
     for path in ("/docs", "/redoc"):
         client.get(path, 404)
+
+
+def test_every_field_of_the_status_is_described(client: Any) -> None:
+    described = client.get("/openapi.json").json()["components"]["schemas"]["Status"]["properties"]
+
+    assert set(client.get("/api/status").json()) == set(described)
+    assert {field.name for field in dataclasses.fields(status.Status)} - {"paused"} <= set(described)

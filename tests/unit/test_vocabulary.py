@@ -32,5 +32,22 @@ def test_another_word_is_not_known(text: str, words: vocabulary.Vocabulary) -> N
     assert not words.knows(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "unknown"),
+    [
+        ("the SKY over a forest", ()),
+        ("Dog on sky, dog and b\u00e9ach", ("Dog", "dog")),
+        ("xyzzy 123", ("xyzzy", "123")),
+        ("\u043d\u0435\u0431\u043e sky", ("\u043d\u0435\u0431\u043e",)),
+        ("on the", ()),
+        ("skis forrest", ("skis",)),
+    ],
+)
+def test_unknown_words_are_named_as_they_are_written(
+    text: str, unknown: tuple[str, ...], words: vocabulary.Vocabulary
+) -> None:
+    assert unknown == words.unknown_words(text)
+
+
 def test_a_model_without_a_list_has_no_vocabulary(tmp_path: Path) -> None:
     assert vocabulary.load(tmp_path) is None

@@ -63,6 +63,9 @@ class TextEncoder(Protocol):
     def unknown(self, text: str) -> bool:
         """Tell whether no word of the text is known to the model; False for all models but the starter."""
 
+    def unknown_words(self, text: str) -> tuple[str, ...]:
+        """Return the words of the text that the model does not know; none for all models but the starter."""
+
 
 def open_image_encoder(
     files: ModelFiles, *, threads: int = 0, precision: str = "auto", device: str = "auto"
@@ -124,6 +127,9 @@ class _Texts:
 
     def unknown(self, text: str) -> bool:
         return self._vocabulary is not None and not self._vocabulary.knows(text)
+
+    def unknown_words(self, text: str) -> tuple[str, ...]:
+        return () if self._vocabulary is None else self._vocabulary.unknown_words(text)
 
     def _check(self, files: ModelFiles) -> None:
         """Run the encoder once on the tokenizer's last token, to detect the tokenizer of another model here and not in a search."""

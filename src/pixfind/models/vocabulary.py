@@ -14,6 +14,54 @@ _MIN_TYPO_LENGTH = 5
 """Letters that a word needs for typos to be tolerated: shorter words are too similar to each other."""
 
 
+_FUNCTION_WORDS = frozenset(
+    [
+        "a",
+        "an",
+        "and",
+        "are",
+        "at",
+        "by",
+        "for",
+        "from",
+        "has",
+        "have",
+        "in",
+        "into",
+        "is",
+        "it",
+        "its",
+        "my",
+        "near",
+        "of",
+        "on",
+        "or",
+        "our",
+        "over",
+        "some",
+        "that",
+        "the",
+        "their",
+        "there",
+        "these",
+        "this",
+        "to",
+        "under",
+        "with",
+        "without",
+        "image",
+        "images",
+        "photo",
+        "photograph",
+        "photographs",
+        "photos",
+        "picture",
+        "pictures",
+    ]
+)
+"""Words that say nothing about what a picture shows: it is no loss that a model does not know them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
     """Known words, lower case without accents."""
@@ -25,6 +73,11 @@ class Vocabulary:
     def knows(self, text: str) -> bool:
         """Tell whether any word of the text is known."""
         return any(self._knows(word) for word in re.findall(r"[a-z]+", _plain(text)))
+
+    def unknown_words(self, text: str) -> tuple[str, ...]:
+        """Return the words that are not known, as they are written, without those that say nothing about a picture ("on", "the")."""
+        words = dict.fromkeys(re.findall(r"[^\W_]+", text))
+        return tuple(word for word in words if (plain := _plain(word)) not in _FUNCTION_WORDS and not self.knows(plain))
 
     def _knows(self, word: str) -> bool:
         forms = {word, f"{word}s", word.removesuffix("s"), word.removesuffix("es")}

@@ -57,6 +57,10 @@ class Encoders:
         """Tell whether the model knows no word of the text."""
         return self.text().unknown(text)
 
+    def unknown_words(self, text: str) -> tuple[str, ...]:
+        """Return the words of the text that the model does not know."""
+        return self.text().unknown_words(text)
+
     def encode_file(self, data: bytes) -> NDArray[float32]:
         """Return the unit row [d] of the bytes of an image file; raises ImageProblem, and as `image`."""
         from pixfind.images import decode

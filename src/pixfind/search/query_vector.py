@@ -1,7 +1,7 @@
 """
 From the terms of a query to one embedding.
 
-Owns the weighted sum of terms, and which texts are ignored because the model knows no word of them.
+Owns the weighted sum of terms, which words the model does not know, and which texts are ignored because it knows no word of them.
 Must not know how rows are found.
 """
 
@@ -34,6 +34,8 @@ class QueryVector:
     texts: float | None
     """how many texts the query amounts to (0 for "this but not that"); None where images take part"""
     unknown: tuple[str, ...]
+    """words of the query that the model does not know"""
+    ignored: tuple[str, ...]
     """texts of which the model knows no word"""
     noise: bool
     """whether an unknown text is part of the query, because no other positive term was left"""
@@ -53,12 +55,13 @@ def encode(
     Raises InvalidQueryImage, ImageNotFound, QueryCancelsOut, and what loading a model raises.
     """
     sources = _TermEncoder(library, encoders, snapshot)
-    query, unknown = _drop_unknown(query, encoders, require_positive=not files and not vectors)
+    unknown = _unknown_words(query, encoders)
+    query, ignored = _drop_unknown(query, encoders, require_positive=not files and not vectors)
     rows = [*sources.of_terms(query.terms), *map(sources.of_bytes, files), *vectors]
     vector, texts = _weighted_sum(query, rows, snapshot)
     texts_only = not files and not vectors and all(term.kind is TermKind.TEXT for term in query.terms)
-    noise = any(term.kind is TermKind.TEXT and term.value in unknown for term in query.terms)
-    return QueryVector(vector, texts if texts_only else None, unknown, noise)
+    noise = any(term.kind is TermKind.TEXT and term.value in ignored for term in query.terms)
+    return QueryVector(vector, texts if texts_only else None, unknown, ignored, noise)
 
 
 def texts_of(terms: Sequence[Term]) -> list[str]:
@@ -69,6 +72,14 @@ def texts_of(terms: Sequence[Term]) -> list[str]:
 def valid_unicode(text: str) -> str:
     """Return a text that any tokenizer accepts: an argument that is not UTF-8 arrives with surrogates."""
     return re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text)
+
+
+def _unknown_words(query: Query, encoders: Encoders) -> tuple[str, ...]:
+    """Return the words of the texts that the model does not know; of a text without a word, the text."""
+    found: dict[str, None] = {}
+    for text in (term.value for term in query.terms if term.kind is TermKind.TEXT):
+        found.update(dict.fromkeys(encoders.unknown_words(text) or ((text,) if encoders.unknown(text) else ())))
+    return tuple(found)
 
 
 def _drop_unknown(query: Query, encoders: Encoders, *, require_positive: bool) -> tuple[Query, tuple[str, ...]]:

@@ -49,7 +49,9 @@ class SearchResult:
     cutoff: float | None
     """lowest `query_z` of a hit, unless its `image_z` is high; None when no cut-off was applied"""
     unknown: tuple[str, ...]
-    """texts of which the model knows no word; they were ignored unless no other positive term was left"""
+    """words of the query that the model does not know"""
+    ignored: tuple[str, ...]
+    """texts of which it knows no word; they are left out unless no other positive term is left"""
     rows: int
     """embeddings that were searched"""
     kind: IndexKind
@@ -64,16 +66,18 @@ class SearchResult:
         return len(self.hits)
 
     def message(self) -> str | None:
-        """Return a sentence to show when there are no hits or texts were ignored; None when there is nothing to explain."""
-        if self.unknown:
-            names = ", ".join(f'"{text}"' for text in self.unknown)
-            wanted = [term for term in self.query.terms if term.weight > 0]
-            only_unknown = bool(wanted) and all(
-                term.kind is TermKind.TEXT and term.value in self.unknown for term in wanted
-            )
-            return f"The model of this library does not know {names}" + ("." if only_unknown else "; ignored.")
-        if self.hits:
-            return None
+        """Return a sentence to show when there are no hits or words are unknown; None when there is nothing to explain."""
+        names = ", ".join(f'"{word}"' for word in self.unknown)
+        unknown = f"The model of this library does not know {names}"
+        wanted = [term for term in self.query.terms if term.weight > 0]
+        if wanted and all(term.kind is TermKind.TEXT and term.value in self.ignored for term in wanted):
+            return f"{unknown}."
+        sentences = [f"{unknown}; ignored."] if self.unknown else []
+        if not self.hits:
+            sentences.append(self._why_empty())
+        return " ".join(sentences) or None
+
+    def _why_empty(self) -> str:
         if self.below_cutoff:
             return "No good match. Use --include-weak to see the nearest images anyway."
         return "No image passes the filters." if self.rows else "Nothing is embedded yet."

@@ -108,6 +108,7 @@ class Searcher:
             below_cutoff=len(hits) - len(shown),
             cutoff=None if include_weak or encoded.texts is None else snapshot.calibration.query_cutoff,
             unknown=encoded.unknown,
+            ignored=encoded.ignored,
             rows=len(snapshot.index.embeddings),
             kind=snapshot.index.header.kind,
             problem=snapshot.index.problem,

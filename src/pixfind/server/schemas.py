@@ -28,6 +28,9 @@ class Page(BaseModel):
 
     k: int = Field(60, ge=1, le=MAX_HITS, description="hits to show")
     offset: int = Field(0, ge=0, le=MAX_OFFSET, description="hits to leave out before them")
+    cursor: str | None = Field(
+        None, max_length=80, description="`next` of the page before: continues behind its last hit; not with `offset`"
+    )
     distinct: bool = Field(default=False, description="fold near-duplicates into the best of them")
     include_weak: bool = Field(default=False, alias="all", description="show hits below the cut-off too")
     inside: str | None = Field(None, alias="in", max_length=1_000, description="glob: a folder or files")
@@ -88,11 +91,15 @@ class SearchResponse(BaseModel):
     query: str
     hits: list[Hit]
     offset: int
-    more: bool
+    more: bool = Field(description="whether there are further hits")
+    next: str | None = Field(
+        description="the `cursor` of the next page; null on the last one, and where a ranked list is not continued"
+    )
     hidden: int = Field(description="how many of the best hits are left out because they are below the cut-off")
     cutoff: float | None
     remark: str | None
-    unknown: list[str] = Field(description="words that the model does not know")
+    unknown: list[str] = Field(description="words of the query that the model does not know")
+    ignored: list[str] = Field(description="texts that are left out because the model knows none of their words")
     rows: int = Field(description="embeddings that were searched")
     seconds: float
     generation: str = Field(description="changes when the library's embeddings or its index do")

@@ -24,6 +24,7 @@ from pixfind.search.searcher import Searcher
 from pixfind.search.snapshot import SnapshotCache
 from pixfind.server import schemas
 from pixfind.server.batched_encoder import BatchedEncoder
+from pixfind.server.cursors import Cursor, Order
 from pixfind.server.decoders import DecoderPool
 from pixfind.server.resource_pool import ResourcePool
 
@@ -86,6 +87,7 @@ class SearchService:
         Raises InvalidFilter, InvalidQuery, PathNotAllowed for a query that names a file, Overloaded, and what `Searcher.search` raises.
         """
         filters = request.filters()
+        _check_cursor(request)
         if picture is None and not request.q.strip() and filters:
             return await self.searchers.run(lambda searcher: _newest(searcher, request, filters))
         query = parse(request.q, allow_empty=picture is not None)
@@ -93,6 +95,7 @@ class SearchService:
 
     async def similar(self, image_id: int, page: schemas.Page) -> schemas.SearchResponse:
         """Return pictures that look like one of the library, without that one; raises as `search`."""
+        _check_cursor(page)
         return await self._search(language.image(f"id:{image_id}"), page, (), without=image_id)
 
     def warm(self) -> None:
@@ -174,6 +177,11 @@ def parse(q: str, *, allow_empty: bool) -> Query:
     return query
 
 
+def _check_cursor(page: schemas.Page) -> None:
+    if page.cursor and page.offset:
+        raise errors.InvalidRequest(detail="cursor and offset exclude each other: a cursor is a position itself")
+
+
 def _response(
     searcher: Searcher,
     query: Query,
@@ -182,28 +190,41 @@ def _response(
     pictures: Sequence[bytes],
     without: int | None,
 ) -> schemas.SearchResponse:
-    last = page.offset + page.k
+    cursor = Cursor.parse(page.cursor, Order.BEST) if page.cursor else None
+    before = cursor.count if cursor else page.offset
+    if before > schemas.MAX_OFFSET:
+        raise errors.InvalidRequest(
+            detail=f"a ranked list is not continued behind its {schemas.MAX_OFFSET:,} best hits"
+        )
     # One more to know whether there is another page, and one that may be left out.
-    depth = last + 2
+    depth = before + page.k + 2
+    max_depth = _MAX_DEPTH_FACTOR * depth
     while True:
         result = searcher.search(
             query, depth, filters, distinct=page.distinct, include_weak=page.include_weak, files=pictures
         )
-        # Hits below the cut-off may be ranked between those above it: search deeper while that can fill the page.
-        if len(result.hits) > last or not result.below_cutoff or not result.hits or depth >= _MAX_DEPTH_FACTOR * last:
+        hits = [hit for hit in result.hits if hit.image_id != without]
+        start = cursor.end_in(hits) if cursor else page.offset
+        more = len(hits) > start + page.k
+        # Hits below the cut-off may be ranked between those above it, and new ones before the cursor: search deeper while that can fill the page.
+        exhausted = len(result.hits) + result.below_cutoff < depth
+        if more or exhausted or not result.hits or depth >= max_depth:
             break
-        depth = _MAX_DEPTH_FACTOR * last + 2
-    hits = [hit for hit in result.hits if hit.image_id != without]
-    shown = hits[page.offset : last]
+        depth = max_depth
+    shown = hits[start : start + page.k]
+    count = before + len(shown)
+    following = Cursor(Order.BEST, count, shown[-1].score, shown[-1].image_id) if more else None
     return schemas.SearchResponse(
         query=query.source,
-        hits=_hits(searcher.library, shown, page.offset),
-        offset=page.offset,
-        more=len(hits) > last,
+        hits=_hits(searcher.library, shown, before),
+        offset=before,
+        more=more,
+        next=str(following) if following and count <= schemas.MAX_OFFSET else None,
         hidden=result.below_cutoff,
         cutoff=result.cutoff,
         remark=_remark(result),
         unknown=list(result.unknown),
+        ignored=list(result.ignored),
         rows=result.rows,
         seconds=result.seconds,
         generation=searcher.snapshots.etag,
@@ -243,18 +264,23 @@ def _hits(library: Library, hits: Sequence[Hit], offset: int) -> list[schemas.Hi
 
 
 def _newest(searcher: Searcher, page: schemas.Page, filters: Filters) -> schemas.SearchResponse:
-    """Return the newest images that pass the filters."""
+    """Return the newest images that pass the filters; with cursors all of them can be reached."""
     merged = searcher.library.merged_rows
+    cursor = Cursor.parse(page.cursor, Order.NEWEST) if page.cursor else None
+    before = cursor.count if cursor else page.offset
+    position = {"key": cursor and cursor.key, "id": cursor and cursor.image_id, "offset": page.offset}
     rows = list(
-        searcher.library.catalogue.rows(
-            "browsed", "search.sql", limit=page.k + 1, offset=page.offset, **filters.parameters()
-        )
+        searcher.library.catalogue.rows("browsed", "search.sql", limit=page.k + 1, **position, **filters.parameters())
     )
-    shown = [Hit(0, path, math.nan, image_id, row) for row, image_id, path in rows[: page.k]]
+    shown = [Hit(0, path, math.nan, image_id, row) for row, image_id, path, _ in rows[: page.k]]
+    more = len(rows) > page.k
+    following = Cursor(Order.NEWEST, before + page.k, rows[page.k - 1][3], shown[-1].image_id) if more else None
     return _empty_response(Query(()), page).model_copy(
         update={
-            "hits": [hit.model_copy(update={"score": None}) for hit in _hits(searcher.library, shown, page.offset)],
-            "more": len(rows) > page.k,
+            "hits": [hit.model_copy(update={"score": None}) for hit in _hits(searcher.library, shown, before)],
+            "offset": before,
+            "more": more,
+            "next": str(following) if following else None,
             "remark": None if rows else "No image passes the filters." if merged else "Nothing is embedded yet.",
             "rows": merged,
             "generation": searcher.snapshots.etag,
@@ -269,10 +295,12 @@ def _empty_response(query: Query, page: schemas.Page) -> schemas.SearchResponse:
         hits=[],
         offset=page.offset,
         more=False,
+        next=None,
         hidden=0,
         cutoff=None,
         remark="Nothing is embedded yet.",
         unknown=[],
+        ignored=[],
         rows=0,
         seconds=0.0,
         generation="",

@@ -47,13 +47,15 @@ SELECT embedding_index, id, path, size FROM images
 WHERE gone = 0 AND embedding_index IN (SELECT value FROM json_each(:rows)) ORDER BY embedding_index, id;
 
 -- name: browsed
--- The newest images that pass the filters, for a search without a query; of files with the same bytes the first.
-SELECT embedding_index, min(id), path
+-- The newest images that pass the filters, for a search without a query, from the start or behind one (:key, its time; :id).
+-- Of files with the same bytes the first, and its time, so that a new copy moves nothing. `min` makes `path` and `time` those of that row.
+SELECT embedding_index, min(id) AS first, path, coalesce(taken_at, mtime_ns / 1000000000) AS time
 FROM images
 WHERE gone = 0 AND embedding_index IS NOT NULL
   AND {filters}
 GROUP BY embedding_index
-ORDER BY max(coalesce(taken_at, mtime_ns / 1000000000)) DESC, min(id) LIMIT :limit OFFSET :offset;
+HAVING :key IS NULL OR time < :key OR (time = :key AND first > :id)
+ORDER BY time DESC, first LIMIT :limit OFFSET :offset;
 
 -- name: facts
 -- What is shown with a hit.
