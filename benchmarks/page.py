@@ -45,7 +45,7 @@ async () => {
 
 _SEARCH = """
 async (words) => {
-  const told = document.getElementById("told");
+  const told = document.getElementById("summary");
   const before = told.textContent;
   const field = document.getElementById("words");
   field.value = words;

@@ -39,7 +39,7 @@ def section(extra: str) -> list[str]:
     """The rows of one section: what this extra adds to a plain installation. Raises NotInstalledError."""
     plain = _closure([""])
     names = plain if not extra else _closure(["", extra]) - plain
-    return [f"| {name} | {_licence(metadata.metadata(name))} |" for name in sorted(names)]
+    return [f"| {name} | {_licence(metadata.distribution(name))} |" for name in sorted(names)]
 
 
 def _closure(extras: Iterable[str]) -> set[str]:
@@ -71,13 +71,15 @@ def _canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _licence(about: metadata.PackageMetadata) -> str:
-    """As the package states it: the SPDX expression, else its classifiers, else the first line of the free field."""
+def _licence(package: metadata.Distribution) -> str:
+    """As the package states it: the SPDX expression, else its classifiers, else the first line of the free field or of the licence file."""
+    about = package.metadata
     if expression := about.get("License-Expression"):
         return expression
     classified = [line.split(" :: ")[-1] for line in about.get_all("Classifier") or [] if line.startswith("License ::")]
     named = [name for name in classified if name != "OSI Approved"]
-    return ", ".join(named) or (about.get("License") or "not stated").strip().splitlines()[0]
+    file = package.read_text(f"licenses/{about.get('License-File')}")
+    return ", ".join(named) or (about.get("License") or file or "not stated").strip().splitlines()[0]
 
 
 def main() -> None:

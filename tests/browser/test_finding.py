@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from pixfind import errors
+from pixfind.models import hub
+from pixfind.models.encoders import open_text_encoder
 from pixfind.search import query
+from pixfind.server.app import PAGE
 
 expect = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (extra dev)").expect
 
@@ -45,7 +48,7 @@ def names(page: Page) -> list[str]:
     return page.eval_on_selector_all(".tile img", "all => all.map((image) => image.alt)")
 
 
-def asked(page: Page) -> str:
+def query_of(page: Page) -> str:
     return page.evaluate("new URLSearchParams(location.search).get('q') ?? ''")
 
 
@@ -64,8 +67,8 @@ def test_words_find_pictures_as_they_are_typed(tab: Open) -> None:
     expect(page.get_by_role("heading", level=1)).to_contain_text("pictures. What are you looking for?")
     page.keyboard.type("snow in winter")  # the field has the focus from the start
     first(page, re.compile("winter-"))
-    expect(page.locator("#told")).to_contain_text("of 53 pictures")
-    assert "snow in winter" == asked(page)
+    expect(page.locator("#summary")).to_contain_text("of 53 pictures")
+    assert "snow in winter" == query_of(page)
 
 
 def test_only_the_latest_answer_is_shown(tab: Open) -> None:
@@ -92,7 +95,7 @@ def test_signs_make_chips_that_flip_and_go(tab: Open) -> None:
     expect(page.locator(".chip")).to_have_count(1)
     page.keyboard.press("Enter")
     expect(page.locator(".chip")).to_have_count(2)
-    assert "beach -night" == asked(page)
+    assert "beach -night" == query_of(page)
     page.get_by_role("button", name="Unwanted: night").click()
     page.wait_for_url(lambda url: "%2Bnight" in url)
     page.get_by_role("button", name="Remove: night").click()
@@ -167,7 +170,7 @@ def test_filters_narrow_and_are_taken_away_one_by_one(tab: Open) -> None:
     first(page, re.compile("."))
     page.get_by_role("button", name="Filters").click()
     page.get_by_label("Portrait").check()
-    expect(page.locator("#told")).to_contain_text("12 of 53")
+    expect(page.locator("#summary")).to_contain_text("12 of 53")
     page.get_by_label("Camera").fill("canon")
     page.get_by_label("Taken from").fill("2021-01-01")
     page.get_by_role("button", name="Done").click()
@@ -195,7 +198,7 @@ def test_near_duplicates_fold_and_unfold(tab: Open) -> None:
     assert before == names(page)
     page.get_by_label("Fold near-duplicates").uncheck()
     expect(page.locator(".tile-fold")).to_have_count(0)
-    expect(page.locator("#told")).to_contain_text("53 of 53")
+    expect(page.locator("#summary")).to_contain_text("53 of 53")
 
 
 def test_more_and_less_like_this_change_the_query(tab: Open) -> None:
@@ -220,7 +223,58 @@ def test_words_that_the_model_does_not_know_are_named(tab: Open) -> None:
     page.locator("#empty").get_by_role("button", name="snow").click()
     first(page, re.compile("."))
     page.fill("#words", "beach +qwxyzzy")
-    expect(page.locator("#told")).to_contain_text("does not know “qwxyzzy”: left out")
+    expect(page.locator("#summary")).to_contain_text("does not know “qwxyzzy”: ignored")
+
+
+def test_a_word_that_the_model_does_not_know_is_named_within_others(tab: Open) -> None:
+    page = tab().open("/?q=dog+on+the+beach")
+    expect(page.locator("#summary")).to_contain_text("does not know “dog”: ignored")
+
+
+def test_the_page_suggests_only_what_the_starter_knows() -> None:
+    source = (PAGE / "empty.js").read_text(encoding="utf-8")
+    ideas = json.loads(re.search(r"const IDEAS = (\[.*\]);", source)[1])  # type: ignore[index]
+    encoder = open_text_encoder(hub.resolve("starter", image=False))
+    assert len(ideas) > 5
+    for idea in ideas:
+        assert () == tuple(word for term in query.parse(idea).terms for word in encoder.unknown_words(term.value))
+
+
+def test_the_limits_of_the_starter_are_said_until_they_are_hidden(tab: Open) -> None:
+    page = tab().open()
+    note = page.locator(".home-note")
+    expect(note).to_contain_text("pixfind model switch")
+    note.get_by_role("button", name="Hide this note").click()
+    expect(note).to_be_hidden()
+    page.reload()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("53 pictures")
+    expect(note).to_be_hidden()
+    page.fill("#words", "qwxyzzy")
+    expect(page.locator("#empty")).to_contain_text("knows colours and scenes only")
+
+
+def test_a_slash_in_the_empty_field_is_the_key_and_no_query(tab: Open) -> None:
+    page = tab().open()
+    page.keyboard.type("/snow")
+    expect(page.locator("#words")).to_have_value("snow")
+    first(page, re.compile("."))
+
+
+def test_a_query_that_names_a_file_is_explained_and_not_sent(tab: Open) -> None:
+    page = tab().open()
+    page.fill("#words", "/holiday.jpg")
+    expect(page.locator("#hint")).to_contain_text("Files are not opened by name here")
+    assert not query_of(page)
+
+
+def test_a_refused_query_is_not_offered_again(tab: Open) -> None:
+    opened = tab()
+    page = opened.open("/?q=id%3A999999")
+    expect(page.locator("#empty")).to_contain_text("That did not work")
+    expect(page.get_by_role("button", name="Try again")).to_have_count(0)
+    page.get_by_role("button", name="Show all pictures").click()
+    first(page, re.compile("."))
+    opened.problems.clear()  # the browser reports the refusal on the console
 
 
 def test_names_of_files_are_only_text(tab: Open, pictures: Path) -> None:
@@ -288,7 +342,7 @@ def test_the_page_reads_the_query_language_as_the_server_does(tab: Open) -> None
     )
     for line, found in zip(lines(), read, strict=True):
         try:
-            terms = [{"shows": str(t.kind), "value": t.value, "weight": t.weight} for t in query.parse(line).terms]
+            terms = [{"kind": str(t.kind), "value": t.value, "weight": t.weight} for t in query.parse(line).terms]
         except errors.InvalidQuery:
             assert found["problem"], line
         else:

@@ -44,7 +44,7 @@ def test_an_embed_is_started_paused_resumed_and_stopped_from_the_page(pending: S
 def test_failures_open_to_their_paths(tab: Open, pictures: Path) -> None:
     page = tab().open("/?view=library")
     expect(page.locator(".legend")).to_contain_text("2 failed")
-    expect(page.locator(".legend")).to_contain_text("1 of the same bytes")
+    expect(page.locator(".legend")).to_contain_text("1 byte-identical")
     shown = []
     for reason in page.locator(".reason").all():
         reason.locator("summary").click()

@@ -20,18 +20,18 @@ export const START = { view: "search", q: "", filters: {}, all: false, fold: tru
  * @returns {Place}
  */
 export function read(search) {
-  const given = new URLSearchParams(search);
+  const parameters = new URLSearchParams(search);
   /** @type {Filters} */
   const filters = {};
-  for (const name of FILTERS) if (given.get(name)) filters[name] = given.get(name) ?? "";
-  const image = Number(given.get("image"));
+  for (const name of FILTERS) if (parameters.get(name)) filters[name] = parameters.get(name) ?? "";
+  const image = Number(parameters.get("image"));
   return {
-    view: given.get("view") === "library" ? "library" : "search",
-    q: given.get("q") ?? "",
+    view: parameters.get("view") === "library" ? "library" : "search",
+    q: parameters.get("q") ?? "",
     filters,
-    all: given.get("all") === "1",
-    fold: given.get("fold") !== "0",
-    picture: given.get("picture"),
+    all: parameters.get("all") === "1",
+    fold: parameters.get("fold") !== "0",
+    picture: parameters.get("picture"),
     image: Number.isSafeInteger(image) && image > 0 ? image : null,
   };
 }
@@ -41,31 +41,31 @@ export function read(search) {
  * @returns {string} the path and query part of a URL
  */
 export function write(place) {
-  const given = new URLSearchParams();
-  if (place.view === "library") given.set("view", "library");
-  if (place.q) given.set("q", place.q);
-  if (place.picture) given.set("picture", place.picture);
-  for (const name of FILTERS) if (place.filters[name]) given.set(name, String(place.filters[name]));
-  if (place.all) given.set("all", "1");
-  if (!place.fold) given.set("fold", "0");
-  if (place.image) given.set("image", String(place.image));
-  return given.size ? `/?${given}` : "/";
+  const parameters = new URLSearchParams();
+  if (place.view === "library") parameters.set("view", "library");
+  if (place.q) parameters.set("q", place.q);
+  if (place.picture) parameters.set("picture", place.picture);
+  for (const name of FILTERS) if (place.filters[name]) parameters.set(name, String(place.filters[name]));
+  if (place.all) parameters.set("all", "1");
+  if (!place.fold) parameters.set("fold", "0");
+  if (place.image) parameters.set("image", String(place.image));
+  return parameters.size ? `/?${parameters}` : "/";
 }
 
 /**
- * What the API is asked for: equal for two places that show the same pictures.
+ * The parameters of the API: equal for two places that show the same pictures.
  *
  * @param {Place} place
  */
 export function request(place) {
-  const asked = new URLSearchParams();
-  if (place.q) asked.set("q", place.q);
-  for (const name of FILTERS) if (place.filters[name]) asked.set(name, String(place.filters[name]));
-  // Nothing asked for: every picture there is. The API refuses an empty question, so the page asks for any path.
-  if (!asked.size && !place.picture) asked.set("in", "*");
-  if (place.all) asked.set("all", "true");
-  asked.set("distinct", String(place.fold));
-  return asked;
+  const parameters = new URLSearchParams();
+  if (place.q) parameters.set("q", place.q);
+  for (const name of FILTERS) if (place.filters[name]) parameters.set(name, String(place.filters[name]));
+  // No query and no filter: every picture. The API refuses an empty request, so the page filters by any path.
+  if (!parameters.size && !place.picture) parameters.set("in", "*");
+  if (place.all) parameters.set("all", "true");
+  parameters.set("distinct", String(place.fold));
+  return parameters;
 }
 
 /** @param {Place} place */

@@ -2,19 +2,17 @@
  * The server's API, as the page uses it.
  *
  * Owns requests and what may come back. Must not know what is done with an answer. Errors are `Refused` (the server
- * says why) or `Gone` (nobody answers).
+ * says why) or `Unreachable` (no answer).
  *
  * @typedef {{rank: number, image_id: number, path: string, name: string, score: number | null, unusual: number | null,
  *            width: number | null, height: number | null, taken: string | null, folded: number, also: string[]}} Hit
- * @typedef {{hits: Hit[], offset: number, more: boolean, hidden: number, remark: string | null, unknown: string[],
- *            rows: number, seconds: number, generation: string}} SearchResponse
+ * @typedef {{hits: Hit[], offset: number, more: boolean, next: string | null, hidden: number, remark: string | null,
+ *            unknown: string[], ignored: string[], rows: number, seconds: number, generation: string}} SearchResponse
  */
 
 export const PAGE = 60;
-/** What the server pages through at most. */
-export const FARTHEST = 5000;
 
-/** The server says no, and why. */
+/** The server refuses a request, and says why. */
 export class Refused extends Error {
   /** @param {string} message @param {string} kind @param {number} status */
   constructor(message, kind, status) {
@@ -24,8 +22,8 @@ export class Refused extends Error {
   }
 }
 
-/** Nobody answers. */
-export class Gone extends Error {}
+/** The server does not answer. */
+export class Unreachable extends Error {}
 
 /**
  * @param {string} path
@@ -38,27 +36,27 @@ async function json(path, options = {}) {
     response = await fetch(path, { credentials: "same-origin", ...options });
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
-    throw new Gone("The server does not answer.");
+    throw new Unreachable("The server does not answer.");
   }
   const body = await response.json().catch(() => null);
   if (response.ok) return body;
-  const told = body?.error;
-  throw new Refused(told?.message ?? `The server answers ${response.status} ${response.statusText}`, told?.kind ?? "", response.status);
+  const error = body?.error;
+  throw new Refused(error?.message ?? `The server answers ${response.status} ${response.statusText}`, error?.kind ?? "", response.status);
 }
 
 /**
- * @param {URLSearchParams} asked
+ * @param {URLSearchParams} query
  * @param {Blob | null} picture search by it
- * @param {number} offset
+ * @param {string | null} cursor `next` of the page before, null for the first page
  * @param {AbortSignal} signal
  * @returns {Promise<SearchResponse>}
  */
-export function search(asked, picture, offset, signal) {
-  const given = new URLSearchParams(asked);
-  given.set("k", String(PAGE));
-  given.set("offset", String(offset));
+export function search(query, picture, cursor, signal) {
+  const parameters = new URLSearchParams(query);
+  parameters.set("k", String(PAGE));
+  if (cursor) parameters.set("cursor", cursor);
   const headers = { "Content-Type": picture?.type.startsWith("image/") ? picture.type : "application/octet-stream" };
-  return json(`/api/search?${given}`, picture ? { method: "POST", body: picture, headers, signal } : { signal });
+  return json(`/api/search?${parameters}`, picture ? { method: "POST", body: picture, headers, signal } : { signal });
 }
 
 /**
@@ -66,17 +64,17 @@ export function search(asked, picture, offset, signal) {
  *
  * @param {number} id
  * @param {number} many
- * @param {URLSearchParams} asked whose filters hold
+ * @param {URLSearchParams} query whose filters hold
  * @returns {Promise<Hit[]>}
  */
-export async function folded(id, many, asked) {
-  const given = new URLSearchParams(asked);
-  given.delete("q");
-  given.delete("all");
-  given.set("distinct", "false");
-  given.set("k", String(many + 1));
+export async function folded(id, many, query) {
+  const parameters = new URLSearchParams(query);
+  parameters.delete("q");
+  parameters.delete("all");
+  parameters.set("distinct", "false");
+  parameters.set("k", String(many + 1));
   /** @type {SearchResponse} */
-  const found = await json(`/api/images/${id}/similar?${given}`);
+  const found = await json(`/api/images/${id}/similar?${parameters}`);
   return found.hits.filter((hit) => hit.image_id !== id).slice(0, many);
 }
 
@@ -101,11 +99,11 @@ const SIDES = [128, 256, 512, 1024];
  *
  * @param {number} id
  * @param {number} side the longer one, in CSS pixels
- * @param {number} [most]
+ * @param {number} [max]
  */
-export function thumbnail(id, side, most = 1024) {
+export function thumbnail(id, side, max = 1024) {
   // A tenth too small is not seen, and the next size costs four times the bytes.
-  const pixels = Math.min(side * devicePixelRatio, most) * 0.9;
+  const pixels = Math.min(side * devicePixelRatio, max) * 0.9;
   return `/api/images/${id}/thumbnail?size=${SIDES.find((each) => each >= pixels) ?? 1024}`;
 }
 

@@ -1,8 +1,8 @@
 /**
- * The page: where we are, and who is told when that changes.
+ * The page: where we are, and who is notified when that changes.
  *
- * Owns the place (and with it the history of the browser) and the pictures that were dropped on the page. Every part is
- * told the place and tells its wishes; none knows another.
+ * Owns the place (and with it the history of the browser) and the pictures that were dropped on the page. Every part
+ * receives the place and calls back with a request; none knows another.
  *
  * @typedef {import("./address.js").Place} Place
  */
@@ -12,6 +12,7 @@ import { byId, fill, isTyping } from "./dom.js";
 import { listen } from "./drop.js";
 import { welcome } from "./empty.js";
 import { FilterPanel } from "./filters.js";
+import { keyList } from "./keys.js";
 import { connect } from "./live.js";
 import { parse, write as line } from "./query.js";
 import { Results } from "./results.js";
@@ -20,8 +21,11 @@ import { StatusView } from "./status.js";
 import { Viewer } from "./viewer.js";
 import { number } from "./words.js";
 
-/** An answer that stood so long was looked at: typing on is a new step to go back to. */
-const LOOKED_AT_MS = 2500;
+/** A result that was shown for so long was viewed: typing further makes a new step of the history. */
+const VIEWED_MS = 2500;
+
+/** Hits that are loaded at most to find the place of a picture in a list. */
+const MAX_SEARCHED = 600;
 
 /** @type {Map<string, Blob>} the user's own pictures, by the key in the address */
 const pictures = new Map();
@@ -29,36 +33,38 @@ const pictures = new Map();
 let place = START;
 let typedAt = 0;
 
-const ways = {
-  say: (/** @type {string} */ q) => go({ ...START, q }),
-  all: () => go({ all: true }),
-  unfilter: () => go({ filters: {} }),
-  library: () => go({ view: "library" }),
+const actions = {
+  search: (/** @type {string} */ q) => go({ ...START, q }),
+  showWeak: () => go({ all: true }),
+  clearFilters: () => go({ filters: {} }),
+  openLibrary: () => go({ view: "library" }),
   start: () => {
     go({ view: "library" });
     library.act("start");
   },
   retry: () => results.retry(),
-  choose: () => byId("choose").click(),
+  choosePicture: () => byId("choose").click(),
 };
 
 const library = new StatusView();
 const results = new Results({
-  act: (action, at) => (action === "open" ? open(at) : ask(/** @type {any} */ (action), results.grid.hits[at].image_id)),
-  ways,
+  act: (action, at) => (action === "open" ? open(at) : refine(/** @type {any} */ (action), results.grid.hits[at].image_id)),
+  actions,
   status: () => library.status,
-  gone,
+  changed: () => place.image !== null && place.view === "search" && showImage(place, place),
+  unreachable,
 });
 const box = new SearchBox({
   change: (q, { typing }) => {
-    const step = !typing || place.view !== "search" || performance.now() - typedAt > LOOKED_AT_MS;
+    const step = !typing || place.view !== "search" || performance.now() - typedAt > VIEWED_MS;
     typedAt = performance.now();
     go({ q, all: false, view: "search" }, { replace: !step });
   },
   picture: (picture) => go({ picture: picture && keep(picture) }),
   down: () => results.grid.focus(0),
 });
-const filters = new FilterPanel({ change: (given) => go({ filters: given, all: false, view: "search" }) });
+const showKeys = keyList();
+const filters = new FilterPanel({ change: (chosen) => go({ filters: chosen, all: false, view: "search" }) });
 const viewer = new Viewer({
   step: (by) => {
     const at = results.grid.placeOf(place.image ?? 0) + by;
@@ -67,7 +73,7 @@ const viewer = new Viewer({
   },
   // Opened from the grid, it is one step of the history: closing it goes back, and so does the phone's back button.
   close: () => (history.state?.opened ? history.back() : go({ image: null }, { replace: true })),
-  ask,
+  refine,
   near: (near) => go({ ...START, filters: { near } }),
 });
 
@@ -98,6 +104,8 @@ function show(next, back) {
   const lost = next.picture !== null && !picture;
   if (lost) return go({ picture: null }, { replace: true });
   document.title = title(next);
+  byId("results-title").textContent = heading(next, picture);
+  byId("results-title").hidden = isHome(next);
   const isLibrary = next.view === "library";
   byId("search-view").hidden = isLibrary;
   byId("library-view").hidden = !isLibrary;
@@ -124,6 +132,8 @@ function showImage(next, before) {
   }
   const { hits } = results.grid;
   const at = results.grid.placeOf(next.image);
+  // The address of a picture may be that of one farther down, and the next one may be on the next page.
+  if (at < 0 ? hits.length < MAX_SEARCHED : at > hits.length - 3) results.loadMore();
   viewer.show(next.image, hits[at] ?? null, { previous: hits[at - 1] ?? null, next: at < 0 ? null : hits[at + 1] ?? null });
 }
 
@@ -133,7 +143,13 @@ function title({ view, q, picture }) {
   return q ? `${q} · pixfind` : picture ? "A picture of yours · pixfind" : "pixfind";
 }
 
-// --- wishes ---------------------------------------------------------------------------------------
+/** The heading of the results, for screen readers: the field shows it to everybody else. @param {Place} at @param {Blob | null} picture */
+function heading({ q, filters }, picture) {
+  const by = [picture && "your picture", q].filter(Boolean).join(" ");
+  return by ? `Results for ${by}` : Object.keys(filters).length ? "Pictures that pass the filters" : "Pictures";
+}
+
+// --- actions ----------------------------------------------------------------------------------
 
 /** @param {number} at */
 function open(at) {
@@ -141,14 +157,14 @@ function open(at) {
 }
 
 /** @param {"similar" | "plus" | "minus"} what @param {number} id */
-function ask(what, id) {
+function refine(what, id) {
   if (what === "similar") return go({ ...START, q: `id:${id}`, fold: place.fold, filters: place.filters });
   const { terms, problem } = parse(place.q);
-  const others = problem ? [] : terms.filter((term) => term.shows !== "id" || term.value !== String(id));
+  const others = problem ? [] : terms.filter((term) => term.kind !== "id" || term.value !== String(id));
   if (what === "minus" && !others.some((term) => term.weight > 0) && !place.picture) {
-    return tell("First say what to look for; then this picture can be taken away from it.");
+    return notify("Search for something first: then this picture can be subtracted from the query.");
   }
-  go({ q: line([...others, { shows: "id", value: String(id), weight: what === "plus" ? 1 : -1 }]), all: false });
+  go({ q: line([...others, { kind: "id", value: String(id), weight: what === "plus" ? 1 : -1 }]), all: false });
 }
 
 /** @param {Blob} picture @returns {string} its key */
@@ -160,27 +176,27 @@ function keep(picture) {
 
 // --- the server -----------------------------------------------------------------------------------
 
-let isGone = false;
-let told = 0;
+let isUnreachable = false;
+let noticeTimer = 0;
 
 /** @param {boolean} now whether nobody answers */
-function gone(now) {
-  if (now === isGone) return;
-  isGone = now;
-  clearTimeout(told);
-  if (now) tell("The server does not answer. Reconnecting …", true);
+function unreachable(now) {
+  if (now === isUnreachable) return;
+  isUnreachable = now;
+  clearTimeout(noticeTimer);
+  if (now) notify("The server does not answer. Reconnecting …", true);
   else {
-    tell("");
+    notify("");
     results.retry();
   }
 }
 
-/** @param {string} words @param {boolean} [stays] */
-function tell(words, stays = false) {
-  clearTimeout(told);
-  byId("notice").textContent = words;
-  byId("notice").hidden = !words;
-  if (words && !stays) told = setTimeout(() => tell(isGone ? "The server does not answer. Reconnecting …" : "", isGone), 6000);
+/** @param {string} message @param {boolean} [persistent] */
+function notify(message, persistent = false) {
+  clearTimeout(noticeTimer);
+  byId("notice").textContent = message;
+  byId("notice").hidden = !message;
+  if (message && !persistent) noticeTimer = setTimeout(() => notify(isUnreachable ? "The server does not answer. Reconnecting …" : "", isUnreachable), 6000);
 }
 
 /** @param {any} status */
@@ -194,7 +210,7 @@ function changed(status) {
   byId("library-link").setAttribute("aria-label", label);
   byId("library-link").title = label;
   if (before?.searchable_rows !== status.searchable_rows || !before) {
-    fill(byId("home-view"), ...welcome(status, ways));
+    fill(byId("home-view"), ...welcome(status, actions));
     results.forget();
   }
   // An empty page fills by itself; a full one is not pulled away from under its reader.
@@ -206,10 +222,15 @@ function changed(status) {
 
 addEventListener("popstate", () => show(read(location.search), true));
 addEventListener("keydown", (event) => {
-  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || isTyping(event) || viewer.isOpen) return;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  // In the field, keys are letters; while it is empty, they can begin no query.
+  const typing = isTyping(event) && !(event.target === box.input && !box.input.value);
+  if (event.key === "?" && !typing) showKeys();
+  else if (event.key === "/" && !typing && !viewer.isOpen) box.focus();
+  else return;
   event.preventDefault();
-  box.focus();
 });
+byId("keys-button").addEventListener("click", showKeys);
 addEventListener("scroll", () => (byId("to-top").hidden = scrollY < 3 * innerHeight), { passive: true });
 byId("to-top").addEventListener("click", () => {
   scrollTo({ top: 0 });
@@ -225,12 +246,12 @@ for (const [id, to] of /** @type {[string, () => void][]} */ ([["home", () => go
 }
 listen({
   picture: (file) => go({ ...START, picture: keep(file), fold: place.fold, filters: place.filters }),
-  image: (id) => ask("plus", id),
-  refuse: tell,
+  image: (id) => refine("plus", id),
+  refuse: notify,
 });
 
 history.scrollRestoration = "manual";
-fill(byId("home-view"), ...welcome(null, ways));
+fill(byId("home-view"), ...welcome(null, actions));
 show(read(location.search), false);
-connect({ status: changed, gone });
+connect({ status: changed, unreachable });
 if (matchMedia("(hover: hover)").matches && place.view === "search" && place.image === null) box.input.focus();

@@ -12,11 +12,11 @@ import { el, icon } from "./dom.js";
 
 /**
  * @param {Term} term
- * @param {{flip: () => void, edit: () => void, remove: () => void}} does
+ * @param {{flip: () => void, edit: () => void, remove: () => void}} handlers
  */
-export function termChip(term, does) {
+export function termChip(term, handlers) {
   const wanted = term.weight > 0;
-  const name = term.shows === "id" ? `pictures like number ${term.value}` : term.value;
+  const name = term.kind === "id" ? `pictures like number ${term.value}` : term.value;
   const sign = el(
     "button",
     {
@@ -24,15 +24,15 @@ export function termChip(term, does) {
       class: "chip-sign",
       "aria-label": wanted ? `Wanted: ${name}. Press for unwanted` : `Unwanted: ${name}. Press for wanted`,
       title: wanted ? "Wanted; press for unwanted" : "Unwanted; press for wanted",
-      onclick: does.flip,
+      onclick: handlers.flip,
     },
     icon(wanted ? "plus" : "minus"),
   );
-  return el("li", { class: wanted ? "chip" : "chip chip--minus" }, sign, label(term, name, does.edit), cross(name, does.remove));
+  return el("li", { class: wanted ? "chip" : "chip chip--minus" }, sign, label(term, name, handlers.edit), cross(name, handlers.remove));
 }
 
 /**
- * A picture of the user's own.
+ * An uploaded picture.
  *
  * @param {Blob} picture
  * @param {() => void} remove
@@ -61,7 +61,7 @@ export function filterChip(words, remove) {
 function label(term, name, edit) {
   const weight = Math.abs(term.weight);
   const heavy = weight === 1 ? null : el("span", { class: "chip-weight" }, `×${weight}`);
-  if (term.shows === "id") {
+  if (term.kind === "id") {
     return el("span", { class: "chip-words" }, el("img", { class: "chip-image", alt: name, src: thumbnail(Number(term.value), 40) }), heavy);
   }
   return el("button", { type: "button", class: "chip-words", "aria-label": `Change: ${name}`, title: "Change", onclick: edit }, name, heavy);

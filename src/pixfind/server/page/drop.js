@@ -16,10 +16,10 @@ export function listen(handlers) {
   let depth = 0; // enter and leave come for every element on the way
 
   const take = (/** @type {Iterable<File>} */ files) => {
-    const given = [...files];
-    const picture = given.find(isPicture);
+    const received = [...files];
+    const picture = received.find(isPicture);
     if (picture) handlers.picture(picture);
-    else if (given.length) handlers.refuse(`${given[0].name} is not a picture. Drop a JPEG, PNG, HEIC, WebP or another picture.`);
+    else if (received.length) handlers.refuse(`${received[0].name} is not a picture. Drop a JPEG, PNG, HEIC, WebP or another picture.`);
   };
   const show = (/** @type {boolean} */ on) => {
     if (!on) depth = 0;

@@ -102,7 +102,7 @@ export class FilterPanel {
       field("Near a place", "near", { placeholder: "52.52,13.40,10 (km)", inputmode: "text" }),
       el(
         "p",
-        { class: "filter-ways" },
+        { class: "filter-actions" },
         button({ label: "Clear all", words: "Clear all", click: () => this.#clear() }),
         button({ label: "Done", words: "Done", class: "button--main", click: () => this.toggle(false) }),
       ),
@@ -127,8 +127,8 @@ export class FilterPanel {
     /** @type {Filters} */
     const filters = {};
     for (const [name, value] of new FormData(form)) {
-      const given = String(value).trim();
-      if (given) filters[/** @type {keyof Filters} */ (name)] = name === "before" ? dayAfter(given) : given;
+      const entered = String(value).trim();
+      if (entered) filters[/** @type {keyof Filters} */ (name)] = name === "before" ? dayAfter(entered) : entered;
     }
     if (filters.near && !isNear(filters.near)) return;
     if (FILTERS.some((name) => filters[name] !== this.#filters[name])) this.handlers.change(filters);

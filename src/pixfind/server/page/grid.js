@@ -13,7 +13,7 @@ import { imageOf, load, makeTile, unload } from "./tile.js";
 
 /** Pixels above and below the screen that are kept ready. */
 const MARGIN = 700;
-/** Nearer than this to the end, the next page is asked for: in heights of the screen. */
+/** Nearer than this to the end, the next page is requested: in heights of the screen. */
 const AHEAD = 2;
 /** Pixels a millisecond; faster, nobody sees the pictures that pass. */
 const FAST = 4;
@@ -36,7 +36,7 @@ export class Grid {
 
   /**
    * @param {HTMLElement} root
-   * @param {{act: (action: Action, place: number) => void, near: () => void}} handlers `near`: the end comes near
+   * @param {{act: (action: Action, place: number) => void, nearEnd: () => void}} handlers `nearEnd`: the end is near
    */
   constructor(root, handlers) {
     this.root = root;
@@ -180,7 +180,7 @@ export class Grid {
     for (let row = from; row <= to; row++) if (!this.#mounted.has(row)) this.#mount(row);
     this.#rove();
     const end = this.#rows.at(-1);
-    if (this.#more && end && end.top + end.height - top - innerHeight < AHEAD * innerHeight) this.handlers.near();
+    if (this.#more && end && end.top + end.height - top - innerHeight < AHEAD * innerHeight) this.handlers.nearEnd();
   }
 
   /** @param {number} row */
@@ -227,7 +227,7 @@ export class Grid {
     tile?.querySelector("a")?.setAttribute("tabindex", "0");
   }
 
-  // --- what people do -----------------------------------------------------------------------------
+  // --- input --------------------------------------------------------------------------------------
 
   /** @param {MouseEvent} event */
   #clicked(event) {

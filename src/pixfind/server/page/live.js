@@ -1,36 +1,36 @@
 /**
- * The live line to the server: its status, at once and whenever it changes.
+ * The event stream of the server: its status, at once and whenever it changes.
  *
- * Owns the event stream and its reconnecting. It is closed while nobody sees the page: a browser opens only six
+ * Owns the event stream and its reconnecting. It is closed while the page is hidden: a browser opens only six
  * connections to a server, for all its tabs together.
  */
 
-const FIRST_MS = 1000;
-const LONGEST_MS = 10_000;
+const MIN_WAIT_MS = 1000;
+const MAX_WAIT_MS = 10_000;
 
 /**
- * @param {{status: (status: any) => void, gone: (gone: boolean) => void}} handlers
+ * @param {{status: (status: any) => void, unreachable: (unreachable: boolean) => void}} handlers
  */
 export function connect(handlers) {
   /** @type {EventSource | null} */
   let stream = null;
-  let wait = FIRST_MS;
+  let wait = MIN_WAIT_MS;
   let timer = 0;
 
   const open = () => {
     close();
     stream = new EventSource("/api/events");
     stream.addEventListener("open", () => {
-      wait = FIRST_MS;
-      handlers.gone(false);
+      wait = MIN_WAIT_MS;
+      handlers.unreachable(false);
     });
     stream.addEventListener("status", (event) => handlers.status(JSON.parse(event.data)));
     stream.addEventListener("error", () => {
       // The browser's own reconnecting gives up for good on some answers; ours does not.
       close();
-      handlers.gone(true);
+      handlers.unreachable(true);
       timer = setTimeout(open, wait);
-      wait = Math.min(2 * wait, LONGEST_MS);
+      wait = Math.min(2 * wait, MAX_WAIT_MS);
     });
   };
   const close = () => {

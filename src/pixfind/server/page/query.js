@@ -1,10 +1,10 @@
 /**
- * The query language, as pixfind.query reads it: terms with signs and weights.
+ * The query language, as pixfind.search.query reads it: terms with signs and weights.
  *
  * Owns reading a line into terms and writing terms as a line. Pure. tests/browser holds it to the parser of the server
  * on every kind of line; the page reads it to show chips and to send nothing that is wrong.
  *
- * @typedef {{shows: "text" | "file" | "id", value: string, weight: number}} Term
+ * @typedef {{kind: "text" | "file" | "id", value: string, weight: number}} Term
  * @typedef {{terms: Term[], problem: string | null}} Parsed
  */
 
@@ -24,7 +24,7 @@ const WORD = /\S*/y;
 const NEXT_TERM = /\s+(?=[+-]|")/g;
 const PATH_START = /^(?:(?:\.{1,2}|~[^\s/\\]*)?[/\\]|[A-Za-z]:[/\\])/;
 
-class Wrong extends Error {}
+class InvalidQuery extends Error {}
 
 /**
  * Read a line. `problem` says in words what is wrong with it; the terms are those before it.
@@ -36,17 +36,17 @@ export function parse(source) {
   /** @type {Term[]} */
   const terms = [];
   try {
-    if (source.length > MAX_QUERY_CHARACTERS) throw new Wrong(`A query has at most ${MAX_QUERY_CHARACTERS} characters.`);
+    if (source.length > MAX_QUERY_CHARACTERS) throw new InvalidQuery(`A query has at most ${MAX_QUERY_CHARACTERS} characters.`);
     for (let at = skip(source, 0); at < source.length; ) {
       const [term, end] = readTerm(source, at);
       terms.push(term);
       at = skip(source, end);
     }
-    if (!terms.length) throw new Wrong("It is empty.");
-    if (terms.length > MAX_TERMS) throw new Wrong(`A query has at most ${MAX_TERMS} terms.`);
-    if (terms.every((term) => term.weight < 0)) throw new Wrong("All terms are negative: add what to search for.");
+    if (!terms.length) throw new InvalidQuery("It is empty.");
+    if (terms.length > MAX_TERMS) throw new InvalidQuery(`A query has at most ${MAX_TERMS} terms.`);
+    if (terms.every((term) => term.weight < 0)) throw new InvalidQuery("All terms are negative: add what to search for.");
   } catch (error) {
-    if (error instanceof Wrong) return { terms, problem: error.message };
+    if (error instanceof InvalidQuery) return { terms, problem: error.message };
     throw error;
   }
   return { terms, problem: null };
@@ -111,20 +111,20 @@ function readTerm(source, start) {
   let weight = 1;
   if ((found = match(WEIGHT, source, at))) {
     weight = Number(found[1]);
-    if (!(weight > 0 && weight <= MAX_WEIGHT)) throw new Wrong(`A weight is above 0 and at most ${MAX_WEIGHT}.`);
+    if (!(weight > 0 && weight <= MAX_WEIGHT)) throw new InvalidQuery(`A weight is above 0 and at most ${MAX_WEIGHT}.`);
     at += found[0].length;
   }
-  let kind = null;
+  let prefix = null;
   if ((found = match(KIND, source, at))) {
-    kind = found[1].toLowerCase();
+    prefix = found[1].toLowerCase();
     at += found[0].length;
   }
-  const [value, quoted, end] = kind === "id" ? readWord(source, at) : readValue(source, at);
-  if (!value.trim()) throw new Wrong("Words, or the id of a picture, should follow.");
-  const shows = /** @type {Term["shows"]} */ (kind ?? (!quoted && namesFile(value) ? "file" : "text"));
-  if (shows === "id" && !/^[0-9]{1,18}$/.test(value)) throw new Wrong("An id is a whole number.");
-  if (shows === "text" && value.length > MAX_TEXT_CHARACTERS) throw new Wrong(`One text has at most ${MAX_TEXT_CHARACTERS} characters.`);
-  return [{ shows, value, weight: sign * weight }, end];
+  const [value, quoted, end] = prefix === "id" ? readWord(source, at) : readValue(source, at);
+  if (!value.trim()) throw new InvalidQuery("Words, or the id of a picture, should follow.");
+  const kind = /** @type {Term["kind"]} */ (prefix ?? (!quoted && namesFile(value) ? "file" : "text"));
+  if (kind === "id" && !/^[0-9]{1,18}$/.test(value)) throw new InvalidQuery("An id is a whole number.");
+  if (kind === "text" && value.length > MAX_TEXT_CHARACTERS) throw new InvalidQuery(`One text has at most ${MAX_TEXT_CHARACTERS} characters.`);
+  return [{ kind, value, weight: sign * weight }, end];
 }
 
 /** @param {string} source @param {number} at @returns {[string, boolean, number]} */
@@ -137,9 +137,9 @@ function readWord(source, at) {
 function readValue(source, at) {
   if (source[at] === '"') {
     const found = match(QUOTED, source, at);
-    if (!found) throw new Wrong("This quote is not closed.");
+    if (!found) throw new InvalidQuery("This quote is not closed.");
     const end = at + found[0].length;
-    if (end < source.length && !/\s/.test(source[end])) throw new Wrong("Expected a space after the quote.");
+    if (end < source.length && !/\s/.test(source[end])) throw new InvalidQuery("Expected a space after the quote.");
     return [found[1].replace(/\\(.)/gs, "$1"), true, end];
   }
   NEXT_TERM.lastIndex = at;
@@ -163,11 +163,11 @@ function writeTerm(term, first) {
 }
 
 /** @param {Term} term */
-function writeValue({ shows, value }) {
+function writeValue({ kind, value }) {
   const quoted = `"${value.replace(/(["\\])/g, "\\$1")}"`;
-  if (shows === "id") return `id:${value}`;
-  if (shows === "file") return `file:${quoted}`;
+  if (kind === "id") return `id:${value}`;
+  if (kind === "file") return `file:${quoted}`;
   const { terms, problem } = parse(value);
-  const bare = !problem && terms.length === 1 && terms[0].shows === "text" && terms[0].value === value && terms[0].weight === 1;
+  const bare = !problem && terms.length === 1 && terms[0].kind === "text" && terms[0].value === value && terms[0].weight === 1;
   return bare && !/^[+"]|^text:/i.test(value) ? value : quoted;
 }

@@ -1,54 +1,55 @@
 /**
- * From a place to pictures on the screen: asking, paging, folding, and saying how it went.
+ * From a place to pictures on the screen: requests, paging, folding, and a summary.
  *
  * Owns requests in flight, the line above the grid, and answers that were seen before (going back shows them at once,
- * where they were left). Only the latest question may change the screen. Must not know the URL or the controls.
+ * where they were left). Only the latest request may change the screen. Must not know the URL or the controls.
  *
  * @typedef {import("./address.js").Place} Place
  * @typedef {import("./api.js").SearchResponse} SearchResponse
  * @typedef {import("./grid.js").Hit} Hit
- * @typedef {{found: SearchResponse, hits: Hit[], more: boolean, pages: number, y: number}} Seen
+ * @typedef {{found: SearchResponse, hits: Hit[], next: string | null, y: number} `next`: the cursor of the next page} Answer
  */
 
 import { isHome, request } from "./address.js";
 import * as api from "./api.js";
-import { byId, fill, button } from "./dom.js";
+import { button, byId, el, fill } from "./dom.js";
 import * as empty from "./empty.js";
 import { Grid } from "./grid.js";
-import { count, number } from "./words.js";
+import { count, number, quoted } from "./words.js";
 
-const KEPT = 12;
+const MAX_CACHED = 12;
 /** A progress line for less would only flicker. */
 const BUSY_AFTER_MS = 250;
-const AGAIN_MS = 1200;
+const RETRY_MS = 1200;
 
 export class Results {
-  /** @type {Map<string, Seen>} by what was asked; the latest last */ #seen = new Map();
-  /** @type {AbortController | null} */ #asking = null;
-  /** @type {AbortController | null} */ #paging = null;
+  /** @type {Map<string, Answer>} by request; the latest last */ #cached = new Map();
+  /** @type {AbortController | null} */ #request = null;
+  /** @type {AbortController | null} */ #pageRequest = null;
   /** @type {Place | null} */ #place = null;
   /** @type {Blob | null} */ #picture = null;
   #key = "";
-  #again = 0;
+  #retryTimer = 0;
 
   /**
-   * @param {{act: (action: import("./grid.js").Action, place: number) => void, ways: empty.Ways,
-   *          status: () => any, gone: (gone: boolean) => void}} handlers
+   * @param {{act: (action: import("./grid.js").Action, place: number) => void, actions: empty.Actions,
+   *          status: () => any, changed: () => void, unreachable: (now: boolean) => void}} handlers
+   *   `changed`: other hits are there, or more
    */
   constructor(handlers) {
     this.handlers = handlers;
     this.grid = new Grid(byId("grid"), {
       act: (action, place) => (action === "unfold" ? this.#toggle(place) : handlers.act(action, place)),
-      near: () => this.#more(),
+      nearEnd: () => this.loadMore(),
     });
   }
 
   /**
-   * Show what a place asks for. Nothing happens where it is on the screen already.
+   * Show the results of a place. Nothing happens where it is on the screen already.
    *
    * @param {Place} place
    * @param {Blob | null} picture
-   * @param {{back?: boolean, fresh?: boolean}} [how] `back`: to where it was left; `fresh`: ask again
+   * @param {{back?: boolean, fresh?: boolean}} [how] `back`: to where it was left; `fresh`: request it again
    */
   async show(place, picture, { back = false, fresh = false } = {}) {
     const key = `${request(place)} ${place.picture ?? ""}`;
@@ -57,17 +58,17 @@ export class Results {
     this.#place = place;
     this.#picture = picture;
     this.#key = key;
-    const seen = this.#seen.get(key);
-    if (seen && !fresh) return this.#put(seen, back ? seen.y : 0);
-    this.#asking = new AbortController();
-    const { signal } = this.#asking;
+    const answer = this.#cached.get(key);
+    if (answer && !fresh) return this.#display(answer, back ? answer.y : 0);
+    this.#request = new AbortController();
+    const { signal } = this.#request;
     const busy = setTimeout(() => byId("busy").classList.add("is-busy"), BUSY_AFTER_MS);
     try {
-      const found = await api.search(request(place), picture, 0, signal);
+      const found = await api.search(request(place), picture, null, signal);
       if (signal.aborted) return;
-      this.handlers.gone(false);
+      this.handlers.unreachable(false);
       this.#key = key; // it may have been forgotten meanwhile
-      this.#put({ found, hits: found.hits, more: found.more, pages: 1, y: 0 }, fresh ? scrollY : 0);
+      this.#display({ found, hits: found.hits, next: found.next, y: 0 }, fresh ? scrollY : 0);
     } catch (error) {
       if (!signal.aborted) this.#failed(error);
     } finally {
@@ -76,17 +77,17 @@ export class Results {
     }
   }
 
-  /** Ask the present question again, as the library has grown or the server is back. */
+  /** Send the present request again, as the library has grown or the server is back. */
   retry() {
     if (this.#place) this.show(this.#place, this.#picture, { fresh: true });
   }
 
   /** What was answered before may be out of date; what is being looked at stays. */
   forget() {
-    const now = this.#seen.get(this.#key);
-    this.#seen.clear();
+    const now = this.#cached.get(this.#key);
+    this.#cached.clear();
     if (this.isEmpty) this.#key = "";
-    else if (now) this.#seen.set(this.#key, now);
+    else if (now) this.#cached.set(this.#key, now);
   }
 
   /** Whether the answer has come, and shows no picture. */
@@ -96,83 +97,92 @@ export class Results {
 
   /** Remember where the present answer is left. */
   #leave() {
-    this.#asking?.abort();
-    this.#paging?.abort();
-    this.#paging = null;
-    clearTimeout(this.#again);
+    this.#request?.abort();
+    this.#pageRequest?.abort();
+    this.#pageRequest = null;
+    clearTimeout(this.#retryTimer);
     byId("busy").classList.remove("is-busy");
-    const now = this.#seen.get(this.#key);
+    const now = this.#cached.get(this.#key);
     if (now) now.y = scrollY;
   }
 
-  /** @param {Seen} seen @param {number} y where to scroll */
-  #put(seen, y) {
-    this.#seen.delete(this.#key);
-    this.#seen.set(this.#key, seen);
-    for (const oldest of [...this.#seen.keys()].slice(0, -KEPT)) this.#seen.delete(oldest);
-    const none = !seen.hits.length;
+  /** @param {Answer} answer @param {number} y where to scroll */
+  #display(answer, y) {
+    this.#cached.delete(this.#key);
+    this.#cached.set(this.#key, answer);
+    for (const oldest of [...this.#cached.keys()].slice(0, -MAX_CACHED)) this.#cached.delete(oldest);
+    const none = !answer.hits.length;
     const home = Boolean(this.#place && isHome(this.#place));
     byId("empty").hidden = !none;
-    if (none && this.#place) fill(byId("empty"), ...empty.nothing(seen.found, this.#place, this.handlers.status(), this.handlers.ways));
-    byId("told-line").hidden = none || home;
-    byId("told").textContent = told(seen, home);
-    this.grid.replace(seen.hits, seen.more);
+    if (none && this.#place) fill(byId("empty"), ...empty.nothing(answer.found, this.#place, this.handlers.status(), this.handlers.actions));
+    byId("summary-line").hidden = none || home;
+    byId("summary").textContent = summary(answer, home);
+    byId("announcement").textContent = none ? byId("empty").querySelector("h2")?.textContent ?? "" : summary(answer, home);
+    this.grid.replace(answer.hits, Boolean(answer.next));
     scrollTo(0, y);
-    this.#after(seen);
+    this.#showEnd(answer);
+    this.handlers.changed();
   }
 
-  /** What follows the last picture. @param {Seen} seen */
-  #after(seen) {
-    const hidden = !seen.more && seen.hits.length > 0 && seen.found.hidden;
-    const words = hidden ? "Show the nearest of the others anyway" : "";
-    fill(byId("after"), hidden ? button({ label: words, words, click: this.handlers.ways.all }) : "");
+  /** What follows the last picture. @param {Answer} answer */
+  #showEnd({ found, hits, next }) {
+    const { actions } = this.handlers;
+    if (next || !hits.length) return fill(byId("after"));
+    if (found.more) {
+      const words = "Browse all pictures";
+      const text = `The list ends with the ${number(hits.length)} best of ${count(found.rows, "picture")}. Other words or filters find the others.`;
+      return fill(byId("after"), el("p", {}, text), button({ label: words, words, click: () => actions.search("") }));
+    }
+    const words = "Show the nearest of the others anyway";
+    fill(byId("after"), found.hidden ? button({ label: words, words, click: actions.showWeak }) : "");
   }
 
   /** @param {unknown} error */
   #failed(error) {
-    if (error instanceof api.Gone) {
-      this.handlers.gone(true);
+    if (error instanceof api.Unreachable) {
+      this.handlers.unreachable(true);
       this.#key = "";
       return;
     }
     if (!(error instanceof api.Refused)) throw error;
     this.#key = "";
     if (error.status === 429 || error.status === 503) {
-      this.#again = setTimeout(() => this.retry(), AGAIN_MS);
+      this.#retryTimer = setTimeout(() => this.retry(), RETRY_MS);
       return;
     }
     this.grid.replace([], false);
-    byId("told-line").hidden = true;
+    byId("summary-line").hidden = true;
     byId("empty").hidden = false;
-    fill(byId("empty"), ...empty.refused(error.message, this.handlers.ways));
+    fill(byId("empty"), ...empty.refused(error, this.handlers.actions));
+    byId("announcement").textContent = error.message;
     fill(byId("after"));
   }
 
-  async #more() {
-    const seen = this.#seen.get(this.#key);
-    const offset = (seen?.pages ?? 0) * api.PAGE;
-    if (!seen?.more || this.#paging || !this.#place || offset > api.FARTHEST) return;
-    this.#paging = new AbortController();
-    const { signal } = this.#paging;
+  /** Fetch the next page, if there is one. */
+  async loadMore() {
+    const answer = this.#cached.get(this.#key);
+    if (!answer?.next || this.#pageRequest || !this.#place) return;
+    this.#pageRequest = new AbortController();
+    const { signal } = this.#pageRequest;
     try {
-      const found = await api.search(request(this.#place), this.#picture, offset, signal);
+      const found = await api.search(request(this.#place), this.#picture, answer.next, signal);
       if (signal.aborted) return;
-      // A library that grew between two pages shows some pictures on both.
-      const known = new Set(seen.hits.map((hit) => hit.image_id));
+      // Of equal scores some may be on both pages after a picture was deleted.
+      const known = new Set(answer.hits.map((hit) => hit.image_id));
       const added = found.hits.filter((hit) => !known.has(hit.image_id));
-      seen.hits = [...seen.hits, ...added];
-      seen.found = { ...found, hits: [] };
-      seen.more = found.more && offset + api.PAGE <= api.FARTHEST;
-      seen.pages += 1;
-      this.#paging = null;
-      byId("told").textContent = told(seen, Boolean(isHome(this.#place)));
-      this.grid.append(added, seen.more);
-      this.#after(seen);
+      answer.hits = [...answer.hits, ...added];
+      answer.found = { ...found, hits: [] };
+      answer.next = found.next;
+      this.#pageRequest = null;
+      byId("summary").textContent = summary(answer, Boolean(isHome(this.#place)));
+      this.grid.append(added, Boolean(answer.next));
+      this.#showEnd(answer);
+      this.handlers.changed();
     } catch (error) {
       if (signal.aborted) return;
-      this.#paging = null;
-      if (error instanceof api.Gone) this.handlers.gone(true);
-      // Scrolling on asks again.
+      this.#pageRequest = null;
+      if (error instanceof api.Unreachable) this.handlers.unreachable(true);
+      // Scrolling further tries again.
       else if (!(error instanceof api.Refused)) throw error;
     }
   }
@@ -199,13 +209,15 @@ export class Results {
   }
 }
 
-/** The line above the grid, which screen readers hear. @param {Seen} seen @param {boolean} home */
-function told({ found, hits, more }, home) {
+/** The line above the grid, which screen readers read out. @param {Answer} answer @param {boolean} home */
+function summary({ found, hits, next }, home) {
   if (!hits.length) return "";
   if (home) return count(found.rows, "picture");
-  const parts = [`${number(hits.length)}${more ? "+" : ""} of ${count(found.rows, "picture")}`];
-  // Nothing was compared where only filters were asked for.
+  const order = hits[0].score === null ? "newest first" : "best first";
+  const all = count(found.rows, "picture");
+  const parts = [next || found.more ? `${all}, ${order}` : `${number(hits.length)} of ${all}`];
+  // Nothing was compared where there are only filters.
   if (found.seconds) parts.push(found.seconds < 1 ? `${Math.max(1, Math.round(found.seconds * 1000))} ms` : `${found.seconds.toFixed(1)} s`);
-  if (found.unknown.length) parts.push(`the model does not know ${found.unknown.map((word) => `“${word}”`).join(", ")}: left out`);
+  if (found.unknown.length) parts.push(`the model does not know ${quoted(found.unknown)}: ignored`);
   return parts.join(" · ");
 }

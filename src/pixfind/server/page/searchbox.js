@@ -1,8 +1,8 @@
 /**
  * The search field: finished terms as chips, the one being typed as text.
  *
- * Owns the field. It tells a line of the query language, and is told one; a line that is wrong is explained below the
- * field and told to nobody. One plain text stays text; a sign (`beach -people`) makes chips.
+ * Owns the field. It sends a line of the query language, and receives one; a line that is wrong is explained below
+ * the field and not sent. One plain text stays text; a sign (`beach -people`) makes chips.
  *
  * @typedef {import("./query.js").Term} Term
  */
@@ -11,13 +11,15 @@ import { pictureChip, termChip } from "./chips.js";
 import { byId, fill } from "./dom.js";
 import { isUnfinished, parse, split, write } from "./query.js";
 
-/** After the last key: shorter asks for every letter of a fast typist, longer is felt. */
+/** After the last key: shorter sends a request for every letter of a fast typist, longer is felt. */
 const DEBOUNCE_MS = 120;
+
+const FILE_TERM = "Files are not opened by name here: drop the picture on the page. Words that look like a name go in quotes.";
 
 export class SearchBox {
   /** @type {Term[]} */ #terms = [];
   /** @type {Blob | null} */ #picture = null;
-  #told = "";
+  #summary = "";
   #timer = 0;
 
   /**
@@ -45,12 +47,12 @@ export class SearchBox {
   set(q, picture) {
     clearTimeout(this.#timer);
     const samePicture = picture === this.#picture;
-    if (q === this.#told && samePicture) return;
-    this.#told = q;
+    if (q === this.#summary && samePicture) return;
+    this.#summary = q;
     this.#picture = picture;
     const { terms, problem } = parse(q);
     const [only] = terms;
-    const plain = problem || (terms.length === 1 && only.shows === "text" && only.weight === 1 && !picture);
+    const plain = problem || (terms.length === 1 && only.kind === "text" && only.weight === 1 && !picture);
     this.#terms = plain ? [] : terms;
     this.input.value = plain ? q : "";
     this.#explain(q ? problem : null);
@@ -66,12 +68,12 @@ export class SearchBox {
     this.#terms = [];
     this.input.value = "";
     if (this.#picture) this.handlers.picture(null);
-    this.#tell(false);
+    this.#send(false);
     this.#draw();
     this.input.focus();
   }
 
-  // --- what is asked ------------------------------------------------------------------------------
+  // --- sending ------------------------------------------------------------------------------------
 
   #line() {
     const draft = this.input.value;
@@ -89,18 +91,18 @@ export class SearchBox {
     }
     byId("clear").hidden = this.#isEmpty();
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#tell(true), DEBOUNCE_MS);
+    this.#timer = setTimeout(() => this.#send(true), DEBOUNCE_MS);
   }
 
   /** @param {boolean} typing */
-  #tell(typing) {
+  #send(typing) {
     clearTimeout(this.#timer);
     const line = this.#line();
-    const { problem } = parse(line);
-    const wrong = line && problem;
+    const { terms, problem } = parse(line);
+    const wrong = line && (problem ?? (terms.some(({ kind }) => kind === "file") && FILE_TERM));
     this.#explain(wrong || null);
-    if (wrong || (line === this.#told && typing)) return;
-    this.#told = line;
+    if (wrong || (line === this.#summary && typing)) return;
+    this.#summary = line;
     this.handlers.change(line, { typing });
   }
 
@@ -117,12 +119,12 @@ export class SearchBox {
   #commit() {
     const draft = this.input.value.trim();
     const { terms, problem } = parse(`+x ${/^[+-]/.test(draft) ? draft : `+${draft}`}`);
-    if (draft && !problem && (this.#terms.length || terms.length > 2 || terms[1].weight !== 1 || terms[1].shows !== "text")) {
+    if (draft && !problem && (this.#terms.length || terms.length > 2 || terms[1].weight !== 1 || terms[1].kind !== "text")) {
       this.#terms.push(...terms.slice(1));
       this.input.value = "";
       this.#draw();
     }
-    this.#tell(false);
+    this.#send(false);
   }
 
   /** @param {KeyboardEvent} event */
@@ -165,7 +167,7 @@ export class SearchBox {
     this.#draw();
     const again = /** @type {HTMLElement[]} */ ([...byId("terms").querySelectorAll(control)]);
     (again[Math.min(place, again.length - 1)] ?? this.input).focus();
-    this.#tell(false);
+    this.#send(false);
   }
 
   /** Take a term back into the text, to change it. @param {number} place */

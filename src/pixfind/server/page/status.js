@@ -5,31 +5,31 @@
  * opened lists stay. Must not know how the status arrives.
  */
 
-import { embed, Gone, Refused, failures as failed } from "./api.js";
+import { embed, Unreachable, Refused, failures as failed } from "./api.js";
 import { button, byId, el, fill } from "./dom.js";
-import { ago, bottleneck, count, duration, number, rate, size } from "./words.js";
+import { ago, bottleneck, count, duration, number, rate, safeName, size } from "./words.js";
 
 /** The ledger: seen = embedded + duplicate + failed + skipped + pending. */
 const OUTCOMES = [
   ["embedded", "embedded", "can be searched"],
-  ["duplicate", "of the same bytes", "found with the file they equal"],
+  ["duplicate", "byte-identical", "found with the file that they are a copy of"],
   ["pending", "pending", "wait to be embedded"],
   ["failed", "failed", "cannot be read; see below"],
-  ["skipped", "skipped", "left out on purpose"],
+  ["skipped", "skipped", "skipped by a rule"],
 ];
 
-const ON_THE_WAY = {
+const PROGRESS = {
   start: "Starting: workers load the model.",
   pause: "Pausing: what is in hand is finished first.",
   resume: "Resuming.",
   stop: "Stopping: what is in hand is finished and saved.",
 };
-const LONGEST_WAIT_MS = 20_000;
+const MAX_WAIT_MS = 20_000;
 
 export class StatusView {
   /** @type {any} */ #status = null;
   /** @type {Map<string, HTMLDetailsElement>} */ #reasons = new Map();
-  /** @type {"" | keyof typeof ON_THE_WAY} */ #sent = "";
+  /** @type {"" | keyof typeof PROGRESS} */ #sent = "";
 
   constructor() {
     this.root = byId("library-view");
@@ -41,7 +41,7 @@ export class StatusView {
     this.reasons = el("section", { class: "card", "aria-labelledby": "failures-title", hidden: true }, el("h2", { id: "failures-title" }, "What failed, and why"));
     this.facts = el("dl", { class: "facts" });
     this.#buildRun();
-    const facts = el("section", { class: "card", "aria-labelledby": "facts-title" }, el("h2", { id: "facts-title" }, "Where and how"), this.facts);
+    const facts = el("section", { class: "card", "aria-labelledby": "facts-title" }, el("h2", { id: "facts-title" }, "Details"), this.facts);
     fill(this.root, this.title, this.lead, this.bar, this.legend, this.run, this.reasons, facts);
   }
 
@@ -49,12 +49,12 @@ export class StatusView {
     return this.#status;
   }
 
-  /** @param {any} status as /api/status tells */
+  /** @param {any} status the answer of /api/status */
   update(status) {
     this.#status = status;
     const { running, paused } = status;
     const happened = { start: running || !status.images.pending, pause: paused || !running, resume: !paused || !running, stop: !running };
-    if (this.#sent && happened[this.#sent]) this.#arrived(this.#sent);
+    if (this.#sent && happened[this.#sent]) this.#finished(this.#sent);
     this.#ledger(status.images, status.searchable_rows);
     this.#runs(status);
     this.#failures(status.failures);
@@ -65,24 +65,24 @@ export class StatusView {
   async act(action) {
     if (this.#sent) return;
     this.#sent = action;
-    this.#said(ON_THE_WAY[action]);
+    this.#notify(PROGRESS[action]);
     this.#buttons();
     try {
       this.update(await embed(action));
       // A process that was started shows itself a little later, one that was stopped first saves; then words end.
-      setTimeout(() => this.#arrived(action), LONGEST_WAIT_MS);
+      setTimeout(() => this.#finished(action), MAX_WAIT_MS);
     } catch (error) {
-      if (!(error instanceof Refused || error instanceof Gone)) throw error;
-      this.#arrived(action);
-      this.#said(error.message);
+      if (!(error instanceof Refused || error instanceof Unreachable)) throw error;
+      this.#finished(action);
+      this.#notify(error.message);
     }
   }
 
-  /** What was asked for has happened, or is no longer waited for. @param {string} action */
-  #arrived(action) {
+  /** An action has taken effect, or is no longer waited for. @param {string} action */
+  #finished(action) {
     if (this.#sent !== action) return;
     this.#sent = "";
-    this.#said("");
+    this.#notify("");
     this.#buttons();
   }
 
@@ -93,14 +93,14 @@ export class StatusView {
     const seen = images.seen ?? 0;
     this.lead.textContent = seen
       ? `${count(seen, "picture")} known; ${searchable ? number(searchable) : "none"} can be searched${searchable ? "" : " yet"}.`
-      : "No pictures yet. Tell pixfind where they are, in a terminal: pixfind index ~/Pictures";
+      : "No pictures yet. Register a folder in a terminal: pixfind index ~/Pictures";
     OUTCOMES.forEach(([name], place) => {
       const part = /** @type {HTMLElement} */ (this.bar.children[place]);
       part.style.flexGrow = String(images[name] ?? 0);
       part.hidden = !images[name];
     });
-    const told = OUTCOMES.filter(([name]) => images[name]).map(([name, words]) => `${number(images[name])} ${words}`);
-    this.bar.setAttribute("aria-label", told.join(", ") || "nothing yet");
+    const parts = OUTCOMES.filter(([name]) => images[name]).map(([name, words]) => `${number(images[name])} ${words}`);
+    this.bar.setAttribute("aria-label", parts.join(", ") || "nothing yet");
     const lines = OUTCOMES.filter(([name]) => images[name] || name === "embedded").map(([name, words, meaning]) =>
       el("li", { title: meaning }, el("span", { class: `dot ledger-part--${name}` }), el("strong", {}, number(images[name] ?? 0)), ` ${words}`),
     );
@@ -121,13 +121,13 @@ export class StatusView {
     this.stop = make("stop", "Stop", "stop");
     this.runTitle = el("h2", { id: "run-title" });
     this.figures = el("dl", { class: "figures" });
-    this.holds = el("p", { class: "run-holds" });
-    this.said = el("p", { class: "run-said", role: "status", hidden: true });
+    this.note = el("p", { class: "run-note" });
+    this.message = el("p", { class: "run-message", role: "status", hidden: true });
     this.workers = el("tbody");
-    const heads = ["Worker", "Pictures", "Rate", "Held back by", "Saved"].map((head) => el("th", { scope: "col" }, head));
-    this.table = el("div", { class: "table-box" }, el("table", {}, el("caption", { class: "unseen" }, "Workers"), el("thead", {}, el("tr", {}, ...heads)), this.workers));
-    const buttons = el("p", { class: "run-ways" }, this.start, this.resume, this.pause, this.stop);
-    fill(this.run, this.runTitle, this.figures, this.holds, buttons, this.said, this.table);
+    const heads = ["Worker", "Pictures", "Rate", "Bottleneck", "Saved"].map((head) => el("th", { scope: "col" }, head));
+    this.table = el("div", { class: "table-box" }, el("table", {}, el("caption", { class: "visually-hidden" }, "Workers"), el("thead", {}, el("tr", {}, ...heads)), this.workers));
+    const buttons = el("p", { class: "run-actions" }, this.start, this.resume, this.pause, this.stop);
+    fill(this.run, this.runTitle, this.figures, this.note, buttons, this.message, this.table);
   }
 
   /** @param {any} status */
@@ -143,9 +143,9 @@ export class StatusView {
     ];
     fill(this.figures, ...(running ? figures.slice(paused ? 2 : 0) : []).map(([term, value]) => el("div", {}, el("dt", {}, term), el("dd", {}, value))));
     const held = status.bottleneck && `${bottleneck(status.bottleneck)}${status.because ? ` Measured: ${status.because}.` : ""}`;
-    if (running) this.holds.textContent = (paused ? status.pause_reason : held) ?? "";
-    else fill(this.holds, "More pictures are added in a terminal: ", el("code", {}, "pixfind index FOLDER"));
-    this.holds.hidden = !this.holds.textContent;
+    if (running) this.note.textContent = (paused ? status.pause_reason : held) ?? "";
+    else fill(this.note, "More pictures are added in a terminal: ", el("code", {}, "pixfind index FOLDER"));
+    this.note.hidden = !this.note.textContent;
     this.table.hidden = !running || !status.workers.length;
     fill(this.workers, ...status.workers.map(workerRow));
     this.#buttons();
@@ -167,9 +167,9 @@ export class StatusView {
   }
 
   /** @param {string} words */
-  #said(words) {
-    this.said.textContent = words;
-    this.said.hidden = !words;
+  #notify(words) {
+    this.message.textContent = words;
+    this.message.hidden = !words;
   }
 
   // --- failures -----------------------------------------------------------------------------------
@@ -183,8 +183,8 @@ export class StatusView {
         this.#reasons.set(reason, details);
         this.reasons.append(details);
       }
-      const told = details.querySelector(".reason-count");
-      if (told) told.textContent = number(many);
+      const counter = details.querySelector(".reason-count");
+      if (counter) counter.textContent = number(many);
     }
     for (const [reason, details] of this.#reasons) {
       if (reason in reasons) continue;
@@ -233,17 +233,17 @@ function workerRow(worker) {
   );
 }
 
-/** The paths that failed for a reason, fetched when they are asked for. @param {string} reason @returns {HTMLDetailsElement} */
+/** The paths that failed for a reason, fetched when the list is opened. @param {string} reason @returns {HTMLDetailsElement} */
 function reasonList(reason) {
   const paths = el("ul", { class: "paths" });
   const more = el("p", {});
   const next = async () => {
     try {
       const found = await failed(reason, paths.children.length);
-      paths.append(...found.failures.map((/** @type {{path: string}} */ { path }) => el("li", { class: "path" }, path)));
+      paths.append(...found.failures.map((/** @type {{path: string}} */ { path }) => el("li", { class: "path", dir: "auto" }, safeName(path))));
       fill(more, found.more ? button({ label: "Show more", words: "Show more", click: next }) : "");
     } catch (error) {
-      if (!(error instanceof Refused || error instanceof Gone)) throw error;
+      if (!(error instanceof Refused || error instanceof Unreachable)) throw error;
       fill(more, error.message);
     }
   };

@@ -1,7 +1,7 @@
 /**
  * One picture of the grid.
  *
- * Owns the elements of a tile and what it says. Must not know where it lies or what its buttons do: those carry
+ * Owns the elements of a tile and its text. Must not know where it lies or what its buttons do: those carry
  * `data-do`, and the grid listens.
  *
  * @typedef {import("./api.js").Hit} Hit
@@ -9,10 +9,10 @@
 
 import { thumbnail, original } from "./api.js";
 import { el, icon } from "./dom.js";
-import { count, score } from "./words.js";
+import { count, safeName, score } from "./words.js";
 
 /** Larger ones cost more than they show. */
-const MOST_PIXELS = 512;
+const MAX_SIDE = 512;
 
 /**
  * @param {Hit & {member?: boolean, unfolded?: boolean}} hit
@@ -23,13 +23,13 @@ export function makeTile(hit, image) {
   const shown = image ?? makeImage(hit);
   const link = el(
     "a",
-    { class: "tile-link", href: original(hit.image_id), tabindex: "-1", "data-do": "open", title: hit.path },
+    { class: "tile-link", href: original(hit.image_id), tabindex: "-1", "data-do": "open", title: safeName(hit.path) },
     shown,
     el(
       "span",
-      { class: "tile-told" },
-      el("span", { class: "tile-name", "aria-hidden": "true" }, hit.name),
-      hit.score !== null && el("span", { class: "tile-score" }, el("span", { class: "unseen" }, "score "), score(hit.score)),
+      { class: "tile-caption" },
+      el("bdi", { class: "tile-name", "aria-hidden": "true" }, safeName(hit.name)),
+      hit.score !== null && el("span", { class: "tile-score" }, el("span", { class: "visually-hidden" }, "score "), score(hit.score)),
     ),
   );
   const made = el("li", { class: hit.member ? "tile tile--member" : "tile", "data-id": hit.image_id }, link, actions());
@@ -39,7 +39,7 @@ export function makeTile(hit, image) {
 
 /** @param {Hit} hit */
 function makeImage(hit) {
-  const made = el("img", { class: "tile-image", alt: hit.name, decoding: "async" });
+  const made = el("img", { class: "tile-image", alt: safeName(hit.name), decoding: "async" });
   made.addEventListener("load", () => made.classList.add("is-loaded"));
   made.addEventListener("error", () => made.closest(".tile")?.classList.add("tile--broken"));
   return made;
@@ -53,7 +53,7 @@ function makeImage(hit) {
  */
 export function load(tile, side) {
   const image = imageOf(tile);
-  if (!image.hasAttribute("src")) image.src = thumbnail(Number(tile.dataset.id), side, MOST_PIXELS);
+  if (!image.hasAttribute("src")) image.src = thumbnail(Number(tile.dataset.id), side, MAX_SIDE);
 }
 
 /** Stop loading a picture that scrolled away. @param {HTMLElement} tile */

@@ -14,6 +14,16 @@ export const number = (value) => NUMBER.format(value);
 /** @param {number} many @param {string} one */
 export const count = (many, one) => `${number(many)} ${one}${many === 1 ? "" : "s"}`;
 
+/** Words in quotes, with commas. @param {string[]} words */
+export const quoted = (words) => words.map((word) => `“${word}”`).join(", ");
+
+/**
+ * A name or path to show: characters that turn the direction of writing around would make "gpj.exe" of "exe.jpg".
+ *
+ * @param {string} name
+ */
+export const safeName = (name) => name.replace(/[\u0000-\u001f\u007f\u202d\u202e]/g, "\ufffd");
+
 /** @param {number} bytes */
 export function size(bytes) {
   if (bytes < 1000) return `${bytes} bytes`;

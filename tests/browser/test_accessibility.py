@@ -1,0 +1,128 @@
+"""Every view against the rules of axe-core, and by keyboard, on small screens, zoomed in, and with names of any direction."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+sync_playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (extra dev)")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python (extra dev)")
+expect = sync_playwright.expect
+
+Page = Any
+Open = Callable[..., Any]
+
+SCREENS: dict[str, dict[str, Any]] = {
+    "light": {"viewport": {"width": 1440, "height": 900}},
+    "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
+    "phone": {"viewport": {"width": 375, "height": 667}, "has_touch": True, "is_mobile": True},
+    "zoomed": {"viewport": {"width": 320, "height": 256}},
+}
+VIEWS = {
+    "home": "/",
+    "results": "/?q=lake",
+    "filters": "/?shape=portrait",
+    "empty": "/?q=lake&in=nowhere",
+    "unknown": "/?q=qwxyzzy",
+    "refused": "/?q=id%3A999999",
+    "library": "/?view=library",
+}
+
+
+def violations(page: Page) -> list[tuple[str, str]]:
+    """What axe-core finds: the rule, and where."""
+    # Tiles fade in: half-way, their contrast is not that of the page.
+    page.wait_for_function("() => !document.getAnimations().some((each) => each.playState === 'running')")
+    found = axe.Axe().run(page).response["violations"]
+    return [(each["id"], node["html"]) for each in found for node in each["nodes"]]
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_no_view_breaks_a_rule_of_accessibility(tab: Open, screen: str) -> None:
+    opened = tab(**SCREENS[screen])
+    for path in VIEWS.values():
+        page = opened.open(path)
+        expect(page.locator(".tile, #empty h2, .ledger").locator("visible=true").first).to_be_visible()
+        expect(page.get_by_role("heading", level=1)).to_have_count(1)
+        assert [] == violations(page), path
+        # The browser writes refused requests on the console: they are part of the test.
+        opened.problems.clear()
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_no_dialog_breaks_a_rule_of_accessibility(tab: Open, screen: str) -> None:
+    page = tab(**SCREENS[screen]).open("/?q=lake")
+    page.locator(".tile a").first.click()
+    page.keyboard.press("i")
+    expect(page.locator(".viewer-facts dd").first).to_be_visible()
+    assert [] == violations(page)
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    assert [] == violations(page)
+
+
+def test_results_are_announced(tab: Open) -> None:
+    page = tab().open("/?q=lake")
+    announced = page.locator("#search-view").get_by_role("status")
+    expect(announced).to_contain_text("of 53 pictures")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Results for lake")
+    page.fill("#words", "qwxyzzy")
+    expect(announced).to_have_text("These words mean nothing to the model")
+
+
+def test_the_list_of_keys_opens_and_closes_with_keys(tab: Open) -> None:
+    page = tab().open()
+    keys = page.get_by_role("dialog", name="Keys")
+    page.keyboard.press("?")  # in the field, which is empty
+    expect(keys).to_be_visible()
+    expect(keys).to_contain_text("more like this")
+    page.keyboard.press("Escape")
+    expect(keys).to_be_hidden()
+    page.keyboard.type("lake?")
+    expect(page.locator("#words")).to_have_value("lake?")
+    expect(keys).to_be_hidden()
+    page.get_by_role("button", name="Keys").click()
+    expect(keys).to_be_visible()
+    keys.get_by_role("button", name="Close").click()
+    expect(keys).to_be_hidden()
+
+
+def test_zoomed_in_the_header_leaves_the_screen_to_the_pictures(tab: Open) -> None:
+    page = tab(**SCREENS["zoomed"]).open("/?q=lake")
+    expect(page.locator(".tile").first).to_be_visible()
+    page.evaluate("scrollTo(0, 400)")
+    assert page.evaluate("document.getElementById('top').getBoundingClientRect().bottom") <= 0
+    page.locator(".tile a").first.focus()
+    page.keyboard.press("End")
+    page.wait_for_function("() => document.activeElement.getBoundingClientRect().top >= 0")
+
+
+def test_the_details_scroll_by_keyboard(tab: Open) -> None:
+    page = tab(**SCREENS["phone"]).open("/?q=lake")
+    page.locator(".tile a").first.click()
+    page.keyboard.press("i")
+    details = page.get_by_role("complementary", name="Details")
+    expect(details.locator("dd").first).to_be_visible()
+    details.focus()
+    page.keyboard.press("End")
+    page.wait_for_function("() => document.querySelector('.viewer-side').scrollTop > 0")
+
+
+def test_nothing_moves_where_less_motion_is_wanted(tab: Open) -> None:
+    page = tab(reduced_motion="reduce").open("/?q=lake")
+    expect(page.locator(".tile").first).to_be_visible()
+    moving = "[...document.querySelectorAll('*')].filter((each) => getComputedStyle(each).transitionDuration !== '0s' || getComputedStyle(each).animationName !== 'none').length"
+    assert 0 == page.evaluate(moving)
+
+
+def test_a_name_cannot_turn_the_writing_around(tab: Open) -> None:
+    page = tab().open("/?q=lake")
+    expect(page.locator("bdi.tile-name").first).to_be_attached()
+    shown = page.evaluate(
+        """async (names) => {
+             const { safeName } = await import("/static/words.js");
+             return names.map(safeName);
+           }""",
+        ["exe\u202egpj.jpg", "two\nlines.jpg", "\u05e9\u05dc\u05d5\u05dd.jpg"],
+    )
+    assert ["exe\ufffdgpj.jpg", "two\ufffdlines.jpg", "\u05e9\u05dc\u05d5\u05dd.jpg"] == shown
