@@ -55,6 +55,8 @@ def test_only_pictures_near_the_screen_are_in_the_document(tab: Open) -> None:
     loaded(page)
     assert 53 > page.locator(".tile").count()
     page.keyboard.press("Escape")
+    expect(page.locator("#summary-line")).to_be_hidden()  # the pictures of the start page are there
+    loaded(page)
     page.locator(".tile a").first.focus()
     page.keyboard.press("End")
     expect(page.locator(".tile[data-place='52']")).to_be_in_viewport()
