@@ -201,7 +201,7 @@ def slow(run: Run, tmp_path: Path, place: Path) -> Path:
     return place
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("how", ["ctrl-c", "ctrl-c twice", "terminate", "stop"])
 def test_a_stopped_embed_loses_nothing_and_goes_on(run: Run, slow: Path, how: str) -> None:
     with _started(slow, "embed", "--cpu", "3%") as process:
@@ -228,12 +228,12 @@ def test_a_stopped_embed_loses_nothing_and_goes_on(run: Run, slow: Path, how: st
     assert before["pending"] > 0, "it was over before it could be stopped"
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(1200)
 def test_a_running_embed_can_be_watched_and_slowed_down(run: Run, slow: Path) -> None:
     with _started(slow, "embed", "--cpu", "3%") as process:
         status = _until(run, lambda status: status["images_per_second"] is not None or process.poll() is not None)
         run("limit", "100%")
-        process.communicate(timeout=60)
+        process.communicate(timeout=600)
         assert 0 == process.returncode
 
     assert status["running"]
@@ -248,7 +248,7 @@ def test_a_running_embed_can_be_watched_and_slowed_down(run: Run, slow: Path) ->
     assert status["bytes_per_second"] > 0
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(1200)
 def test_a_running_embed_rests_when_asked_and_goes_on(run: Run, slow: Path) -> None:
     with _started(slow, "embed", "--cpu", "3%") as process:
         _until(run, lambda status: bool(status["workers"]) and status["workers"][0]["images"] > 0)
@@ -256,7 +256,7 @@ def test_a_running_embed_rests_when_asked_and_goes_on(run: Run, slow: Path) -> N
         paused = _until(run, lambda status: status["paused"] is not None)
         run("resume")
         run("limit", "100%")
-        _, told = process.communicate(timeout=60)
+        _, told = process.communicate(timeout=600)
 
     assert 0 == process.returncode, told
     assert "paused on request" == paused["paused"]
@@ -285,7 +285,7 @@ def test_wrong_limits_say_what_is_right(run: Run, option: str, value: str, named
     assert named in run("embed", option, value, code=2).stderr
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(1200)
 def test_a_run_ends_with_a_report(run: Run, slow: Path) -> None:
     (slow.parent / "many" / "000.jpg").write_bytes(b"no picture at all")
     run("add", slow.parent / "many")
@@ -337,7 +337,7 @@ def test_progress_is_live_on_a_terminal_and_quiet_is_quiet(run: Run, place: Path
     assert "embedding" in shown
     assert "\x1b[" in shown
 
-    quiet = subprocess.run([*command[:3], "-q", *command[3:]], capture_output=True, check=True, timeout=50)
+    quiet = subprocess.run([*command[:3], "-q", *command[3:]], capture_output=True, check=True, timeout=600)
     assert (b"", b"") == (quiet.stdout, quiet.stderr)
 
 
@@ -358,13 +358,13 @@ def test_names_that_are_not_utf8_come_out_as_the_bytes_they_are(run: Run, place:
     (folder / "picture_00000.jpg").rename(folder / name)
     run("index", folder, "--model", "starter")
     command = [sys.executable, "-m", "pixfind", "--library", str(place), "search-text", "sky", "--all", "--paths"]
-    found = subprocess.run(command, capture_output=True, check=True, timeout=50)
+    found = subprocess.run(command, capture_output=True, check=True, timeout=600)
 
     assert os.fsencode(folder / name) + b"\n" == found.stdout
     assert json.loads(run("search-text", "sky", "--all", "--json").stdout)[0]["path"] == str(folder / name)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(1200)
 def test_the_guides_own_commands_work_as_the_guide_writes_them(tmp_path: Path, pictures: Path) -> None:
     """In a copy of the repository's root: the library is that folder, its paths are the guide's."""
     root = tmp_path / "clone"

@@ -41,7 +41,7 @@ def on_a_terminal(place: Path, *arguments: str, answer: bytes = b"", **environme
             if b"\x1b[c" in part:
                 os.write(ours, answer)
     os.close(ours)
-    assert 0 == process.wait(timeout=50)
+    assert 0 == process.wait(timeout=600)
     return sent
 
 
@@ -83,7 +83,7 @@ def test_a_pipe_gets_paths_alone_unless_pictures_are_asked_for_by_name(
         env={**os.environ, "TERM": "xterm-kitty"},
         capture_output=True,
         check=True,
-        timeout=50,
+        timeout=600,
     )
 
     assert count == done.stdout.count(KITTY)
@@ -100,6 +100,6 @@ def test_a_picture_that_is_gone_is_a_path_alone(place: Path, pictures: Path) -> 
 
 
 def test_an_unknown_protocol_is_wrong_usage(place: Path) -> None:
-    done = subprocess.run(command(place, *SEARCH, "--pictures", "fax"), capture_output=True, check=False, timeout=50)
+    done = subprocess.run(command(place, *SEARCH, "--pictures", "fax"), capture_output=True, check=False, timeout=600)
 
     assert 2 == done.returncode

@@ -26,7 +26,7 @@ def _steps() -> list[tuple[str, str]]:
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="the tutorial is written for bash")
-@pytest.mark.timeout(300)  # it draws 150 pictures and indexes them twice
+@pytest.mark.timeout(1200)  # it draws 150 pictures and indexes them twice
 def test_the_tutorial_works_as_it_is_written(tmp_path: Path) -> None:
     steps = _steps()
     programs = Path(sys.executable).parent
@@ -48,7 +48,7 @@ def test_the_tutorial_works_as_it_is_written(tmp_path: Path) -> None:
         assert (command, []) == (command, missing), real
 
 
-@pytest.mark.timeout(300)  # it draws 150 pictures and indexes them
+@pytest.mark.timeout(1200)  # it draws 150 pictures and indexes them
 def test_the_page_about_python_prints_what_it_shows(tmp_path: Path) -> None:
     page = PYTHON_PAGE.read_text(encoding="utf-8")
     program, shown = (

@@ -17,7 +17,7 @@ LONG_MS = 120_000
 """An embed starts workers, which load a model, and goes through all pictures."""
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_an_embed_is_started_paused_resumed_and_stopped_from_the_page(pending: Server, tab: Open) -> None:
     page = tab(pending).open()
     # Nothing can be found yet; the page says so and offers the next step.

@@ -38,7 +38,7 @@ def run() -> Iterator[Run]:
 
     yield done
     process.stdin.close()
-    process.wait(timeout=20)
+    process.wait(timeout=600)
     process.stdout.close()
 
 
@@ -84,7 +84,7 @@ WAYS = {
 }
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("way", WAYS)
 def test_killed_at_any_step_nothing_is_lost_and_the_same_command_ends_it(
     way: str, made: Path, tmp_path: Path, run: Run

@@ -25,14 +25,14 @@ def test_a_disk_that_fills_up_stops_the_embed_and_the_next_run_ends_it(
 ) -> None:
     """The limit on file size meets worker files first, then the database."""
     process = start(file_limit=limit)
-    _, told = process.communicate(timeout=100)
+    _, told = process.communicate(timeout=600)
 
     assert errors.DiskFull.exit_code == process.returncode, told
     assert "The disk is full" in told
     assert "run the same command again" in told
     assert [] == verify.verify(library)
     process = start()
-    _, told = process.communicate(timeout=100)
+    _, told = process.communicate(timeout=600)
     assert 0 == process.returncode, told
     assert 40 == library.catalogue.ledger()["embedded"]
 

@@ -41,7 +41,7 @@ def sweep(name: str, disk: Disk, folder: Path, *, threads: bool = True) -> Sweep
     return Sweep(verb, place, disk, threads=threads)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_call_that_fails_is_told_or_done_without_and_nothing_is_lost(verb: str, disk: Disk, tmp_path: Path) -> None:
     swept = sweep(verb, disk, tmp_path / "swept")
@@ -52,7 +52,7 @@ def test_a_call_that_fails_is_told_or_done_without_and_nothing_is_lost(verb: str
     assert any(end.end == REPORTED for end in ends)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(1200)
 def test_a_worker_that_cannot_write_ends_the_run_and_no_picture_is_blamed(disk: Disk, tmp_path: Path) -> None:
     index = sweep("index", disk, tmp_path / "index", threads=False)
     rows = [call for call in index.calls if call.kind == "data/embeddings_worker_#.npy" and call.operation == "pwrite"]
@@ -64,7 +64,7 @@ def test_a_worker_that_cannot_write_ends_the_run_and_no_picture_is_blamed(disk: 
     assert "died" not in end.why
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize(("error", "told"), [(errno.ENOSPC, "The disk is full"), (errno.EIO, "could not be")])
 def test_a_disk_that_stays_full_or_dead_is_told_once_and_all_is_done_when_it_is_back(
     disk: Disk, tmp_path: Path, error: int, told: str

@@ -98,7 +98,7 @@ def test_every_command_says_which_file_is_a_link(place: Path, verb: str) -> None
         verb,
         *(["sky"] if verb == "search-text" else []),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
 
     assert errors.LinkInLibrary.exit_code == done.returncode, done.stderr
     assert "faiss.index is a symbolic link" in done.stderr
@@ -217,8 +217,8 @@ def test_what_we_make_is_for_its_owner_alone(tmp_path: Path, monkeypatch: pytest
     make_pictures(tmp_path / "pictures", 12)
     ours = [sys.executable, "-m", "pixfind", "--library", str(library)]
     index = [*ours, "index", str(tmp_path / "pictures"), "--model", "starter", "--precision", "int8", "--cpu", "100%"]
-    subprocess.run(index, check=True, capture_output=True, timeout=50)
-    subprocess.run([*ours, "search-text", "sky"], check=True, capture_output=True, timeout=50)
+    subprocess.run(index, check=True, capture_output=True, timeout=600)
+    subprocess.run([*ours, "search-text", "sky"], check=True, capture_output=True, timeout=600)
     control.request(library, control.ControlRequest(pause=True))
     thumbnails.Cache(library / "thumbnails").put(b"0" * 16, 128, b"x")
     with Library.open(library, write=True) as opened, opened.lock("test"):

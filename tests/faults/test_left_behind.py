@@ -30,14 +30,14 @@ def left(library: Library) -> Iterator[Callable[[], list[int]]]:
 def ended(pids: list[int]) -> bool:
     """Wait until all have ended, or their exit waits for a parent that does not ask."""
     alive = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
-    _, alive = psutil.wait_procs([one for one in alive if one.status() != psutil.STATUS_ZOMBIE], timeout=50)
+    _, alive = psutil.wait_procs([one for one in alive if one.status() != psutil.STATUS_ZOMBIE], timeout=600)
     return not [one for one in alive if one.status() != psutil.STATUS_ZOMBIE]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_child_that_a_worker_left_ends_with_it(start: Callable, left: Callable, workers: int) -> None:
     process = start("leave-child", "picture_0001", workers=workers)
-    said, told = process.communicate(timeout=100)
+    said, told = process.communicate(timeout=600)
 
     assert 0 == process.returncode, told
     assert "40 0" == said.strip()
@@ -47,7 +47,7 @@ def test_a_child_that_a_worker_left_ends_with_it(start: Callable, left: Callable
 
 def test_a_child_that_left_the_group_as_well_does_not_hold_the_run(start: Callable, left: Callable) -> None:
     process = start("leave-daemon", "picture_00013")
-    said, told = process.communicate(timeout=100)
+    said, told = process.communicate(timeout=600)
 
     assert 0 == process.returncode, told
     assert "40 0" == said.strip()
@@ -60,7 +60,7 @@ def test_children_of_workers_end_when_the_coordinator_is_killed(start: Callable,
     assert process.poll() is None
     workers = [child.pid for child in psutil.Process(process.pid).children()]
     process.kill()
-    process.communicate(timeout=50)
+    process.communicate(timeout=600)
 
     assert ended([*workers, *left()])
 

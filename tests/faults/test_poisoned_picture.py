@@ -23,7 +23,7 @@ def test_one_poisoned_picture_fails_alone(
     library: Library, start: Callable, outcomes: Callable, how: str, seconds: float, reason: str, workers: int
 ) -> None:
     process = start(how, POISON, seconds=seconds, workers=workers)
-    said, told = process.communicate(timeout=100)
+    said, told = process.communicate(timeout=600)
 
     assert 0 == process.returncode, told
     assert ("failed", reason) == outcomes().pop(f"{POISON}.jpg")
@@ -35,7 +35,7 @@ def test_one_poisoned_picture_fails_alone(
 def test_pictures_that_hang_every_thread_of_a_worker_do_not_end_the_run(library: Library, start: Callable) -> None:
     # Four pictures, and a worker has three threads to decode. Sound ones must not take so long, however busy the machine is.
     process = start("hang", "0.jpg", seconds=3.0)
-    _, told = process.communicate(timeout=100)
+    _, told = process.communicate(timeout=600)
 
     assert 0 == process.returncode, told
     assert 4 == library.catalogue.ledger()["failed"]
@@ -45,7 +45,7 @@ def test_pictures_that_hang_every_thread_of_a_worker_do_not_end_the_run(library:
 def test_a_worker_that_cannot_start_is_told_with_its_log(library: Library, start: Callable) -> None:
     (library.data / "indices_worker_0.npy").write_bytes(b"not an array".ljust(600))
     process = start()
-    _, told = process.communicate(timeout=100)
+    _, told = process.communicate(timeout=600)
     (library.data / "indices_worker_0.npy").unlink()
 
     assert process.returncode > 2

@@ -52,7 +52,7 @@ def _killed(library: Path, move: Move, step: int) -> tuple[int, int]:
     return status, taken
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(1200)
 def test_killed_at_any_statement_all_paths_are_old_or_all_are_new(tmp_path: Path) -> None:
     make_pictures(tmp_path / "pictures", 3)
     make_library(tmp_path / "library", tmp_path / "pictures").close()

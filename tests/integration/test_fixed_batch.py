@@ -232,7 +232,7 @@ def test_a_library_that_is_too_old_is_told_before_it_can_embed_wrongly(
 # --- the whole program ------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("precision", PRECISIONS[1:])
 def test_an_embed_with_the_published_graphs_embeds_all_and_no_worker_dies(precision: str, tmp_path: Path) -> None:
     skip_without_bf16(precision)

@@ -108,7 +108,7 @@ def full_size(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 
 @pytest.mark.torch
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.filterwarnings("ignore")
 def test_a_full_size_model_equals_transformers(full_size: Path) -> None:
     from tools.reference import Reference
@@ -127,7 +127,7 @@ def test_a_full_size_model_equals_transformers(full_size: Path) -> None:
 
 
 @pytest.mark.torch
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1200)
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ["clip-tiny", "siglip2-tiny"])
 def test_the_torch_engine_equals_transformers(name: str, tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_the_torch_engine_equals_transformers(name: str, tmp_path: Path) -> None
 
 
 @pytest.mark.torch
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1200)
 @pytest.mark.filterwarnings("ignore")
 def test_a_compiled_image_tower_gives_the_same_embeddings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On the processor, where it is off: what is compiled for a GPU is the same program. Batches of two sizes, as at a run's end."""

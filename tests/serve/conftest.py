@@ -30,7 +30,7 @@ class Client:
         return self.send("POST", path, status, **options)
 
     def send(self, method: str, path: str, status: int = 200, **options: Any) -> requests.Response:
-        answer = self.session.request(method, self.server.address + path, timeout=50, **options)
+        answer = self.session.request(method, self.server.address + path, timeout=600, **options)
         assert status == answer.status_code, answer.text[:500]
         return answer
 

@@ -46,7 +46,7 @@ def stranger(tmp_path_factory: pytest.TempPathFactory, connect: Callable[..., An
 @pytest.mark.parametrize("part", ["file", "thumbnail", "thumbnail?size=1024"])
 @pytest.mark.parametrize("image_id", range(1, 10))
 def test_what_is_no_picture_is_not_served(stranger: Any, image_id: int, part: str) -> None:
-    answer = stranger.session.get(f"{stranger.server.address}/api/images/{image_id}/{part}", timeout=30)
+    answer = stranger.session.get(f"{stranger.server.address}/api/images/{image_id}/{part}", timeout=600)
 
     assert answer.status_code in {404, 415}
     assert "secret" not in answer.text

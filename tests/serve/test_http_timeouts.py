@@ -46,7 +46,7 @@ def server() -> Iterator[uvicorn.Server]:
 def connect(server: uvicorn.Server) -> Iterator[Callable[[], socket.socket]]:
     with contextlib.ExitStack() as opened:
         yield lambda: opened.enter_context(
-            socket.create_connection(server.servers[0].sockets[0].getsockname(), timeout=60)
+            socket.create_connection(server.servers[0].sockets[0].getsockname(), timeout=600)
         )
 
 

@@ -62,7 +62,7 @@ def test_the_file_is_sent_as_it_is(client: Any, drawn: Path) -> None:
 )
 @pytest.mark.parametrize("part", ["", "/thumbnail", "/file", "/similar"])
 def test_what_is_no_id_is_no_image(client: Any, image_id: str, part: str) -> None:
-    answer = client.session.get(f"{client.server.address}/api/images/{image_id}{part}", timeout=30)
+    answer = client.session.get(f"{client.server.address}/api/images/{image_id}{part}", timeout=600)
 
     assert answer.status_code in (404, 422)
     assert "root:" not in answer.text

@@ -73,7 +73,7 @@ def test_an_agent_is_told_what_was_wrong_and_reads_no_file(drawn: Path) -> None:
 
 def test_it_ends_with_its_input(drawn: Path) -> None:
     command = [sys.executable, "-m", "pixfind", "--library", str(drawn), "mcp"]
-    done = subprocess.run(command, input="", capture_output=True, text=True, check=False, timeout=50)
+    done = subprocess.run(command, input="", capture_output=True, text=True, check=False, timeout=600)
 
     assert (0, "") == (done.returncode, done.stdout)
     assert "Traceback" not in done.stderr
@@ -84,6 +84,6 @@ def test_without_the_extra_it_says_how_to_get_it(drawn: Path) -> None:
         "import sys; sys.modules['mcp'] = None; sys.argv[1:] = sys.argv[1:]\nfrom pixfind.__main__ import main\nmain()"
     )
     command = [sys.executable, "-c", program, "--library", str(drawn), "mcp"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
 
     assert (28, True) == (done.returncode, "pip install 'pixfind[mcp]'" in done.stderr)

@@ -24,7 +24,7 @@ from pixfind.testing import make_slow_pictures
 from pixfind.testing.watch import Audit, Seen, Strace
 
 #: Minutes beside the rest of the suite: `make test-extras` runs them.
-pytestmark = [pytest.mark.extras, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.extras, pytest.mark.timeout(1200)]
 
 STARTER = ("--model", "starter", "--cpu", "100%")
 #: Each verb with arguments that let it do its work on a library where all is embedded ("filled") or nothing is ("known").
@@ -120,7 +120,7 @@ def test_words_to_a_running_embed_are_silent(known: Any) -> None:
             assert embed.poll() is None
         for words in (["pause"], ["resume"], ["limit", "100%"], ["stop"]):
             known.run(*words)
-        embed.wait(60)
+        embed.wait(600)
 
     known.assert_silent()
 
@@ -180,7 +180,7 @@ def test_a_program_that_uses_pixfind_is_silent(filled: Any) -> None:
         "    except ImportError: pass\n"
     )
     command = filled.watch.command(sys.executable, "-c", code, str(filled.library))
-    subprocess.run(command, env=filled.environment(), check=True, timeout=60)
+    subprocess.run(command, env=filled.environment(), check=True, timeout=600)
 
     filled.assert_silent()
 
@@ -199,7 +199,7 @@ NAMES = "import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.sendto(b'?'
 def watched(watch: Strace | Audit, code: str) -> Seen:
     child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}], check=True)"
     environment = {**os.environ, **watch.environment()}
-    subprocess.run(watch.command(sys.executable, "-c", child), env=environment, check=True, timeout=30)
+    subprocess.run(watch.command(sys.executable, "-c", child), env=environment, check=True, timeout=600)
     return watch.seen()
 
 
@@ -254,7 +254,7 @@ def openvino_runs_bf16() -> None:
 
 
 def ask(address: str) -> bytes:
-    with urllib.request.urlopen(address, timeout=20) as answer:  # noqa: S310 - the address of our own server
+    with urllib.request.urlopen(address, timeout=600) as answer:  # noqa: S310 - the address of our own server
         content: bytes = answer.read()
     return content
 
@@ -265,4 +265,4 @@ def interrupt(server: "subprocess.Popen[str]") -> None:
 
     watched = [server, *psutil.Process(server.pid).children()]
     watched[-1].send_signal(signal.SIGINT)
-    server.wait(30)
+    server.wait(600)

@@ -160,7 +160,7 @@ def write(path: str, **options: object) -> "subprocess.CompletedProcess[bytes]":
         "import sys; from pixfind.storage.output import Output; print('before');"
         "Output.at(sys.argv[1]).write(b'page\\n'); print('after')"
     )
-    return subprocess.run([sys.executable, "-c", program, path], check=True, timeout=50, **options)  # type: ignore[call-overload]
+    return subprocess.run([sys.executable, "-c", program, path], check=True, timeout=600, **options)  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize("path", ["-", "/dev/stdout", "/dev/fd/1"])

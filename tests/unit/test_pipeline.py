@@ -191,7 +191,7 @@ def test_a_worker_whose_threads_all_hang_saves_and_ends_as_degraded(
     def hang(file: embed.Read, *others: object) -> embed.Loaded:
         if file.image.image_id == 6:
             run.worker._prefetcher.began[6] -= 61
-            gate.wait(60)
+            gate.wait(600)
         return load(file, *others)  # type: ignore[arg-type]
 
     monkeypatch.setattr(embed, "load", hang)
@@ -212,7 +212,7 @@ def test_the_model_goes_on_while_rows_are_saved(
     append = run.sink.append
 
     def slow(*rows: Any) -> None:
-        waited.append(all_embedded.wait(30))
+        waited.append(all_embedded.wait(600))
         append(*rows)
 
     def answer(_: FromWorker) -> list[ToWorker]:

@@ -49,7 +49,7 @@ def prefetcher(encoder: Preparing, events: "queue.SimpleQueue[Any]", **changes: 
 
 
 def taken(events: "queue.SimpleQueue[Any]", count: int) -> list[prefetch.Event]:
-    return [events.get(timeout=50) for _ in range(count)]
+    return [events.get(timeout=600) for _ in range(count)]
 
 
 def test_every_image_ends_as_an_event(images: list[ImageRef], tmp_path: Path) -> None:
