@@ -21,7 +21,7 @@ OURS_TO_SET = (
     "DO_NOT_TRACK",
     "OTEL_SDK_DISABLED",
 )
-OURS = ("pixfind", "pixfind.worker", "pixfind.worker.sample")
+OURS = ("pixfind", "pixfind.worker", "pixfind.worker.sample", "pixfind.server.decoder_process")
 
 Watch = Strace | Audit
 
@@ -57,7 +57,7 @@ class Place:
             capture_output=True,
             text=True,
             check=False,
-            timeout=110,
+            timeout=600,
         )
         assert code == done.returncode, done.stdout + done.stderr
         return done

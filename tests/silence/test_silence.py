@@ -36,6 +36,7 @@ VERBS: dict[str, tuple[str, ...]] = {
     "verify": ("--repair",),
     "status": (),
     "plan": (),
+    "relocate": ("{home}/pictures", "{home}/moved", "--dry-run", "--anyway"),
     "models": (),
     "model": ("show", "starter"),
     "merge": (),
