@@ -419,6 +419,25 @@ def test_a_file_that_is_no_archive_is_refused_by_name(library: Library, tmp_path
     assert [] == [root for root in library.catalogue.roots() if root.path.endswith(".zip")]
 
 
+@pytest.mark.parametrize("make", [make_zip, make_tar])
+def test_an_archive_that_is_rewritten_between_its_index_and_a_member_is_never_read_at_the_wrong_place(
+    images: dict[str, bytes], make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make(tmp_path / f"a.{'zip' if make is make_zip else 'tar'}", images)
+    kind = archives._Zip if make is make_zip else archives._Tar
+    read = kind.read
+
+    def rewritten_first(archive: object, name: str) -> bytes:
+        make(path, {"first.jpg": bytes(5_000), **images})
+        return read(archive, name)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(kind, "read", rewritten_first)
+        with pytest.raises(errors.ModifiedDuringRead):
+            source.read(f"{path}!/trip/picture_00004.jpg")
+    assert images["trip/picture_00004.jpg"] == source.read(f"{path}!/trip/picture_00004.jpg").data
+
+
 def test_an_archive_that_changes_while_it_is_embedded_is_noticed(
     library: Library, images: dict[str, bytes], tmp_path: Path
 ) -> None:

@@ -155,7 +155,7 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Fatal:
-    """A OperationError that ends the worker, and with it the run."""
+    """An OperationError that ends the worker, and with it the run."""
 
     error: str
     """name of the class in `errors`"""

@@ -63,7 +63,8 @@ def index(
     Register, embed, merge, build the index, and switch the model where `options` name another one.
 
     `folders`: none for all that the library knows. `exclude`: globs of names or paths below them. `in_archives` also registers what is
-    in the archives below them. With another model the active one answers until the new one is complete; `switch_anyway` switches although images that can be found now would no longer be found.
+    in the archives below them. With another model the active one answers until the new one is complete; `switch_anyway` switches although
+    images that can be found now would no longer be found.
     Whatever ends this call, the same call continues where it ended. Raises LibraryLocked, and what the steps raise.
     """
     options = options or EmbedOptions()

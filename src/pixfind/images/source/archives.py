@@ -1,8 +1,8 @@
 """
 Archives: pictures inside zip and tar files, read where they lie.
 
-A member's location is the archive's path, "!/" and the member's name, written as paths are: no "./", no doubled slash. Nothing is unpacked to disk, and no name of a member is ever used as
-a path, so links and `..` in an archive lead nowhere. The formats: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT (zip),
+A member's location is the archive's path, "!/" and the member's name, written as paths are: no "./", no doubled slash. Nothing is
+unpacked to disk, and no name of a member is ever used as a path, so links and `..` in an archive lead nowhere. The formats: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT (zip),
 https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html (tar).
 """
 
@@ -71,6 +71,9 @@ class Member:
 
 
 class _Archive(Protocol):
+    version: tuple[int, int]
+    """size and mtime_ns that the file had before its index was read"""
+
     def names(self) -> Iterator[tuple[str, int, int]]:
         """Yield (name, size, mtime_ns) of every file; raises one of _DAMAGE behind the last one that can be listed."""
 
@@ -124,7 +127,8 @@ def read(path: str, name: str) -> Original:
     """
     Read one member; its fingerprint has the size and time of its entry in the archive.
 
-    Raises FileMissing, Unreadable, Damaged, EmptyFile, EncryptedMember and MemberTooLarge.
+    Raises FileMissing, Unreadable, Damaged, EmptyFile, EncryptedMember, MemberTooLarge, and ModifiedDuringRead when the archive changed
+    meanwhile: its index then names other bytes, which a tar has no checksum to tell apart.
     """
     try:
         archive = _indexed(path)
@@ -134,7 +138,11 @@ def read(path: str, name: str) -> Original:
         size, modified = found
         if size > MAX_MEMBER_BYTES:
             raise errors.MemberTooLarge(size=size / 1e6, limit=MAX_MEMBER_BYTES / 1e6)
-        data = archive.read(name)
+        try:
+            data = archive.read(name)
+        finally:
+            if _version(path) != archive.version:
+                raise errors.ModifiedDuringRead
     except FileNotFoundError as error:
         raise errors.FileMissing from error
     except OSError as error:
@@ -149,23 +157,27 @@ def read(path: str, name: str) -> Original:
 # --- indexes of archives --------------------------------------------------------------------------
 
 _guard = threading.Lock()
-_indexes: OrderedDict[str, tuple[tuple[int, int], _Archive]] = OrderedDict()
-"""path -> (size and mtime_ns of the file, its index), the latest used last"""
+_indexes: OrderedDict[str, _Archive] = OrderedDict()
+"""path -> index, the latest used last"""
 
 
 def _indexed(path: str) -> _Archive:
     """Return the index of an archive, read again when the file has changed. Raises OSError and _DAMAGE."""
-    found = os.stat(path)
-    version = found.st_size, mtime_ns(found)
+    version = _version(path)
     with _guard:
         known = _indexes.get(path)
-        if known is None or known[0] != version:
+        if known is None or known.version != version:
             tar = suffixes.suffix(os.path.basename(path)) == ".tar"
-            _indexes[path] = known = version, _Tar(path) if tar else _Zip(path)
+            _indexes[path] = known = _Tar(path, version) if tar else _Zip(path, version)
         _indexes.move_to_end(path)
         while len(_indexes) > _MAX_INDEXES:
             _indexes.popitem(last=False)
-        return known[1]
+        return known
+
+
+def _version(path: str) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_size, mtime_ns(found)
 
 
 class _ClosedFile(io.RawIOBase):
@@ -198,7 +210,8 @@ class _ClosedFile(io.RawIOBase):
 
 
 class _Zip:
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, version: tuple[int, int]) -> None:
+        self.version = version
         # Buffered: a member's header, which is read in three pieces, and most of its bytes come with one read.
         self._zip = zipfile.ZipFile(io.BufferedReader(_ClosedFile(path), _BUFFER_BYTES))
         files = (each for each in self._zip.infolist() if not each.is_dir())
@@ -223,7 +236,8 @@ class _Zip:
 
 
 class _Tar:
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, version: tuple[int, int]) -> None:
+        self.version = version
         self._path = path
         self._files: dict[str, tuple[int, int, int]] = {}
         self._damage: Exception | None = None
