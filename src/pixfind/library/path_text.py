@@ -35,6 +35,13 @@ def from_text(text: str) -> str:
     return os.fsdecode(_ESCAPE.sub(lambda found: bytes([int(found[1], 16)]), text.encode()))
 
 
+def range_below(prefix: str) -> tuple[str, str]:
+    """Return (first, after the last) of the texts of paths that begin with `prefix`, which ends in a separator."""
+    first = to_text(prefix)
+    # The next character, such as "0" after "/", comes right behind all that begin with this one.
+    return first, first[:-1] + chr(ord(first[-1]) + 1)
+
+
 def readable(text: str) -> str:
     r"""
     Return any text as valid UTF-8, lone surrogates as `\xNN`.

@@ -120,8 +120,8 @@ class Move:
     @property
     def text_range(self) -> dict[str, str]:
         """The first text of a path below the old folder, and the first after all of them."""
-        first = path_text.to_text(self._old_inside)
-        return {"first": first, "last": first[:-1] + chr(ord(first[-1]) + 1)}
+        first, last = path_text.range_below(self._old_inside)
+        return {"first": first, "last": last}
 
     def concerns(self, path: str) -> bool:
         """Tell whether a path is the old folder or below it."""
@@ -250,14 +250,8 @@ def _sample(catalogue: Catalogue, move: Move) -> Sample:
 
 
 def _found(location: str, size: int, mtime_ns: int) -> str:
-    if source.file_of(location) != location:
-        # A member of an archive has its size and time from the archive.
-        return "same" if source.exists(location) else "missing"
-    try:
-        found = os.stat(location)
-    except (OSError, ValueError):
-        return "missing"
-    return _kind(found.st_size, source.mtime_ns(found), size, mtime_ns)
+    found = source.version(location)
+    return "missing" if found is None else _kind(*found, size, mtime_ns)
 
 
 def _kind(size: int, mtime_ns: int, known_size: int, known_mtime_ns: int) -> str:
@@ -283,12 +277,8 @@ def _take_rounded_times(catalogue: Catalogue, progress: Progress) -> int:
     """Note in `moved` the times that the new place has rounded: with them the files are known ones. Return how many."""
     taken = []
     for number, (image_id, path, size, mtime_ns) in enumerate(list(catalogue.rows("times", "relocate.sql")), 1):
-        try:
-            found = os.stat(path)
-        except OSError:
-            continue
-        if _kind(found.st_size, time := source.mtime_ns(found), size, mtime_ns) == "rounded":
-            taken.append({"id": image_id, "mtime_ns": time})
+        if (found := source.version(path)) is not None and _kind(*found, size, mtime_ns) == "rounded":
+            taken.append({"id": image_id, "mtime_ns": found[1]})
         if number % _PROGRESS_FILES == 0:
             progress(number, None)
     catalogue.run_many("set_time", taken, "relocate.sql")

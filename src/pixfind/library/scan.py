@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from pixfind.images.source import archives
 from pixfind.library import path_text
 from pixfind.library.catalogue import Root
 from pixfind.library.library import Library
-from pixfind.library.walk import BATCH, File, Walk, is_archive, prefix_of
+from pixfind.library.walk import File, Walk, batches, is_archive, prefix_of
 from pixfind.types import Progress, no_progress
 
 _MAX_NAMED = 20
@@ -181,7 +181,7 @@ def _scan_root(library: Library, root: Root, report: ScanReport, progress: Progr
     catalogue.run("begin_scan", "scan.sql")
     catalogue.run("forget_seen", "scan.sql")
     seen = 0
-    for batch in walk.batches():
+    for batch in batches(walk.files()):
         _register(library, root, batch, report)
         seen += len(batch)
         report.seen += len(batch)
@@ -221,35 +221,20 @@ def _add_mount(library: Library, path: str) -> Root:
 
 def _scan_archive(library: Library, root: Root, archive: File, walk: Walk, report: ScanReport) -> int:
     """Register the members of one archive, if it is another than at the last scan; return how many images it has."""
-    catalogue, prefix = library.catalogue, archive.path + archives.MARK
-    path = path_text.to_text(archive.path)
+    catalogue, path = library.catalogue, path_text.to_text(archive.path)
     known = next(catalogue.rows("archive", "scan.sql", path=path), None)
     if known is not None and known[:2] == (archive.size, archive.mtime_ns):
-        first, last = _range(prefix)
+        first, last = path_text.range_below(archive.path + archives.MARK)
         seen = catalogue.run("members_are_there", "scan.sql", root_id=root.id, first=first, last=last)
         walk.left_out.update(json.loads(known[2]))
         report.seen += seen
         return seen
     left_out: Counter[str] = Counter()
-    batch: list[File] = []
     seen = 0
-    try:
-        for member in archives.members(archive.path):
-            suffix = suffixes.suffix(os.path.basename(member.location))
-            if walk.exclusion(member.location) or suffix not in suffixes.SUFFIXES:
-                left_out.update([suffix] if suffix in suffixes.KNOWN_UNREAD | archives.SUFFIXES else [])
-                continue
-            batch.append(File(member.location, member.size, member.mtime_ns))
-            seen += 1
-            if len(batch) >= BATCH:
-                _register(library, root, batch, report)
-                batch = []
-        complete = True
-    except errors.ArchiveUnreadable:
-        walk.problems.append(archive.path)
-        complete = False
-    _register(library, root, batch, report)
-    if complete:
+    for batch in batches(_members(archive, walk, left_out)):
+        _register(library, root, batch, report)
+        seen += len(batch)
+    if archive.path not in walk.problems:
         catalogue.run(
             "remember_archive",
             "scan.sql",
@@ -264,6 +249,21 @@ def _scan_archive(library: Library, root: Root, archive: File, walk: Walk, repor
     return seen
 
 
+def _members(archive: File, walk: Walk, left_out: Counter[str]) -> Iterator[File]:
+    """Yield the images in an archive, count other known kinds in `left_out`, and note an archive that cannot be read to its end."""
+    try:
+        for member in archives.members(archive.path):
+            suffix = suffixes.suffix(os.path.basename(member.location))
+            if walk.exclusion(member.location):
+                continue
+            if suffix in suffixes.SUFFIXES:
+                yield File(member.location, member.size, member.mtime_ns)
+            elif suffix in suffixes.KNOWN_UNREAD | archives.SUFFIXES:
+                left_out[suffix] += 1
+    except errors.ArchiveUnreadable:
+        walk.problems.append(archive.path)
+
+
 def _forget_archives_that_are_gone(library: Library, root: Root, walk: Walk) -> None:
     """An archive that returns is read again: its members were marked as gone meanwhile."""
     there = {path_text.to_text(archive.path) for archive in walk.archives}
@@ -271,12 +271,6 @@ def _forget_archives_that_are_gone(library: Library, root: Root, walk: Walk) -> 
         for (path,) in list(library.catalogue.rows("archives_of_root", "scan.sql", root_id=root.id)):
             if path not in there:
                 library.catalogue.run("forget_archive", "scan.sql", path=path)
-
-
-def _range(prefix: str) -> tuple[str, str]:
-    """Return (first, last) of the texts that begin with a prefix that ends in "/": "0" comes right after it."""
-    first = path_text.to_text(prefix)
-    return first, first[:-1] + chr(ord(first[-1]) + 1)
 
 
 def _register(library: Library, root: Root, batch: list[File], report: ScanReport) -> None:
@@ -346,7 +340,7 @@ def _settle_unseen(library: Library, root: Root, walk: Walk, report: ScanReport)
         for path in (*walk.problems, *walk.mounts)
         for beginning in (os.path.join(path, ""), path + archives.MARK)
     )
-    first, last = _range(prefix_of(root.path))
+    first, last = path_text.range_below(prefix_of(root.path))
     unseen = library.catalogue.rows("unseen", "scan.sql", root_id=root.id, first=first, last=last)
     with library.catalogue.transaction():
         for image_id, path in list(unseen):

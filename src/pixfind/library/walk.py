@@ -1,8 +1,8 @@
 """
 The walk over one root: which files and archives it holds, without what is excluded.
 
-Owns which folders are entered: none of another device or another root, no hidden ones, no bins. Reads names, sizes and times only, and
-knows nothing of the catalogue.
+Owns which folders are entered: none of another device or another root, no hidden ones, no bins. Reads names, sizes and times only; what
+is new or changed is `scan`'s to find out.
 """
 
 import fnmatch
@@ -12,7 +12,7 @@ import re
 import stat
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from pixfind.images import source, suffixes
@@ -47,6 +47,19 @@ def is_archive(root: str) -> bool:
     return archives.is_archive_name(root) and not os.path.isdir(root)
 
 
+def batches(files: Iterable[File]) -> Iterator[list[File]]:
+    """Group files as they are registered: by BATCH, or what BATCH_SECONDS brought."""
+    batch: list[File] = []
+    began = time.monotonic()
+    for file in files:
+        batch.append(file)
+        if len(batch) >= BATCH or time.monotonic() - began >= BATCH_SECONDS:
+            yield batch
+            batch, began = [], time.monotonic()
+    if batch:
+        yield batch
+
+
 class Walk:
     """The files of one root, without those of other devices and other roots."""
 
@@ -63,17 +76,6 @@ class Walk:
         self._skip = skip
         self._rules = [(glob, re.compile(fnmatch.translate(glob))) for glob in json.loads(root.exclude)]
 
-    def batches(self) -> Iterator[list[File]]:
-        batch: list[File] = []
-        began = time.monotonic()
-        for file in self._files():
-            batch.append(file)
-            if len(batch) >= BATCH or time.monotonic() - began >= BATCH_SECONDS:
-                yield batch
-                batch, began = [], time.monotonic()
-        if batch:
-            yield batch
-
     def exclusion(self, path: str) -> str | None:
         """Return the glob that leaves out this path below the root, or a folder above it."""
         if not self._rules:
@@ -82,7 +84,8 @@ class Walk:
         names = [*parts, *(os.sep.join(parts[: end + 1]) for end in range(len(parts)))]
         return next((glob for glob, rule in self._rules if any(rule.match(name) for name in names)), None)
 
-    def _files(self) -> Iterator[File]:
+    def files(self) -> Iterator[File]:
+        """Yield the image files; `archives` and what else was found is complete behind the last."""
         found = os.stat(self._root.path)
         if is_archive(self._root.path):
             self.archives.append(File(self._root.path, found.st_size, source.mtime_ns(found)))
