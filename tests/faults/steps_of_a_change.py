@@ -8,11 +8,11 @@ commit. STEP counts from 1; 0 is never reached. Forks, so that Python and its li
 
 import contextlib
 import dataclasses
+import functools
 import os
 import signal
 import sqlite3
 import sys
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import onnxruntime  # noqa: F401 - loaded once, before the forks
 from pixfind.embedding.runners.serial import Serial
 from pixfind.library.catalogue import Catalogue
 from pixfind.library.library import Library
+from pixfind.testing.forks import forked
 from pixfind.testing.libraries import QUIET
 from pixfind.workflows import events, switch_model
 from pixfind.workflows import index as workflow
@@ -99,32 +100,17 @@ class Steps:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def forked(path: Path, command: str, model: str, step: int) -> tuple[int, int]:
-    """Run in a process of its own; return its wait status and the steps that it took."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            steps = Steps(path, step)
-            COMMANDS[command](path, model)
-            os.write(writing, str(steps.taken).encode())
-            code = 0
-        except BaseException:  # noqa: BLE001 - border: the process
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    os.close(writing)
-    status = os.waitpid(child, 0)[1]
-    taken = int(os.read(reading, 20) or -1)
-    os.close(reading)
-    return status, taken
+def run(path: Path, command: str, model: str, step: int) -> int:
+    """Run a command to its end, or to the step at which it is killed; return how many steps it took."""
+    steps = Steps(path, step)
+    COMMANDS[command](path, model)
+    return steps.taken
 
 
 def main() -> None:
     for line in sys.stdin:
         path, command, model, step = line.rstrip("\n").split("\t")
-        status, taken = forked(Path(path), command, model, int(step))
+        status, taken = forked(functools.partial(run, Path(path), command, model, int(step)))
         sys.stdout.write(f"{status} {taken}\n")
         sys.stdout.flush()
 

@@ -13,43 +13,35 @@ from pixfind.library.catalogue import Catalogue
 from pixfind.library.library import Library
 from pixfind.library.relocate import Move
 from pixfind.testing import make_library, make_pictures
+from pixfind.testing.forks import forked
 from pixfind.workflows.relocate import relocate
 
 
 def _killed(library: Path, move: Move, step: int) -> tuple[int, int]:
     """Relocate in a fork that is killed before its statement `step` (0: never); return the wait status and the steps taken."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            taken = 0
 
-            def count(_statement: str) -> None:
-                nonlocal taken
-                taken += 1
-                if taken == step:
-                    os.kill(os.getpid(), signal.SIGKILL)
+    def work() -> int:
+        taken = 0
 
-            connect = Catalogue._connect
+        def count(_statement: str) -> None:
+            nonlocal taken
+            taken += 1
+            if taken == step:
+                os.kill(os.getpid(), signal.SIGKILL)
 
-            def traced(catalogue: Catalogue) -> object:
-                connection = connect(catalogue)
-                connection.set_trace_callback(count)
-                return connection
+        connect = Catalogue._connect
 
-            Catalogue._connect = traced  # type: ignore[method-assign,assignment]
-            with Library.open(library, write=True) as opened, opened.lock("relocate"):
-                relocate(opened, move)
-            os.write(writing, str(taken).encode())
-            code = 0
-        finally:
-            os._exit(code)
-    os.close(writing)
-    status = os.waitpid(child, 0)[1]
-    taken = int(os.read(reading, 20) or -1)
-    os.close(reading)
-    return status, taken
+        def traced(catalogue: Catalogue) -> object:
+            connection = connect(catalogue)
+            connection.set_trace_callback(count)
+            return connection
+
+        Catalogue._connect = traced  # type: ignore[method-assign,assignment]
+        with Library.open(library, write=True) as opened, opened.lock("relocate"):
+            relocate(opened, move)
+        return taken
+
+    return forked(work)
 
 
 @pytest.mark.timeout(1200)

@@ -2,7 +2,7 @@
 Doubles and helpers that ship with the package: for our tests and for those of programs that use pixfind.
 
 `images` makes pictures, sound and broken; `libraries` makes whole libraries; `workers` are worker processes that misbehave, `scripted` ones that
-follow a script without a process; `waiting` waits for states, and turns a clock.
+follow a script without a process; `forks` is for work that is killed in the middle; `waiting` waits for states, and turns a clock.
 """
 
 from pixfind.testing.images import make_broken, make_image
