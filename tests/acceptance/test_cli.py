@@ -402,3 +402,7 @@ def test_archives_below_a_folder_are_indexed_when_that_is_requested(run: Run, pi
     (member,) = run("search-text", "a red picture", "--paths", "-k", "1", "--include-weak").stdout.splitlines()
     assert member.startswith(f"{tmp_path}/photos/2019.zip!/picture_000")
     assert member == run("search-image", member, "--paths", "-k", "1").stdout.rstrip("\n")
+    for place in ("2019.zip", tmp_path / "photos" / "2019.zip", tmp_path / "photos"):
+        found = run("search", "a red picture", "--in", place, "-k", "100", "--paths", "--include-weak").stdout
+        assert 40 == len(found.splitlines())
+    run("search", "a red picture", "--in", "2020.zip", "--include-weak", code=1)

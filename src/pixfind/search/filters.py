@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any
 
 from pixfind.errors import InvalidFilter
+from pixfind.images.source import archives
 from pixfind.library import path_text
 
 EARTH_KM = 6371.0088
@@ -72,6 +73,7 @@ class Filters:
         return {
             "inside": inside,
             "inside_folder": None if inside is None else inside.rstrip("/") + "/*",
+            "inside_archive": None if inside is None else f"{inside}{archives.MARK}*",
             "after": self.after,
             "before": self.before,
             "min_size": self.min_size,

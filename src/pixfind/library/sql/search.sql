@@ -1,6 +1,6 @@
 -- name: filters
 -- Which images may be hits: a part of the statements below, not one itself. NULL: no such filter. `km` is a function of `search.filters`.
-(:inside IS NULL OR path GLOB :inside OR path GLOB :inside_folder)
+(:inside IS NULL OR path GLOB :inside OR path GLOB :inside_folder OR path GLOB :inside_archive)
   AND (:after IS NULL OR coalesce(taken_at, mtime_ns / 1000000000) >= :after)
   AND (:before IS NULL OR coalesce(taken_at, mtime_ns / 1000000000) < :before)
   AND (:min_size IS NULL OR min(width, height) >= :min_size)
