@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pixfind import errors
+from pixfind.images import source
 from pixfind.library.library import Library
 from pixfind.server import images
 from pixfind.server.decoders import DecoderPool
@@ -27,15 +28,20 @@ def library(tmp_path: Path) -> Iterator[Library]:
         yield made
 
 
-def test_a_member_has_a_thumbnail_and_is_sent_as_it_is(library: Library, tmp_path: Path) -> None:
+def test_a_member_has_a_thumbnail_and_is_sent_as_it_is(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     record = images.image(library, 1)
     assert ("a.jpg", str(tmp_path / "pictures" / "trip.zip!/a.jpg")) == (record.name, record.path)
 
     with os.fdopen(images.open_file(library, record), "rb") as file:
         assert (tmp_path / "drawn" / "picture_00000.jpg").read_bytes() == file.read()
     with contextlib.closing(DecoderPool(1, 1 << 30)) as decoders:
-        thumbnail = images.Thumbnails(library.path / "thumbnails", decoders).get(library, 1, 128)
-    assert b"\xff\xd8\xff" == thumbnail[:3]
+        thumbnails = images.Thumbnails(library.path / "thumbnails", decoders)
+        thumbnail = thumbnails.get(library, 1, 128)
+        assert b"\xff\xd8\xff" == thumbnail[:3]
+        monkeypatch.setattr(source, "read", lambda location: pytest.fail(f"{location} was read again"))
+        assert thumbnail == thumbnails.get(library, 1, 128)
 
 
 def test_a_member_keeps_its_version_although_each_answer_has_a_copy(library: Library) -> None:

@@ -8,6 +8,7 @@ import itertools
 import os
 import stat
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,28 @@ def open_file(library: Library, record: ImageRecord) -> int:
     Raises OutsideRoots when a link leads out of the registered folders, FileUnavailable when the file cannot be read, NotAPicture when no decoder
     recognises its bytes.
     """
+    descriptor = _open_in_roots(library, record)
+    try:
+        if not _is_member(record):
+            _check_picture(record, os.pread(descriptor, _HEAD_BYTES, 0))
+            return descriptor
+        data = _read_member(record)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    with tempfile.TemporaryFile() as copy:
+        copy.write(data)
+        copy.seek(0)
+        return os.dup(copy.fileno())
+
+
+def _is_member(record: ImageRecord) -> bool:
+    return source.file_of(record.path) != record.path
+
+
+def _open_in_roots(library: Library, record: ImageRecord) -> int:
+    """Return a descriptor of the image's file or of its archive; raises OutsideRoots, FileUnavailable."""
     path = source.file_of(record.path)
     try:
         # O_NONBLOCK: a pipe with the name of a picture must not wait for a writer.
@@ -107,25 +130,19 @@ def open_file(library: Library, record: ImageRecord) -> int:
         ) from error
     try:
         _check_inside_roots(library, record, path, os.fstat(descriptor))
-        if path != record.path:
-            archive, descriptor = descriptor, _copy_of_member(record)
-            os.close(archive)
-        _check_picture(record, os.pread(descriptor, _HEAD_BYTES, 0))
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def _copy_of_member(record: ImageRecord) -> int:
+def _read_member(record: ImageRecord) -> bytes:
     try:
         data = source.read(record.path).data
     except errors.ImageProblem as error:
         raise errors.FileUnavailable(image_id=record.image_id, detail=str(error)) from error
-    with tempfile.TemporaryFile() as copy:
-        copy.write(data)
-        copy.seek(0)
-        return os.dup(copy.fileno())
+    _check_picture(record, data[:_HEAD_BYTES])
+    return data
 
 
 def _check_inside_roots(library: Library, record: ImageRecord, path: str, opened: os.stat_result) -> None:
@@ -152,7 +169,7 @@ def _check_picture(record: ImageRecord, head: bytes) -> None:
 
 def version(record: ImageRecord, descriptor: int) -> str | None:
     """Return what identifies the bytes that `open_file` has copied; None for a file that it has opened itself."""
-    if source.file_of(record.path) == record.path:
+    if not _is_member(record):
         return None
     return source.content_hash(os.pread(descriptor, os.fstat(descriptor).st_size, 0)).hex()
 
@@ -191,12 +208,19 @@ class Thumbnails:
         if record.row is None:
             # No worker has decoded it successfully: another process would most likely fail too.
             raise errors.NoThumbnail(image_id=image_id, detail=record.reason or "it is not embedded yet")
-        with os.fdopen(open_file(library, record), "rb") as file:
-            found = os.fstat(file.fileno())
-            if record.hash is not None and (found.st_size, source.mtime_ns(found)) == (record.size, record.mtime_ns):
-                return self._cache.get_or_make(record.hash, side, lambda: self._decoders.thumbnail(file.read(), side))
+        read: Callable[[], bytes]
+        with os.fdopen(_open_in_roots(library, record), "rb") as file:
+            if _is_member(record):
+                # Its archive says what it is: one that has a thumbnail is not read.
+                found, read = source.version(record.path), lambda: _read_member(record)
+            else:
+                _check_picture(record, os.pread(file.fileno(), _HEAD_BYTES, 0))
+                status = os.fstat(file.fileno())
+                found, read = (status.st_size, source.mtime_ns(status)), file.read
+            if record.hash is not None and found == (record.size, record.mtime_ns):
+                return self._cache.get_or_make(record.hash, side, lambda: self._decoders.thumbnail(read(), side))
             # The file changed since the scan: cached under the catalogue's hash, the wrong thumbnail would stay for ever.
-            data = file.read()
+            data = read()
             return self._cache.get_or_make(
                 source.content_hash(data), side, lambda: self._decoders.thumbnail(data, side)
             )
