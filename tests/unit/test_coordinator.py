@@ -6,6 +6,7 @@ processes can show (pipes, kills, signals) is in tests/faults.
 """
 
 import contextlib
+import dataclasses
 import datetime
 import functools
 import itertools
@@ -63,9 +64,16 @@ def make(tmp_path: Path) -> Iterator[Make]:
 
 
 def coordinated(
-    library: Library, workers: Scripted, *, count: int = 1, pause_policy: PausePolicy | None = None, **changes: Any
+    library: Library,
+    workers: Scripted,
+    *,
+    count: int = 1,
+    images_per_worker: int = 1,
+    pause_policy: PausePolicy | None = None,
+    **changes: Any,
 ) -> coordinator.Coordinator:
     planned = plan.make(cores=Choice(2.0, ""), memory=Choice(1 << 32, ""), workers=count, share=1.0, **changes)
+    planned = dataclasses.replace(planned, images_per_worker=Choice(images_per_worker, ""))
     config = scripted_config(library.data, library.logs, library.dimension)
     return coordinator.Coordinator(library, workers, planned, config, pause_policy=pause_policy, clock=workers.clock)
 
@@ -107,6 +115,25 @@ def test_with_nothing_pending_no_worker_is_started(make: Make) -> None:
     report = run(make(0), workers, count=3)
 
     assert ([], 0) == (workers.started, report.images)
+
+
+@pytest.mark.parametrize(("images", "started"), [(1, 1), (12, 1), (13, 2), (24, 2), (25, 3), (80, 3)])
+def test_no_more_workers_are_started_than_the_images_need(make: Make, images: int, started: int) -> None:
+    library, workers = make(images), Scripted()
+    report = run(library, workers, count=3, images_per_worker=12)
+
+    assert list(range(started)) == workers.started
+    assert (images, 0, 0, 0) == counts(library)
+    assert (images, False) == (report.images, report.stopped)
+
+
+def test_the_last_images_are_shared_among_the_workers(make: Make) -> None:
+    """The first that is ready does not take all that is left: the others will be ready in a moment."""
+    workers = Scripted(batch=4)
+    run(make(16), workers, count=3)
+    first = {worker: len(images) for worker, images in reversed(workers.dispatched())}
+
+    assert {0: 6, 1: 4, 2: 4} == first
 
 
 def test_workers_that_have_no_part_of_their_own_help_with_the_others(make: Make) -> None:

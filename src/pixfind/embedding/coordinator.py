@@ -9,6 +9,7 @@ Must not know what carries a worker (`runners`) or how progress is shown.
 
 import collections
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 
@@ -56,7 +57,8 @@ class Coordinator:
         self._plan = plan
         self._watch = watch
         self._clock = clock
-        count = plan.workers.value
+        needed = math.ceil(library.catalogue.count_pending() / plan.images_per_worker.value)
+        count = min(plan.workers.value, needed)
         self._slots = {k: WorkerSlot(dataclasses.replace(config, worker=k)) for k in range(count)}
         self._pending = PendingImages(library, count)
         self._claims = ContentClaims(library.catalogue)
@@ -123,7 +125,10 @@ class Coordinator:
             return
         room = slot.room(self._plan.look_ahead.value)
         if room >= slot.batch:
-            self._assign(slot, self._pending.take(slot.worker, room))
+            # Not all that is left, while the others have nothing: some of them are not ready yet.
+            working = sum(not each.stopped for each in self._slots.values())
+            share = max(slot.batch, math.ceil(len(self._pending) / working))
+            self._assign(slot, self._pending.take(slot.worker, min(room, share)))
         if not slot.assigned and not self._left():
             self._runner.send(slot.worker, protocol.Stop())
 

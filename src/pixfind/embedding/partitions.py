@@ -47,8 +47,8 @@ class PendingImages:
         self._partitions = [Partition(library, number, workers) for number in range(workers)]
         self._retries: collections.deque[ImageRef] = collections.deque()
 
-    def __bool__(self) -> bool:
-        return bool(self._retries) or any(partition.left for partition in self._partitions)
+    def __len__(self) -> int:
+        return len(self._retries) + sum(partition.left for partition in self._partitions)
 
     def retry(self, images: Iterable[ImageRef]) -> None:
         """Hand these out again, before all others."""

@@ -34,6 +34,9 @@ class Plan:
     budget: Choice[float]
     """cores' worth of processor time that all our processes together may use"""
     workers: Choice[int]
+    """at most"""
+    images_per_worker: Choice[int]
+    """pending images for which one more worker is started, up to `workers`"""
     threads: Choice[int]
     """inference threads of each worker"""
     decoders: Choice[int]
@@ -88,10 +91,14 @@ def make(
         )
     each = max(1, math.ceil(min(budget.value, cores.value) / decided.value))
     decoders = each + 1
+    assigned = _LOOK_AHEAD * max(_BATCHES)
     return Plan(
         cores=cores,
         budget=budget,
         workers=decided,
+        images_per_worker=Choice(assigned, "the start of another worker takes as long as these")
+        if workers is None
+        else Choice(1, "as many workers as requested"),
         threads=Choice(
             each, f"{budget.value:g} cores for {decided.value} worker(s), rounded up; the budget throttles them"
         ),
