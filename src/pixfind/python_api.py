@@ -41,7 +41,7 @@ from pixfind.search.inputs import (
 from pixfind.search.query_vector import valid_unicode
 from pixfind.search.results import SearchResult
 from pixfind.search.searcher import Searcher
-from pixfind.workflows import add, build_index, embed_part, export, index, status
+from pixfind.workflows import add, backup, build_index, embed_part, export, index, status
 from pixfind.workflows.events import EmbedProgress, Event, Observer, StepProgress
 from pixfind.workflows.index import IndexSummary
 from pixfind.workflows.options import EmbedOptions
@@ -340,6 +340,10 @@ class Library:
     def to_parquet(self, path: PathLike, *, embeddings: bool = True) -> int:
         """Write the images to a Parquet file and return how many; raises NotEmbedded, ExtraNotInstalled without pyarrow."""
         return export.to_parquet(self._current(), to_path(path), embeddings=embeddings)
+
+    def backup(self, folder: PathLike) -> backup.Backup:
+        """Make a folder a complete copy of this library, or bring one up to date, while others write; raises BackupRefused."""
+        return backup.backup(self._current(), to_path(folder))
 
     # --- our own ----------------------------------------------------------------------------------
 

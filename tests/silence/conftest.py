@@ -71,7 +71,7 @@ class Place:
         assert [] == [command for command in seen.commands if not is_ours(command)]
         strangers = {str(path.relative_to(self.home)) for path in self.home.rglob("*") if path.is_file()}
         assert set() == {
-            path for path in strangers if not path.startswith(("library/", "pictures/", ".cache/pixfind/"))
+            path for path in strangers if not path.startswith(("library/", "pictures/", "backup/", ".cache/pixfind/"))
         }
         return seen
 

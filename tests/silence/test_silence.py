@@ -37,6 +37,7 @@ VERBS: dict[str, tuple[str, ...]] = {
     "status": (),
     "plan": (),
     "relocate": ("{home}/pictures", "{home}/moved", "--dry-run", "--anyway"),
+    "backup": ("{home}/backup",),
     "models": (),
     "model": ("show", "starter"),
     "merge": (),

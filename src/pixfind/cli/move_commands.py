@@ -1,8 +1,9 @@
 """
-The command relocate: pictures that are somewhere else now.
+The commands relocate and backup: pictures that are somewhere else now, and a library that is to be in two places.
 """
 
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -47,6 +48,33 @@ def relocate(
         console.json(_values(done, dry_run=dry_run))
     else:
         _tell(console, done, dry_run=dry_run)
+
+
+@command(rich_help_panel=MOVE)
+def backup(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder, or an earlier backup.")],
+    json: Json = False,
+) -> None:
+    """
+    Copy the library to DIR while everything runs, or bring the copy there up to date.
+
+    The copy is a library: `pixfind --library DIR search-text ...` answers from it. The pictures themselves are not copied.
+    """
+    from pixfind.workflows.backup import backup as workflow
+
+    console = context.obj.console
+    with Library.open(context.obj.path) as library, console.bar("copying", "embeddings") as show:
+        done = workflow(library, folder, show)
+    if json:
+        from dataclasses import asdict
+
+        console.json({**asdict(done), "path": str(done.path)})
+        return
+    models = "" if done.models == 1 else f" of {done.models} models"
+    console.say(
+        f"{done.images:,} images and {done.rows:,} embeddings in {done.path}, {done.copied_rows:,}{models} copied now"
+    )
 
 
 def _values(done: "Relocation", *, dry_run: bool) -> dict[str, object]:

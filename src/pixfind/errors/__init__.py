@@ -8,6 +8,7 @@ import warnings
 from typing import Any
 
 from pixfind.errors import former
+from pixfind.errors.backup import BackupOvertaken, BackupRefused
 from pixfind.errors.base import (
     ImageProblem,
     OperationError,
@@ -130,6 +131,8 @@ __all__ = [
     "AddressInUse",
     "AlreadyRunning",
     "ArchiveUnreadable",
+    "BackupOvertaken",
+    "BackupRefused",
     "ChecksumMismatch",
     "ConflictingOptions",
     "ControlForbidden",

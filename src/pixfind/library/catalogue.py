@@ -338,6 +338,23 @@ class Catalogue:
 
     # --- the file ---------------------------------------------------------------------------------
 
+    def copy_to(self, path: Path) -> None:
+        """
+        Replace the database at `path`, in one transaction, by this one as it is at this moment, whoever is writing it.
+
+        Raises DiskFull, NotWritable and DiskFailed.
+        """
+        with disk.writing(path):
+            os.close(disk.create(path))
+        target = Connection.open(path, str(path), uri=False)
+        try:
+            target.execute("PRAGMA busy_timeout = 30000")
+            self._connection.backup(target)
+            # All of it in one file: closing a database would not report a failure.
+            target.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            target.close()
+
     def _connect(self) -> Connection:
         if not self.write and not self.path.exists():
             raise errors.LibraryNotFound(path=self.path.parent)

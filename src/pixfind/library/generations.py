@@ -151,6 +151,12 @@ def reserve(library: Path, generations: Generations) -> tuple[str, Generations]:
     return f"{_FOLDER}/{numbered.last_number}", numbered
 
 
+def delete_database(database: Path) -> None:
+    """Delete a database of ours with its log, which SQLite would apply to whatever takes its place."""
+    for name in (database.name, f"{database.name}-wal", f"{database.name}-shm"):
+        disk.delete(database.with_name(name))
+
+
 def delete_unused(library: Path) -> None:
     """Delete the generations without a role. Whoever reads one of them at the moment keeps what it has open."""
     if not (library / _NAME).exists():

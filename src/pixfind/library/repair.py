@@ -160,7 +160,7 @@ def rebuild_if_needed(path: Path, generation: str | None = None) -> Path | None:
 def _rebuild(path: Path, generation: str, database: Path) -> None:
     """Complete the new database under another name first: without its model and images it would look like an empty library."""
     new = database.with_name("metadata.rebuilt.db")
-    _delete_database(new)
+    generations.delete_database(new)
     with Library(path, Catalogue(new, write=True), generation) as library:
         model = library.data / "model.json"
         with disk.reading(model), contextlib.suppress(FileNotFoundError):
@@ -170,15 +170,10 @@ def _rebuild(path: Path, generation: str, database: Path) -> None:
         # Write all of it into one file now: closing the database would not report a failure.
         library.catalogue.value("checkpoint", "verify.sql")
     # SQLite would apply the log of the old database to the new one.
-    _delete_database(database)
+    generations.delete_database(database)
     with disk.writing(database):
         new.replace(database)
     disk.sync_directory(database.parent)
-
-
-def _delete_database(database: Path) -> None:
-    for name in (database.name, f"{database.name}-wal", f"{database.name}-shm"):
-        disk.delete(database.with_name(name))
 
 
 def _readable(path: Path) -> bool:

@@ -128,7 +128,7 @@ def _merged_rows(library: Library, progress: Progress) -> Iterator[Finding]:
             for start in range(0, total, _ROWS):
                 stop = min(start + _ROWS, total)
                 table, embeddings = merged.read(start, stop)
-                yield from _rows_against_images(library, start, table, embeddings, named)
+                yield from check_rows(library, start, table, embeddings, named)
                 progress(stop, total)
     runs = library.catalogue.adopted_runs()
     first_adopted = min((run.embedding_index for run in runs), default=None)
@@ -142,9 +142,14 @@ def _merged_rows(library: Library, progress: Progress) -> Iterator[Finding]:
         yield Finding("gap", str(library.embeddings_path), what, "these images become pending")
 
 
-def _rows_against_images(
+def check_rows(
     library: Library, start: int, table: NDArray[Any], embeddings: NDArray[np.float16], named: NDArray[np.bool_]
 ) -> Iterator[Finding]:
+    """
+    Yield what does not fit between images and the merged rows from `start` on: INDEX_ROW `table` [n], `embeddings` [n, d].
+
+    Notes in `named` [N] the rows that an image points to.
+    """
     path = library.embeddings_path
     owners: dict[int, set[int]] = {}
     for image_id, row, outcome, *_, content in library.catalogue.rows(

@@ -161,6 +161,16 @@ class Pair:
         self.embeddings.append(embeddings)
         return self.indices.append(table)
 
+    def write_behind(self, table: NDArray[Any], embeddings: NDArray[np.float16], start: int) -> None:
+        """Write rows from `start` on, at or behind the count, without promising them; raises DiskFull and DiskFailed."""
+        self.embeddings.write_behind(embeddings, start)
+        self.indices.write_behind(table, start)
+
+    def promise(self, count: int) -> None:
+        """Make what was written behind the count durable and part of the files; raises DiskFull and DiskFailed."""
+        self.embeddings.promise(count)
+        self.indices.promise(count)
+
     def read(self, start: int, stop: int) -> tuple[NDArray[Any], NDArray[np.float16]]:
         """Return the INDEX_ROW table [n] and the embeddings [n, d] float16 of rows `start` to `stop`; raises LibraryDamaged when a file is too short."""
         return self.indices.read(start, stop), self.embeddings.read(start, stop)

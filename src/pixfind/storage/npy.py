@@ -65,16 +65,26 @@ class GrowingArray:
 
     def append(self, rows: NDArray[Any]) -> range:
         """Make `rows` ([n, *row_shape] of the file's dtype) durable and return their range; raises DiskFull and DiskFailed."""
+        before = self.count
+        self.write_behind(rows, before)
+        self.promise(before + len(rows))
+        return range(before, self.count)
+
+    def write_behind(self, rows: NDArray[Any], start: int) -> None:
+        """Write `rows` from row `start` on, at or behind the count: `promise` makes them part of the file. Raises DiskFull and DiskFailed."""
         rows = np.ascontiguousarray(rows, self.dtype)
         if rows.shape[1:] != self.row_shape:
             message = f"rows of shape {rows.shape[1:]} do not fit a file of {self.row_shape}"
             raise ValueError(message)
         with disk.writing(self.path):
-            _write_all(self._descriptor, rows.tobytes(), self._offset(self.count))
+            _write_all(self._descriptor, rows.tobytes(), self._offset(start))
+
+    def promise(self, count: int) -> None:
+        """Make everything that was written durable, then the count; raises DiskFull and DiskFailed."""
+        with disk.writing(self.path):
             disk.sync(self._descriptor)
             # The header after the sync, never before: its count promises complete bytes.
-            self._publish_count(self.count + len(rows))
-        return range(self.count - len(rows), self.count)
+            self._publish_count(count)
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Return rows `start` to `stop` as a read-only array [n, *row_shape]; raises LibraryDamaged when the file ends before them."""

@@ -13,6 +13,9 @@ UPDATE runs SET ended_at = :ended_at, report = :report WHERE id = :id;
 -- name: last_run
 SELECT verb, pid, host, started_at, ended_at, report FROM runs ORDER BY id DESC LIMIT 1;
 
+-- name: has_run
+SELECT EXISTS (SELECT 1 FROM runs WHERE verb = :verb AND pid = :pid AND host = :host AND started_at = :started_at);
+
 -- name: last_report
 SELECT report FROM runs WHERE verb = :verb AND report IS NOT NULL ORDER BY id DESC LIMIT 1;
 
