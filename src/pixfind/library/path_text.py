@@ -42,6 +42,13 @@ def range_below(prefix: str) -> tuple[str, str]:
     return first, first[:-1] + chr(ord(first[-1]) + 1)
 
 
+def ranges_at(path: str, mark: str) -> tuple[tuple[str, str], ...]:
+    """Return the ranges of the texts of a path itself, of paths below it, and of what begins with it and `mark`."""
+    text = to_text(path)
+    # No path holds a NUL, which would come right behind its own end.
+    return (text, text + "\0"), range_below(path.rstrip(os.sep) + os.sep), range_below(path + mark)
+
+
 def readable(text: str) -> str:
     r"""
     Return any text as valid UTF-8, lone surrogates as `\xNN`.

@@ -99,7 +99,7 @@ def add(
     # Roots inside this one (drives mounted there, folders added before) are walked as their own.
     queue = [root for root in library.catalogue.roots() if root.path == path or root.path.startswith(inside)]
     while queue:
-        queue += _scan_root(library, queue.pop(0), report, progress)
+        queue += scan_root(library, queue.pop(0), report, progress)
     return report
 
 
@@ -169,7 +169,7 @@ def _set_root(library: Library, root: Root, **changes: object) -> None:
 # --- one root -------------------------------------------------------------------------------------
 
 
-def _scan_root(library: Library, root: Root, report: ScanReport, progress: Progress) -> list[Root]:
+def scan_root(library: Library, root: Root, report: ScanReport, progress: Progress = no_progress) -> list[Root]:
     """Walk one root; return the roots found inside it: other devices."""
     catalogue = library.catalogue
     if root.offline:
@@ -178,35 +178,44 @@ def _scan_root(library: Library, root: Root, report: ScanReport, progress: Progr
         return []
     others = [other.path for other in catalogue.roots() if other.id != root.id]
     walk = Walk(root, others, skip={library.path.as_posix(), *others})
-    catalogue.run("begin_scan", "scan.sql")
-    catalogue.run("forget_seen", "scan.sql")
+    begin(library)
     seen = 0
     for batch in batches(walk.files()):
-        _register(library, root, batch, report)
+        register(library, root, batch, report)
         seen += len(batch)
         report.seen += len(batch)
         progress(report.seen, None)
     for archive in walk.archives:
-        seen += _scan_archive(library, root, archive, walk, report)
+        seen += scan_archive(library, root, archive, walk, report)
         progress(report.seen, None)
-    _forget_archives_that_are_gone(library, root, walk)
-    for path in walk.problems:
-        report.note("problems", path)
-    for path in walk.links_out:
-        report.note("links_out", path)
+    note_problems(walk, report)
     if not (seen or walk.links_out or walk.archives) and next(
         catalogue.rows("sample_of_root", "scan.sql", root_id=root.id, limit=1), None
     ):
         # No pictures where there were some: this may be an empty mount point with a stray file.
         _set_root(library, root, offline="empty: none of its pictures is there")
-        return _scan_root(library, next(r for r in catalogue.roots() if r.id == root.id), report, progress)
-    _settle_unseen(library, root, walk, report)
+        return scan_root(library, next(r for r in catalogue.roots() if r.id == root.id), report, progress)
+    settle_unseen(library, root, walk, report, [root.path])
     report.left_out += walk.left_out
     catalogue.run("set_left_out", "scan.sql", id=root.id, left_out=json.dumps(dict(sorted(walk.left_out.items()))))
-    return [_add_mount(library, path) for path in walk.mounts]
+    return [add_mount(library, path) for path in walk.mounts]
 
 
-def _add_mount(library: Library, path: str) -> Root:
+def begin(library: Library) -> None:
+    """Forget which images an earlier scan has seen."""
+    library.catalogue.run("begin_scan", "scan.sql")
+    library.catalogue.run("forget_seen", "scan.sql")
+
+
+def note_problems(walk: Walk, report: ScanReport) -> None:
+    """Count what a walk could not read, and links that it did not follow."""
+    for path in walk.problems:
+        report.note("problems", path)
+    for path in walk.links_out:
+        report.note("links_out", path)
+
+
+def add_mount(library: Library, path: str) -> Root:
     """A drive mounted inside a root is a root of its own, so that it can be offline alone."""
     library.catalogue.run(
         "add_root",
@@ -219,7 +228,7 @@ def _add_mount(library: Library, path: str) -> Root:
     return next(root for root in library.catalogue.roots() if root.path == path)
 
 
-def _scan_archive(library: Library, root: Root, archive: File, walk: Walk, report: ScanReport) -> int:
+def scan_archive(library: Library, root: Root, archive: File, walk: Walk, report: ScanReport) -> int:
     """Register the members of one archive, if it is another than at the last scan; return how many images it has."""
     catalogue, path = library.catalogue, path_text.to_text(archive.path)
     known = next(catalogue.rows("archive", "scan.sql", path=path), None)
@@ -232,7 +241,7 @@ def _scan_archive(library: Library, root: Root, archive: File, walk: Walk, repor
     left_out: Counter[str] = Counter()
     seen = 0
     for batch in batches(_members(archive, walk, left_out)):
-        _register(library, root, batch, report)
+        register(library, root, batch, report)
         seen += len(batch)
     if archive.path not in walk.problems:
         catalogue.run(
@@ -264,16 +273,8 @@ def _members(archive: File, walk: Walk, left_out: Counter[str]) -> Iterator[File
         walk.problems.append(archive.path)
 
 
-def _forget_archives_that_are_gone(library: Library, root: Root, walk: Walk) -> None:
-    """An archive that returns is read again: its members were marked as gone meanwhile."""
-    there = {path_text.to_text(archive.path) for archive in walk.archives}
-    with library.catalogue.transaction():
-        for (path,) in list(library.catalogue.rows("archives_of_root", "scan.sql", root_id=root.id)):
-            if path not in there:
-                library.catalogue.run("forget_archive", "scan.sql", path=path)
-
-
-def _register(library: Library, root: Root, batch: list[File], report: ScanReport) -> None:
+def register(library: Library, root: Root, batch: list[File], report: ScanReport) -> None:
+    """Register files of a root: what is new, changed, moved there or back. Each counts as seen."""
     catalogue = library.catalogue
     with catalogue.transaction():
         catalogue.run("begin_batch", "scan.sql")
@@ -333,24 +334,35 @@ def _moved_from(library: Library, file: File) -> int | None:
     return None
 
 
-def _settle_unseen(library: Library, root: Root, walk: Walk, report: ScanReport) -> None:
-    """Mark images that the walk did not see as gone or excluded, except below folders that it could not read."""
+def settle_unseen(library: Library, root: Root, walk: Walk, report: ScanReport, places: Sequence[str]) -> None:
+    """
+    Mark images at and below `places` that the walk did not see as gone or excluded, except where it could not read.
+
+    Forgets archives there that the walk did not see: one that returns is read again, because its members were marked as gone meanwhile.
+    """
     kept = tuple(
         beginning
-        for path in (*walk.problems, *walk.mounts)
+        for path in (*walk.problems, *walk.mounts, *walk.unsettled)
         for beginning in (os.path.join(path, ""), path + archives.MARK)
     )
-    first, last = path_text.range_below(prefix_of(root.path))
-    unseen = library.catalogue.rows("unseen", "scan.sql", root_id=root.id, first=first, last=last)
-    with library.catalogue.transaction():
-        for image_id, path in list(unseen):
-            if path.startswith(kept) or path in walk.problems:
-                continue
-            if rule := walk.exclusion(path):
-                library.catalogue.run(
-                    "exclude_image", "scan.sql", image_id=image_id, reason=path_text.readable(f"excluded: {rule}")
-                )
-                report.note("excluded", path)
-            else:
-                library.catalogue.run("mark_gone", "scan.sql", image_id=image_id)
-                report.note("gone", path)
+    there = {archive.path for archive in walk.archives}
+    catalogue = library.catalogue
+    with catalogue.transaction():
+        for first, last in (each for place in places for each in path_text.ranges_at(place, archives.MARK)):
+            limits = {"root_id": root.id, "first": first, "last": last}
+            for (path,) in list(catalogue.rows("archives_of_root", "scan.sql", **limits)):
+                if path not in there:
+                    catalogue.run("forget_archive", "scan.sql", path=path_text.to_text(path))
+            for image_id, path in list(catalogue.rows("unseen", "scan.sql", **limits)):
+                if not path.startswith(kept) and path not in walk.problems and path not in walk.unsettled:
+                    _settle(library, image_id, path, walk.exclusion(path), report)
+
+
+def _settle(library: Library, image_id: int, path: str, rule: str | None, report: ScanReport) -> None:
+    if rule:
+        reason = path_text.readable(f"excluded: {rule}")
+        library.catalogue.run("exclude_image", "scan.sql", image_id=image_id, reason=reason)
+        report.note("excluded", path)
+    else:
+        library.catalogue.run("mark_gone", "scan.sql", image_id=image_id)
+        report.note("gone", path)

@@ -60,10 +60,34 @@ def batches(files: Iterable[File]) -> Iterator[list[File]]:
         yield batch
 
 
+class PathEntry:
+    """What `os.DirEntry` tells about an entry of a folder, for one path. Raises OSError when nothing lies there or it cannot be known."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.name = os.path.basename(path)
+        self._found = os.lstat(path)
+
+    def is_symlink(self) -> bool:
+        """Tell whether it is a link."""
+        return stat.S_ISLNK(self._found.st_mode)
+
+    def is_dir(self, *, follow_symlinks: bool) -> bool:
+        """Tell whether it is a folder, not what a link leads to."""
+        assert not follow_symlinks
+        return stat.S_ISDIR(self._found.st_mode)
+
+    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+        """Return what the system knows about it."""
+        return os.stat(self.path) if follow_symlinks and self.is_symlink() else self._found
+
+
 class Walk:
     """The files of one root, without those of other devices and other roots."""
 
-    def __init__(self, root: Root, others: list[str], skip: set[str]) -> None:
+    def __init__(self, root: Root, others: list[str], skip: set[str], unsettled: frozenset[str] = frozenset()) -> None:
+        self.unsettled = unsettled
+        """files that are left out of this walk, and whose images are not gone"""
         self.problems: list[str] = []
         self.links_out: list[str] = []
         self.mounts: list[str] = []
@@ -73,7 +97,7 @@ class Walk:
         self._root = root
         self._inside = prefix_of(root.path)
         self._roots = [root.path, *others]
-        self._skip = skip
+        self._skip = skip | unsettled
         self._rules = [(glob, re.compile(fnmatch.translate(glob))) for glob in json.loads(root.exclude)]
 
     def exclusion(self, path: str) -> str | None:
@@ -90,8 +114,50 @@ class Walk:
         if is_archive(self._root.path):
             self.archives.append(File(self._root.path, found.st_size, source.mtime_ns(found)))
             return
-        folders = [self._root.path]
-        device = found.st_dev
+        yield from self._below([self._root.path], found.st_dev)
+
+    def files_at(self, places: Iterable[str]) -> Iterator[File]:
+        """Yield the image files at some paths below the root, and below those that are folders, that `files` would yield."""
+        device = os.stat(self._root.path).st_dev
+        for place in places:
+            folders: list[str] = []
+            try:
+                entry = PathEntry(place)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError:
+                self.problems.append(place)
+                continue
+            if (file := self._entry(entry, folders, device)) is not None:
+                yield file
+            yield from self._below(folders, device)
+
+    def topmost(self, path: str) -> str:
+        """
+        Return the highest path, of one below the root and the folders above it, that decides what `files` finds there.
+
+        That is `path`, or a folder above it that is not entered: it is missing, excluded, hidden, a link, no folder, of another device.
+        """
+        device = os.stat(self._root.path).st_dev
+        inside = os.path.join(self._root.path, "")
+        at = self._root.path
+        for name in path.removeprefix(inside).split(os.sep)[:-1]:
+            at = os.path.join(at, name)
+            try:
+                entered = self._enters(PathEntry(at), device)
+            except OSError:
+                entered = False
+            if not entered:
+                return at
+        return path
+
+    def _enters(self, entry: PathEntry, device: int) -> bool:
+        left_out = entry.name.startswith(".") or entry.name in _NOT_THE_USERS or entry.path in self._skip
+        if left_out or not entry.is_dir(follow_symlinks=False) or self.exclusion(entry.path):
+            return False
+        return entry.stat(follow_symlinks=False).st_dev == device
+
+    def _below(self, folders: list[str], device: int) -> Iterator[File]:
         while folders:
             folder = folders.pop()
             try:
@@ -102,7 +168,7 @@ class Walk:
             except OSError:
                 self.problems.append(folder)
 
-    def _entry(self, entry: os.DirEntry[str], folders: list[str], device: int) -> File | None:
+    def _entry(self, entry: os.DirEntry[str] | PathEntry, folders: list[str], device: int) -> File | None:
         """Return the image file that an entry is; note what else it may be. Called for millions of entries."""
         if entry.name.startswith(".") or entry.path in self._skip:
             return None
@@ -124,7 +190,7 @@ class Walk:
             self.problems.append(entry.path)
         return None
 
-    def _file(self, entry: os.DirEntry[str]) -> File | None:
+    def _file(self, entry: os.DirEntry[str] | PathEntry) -> File | None:
         found = entry.stat()
         # Links to folders are not followed (loops); links to files may be; a pipe or a device is no picture.
         if not stat.S_ISREG(found.st_mode):
@@ -134,7 +200,7 @@ class Walk:
             return None
         return File(entry.path, found.st_size, source.mtime_ns(found))
 
-    def _folder(self, entry: os.DirEntry[str], folders: list[str], device: int) -> None:
+    def _folder(self, entry: os.DirEntry[str] | PathEntry, folders: list[str], device: int) -> None:
         if entry.name in _NOT_THE_USERS or self.exclusion(entry.path):
             return
         if entry.stat(follow_symlinks=False).st_dev != device:

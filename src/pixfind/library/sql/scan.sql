@@ -59,6 +59,11 @@ WHERE root_id = :root_id AND gone = 0 AND path >= :first AND path < :last
   AND NOT EXISTS (SELECT 1 FROM temp.seen WHERE seen.id = images.id)
   AND NOT (outcome IS NOT NULL AND outcome = 'skipped' AND reason LIKE 'excluded%');
 
+-- name: present_of_root
+SELECT id FROM images
+WHERE root_id = :root_id AND gone = 0 AND NOT (outcome IS NOT NULL AND outcome = 'skipped' AND reason LIKE 'excluded%')
+LIMIT :limit;
+
 -- name: mark_gone
 UPDATE images SET gone = 1 WHERE id = :image_id;
 
@@ -90,7 +95,7 @@ UPDATE roots SET in_archives = 1 WHERE path = :path;
 SELECT size, mtime_ns, left_out FROM archives WHERE path = :path;
 
 -- name: archives_of_root
-SELECT path FROM archives WHERE root_id = :root_id;
+SELECT path FROM archives WHERE root_id = :root_id AND path >= :first AND path < :last;
 
 -- name: remember_archive
 INSERT OR REPLACE INTO archives (path, root_id, size, mtime_ns, left_out) VALUES (:path, :root_id, :size, :mtime_ns, :left_out);

@@ -1,0 +1,136 @@
+"""
+The scan of some paths: what a full scan of their roots would find there, without a walk over all the rest.
+
+For a program that knows which files have changed (`workflows.watch`). Owns which roots and which parts of them are looked at; what
+becomes of the files found there is `scan`'s to decide. One thing is left to the next full scan: how many files of kinds that are not
+read there are.
+"""
+
+import os
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+from pixfind.images.source import archives
+from pixfind.library import path_text, scan
+from pixfind.library.catalogue import Root
+from pixfind.library.library import Library
+from pixfind.library.scan import ScanReport
+from pixfind.library.walk import Walk, batches, is_archive
+from pixfind.types import Progress, no_progress
+
+
+@dataclass(slots=True)
+class _Part:
+    """The changed places of one root."""
+
+    root: Root
+    walk: Walk
+    places: list[str] = field(default_factory=list)
+    seen: int = 0
+    """images and archives found at these places"""
+
+
+def scan_paths(
+    library: Library,
+    paths: Iterable[str],
+    progress: Progress = no_progress,
+    *,
+    unsettled: Collection[str] = (),
+) -> ScanReport:
+    """
+    Register what is new, changed, moved, gone or offline at and below `paths`; call it inside `library.lock`.
+
+    `paths` are absolute: files and folders that were made, changed, moved or deleted. Those outside the roots are ignored. A root that was
+    offline and has returned, or that lies at or below one of the paths, is scanned as a whole. `unsettled`: files that are still being
+    written; what is known of them stays as it is.
+    """
+    report = ScanReport()
+    offline = {root.id for root in library.catalogue.roots() if root.offline}
+    scan.refresh_roots(library)
+    roots = library.catalogue.roots()
+    changed = _outermost(paths)
+    as_a_whole = [root for root in roots if _is_to_be_walked(root, changed, was_offline=root.id in offline)]
+    parts = _parts(library, roots, changed, {root.id for root in as_a_whole}, frozenset(unsettled))
+    queue = list(as_a_whole)
+    scan.begin(library)
+    # All that is new comes before anything that is gone, so that what was moved from one root to another counts as moved, not as gone.
+    for part in parts:
+        _register(library, part, report, progress)
+    seen_roots = {root.id: root for root in _refreshed(library)}
+    for part in parts:
+        root = seen_roots[part.root.id]
+        if root.offline or _all_would_be_gone(library, part):
+            # The whole scan decides whether its pictures were deleted or the drive is not there.
+            queue.append(root)
+        else:
+            scan.settle_unseen(library, root, part.walk, report, part.places)
+        scan.note_problems(part.walk, report)
+        queue += [scan.add_mount(library, path) for path in part.walk.mounts]
+    while queue:
+        queue += scan.scan_root(library, queue.pop(0), report, progress)
+    return report
+
+
+def _outermost(paths: Iterable[str]) -> list[str]:
+    """Return paths without those below others."""
+    kept: list[str] = []
+    for path in sorted({os.path.abspath(path) for path in paths}, key=lambda path: os.path.join(path, "")):
+        if not kept or not os.path.join(path, "").startswith(os.path.join(kept[-1], "")):
+            kept.append(path)
+    return kept
+
+
+def _is_to_be_walked(root: Root, changed: list[str], *, was_offline: bool) -> bool:
+    """Tell whether one of the changed paths is the root or lies above it, or the root has gone offline or returned."""
+    if was_offline or root.offline:
+        return was_offline != bool(root.offline)
+    return any(os.path.join(root.path, "").startswith(os.path.join(path, "")) for path in changed)
+
+
+def _parts(
+    library: Library, roots: list[Root], changed: list[str], as_a_whole: set[int], unsettled: frozenset[str]
+) -> list[_Part]:
+    """Return the changed places by root, each within the innermost root that holds it."""
+    parts: dict[int, _Part] = {}
+    deepest_first = sorted(roots, key=lambda root: -len(root.path))
+    for path in changed:
+        root = next((each for each in deepest_first if path.startswith(os.path.join(each.path, ""))), None)
+        if root is None or root.offline or root.id in as_a_whole or is_archive(root.path):
+            continue
+        if root.id not in parts:
+            others = [other.path for other in roots if other.id != root.id]
+            walk = Walk(root, others, skip={library.path.as_posix(), *others}, unsettled=unsettled)
+            parts[root.id] = _Part(root, walk)
+        parts[root.id].places.append(parts[root.id].walk.topmost(path))
+    for part in parts.values():
+        part.places = _outermost(part.places)
+    return [parts[root.id] for root in roots if root.id in parts]
+
+
+def _register(library: Library, part: _Part, report: ScanReport, progress: Progress) -> None:
+    for batch in batches(part.walk.files_at(part.places)):
+        scan.register(library, part.root, batch, report)
+        part.seen += len(batch)
+        report.seen += len(batch)
+        progress(report.seen, None)
+    for archive in part.walk.archives:
+        part.seen += 1 + scan.scan_archive(library, part.root, archive, part.walk, report)
+        progress(report.seen, None)
+
+
+def _refreshed(library: Library) -> list[Root]:
+    """Look again whether the roots are there: a drive may have been unplugged while its files were looked at."""
+    scan.refresh_roots(library)
+    return library.catalogue.roots()
+
+
+def _all_would_be_gone(library: Library, part: _Part) -> bool:
+    """Tell whether no picture of a root would be left."""
+    if part.seen or part.walk.links_out:
+        return False
+    gone = 0
+    for first, last in (each for place in part.places for each in path_text.ranges_at(place, archives.MARK)):
+        limits = {"root_id": part.root.id, "first": first, "last": last}
+        gone += sum(1 for _ in library.catalogue.rows("unseen", "scan.sql", **limits))
+    left = library.catalogue.rows("present_of_root", "scan.sql", root_id=part.root.id, limit=gone + 1)
+    return bool(gone) and sum(1 for _ in left) <= gone
