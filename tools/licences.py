@@ -19,6 +19,7 @@ SECTIONS: Final = {
     "": "What `pip install pixfind` installs",
     "mcp": "What `pixfind[mcp]` adds",
     "openvino": "What `pixfind[openvino]` adds",
+    "raw": "What `pixfind[raw]` adds",
     "dev": "What the tests and checks add",
 }
 _HEAD: Final = """# Licences of dependencies
@@ -26,7 +27,10 @@ _HEAD: Final = """# Licences of dependencies
 Made by `make licences` from the packages' own metadata, as installed on Linux with Python 3.11.
 pixfind itself is under the Apache License 2.0; its starter model was trained by this project on pictures that it draws.
 """
-_TORCH: Final = """
+_NOTES: Final = """
+`rawpy` has LibRaw in its wheels (LGPL-2.1 or CDDL-1.0, without its GPL parts), and what that needs: JasPer, Little CMS and libjpeg under permissive licences, on Linux
+also libgomp (GPL-3.0 with the GCC runtime library exception).
+
 `pixfind[torch]` is not listed: PyTorch (BSD-3-Clause) brings some fifteen packages of NVIDIA on Linux, whose licence is NVIDIA's own (`LicenseRef-NVIDIA-Proprietary`).
 """
 
@@ -91,7 +95,7 @@ def main() -> None:
         except NotInstalledError as gone:
             sys.exit(f"{gone} is not installed here. Install everything that is listed: pip install -e '.[{extra}]'")
         lines += [f"## {title}\n", "| package | licence |", "|---|---|", *rows, ""]
-    PAGE.write_text("\n".join(lines) + _TORCH, encoding="utf-8")
+    PAGE.write_text("\n".join(lines) + _NOTES, encoding="utf-8")
     print(f"wrote {PAGE.relative_to(ROOT)}")
 
 

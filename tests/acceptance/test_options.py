@@ -458,15 +458,18 @@ def test_model_list_and_show_print_what_models_prints() -> None:
 def test_files_that_are_not_read_are_counted_by_their_kind(tmp_path: Path) -> None:
     pictures = tmp_path / "pictures"
     make_pictures(pictures, 2)
-    for name in ("a.CR2", "b.cr2", "c.mp4", "sub/d.psd", "skip/e.cr2", ".hidden.mov", "notes.txt", "f.JXL"):
+    for name in ("a.XCF", "b.xcf", "c.mp4", "sub/d.psd", "skip/e.xcf", ".hidden.mov", "notes.txt", "f.JXL"):
         (pictures / name).parent.mkdir(exist_ok=True)
         (pictures / name).touch()
     said = call("--library", tmp_path / "library", "index", pictures, "--exclude", "skip", "--model", "starter").stderr
-    assert "does not read: 2 .cr2, 1 .jxl, 1 .mp4, 1 .psd" in said
-    assert "does not read: 2 .cr2, 1 .jxl, 1 .mp4, 1 .psd" in call("--library", tmp_path / "library", "status").stdout
-    (pictures / "a.CR2").unlink()
-    assert "does not read: 1 .cr2" in call("--library", tmp_path / "library", "add", pictures).stderr
+    assert "does not read: 2 .xcf, 1 .jxl, 1 .mp4, 1 .psd" in said
+    assert "does not read: 2 .xcf, 1 .jxl, 1 .mp4, 1 .psd" in call("--library", tmp_path / "library", "status").stdout
+    (pictures / "a.XCF").unlink()
+    assert (
+        "does not read: 1 .jxl, 1 .mp4, 1 .psd, 1 .xcf"
+        in call("--library", tmp_path / "library", "add", pictures).stderr
+    )
 
     state = json.loads(call("--library", tmp_path / "library", "status", "--json").stdout)
-    assert {".cr2": 1, ".jxl": 1, ".mp4": 1, ".psd": 1} == state["left_out"]
+    assert {".jxl": 1, ".mp4": 1, ".psd": 1, ".xcf": 1} == state["left_out"]
     assert 2 == state["images"]["seen"]

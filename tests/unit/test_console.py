@@ -171,7 +171,8 @@ def test_a_scan_names_some_of_each_kind_and_counts_what_pixfind_does_not_read(
         "  problems: /photos/[1].jpg",
         "  problems: /photos/[2].jpg",
         "  problems: ... and 2 more",
-        "  44 files of formats that pixfind does not read: 40 .cr2, 2 .arw, 2 .mp4",
+        "  2 files of formats that pixfind does not read: 2 .mp4",
+        "  42 RAW files left out: 40 .cr2, 2 .arw; to read them: pixfind index",
     ] == capsys.readouterr().err.splitlines()
 
 
@@ -321,7 +322,7 @@ def test_the_status_names_what_is_offline_gone_failed_and_not_read(capsys: pytes
     status = dataclasses.replace(
         RESTING,
         images=LEDGER | {"gone": 3, "offline": 1_000},
-        left_out={".cr2": 12},
+        left_out={".psd": 12},
         offline={"/mnt/usb": "the drive is not connected"},
         failures={"damaged": 1},
         recall=0.99949,
@@ -330,7 +331,7 @@ def test_the_status_names_what_is_offline_gone_failed_and_not_read(capsys: pytes
 
     assert [
         "  3 gone, 1,000 on roots that are offline",
-        "  12 files of formats that pixfind does not read: 12 .cr2",
+        "  12 files of formats that pixfind does not read: 12 .psd",
         "  offline: /mnt/usb (the drive is not connected)",
         "  1 damaged",
         "6 rows merged, 0 in the index, recall@10 0.999",

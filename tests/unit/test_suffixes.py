@@ -22,9 +22,10 @@ def test_other_files_are_no_pictures(name: str) -> None:
 
 def test_no_extension_is_both_registered_and_left_out() -> None:
     assert not suffixes.SUFFIXES & suffixes.KNOWN_UNREAD
+    assert not suffixes.RAW & (suffixes.SUFFIXES | suffixes.KNOWN_UNREAD)
 
 
 def test_the_page_has_the_same_list() -> None:
     script = resources.files("pixfind.server").joinpath("page/suffixes.js").read_text(encoding="utf-8")
     listed = " ".join(re.findall(r'^ +"([^"]*)"', script, re.MULTILINE)).split()
-    assert sorted(suffix.removeprefix(".") for suffix in suffixes.SUFFIXES) == listed
+    assert sorted(suffix.removeprefix(".") for suffix in suffixes.SUFFIXES | suffixes.RAW) == listed

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pixfind.cli import styles
 from pixfind.cli.styles import escape
+from pixfind.images import suffixes
 from pixfind.types import Progress, format_duration
 
 if TYPE_CHECKING:
@@ -183,8 +184,8 @@ class Console:
             )
             for name in report.named["links_out"][: None if self.verbose else 3]:
                 self.say(f"    {escape(name.encode(errors='backslashreplace').decode())}")
-        if report.left_out:
-            self.say(f"  {_unread(report.left_out)}")
+        for line in _unread(report.left_out):
+            self.say(f"  {line}")
 
     def report(self, report: "RunReport") -> None:
         """Report an embed."""
@@ -214,8 +215,8 @@ class Console:
         self.print(f"{images['seen']:,} images = {ledger}")
         if images["gone"] or images["offline"]:
             self.print(f"  {images['gone']:,} gone, {images['offline']:,} on roots that are offline")
-        if status.left_out:
-            self.print(f"  {_unread(status.left_out)}")
+        for line in _unread(status.left_out):
+            self.print(f"  {line}")
         for root, why in status.offline.items():
             self.print(f"  offline: {escape(root)} ({escape(why)})")
         for reason, count in list(status.failures.items())[:10]:
@@ -327,11 +328,20 @@ def numbered(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def _unread(suffixes: Mapping[str, int]) -> str:
-    """Say how many files are left out for their format, the most frequent suffix first."""
-    most = sorted(suffixes.items(), key=lambda item: (-item[1], item[0]))
-    kinds = ", ".join(f"{count:,} {escape(suffix)}" for suffix, count in most)
-    return f"{numbered(sum(suffixes.values()), 'file')} of formats that pixfind does not read: {kinds}"
+def _unread(left_out: Mapping[str, int]) -> Iterator[str]:
+    """Say how many files are left out for their format, and what would read those that can be read."""
+    raw = {suffix: count for suffix, count in left_out.items() if suffix in suffixes.RAW}
+    others = {suffix: count for suffix, count in left_out.items() if suffix not in raw}
+    if others:
+        yield f"{numbered(sum(others.values()), 'file')} of formats that pixfind does not read: {_most_first(others)}"
+    if raw:
+        command = "pixfind index" if suffixes.reads_raw() else escape("pip install 'pixfind[raw]', then pixfind index")
+        yield f"{numbered(sum(raw.values()), 'RAW file')} left out: {_most_first(raw)}; to read them: {command}"
+
+
+def _most_first(counts: Mapping[str, int]) -> str:
+    most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{count:,} {escape(suffix)}" for suffix, count in most)
 
 
 def _draw(table: "Table") -> None:

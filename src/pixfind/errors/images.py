@@ -71,6 +71,12 @@ class DecodeTimeout(ImageProblem):
     """decode timeout: not decoded within {seconds:.0f} s"""
 
 
+class RawSupportMissing(ImageProblem):
+    """RAW support missing: install it with: pip install 'pixfind[raw]'"""
+
+    transient = True
+
+
 class EncryptedMember(ImageProblem):
     """encrypted: pixfind does not read members of archives that need a password"""
 

@@ -2,9 +2,11 @@
 File name extensions: which files a scan registers, and which it counts as not supported.
 
 The one list of the package: `library.scan` and the query language use it, and a test compares the copy in the web page (page/suffixes.js).
+Owns which extra reads which of them, too; only `images.decode` imports what the extra brings.
 A file of another extension is never opened; what a file contains is decided by its bytes, in `images.decode`.
 """
 
+import importlib.util
 from typing import Final
 
 SUFFIXES: Final = frozenset(
@@ -16,26 +18,16 @@ SUFFIXES: Final = frozenset(
 )
 """What a scan registers: lower case, with the dot. Icons are left out: they are not pictures that anyone looks for."""
 
+RAW: Final = frozenset(
+    {
+        *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".kdc", ".mef", ".mos"),
+        *(".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"),
+    }
+)
+"""As cameras store them: what a scan registers as well where the extra `raw` is installed. Lower case, with the dot."""
+
 KNOWN_UNREAD: Final = frozenset(
     {
-        # as cameras store them
-        *(
-            ".3fr",
-            ".arw",
-            ".cr2",
-            ".cr3",
-            ".crw",
-            ".dcr",
-            ".dng",
-            ".erf",
-            ".fff",
-            ".iiq",
-            ".kdc",
-            ".mef",
-            ".mos",
-            ".mrw",
-        ),
-        *(".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"),
         # videos
         *(
             ".3gp",
@@ -74,10 +66,22 @@ KNOWN_UNREAD: Final = frozenset(
 )
 """What a person may expect to find and a scan leaves out; it counts them. Lower case, with the dot."""
 
+_RAW_LIBRARY: Final = "rawpy"
+
+
+def registered() -> frozenset[str]:
+    """Return what a scan registers here: SUFFIXES, and RAW where the extra that reads it is installed."""
+    return SUFFIXES | RAW if reads_raw() else SUFFIXES
+
+
+def reads_raw() -> bool:
+    """Tell whether the extra `raw` is installed."""
+    return importlib.util.find_spec(_RAW_LIBRARY) is not None
+
 
 def is_image_name(name: str) -> bool:
-    """Tell whether a scan registers a file of this name: by its extension, in any case."""
-    return suffix(name) in SUFFIXES
+    """Tell whether a scan registers a file of this name here: by its extension, in any case."""
+    return suffix(name) in registered()
 
 
 def suffix(name: str) -> str:

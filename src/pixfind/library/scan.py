@@ -20,7 +20,7 @@ from pixfind.images.source import archives
 from pixfind.library import path_text
 from pixfind.library.catalogue import Root
 from pixfind.library.library import Library
-from pixfind.library.walk import File, Walk, batches, is_archive, prefix_of
+from pixfind.library.walk import LEFT_OUT, File, Walk, batches, is_archive, prefix_of
 from pixfind.types import Progress, no_progress
 
 _MAX_NAMED = 20
@@ -189,7 +189,8 @@ def scan_root(library: Library, root: Root, report: ScanReport, progress: Progre
         seen += scan_archive(library, root, archive, walk, report)
         progress(report.seen, None)
     note_problems(walk, report)
-    if not (seen or walk.links_out or walk.archives) and next(
+    raw_is_there = not walk.unread_raw.isdisjoint(walk.left_out)
+    if not (seen or walk.links_out or walk.archives or raw_is_there) and next(
         catalogue.rows("sample_of_root", "scan.sql", root_id=root.id, limit=1), None
     ):
         # No pictures where there were some: this may be an empty mount point with a stray file.
@@ -232,7 +233,12 @@ def scan_archive(library: Library, root: Root, archive: File, walk: Walk, report
     """Register the members of one archive, if it is another than at the last scan; return how many images it has."""
     catalogue, path = library.catalogue, path_text.to_text(archive.path)
     known = next(catalogue.rows("archive", "scan.sql", path=path), None)
-    if known is not None and known[:2] == (archive.size, archive.mtime_ns):
+    # An extra that was installed since reads what was left out.
+    if (
+        known is not None
+        and known[:2] == (archive.size, archive.mtime_ns)
+        and not _now_read(walk, json.loads(known[2]))
+    ):
         first, last = path_text.range_below(archive.path + archives.MARK)
         seen = catalogue.run("members_are_there", "scan.sql", root_id=root.id, first=first, last=last)
         walk.left_out.update(json.loads(known[2]))
@@ -258,6 +264,10 @@ def scan_archive(library: Library, root: Root, archive: File, walk: Walk, report
     return seen
 
 
+def _now_read(walk: Walk, left_out: dict[str, int]) -> bool:
+    return not walk.suffixes.isdisjoint(left_out)
+
+
 def _members(archive: File, walk: Walk, left_out: Counter[str]) -> Iterator[File]:
     """Yield the images in an archive, count other known kinds in `left_out`, and note an archive that cannot be read to its end."""
     try:
@@ -265,9 +275,9 @@ def _members(archive: File, walk: Walk, left_out: Counter[str]) -> Iterator[File
             suffix = suffixes.suffix(os.path.basename(member.location))
             if walk.exclusion(member.location):
                 continue
-            if suffix in suffixes.SUFFIXES:
+            if suffix in walk.suffixes:
                 yield File(member.location, member.size, member.mtime_ns)
-            elif suffix in suffixes.KNOWN_UNREAD | archives.SUFFIXES:
+            elif suffix in LEFT_OUT:
                 left_out[suffix] += 1
     except errors.ArchiveUnreadable:
         walk.problems.append(archive.path)
@@ -354,7 +364,10 @@ def settle_unseen(library: Library, root: Root, walk: Walk, report: ScanReport, 
                 if path not in there:
                     catalogue.run("forget_archive", "scan.sql", path=path_text.to_text(path))
             for image_id, path in list(catalogue.rows("unseen", "scan.sql", **limits)):
-                if not path.startswith(kept) and path not in walk.problems and path not in walk.unsettled:
+                if path.startswith(kept) or path in walk.problems or path in walk.unsettled:
+                    continue
+                # Where its extra is not installed any more, what is known of a RAW file stays.
+                if suffixes.suffix(os.path.basename(path)) not in walk.unread_raw or not source.exists(path):
                     _settle(library, image_id, path, walk.exclusion(path), report)
 
 

@@ -29,6 +29,10 @@ BATCH_SECONDS = 1.0
 _NOT_THE_USERS = frozenset({"@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"})
 
 
+LEFT_OUT = suffixes.KNOWN_UNREAD | suffixes.RAW | archives.SUFFIXES
+"""suffixes that are counted where files of them are not registered"""
+
+
 class File(NamedTuple):
     """A file or a member of an archive, as a walk or a directory of members describes it."""
 
@@ -94,6 +98,10 @@ class Walk:
         self.archives: list[File] = []
         """those to look into"""
         self.left_out: Counter[str] = Counter()
+        self.suffixes = suffixes.registered()
+        """of the files that are images here"""
+        self.unread_raw = suffixes.RAW - self.suffixes
+        """those of RAW files, where the extra that reads them is not installed"""
         self._root = root
         self._inside = prefix_of(root.path)
         self._roots = [root.path, *others]
@@ -179,12 +187,12 @@ class Walk:
             if self._rules and self.exclusion(entry.path) is not None:
                 return None
             suffix = suffixes.suffix(entry.name)
-            if suffix in suffixes.SUFFIXES:
+            if suffix in self.suffixes:
                 return self._file(entry)
             if suffix in archives.SUFFIXES and self._root.in_archives:
                 if (archive := self._file(entry)) is not None:
                     self.archives.append(archive)
-            elif suffix in suffixes.KNOWN_UNREAD | archives.SUFFIXES:
+            elif suffix in LEFT_OUT:
                 self.left_out[suffix] += 1
         except OSError:
             self.problems.append(entry.path)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pixfind.errors import InvalidQuery
-from pixfind.images.suffixes import SUFFIXES
+from pixfind.images.suffixes import RAW, SUFFIXES
 
 MAX_QUERY_CHARACTERS = 4_000
 """of a whole query"""
@@ -188,7 +188,7 @@ def _value(source: str, at: int) -> tuple[str, bool, int]:
 
 def _names_file(value: str) -> bool:
     _, dot, ending = value.rpartition(".")
-    return bool(_PATH_START.match(value)) or (bool(dot) and f".{ending.lower()}" in SUFFIXES)
+    return bool(_PATH_START.match(value)) or (bool(dot) and f".{ending.lower()}" in SUFFIXES | RAW)
 
 
 def _check_value(kind: TermKind, value: str, source: str, at: int) -> None:

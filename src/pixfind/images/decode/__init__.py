@@ -9,6 +9,7 @@ A picture is recognised by its content, never by its name. Decoding changes no p
 at the same time.
 """
 
+import contextlib
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from pixfind.errors import EmptyFile, ImageProblem, NotAnImage
-from pixfind.images.decode import containers, exif, netpbm
+from pixfind.images.decode import containers, exif, netpbm, raw
 from pixfind.images.decode.colour import to_rgb
 from pixfind.images.decode.containers import Contents
 from pixfind.images.decode.problems import check_size, from_decoder
@@ -71,7 +72,7 @@ def recognises(head: bytes) -> bool:
     try:
         _kind(head)
     except NotAnImage:
-        return netpbm.recognises(head)
+        return netpbm.recognises(head) or raw.recognises(head)
     return True
 
 
@@ -108,6 +109,16 @@ def _decode(data: bytes, limits: Limits, shortest_side: int | None) -> Decoded:
         raise EmptyFile
     if netpbm.recognises(data):
         return _decode_netpbm(data, limits)
+    # Before the others: many RAW files begin as TIFF, or as HEIC.
+    if raw.recognises(data):
+        return _decode_raw(data, limits, shortest_side)
+    return _decode_file(data, limits, shortest_side)
+
+
+def _decode_file(
+    data: bytes, limits: Limits, shortest_side: int | None, known_orientation: int | None = None
+) -> Decoded:
+    """Decode with Pillow; `known_orientation` is used in place of what the file says."""
     kind = _kind(data)
     contents = kind.split(data)
     if contents.size is not None:
@@ -120,11 +131,10 @@ def _decode(data: bytes, limits: Limits, shortest_side: int | None) -> Decoded:
     orientation = known.orientation if kind.orientation_from == "exif" else 1
     if kind.orientation_from == "boxes":
         orientation = exif.read(_exif_of(image)).orientation
+    orientation = known_orientation or orientation
     if orientation >= _FIRST_SIDEWAYS:
         width, height = height, width
-    upright = to_rgb(image)
-    if orientation != 1:
-        upright = upright.transpose(_TURNS[orientation])
+    upright = _upright(to_rgb(image), orientation)
     upright.info = _profile(contents, image)
     return Decoded(upright, known.metadata(width, height))
 
@@ -134,6 +144,24 @@ def _decode_netpbm(data: bytes, limits: Limits) -> Decoded:
     height, width, channels = pixels.shape
     image = Image.fromarray(pixels.squeeze(2) if channels == 1 else pixels)
     return Decoded(to_rgb(image), ImageMetadata(width, height))
+
+
+def _decode_raw(data: bytes, limits: Limits, shortest_side: int | None) -> Decoded:
+    """Decode the camera's own preview where it is whole and large enough, else what the sensor saw."""
+    with raw.RawFile(data) as file:
+        preview = file.preview(shortest_side)
+        metadata = file.facts(preview).metadata(*file.upright_size)
+        # A preview that is damaged, for which decoders raise errors of any type, says nothing about the sensor's data.
+        with contextlib.suppress(Exception):
+            if preview is not None:
+                shown = _decode_file(preview.jpeg, limits, shortest_side, preview.orientation)
+                return Decoded(shown.image, metadata)
+        image = Image.fromarray(file.develop(limits.max_pixels))
+        return Decoded(_upright(image, file.orientation), metadata)
+
+
+def _upright(image: Image.Image, orientation: int) -> Image.Image:
+    return image if orientation == 1 else image.transpose(_TURNS[orientation])
 
 
 def _prepare(image: ImageFile.ImageFile, limits: Limits, shortest_side: int | None) -> None:

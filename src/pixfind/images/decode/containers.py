@@ -238,7 +238,7 @@ def jpeg2000(data: bytes) -> Contents:
 
 def heif(data: bytes) -> Contents:
     """Check that every box is complete; raises Truncated."""
-    for _ in _boxes(data):
+    for _ in boxes(data):
         pass
     return Contents(data)
 
@@ -253,14 +253,14 @@ def avif(data: bytes) -> Contents:
     Its orientation is not valid in this format: boxes contain it.
     """
     drawing = data
-    for kind, start, end in _boxes(data):
+    for kind, start, end in boxes(data):
         if kind == b"meta":
             drawing = data[:start] + data[start:end].replace(b"Exif", b"skip") + data[end:]
     found = _TIFF_IN_BOXES.search(data)
     return Contents(drawing, data[found.start(1) :] if found else b"")
 
 
-def _boxes(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+def boxes(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Yield type, start and end of each outermost box; raises Truncated."""
     start = 0
     while start + 8 <= len(data):

@@ -67,6 +67,21 @@ def read(block: bytes) -> Exif:
     main = ifd.read(block, ifd.first_offset(block, form), form, _MAIN)
     details = ifd.read(block, int(_number(main, _EXIF_IFD)), form, _DETAILS)
     gps = ifd.read(block, int(_number(main, _GPS_IFD)), form, _GPS)
+    return _exif(main, details, gps)
+
+
+def read_parts(main: bytes, details: bytes, gps: bytes) -> Exif:
+    """As `read`, where each of the three directories is the first of a block of its own; an empty block has no tags."""
+    parts = zip((main, details, gps), (_MAIN, _DETAILS, _GPS), strict=True)
+    return _exif(*(_first_directory(block, tags) for block, tags in parts))
+
+
+def _first_directory(block: bytes, tags: set[int]) -> Directory:
+    form = ifd.layout(block)
+    return {} if form is None else ifd.read(block, ifd.first_offset(block, form), form, tags)
+
+
+def _exif(main: Directory, details: Directory, gps: Directory) -> Exif:
     orientation = int(_number(main, _ORIENTATION))
     latitude = _degrees(gps, _LATITUDE, "NS", limit=90)
     longitude = _degrees(gps, _LONGITUDE, "EW", limit=180)

@@ -85,11 +85,16 @@ _LAYOUTS: Final = {
     b"MM\0*": Layout(">", wide=False),
     b"II+\0": Layout("<", wide=True),
     b"MM\0+": Layout(">", wide=True),
+    # Olympus and Panasonic have heads of their own before the same directories.
+    b"IIRO": Layout("<", wide=False),
+    b"IIRS": Layout("<", wide=False),
+    b"MMOR": Layout(">", wide=False),
+    b"IIU\0": Layout("<", wide=False),
 }
 
 
 def layout(data: bytes) -> Layout | None:
-    """Return the layout of a TIFF file from its first bytes; None when they are no TIFF header."""
+    """Return the layout of a TIFF file, or a RAW file built like one, from its first bytes; None when they are no such header."""
     return _LAYOUTS.get(data[:4])
 
 
@@ -122,6 +127,14 @@ def is_cut(data: bytes, offset: int, form: Layout) -> bool:
 def listed_tags(data: bytes, offset: int, form: Layout) -> set[int]:
     """Return all tags that the directory lists, whether or not their values can be read."""
     return {tag for tag, *_ in _raw_entries(data, offset, form)}
+
+
+def next_offset(data: bytes, offset: int, form: Layout) -> int:
+    """Return the offset of the directory behind the one at `offset`; 0 where there is none."""
+    if is_cut(data, offset, form):
+        return 0
+    end = offset + form.count.size + form.entry.size * _count(data, offset, form)
+    return int(form.place.unpack_from(data, end)[0]) if end + form.place.size <= len(data) else 0
 
 
 def _count(data: bytes, offset: int, form: Layout) -> int:

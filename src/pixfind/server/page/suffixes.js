@@ -4,7 +4,7 @@
 
 export const IMAGE_SUFFIXES = new Set(
   (
-    "apng avif bmp gif heic heif hif j2c j2k jfif jp2 jpc jpe jpeg jpf jpg jpx mpo pam pbm pfm pgm " +
-    "png pnm ppm tif tiff webp"
+    "3fr apng arw avif bmp cr2 cr3 crw dcr dng erf fff gif heic heif hif iiq j2c j2k jfif jp2 jpc jpe jpeg jpf jpg jpx kdc " +
+    "mef mos mpo mrw nef nrw orf pam pbm pef pfm pgm png pnm ppm raf raw rw2 rwl sr2 srf srw tif tiff webp x3f"
   ).split(" "),
 );
