@@ -20,12 +20,14 @@ from pixfind.types import EmbeddedImage, ImageRef, Outcome
 from pixfind.worker import embed, pipeline
 from pixfind.worker.protocol import (
     EXIT_DEGRADED,
+    RESTS,
     Claim,
     ClaimsAnswered,
     Embed,
     Embedded,
     FromWorker,
     Quota,
+    Rest,
     Saved,
     Stop,
     ToWorker,
@@ -70,7 +72,7 @@ class Run:
         for answer in self.answer(message):
             self.worker.events.put(answer)
 
-    def embed(self, images: Sequence[ImageRef], *, until: int | None = None) -> int:
+    def embed(self, images: Sequence[ImageRef], *, until: float | None = None) -> int:
         """Assign `images`; stop the worker once as many have ended. Return its exit code."""
         self.worker.events.put(Embed(tuple(images)))
         answer, wanted = self.answer, len(images) if until is None else until
@@ -82,6 +84,9 @@ class Run:
 
     def ended(self) -> int:
         return sum(one.rows + len(one.settled) + len(one.changed) for one in self.saves())
+
+    def through(self) -> int:
+        return sum(len(message.image_ids) for message in self.sent if isinstance(message, Embedded))
 
     def saves(self) -> list[Saved]:
         return [message for message in self.sent if isinstance(message, Saved)]
@@ -202,6 +207,36 @@ def test_a_worker_whose_threads_all_hang_saves_and_ends_as_degraded(
     assert EXIT_DEGRADED == code
     assert (6, str(errors.DecodeTimeout(seconds=60))) == (failed.image_id, failed.reason)
     assert run.saves()[-1] == run.sent[-1]
+
+
+def test_a_worker_that_is_told_to_rest_saves_and_can_be_used_again(
+    encoder: ImageEncoder, images: list[ImageRef]
+) -> None:
+    run = Run(encoder)
+    run.answer = lambda message: [Rest()] if isinstance(message, Embedded) and run.through() == 10 else []
+
+    assert RESTS == run.embed(images, until=math.inf)
+    assert 10 == len(run.sink.rows)
+
+
+def test_a_worker_that_is_told_to_rest_in_the_middle_ends(
+    encoder: ImageEncoder, images: list[ImageRef], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its threads are at would continue beside the next run."""
+    load, gate, run = embed.load, threading.Event(), Run(encoder)
+
+    def wait(file: embed.Read, *others: object) -> embed.Loaded:
+        if file.image.image_id == 6:
+            run.worker.events.put(Rest())
+            gate.wait(600)
+        return load(file, *others)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(embed, "load", wait)
+    code = run.embed(images, until=math.inf)
+    gate.set()
+
+    assert 0 == code
+    assert 6 not in {row.image_id for row in run.sink.rows}
 
 
 def test_the_model_goes_on_while_rows_are_saved(

@@ -321,6 +321,7 @@ def scripted_config(data: Path, logs: Path, dimension: int) -> WorkerConfig:
         data=str(data),
         logs=str(logs),
         model="scripted",
+        model_hash="0" * 64,
         dimension=dimension,
         precision="fp16",
         device="cpu",

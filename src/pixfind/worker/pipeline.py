@@ -91,11 +91,12 @@ class Worker:
         self._hung_threads = 0
         self._sampled = _StageSample.now(self._stages)
         self._stopping = False
+        self._rests = False
         self.closed = False
         """no more events are taken"""
 
     def run(self) -> int:
-        """Work until stopped; return the exit code. Raises OperationError when rows cannot be saved."""
+        """Work until stopped; return the exit code, or RESTS where the worker can be used again and was asked to rest. Raises OperationError when rows cannot be saved."""
         while True:
             self._take_events()
             self._fail_overdue()
@@ -107,7 +108,8 @@ class Worker:
                 self._save()
             if self._stopping and not self._loaded:
                 self._save_all()
-                return 0
+                # What a thread is at would continue beside the next run.
+                return protocol.RESTS if self._rests and not self._assigned and not self._hung_threads else 0
             self._tune_threads()
             if self._hung_threads >= self._config.decoders:
                 self._save_all()
@@ -173,8 +175,9 @@ class Worker:
                     self._forget(image_id)
             case protocol.Quota(cpu_quota):
                 self._throttle.cpu_quota = cpu_quota
-            case protocol.Stop():
+            case protocol.Stop() | protocol.Rest():
                 self._stopping = True
+                self._rests = isinstance(message, protocol.Rest)
 
     # --- outcomes and limits ----------------------------------------------------------------------
 
@@ -288,20 +291,37 @@ class Worker:
         )
 
 
-def serve(config: WorkerConfig, inbox: Inbox, send: Send) -> int:
-    """
-    Embed what the messages in `inbox` assign, until one of them is Stop; return the exit code.
+class EncoderOfRuns:
+    """The image encoder of the runs that one process serves: loaded again only for a run that needs another one."""
 
-    Sends Ready once the model is loaded and the worker files are locked, and Fatal for an OperationError.
-    """
-    try:
-        with FileSink(Path(config.data), config.worker, config.dimension) as sink:
-            encoder = open_image_encoder(
+    def __init__(self) -> None:
+        self._wanted: object = None
+        self._encoder: ImageEncoder | None = None
+
+    def open(self, config: WorkerConfig) -> ImageEncoder:
+        """Return the encoder that a run needs; raises OperationError."""
+        if self._encoder is None or self._wanted != config.encoder:
+            # Never two at a time in memory.
+            self._encoder = None
+            self._encoder = open_image_encoder(
                 hub.resolve(config.model, offline=True),
                 threads=config.threads,
                 precision=config.precision,
                 device=config.device,
             )
+            self._wanted = config.encoder
+        return self._encoder
+
+
+def serve(config: WorkerConfig, inbox: Inbox, send: Send, encoders: EncoderOfRuns | None = None) -> int:
+    """
+    Embed what the messages in `inbox` assign, until one of them is Stop or Rest; return the exit code, or RESTS.
+
+    Sends Ready once the model is loaded and the worker files are locked, and Fatal for an OperationError.
+    """
+    try:
+        with FileSink(Path(config.data), config.worker, config.dimension) as sink:
+            encoder = (encoders or EncoderOfRuns()).open(config)
             log.info("ready: %s on %s, %s", config.model, encoder.device, encoder.precision)
             worker = Worker(config, encoder, sink, send)
             send(Ready(encoder.device, encoder.precision, worker.batch_size.largest))

@@ -18,6 +18,9 @@ from pixfind.types import ImageRef, Settled
 EXIT_DEGRADED = 75
 """exit code of a worker whose threads hang in images: replace it, and quarantine nothing that it was assigned"""
 
+RESTS = 256
+"""what a worker's run ends with in place of an exit code when it rests; no process can end with it"""
+
 COORDINATOR = "PIXFIND_COORDINATOR"
 """environment variable of a worker's process: id of the process that started it, which may have ended by the time that it is read"""
 
@@ -26,7 +29,7 @@ COORDINATOR = "PIXFIND_COORDINATOR"
 
 @dataclass(frozen=True, slots=True)
 class WorkerConfig:
-    """What a worker is given at its start; the first line of its standard input."""
+    """What a worker is given at the start of a run: the first line of its standard input, and the next one after `Rest`."""
 
     worker: int
     """its number: 0, 1, ..."""
@@ -36,6 +39,8 @@ class WorkerConfig:
     """directory of the log files"""
     model: str
     """name or directory of the model"""
+    model_hash: str
+    """of its files"""
     dimension: int
     """numbers in one embedding"""
     precision: str
@@ -62,6 +67,11 @@ class WorkerConfig:
     """added to the niceness of the process"""
     plan: tuple[str, ...] = ()
     """lines for the top of the log"""
+
+    @property
+    def encoder(self) -> tuple[str, str, int, str, str, int]:
+        """What decides which encoder is loaded, and how: the same value for two runs that can share it."""
+        return self.model, self.model_hash, self.dimension, self.precision, self.device, self.threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +104,12 @@ class Stop:
     """Save what went through the model, and end."""
 
 
-ToWorker = Embed | ClaimsAnswered | Quota | Stop
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Save what went through the model, and keep the model for another run; nothing else is sent until its configuration."""
+
+
+ToWorker = Embed | ClaimsAnswered | Quota | Stop | Rest
 
 # --- from a worker --------------------------------------------------------------------------------
 
@@ -174,7 +189,12 @@ class Fatal:
         return kind(**self.fields)
 
 
-FromWorker = Ready | Claim | Embedded | Saved | Fatal
+@dataclass(frozen=True, slots=True)
+class Resting:
+    """The answer to `Rest`: no file of the library is open any more. A worker that should not be used again ends instead."""
+
+
+FromWorker = Ready | Claim | Embedded | Saved | Fatal | Resting
 
 # --- the wire -------------------------------------------------------------------------------------
 
@@ -184,11 +204,13 @@ _NAMES: dict[type, str] = {
     ClaimsAnswered: "claims_answered",
     Quota: "quota",
     Stop: "stop",
+    Rest: "rest",
     Ready: "ready",
     Claim: "claim",
     Embedded: "embedded",
     Saved: "saved",
     Fatal: "fatal",
+    Resting: "resting",
 }
 
 _FIELDS: dict[type, dict[str, Any]] = {kind: get_type_hints(kind) for kind in (*_NAMES, ImageRef, Settled, Changed)}

@@ -60,6 +60,7 @@ def worker_config(library: Library, model: ModelIdentity, plan: Plan, options: E
         data=str(library.data),
         logs=str(library.logs),
         model=model.name,
+        model_hash=model.hash,
         dimension=model.dimension,
         precision=model.precision,
         device=options.device,

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from pixfind import errors, machine
@@ -31,36 +31,27 @@ _DRAIN_SECONDS = 5.0
 _END_SECONDS = 10.0
 
 
-class Local:
-    """Runs `command` once per worker; tests pass a command that misbehaves."""
+#: What runs as a worker; tests pass a command that misbehaves.
+WORKER = (sys.executable, "-m", "pixfind.worker")
 
-    def __init__(self, command: tuple[str, ...] = (sys.executable, "-m", "pixfind.worker")) -> None:
+
+class Local:
+    """Runs `command` once per worker."""
+
+    def __init__(self, command: tuple[str, ...] = WORKER) -> None:
         self._command = command
-        self._processes: dict[int, _Process] = {}
+        self._processes: dict[int, WorkerProcess] = {}
         self._events: queue.SimpleQueue[tuple[int, FromWorker | Ended]] = queue.SimpleQueue()
 
     def start(self, config: WorkerConfig) -> None:
         """Start the process of a worker; its standard error goes to its log."""
-        log_path = Path(config.logs) / f"embed_worker_{config.worker}.log"
-        with logs.appending(log_path) as errors_to:
-            started = subprocess.Popen(
-                self._command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors_to,
-                text=True,
-                encoding="ascii",
-                env={**os.environ, **dict.fromkeys(_ONE_THREAD, "1"), COORDINATOR: str(os.getpid())},
-                # Ctrl-C in the terminal is for the coordinator, who then ends the workers cleanly.
-                process_group=0 if os.name == "posix" else None,
-            )
-        process = _Process(started, lambda event: self._events.put((config.worker, event)))
-        self._processes[config.worker] = process
-        process.write(protocol.encode(config))
+        self._processes[config.worker] = WorkerProcess(
+            self._command, config, lambda event: self._events.put((config.worker, event))
+        )
 
     def send(self, worker: int, message: ToWorker) -> None:
         """Write a message to a worker's standard input; one to a worker that has ended is dropped."""
-        self._processes[worker].write(protocol.encode(message))
+        self._processes[worker].send(message)
 
     def receive(self, seconds: float) -> list[tuple[int, FromWorker | Ended]]:
         """Return what workers have sent, in the order of each; wait at most `seconds` for the first."""
@@ -72,27 +63,41 @@ class Local:
 
     def usage(self) -> dict[int, WorkerUsage]:
         """Return worker -> what its process has used, for those that have not ended."""
-        host = machine.host()
-        running = {worker: process.pid for worker, process in self._processes.items() if not process.gone}
-        return {worker: WorkerUsage(host, pid, machine.processor_seconds(pid)) for worker, pid in running.items()}
+        return usage(self._processes)
 
     def close(self) -> None:
         """End all workers at once, and wait until they have."""
-        for process in self._processes.values():
-            process.kill()
-        for process in self._processes.values():
-            process.join(_END_SECONDS)
+        end(self._processes.values())
 
 
-class _Process:
+def usage(processes: Mapping[int, "WorkerProcess"]) -> dict[int, WorkerUsage]:
+    """Return worker -> what its process has used, for those that have not ended."""
+    host = machine.host()
+    running = {worker: process.pid for worker, process in processes.items() if not process.gone}
+    return {worker: WorkerUsage(host, pid, machine.processor_seconds(pid)) for worker, pid in running.items()}
+
+
+def end(processes: Collection["WorkerProcess"]) -> None:
+    """End these workers, and what they have started, at once; wait until they have ended."""
+    for process in processes:
+        process.kill()
+    for process in processes:
+        process.join(_END_SECONDS)
+
+
+class WorkerProcess:
     """
-    One worker's process.
+    One worker's process; its standard error goes to its log.
 
     Its end is its exit, never the end of a pipe: a child that some library forked may hold the pipe, and may never end. What the
     process leaves behind in its process group is ended with it.
     """
 
-    def __init__(self, process: "subprocess.Popen[str]", put: Callable[[FromWorker | Ended], None]) -> None:
+    def __init__(
+        self, command: tuple[str, ...], config: WorkerConfig, put: Callable[[FromWorker | Ended], None]
+    ) -> None:
+        """Start the process; `put` is called in a thread for each message, and at last with its end."""
+        process = _started(command, config)
         self.pid = process.pid
         self.gone = False
         """its exit was taken note of: from now on its number may belong to another process"""
@@ -104,12 +109,13 @@ class _Process:
         self._waiter = threading.Thread(target=self._wait, daemon=True)
         self._reader.start()
         self._waiter.start()
+        self.send(config)
 
-    def write(self, line: str) -> None:
-        """Send a line; one to a worker that has just ended is dropped: its end is about to be reported."""
+    def send(self, message: WorkerConfig | ToWorker) -> None:
+        """Send a message; one to a worker that has just ended is dropped: its end is about to be reported."""
         assert self._process.stdin is not None
         with contextlib.suppress(OSError, ValueError):
-            self._process.stdin.write(line + "\n")
+            self._process.stdin.write(protocol.encode(message) + "\n")
             self._process.stdin.flush()
 
     def kill(self) -> None:
@@ -161,6 +167,21 @@ class _Process:
                 os.killpg(self.pid, signal.SIGKILL)
         else:
             self._process.kill()
+
+
+def _started(command: tuple[str, ...], config: WorkerConfig) -> "subprocess.Popen[str]":
+    with logs.appending(Path(config.logs) / f"embed_worker_{config.worker}.log") as errors_to:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors_to,
+            text=True,
+            encoding="ascii",
+            env={**os.environ, **dict.fromkeys(_ONE_THREAD, "1"), COORDINATOR: str(os.getpid())},
+            # Ctrl-C in the terminal is for the coordinator, who then ends the workers cleanly.
+            process_group=0 if os.name == "posix" else None,
+        )
 
 
 def _decoded(line: str) -> FromWorker:
