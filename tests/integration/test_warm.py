@@ -36,7 +36,7 @@ Run = Callable[..., RunReport]
 def warm() -> Iterator[Warm]:
     with Warm(LONG) as runner:
         yield runner
-        pids = runner.resting()
+        pids = runner.idle()
     assert not any(psutil.pid_exists(pid) for pid in pids)
 
 
@@ -63,32 +63,32 @@ def embedded(library: Library) -> int:
 
 def test_the_next_run_wakes_the_worker_and_its_model(run: Run, warm: Warm, library: Library) -> None:
     first = run()
-    resting = warm.resting()
+    idle = warm.idle()
     second = run(new=3)
 
-    assert 1 == len(resting)
-    assert resting == warm.resting()
+    assert 1 == len(idle)
+    assert idle == warm.idle()
     assert (40, 3) == (first.images, second.images)
     assert 43 == embedded(library)
     log = (library.logs / "embed_worker_0.log").read_text()
-    assert 2 == log.count(f"process {resting[0]}\n"), "each run has its part of the log"
+    assert 2 == log.count(f"process {idle[0]}\n"), "each run has its part of the log"
 
 
 def test_several_workers_rest_and_only_those_that_are_needed_are_woken(run: Run, warm: Warm, library: Library) -> None:
     two = dataclasses.replace(OPTIONS, workers=2)
     run(options=two)
-    resting = warm.resting()
+    idle = warm.idle()
     report = run(new=1, options=two)
 
-    assert 2 == len(resting)
+    assert 2 == len(idle)
     assert (1, 0) == (report.images, report.deaths)
-    assert resting == warm.resting()
+    assert idle == warm.idle()
     assert 41 == embedded(library)
 
 
 def test_at_rest_it_holds_no_file_and_no_lock_of_the_library(run: Run, warm: Warm, library: Library) -> None:
     run()
-    (pid,) = warm.resting()
+    (pid,) = warm.idle()
     opened = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()] if sys.platform == "linux" else []
 
     assert [] == [file.path for file in psutil.Process(pid).open_files() if file.path.startswith(str(library.path))]
@@ -100,7 +100,7 @@ def test_it_serves_another_library_when_the_former_one_is_gone(
     run: Run, warm: Warm, library: Library, tmp_path: Path
 ) -> None:
     run()
-    resting = warm.resting()
+    idle = warm.idle()
     copy = tmp_path / "former"
     shutil.copytree(library.path, copy)
     make_pictures(tmp_path / "others", 5)
@@ -110,33 +110,33 @@ def test_it_serves_another_library_when_the_former_one_is_gone(
             report = embed(second, OPTIONS, runner=warm)
         assert (5, 0) == (report.images, report.deaths)
         assert [] == verify.verify(second)
-        assert f"process {resting[0]}\n" in (second.logs / "embed_worker_0.log").read_text()
+        assert f"process {idle[0]}\n" in (second.logs / "embed_worker_0.log").read_text()
     (tmp_path / "moved away").rename(tmp_path / "library")
-    assert resting == warm.resting()
+    assert idle == warm.idle()
 
 
 @pytest.mark.parametrize("seen", [True, False])
 def test_a_worker_that_is_killed_at_rest_is_no_crash(run: Run, warm: Warm, library: Library, *, seen: bool) -> None:
     """Whether its end is known when the next run starts, or the run finds out."""
     run()
-    (pid,) = warm.resting()
+    (pid,) = warm.idle()
     os.kill(pid, signal.SIGKILL)
     if seen:
-        wait_for(lambda: not warm.resting())
+        wait_for(lambda: not warm.idle())
     report = run(new=2)
 
     assert (2, 0) == (report.images, report.deaths)
     assert 42 == embedded(library)
-    assert [pid] != warm.resting()
+    assert [pid] != warm.idle()
 
 
 def test_a_worker_that_dies_of_being_woken_is_replaced(tmp_path: Path) -> None:
     config = scripted_config(tmp_path, tmp_path, dimension=8)
     with Warm(LONG, scripted("at_second_config = sys.exit")) as runner:
         assert [protocol.Ready("cpu", "fp32", 4), Ended(0, "it rests")] == events(runner, config)
-        resting = runner.resting()
+        idle = runner.idle()
         assert [protocol.Ready("cpu", "fp32", 4), Ended(0, "it rests")] == events(runner, config)
-        assert resting != runner.resting()
+        assert idle != runner.idle()
 
 
 @pytest.mark.parametrize(
@@ -154,19 +154,19 @@ def test_a_run_that_wants_another_encoder_gets_another_worker(tmp_path: Path, ch
     config = scripted_config(tmp_path, tmp_path, dimension=8)
     with Warm(LONG, scripted()) as runner:
         events(runner, config)
-        resting = runner.resting()
+        idle = runner.idle()
         events(runner, dataclasses.replace(config, **change))  # type: ignore[arg-type]
 
-        assert not psutil.pid_exists(resting[0])
-        assert 1 == len(runner.resting())
+        assert not psutil.pid_exists(idle[0])
+        assert 1 == len(runner.idle())
 
 
 def test_the_rest_of_a_plan_may_differ_and_holds_for_the_run(run: Run, warm: Warm) -> None:
     run()
-    (pid,) = warm.resting()
+    (pid,) = warm.idle()
     run(new=1, options=dataclasses.replace(OPTIONS, memory=2**31, seconds_per_image=30.0, megapixels=50.0))
 
-    assert [pid] == warm.resting()
+    assert [pid] == warm.idle()
     if sys.platform == "linux":
         assert 2**31 == psutil.Process(pid).rlimit(psutil.RLIMIT_DATA)[0]
 
@@ -177,14 +177,14 @@ def test_a_crash_is_attributed_as_ever_and_who_replaced_the_worker_rests(run: Ru
 
         assert 2 == report.deaths
         assert (39, 1) == (library.catalogue.ledger()["embedded"], library.catalogue.ledger()["failed"])
-        assert 1 == len(runner.resting())
+        assert 1 == len(runner.idle())
 
 
 def test_a_worker_with_a_thread_that_hangs_does_not_rest(run: Run, library: Library) -> None:
     with Warm(LONG, workers.command("hang", "picture_00013")) as runner:
         run(options=dataclasses.replace(OPTIONS, seconds_per_image=3.0), runner=runner)
 
-        assert [] == runner.resting()
+        assert [] == runner.idle()
     assert (39, 1) == (library.catalogue.ledger()["embedded"], library.catalogue.ledger()["failed"])
 
 
@@ -192,7 +192,7 @@ def test_nothing_rests_where_nothing_is_to_be_kept(run: Run, library: Library) -
     with Warm(0.0) as runner:
         run(runner=runner)
 
-        assert [] == runner.resting()
+        assert [] == runner.idle()
         assert [] == psutil.Process().children()
     assert 40 == embedded(library)
 
@@ -202,7 +202,7 @@ def test_a_rest_ends_by_itself(run: Run, library: Library) -> None:
         run(runner=runner)
         wait_for(lambda: not psutil.Process().children())
 
-        assert [] == runner.resting()
+        assert [] == runner.idle()
         assert 0 == run(new=1, runner=runner).deaths
     assert 41 == embedded(library)
 
@@ -217,18 +217,18 @@ def test_a_worker_at_rest_ends_with_its_coordinator(library: Library) -> None:
         "runner = Warm()\n"
         "with Library.open(Path(sys.argv[1]), write=True) as library, library.lock('embed'):\n"
         "    embed(library, runner=runner)\n"
-        "print(*runner.resting(), flush=True)\n"
+        "print(*runner.idle(), flush=True)\n"
         "sys.stdin.read()\n"
     )
     with subprocess.Popen(
         [sys.executable, "-c", program, str(library.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        resting = [psutil.Process(int(pid)) for pid in process.stdout.readline().split()]
+        idle = [psutil.Process(int(pid)) for pid in process.stdout.readline().split()]
         process.kill()
 
-    assert resting
-    assert [] == psutil.wait_procs(resting, timeout=50)[1]
+    assert idle
+    assert [] == psutil.wait_procs(idle, timeout=50)[1]
 
 
 def test_a_rest_that_nobody_asked_for_ends_the_run(tmp_path: Path) -> None:
@@ -242,7 +242,7 @@ def test_a_rest_that_nobody_asked_for_ends_the_run(tmp_path: Path) -> None:
         assert isinstance(fatal, protocol.Fatal)
         assert isinstance(fatal.rebuilt(), errors.UnknownMessage)
         runner.close()
-        assert [] == runner.resting()
+        assert [] == runner.idle()
 
 
 def scripted(change: str = "") -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from typing import Self
 from pixfind import errors
 from pixfind.embedding.runners import Ended, WorkerUsage, drain
 from pixfind.embedding.runners.local import WORKER, WorkerProcess, end, usage
+from pixfind.worker import protocol
 from pixfind.worker.protocol import Fatal, FromWorker, Rest, Resting, Stop, ToWorker, WorkerConfig
 
 KEEP_LOADED = 300.0
@@ -130,13 +131,13 @@ class Warm:
         """End the workers that rest, and give their memory back."""
         self._retire(lambda _: True)
 
-    def resting(self) -> list[int]:
+    def idle(self) -> list[int]:
         """Return the process ids of the workers that rest."""
-        resting = [worker.process for worker in self._workers.values() if worker.state is _State.RESTING]
-        return [process.pid for process in resting if not process.gone]
+        idle = [worker.process for worker in self._workers.values() if worker.state is _State.RESTING]
+        return [process.pid for process in idle if not process.gone]
 
     def _retire(self, chosen: Callable[[_Worker], bool]) -> None:
-        """End those of the resting workers, and wait until they have ended."""
+        """End those of the idle workers, and wait until they have ended."""
         with self._guard:
             retired = [each for each in self._workers.values() if each.state is _State.RESTING and chosen(each)]
             for worker in retired:
@@ -182,7 +183,7 @@ class Warm:
                 self._let_rest(worker)
                 return [Ended(0, "it rests")]
             case Resting():
-                return [Fatal.of(errors.UnknownMessage(detail="resting"))]
+                return [Fatal.of(errors.UnknownMessage(detail=protocol.encode(event)))]
         if before is _State.WOKEN:
             worker.state = _State.WORKING
         return [event]
