@@ -6,6 +6,7 @@ Must not know what an embedding is or how a picture is decoded. Whoever holds th
 """
 
 import contextlib
+import errno
 import json
 import os
 import sqlite3
@@ -361,9 +362,7 @@ class Catalogue:
         # SQLite needs its shared memory file in the folder. Where this user cannot write, we assume that nobody writes the database.
         frozen = not self.write and not os.access(self.path.parent, os.W_OK)
         if self.write:
-            # SQLite creates its log with the same mode.
-            with disk.writing(self.path):
-                os.close(disk.create(self.path))
+            self._make_writable()
         name = f"{self.path.as_uri()}?immutable=1" if frozen else str(self.path)
         connection = Connection.open(self.path, name, uri=frozen)
         connection.create_function("reason_kind", 1, former.reason_kind, deterministic=True)
@@ -373,6 +372,20 @@ class Catalogue:
         if not self.write:
             connection.execute("PRAGMA query_only = ON")
         return connection
+
+    def _make_writable(self) -> None:
+        """
+        Make the file where it is missing: SQLite creates its log with the same mode.
+
+        One that is there must not be opened for that. Closing a file takes back all POSIX locks that this process has on it, those of its other
+        connections too; the next process to close the database would then delete the log that they still write to
+        (https://www.sqlite.org/howtocorrupt.html, 2.2).
+        """
+        with disk.writing(self.path):
+            if self.path.is_symlink() or not self.path.exists():
+                os.close(disk.create(self.path))
+            elif not os.access(self.path, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.path))
 
     def _refuse_programs(self) -> None:
         """We have no trigger and no view: one that is there would run with our statements."""

@@ -1,0 +1,31 @@
+"""A process may have a library open twice: no commit of its is lost when others open and close the library meanwhile."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from pixfind.library.library import Library
+from pixfind.testing import make_library, make_pictures
+
+_READ = (
+    "import sys, pathlib; from pixfind.library.library import Library\n"
+    "with Library.open(pathlib.Path(sys.argv[1])) as library: print(library.catalogue.setting('written'))"
+)
+
+
+def read_elsewhere(path: Path) -> str:
+    """Return what another process reads, which then closes the library."""
+    return subprocess.check_output([sys.executable, "-c", _READ, str(path)], text=True, timeout=50).strip()
+
+
+def test_a_second_connection_takes_no_locks_from_the_first(tmp_path: Path) -> None:
+    make_pictures(tmp_path / "pictures", 1)
+    path = tmp_path / "library"
+    make_library(path, tmp_path / "pictures", embed=False).close()
+    with Library.open(path) as reading:
+        assert None is reading.catalogue.setting("written")
+        with Library.open(path, write=True) as writing:
+            for value in ("first", "second", "third"):
+                writing.catalogue.set_setting("written", value)
+                assert value == read_elsewhere(path)
+        assert "third" == reading.catalogue.setting("written")
