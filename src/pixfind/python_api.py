@@ -244,6 +244,7 @@ class Library:
         k: int = 10,
         *,
         distinct: bool = False,
+        each_file: bool = False,
         include_weak: bool = False,
         **filtered: Unpack[SearchFilters],
     ) -> SearchResult:
@@ -251,7 +252,7 @@ class Library:
         Return the k best hits, best first.
 
         `wanted` is a text in the query language, an image (a path object, a picture, pixels), an embedding [d], or several of these, which
-        are added up. `distinct` folds near-duplicates into one; `include_weak` keeps hits below the cut-off. The model, the index and the
+        are added up. RAW and JPEG of one shot are one hit, unless `each_file`; `distinct` folds near-duplicates into one; `include_weak` keeps hits below the cut-off. The model, the index and the
         calibration stay loaded for the next search. Raises NotEmbedded, InvalidQuery, InvalidFilter, InvalidCount, InvalidVector, and what
         loading the model raises.
         """
@@ -267,6 +268,7 @@ class Library:
             k,
             filters.parse(**filtered) if filtered else Filters(),
             distinct=distinct,
+            each_file=each_file,
             include_weak=include_weak,
             vectors=vectors,
         )

@@ -286,7 +286,8 @@ class Console:
         for hit in result.hits:
             z = f"  {hit.query_z:+.1f}" if hit.query_z is not None else ""
             folded = f"  (and {hit.folded} like it)" if hit.folded else ""
-            self.data(f"{hit.rank:>3}  {hit.score:.3f}{z}  {hit.path}{folded}")
+            shot = f"  (same shot: {', '.join(map(os.path.basename, hit.same_shot))})" if hit.same_shot else ""
+            self.data(f"{hit.rank:>3}  {hit.score:.3f}{z}  {hit.path}{shot}{folded}")
             if picture and (shown := picture(hit.path)):
                 self.data(shown)
         if result.hits:

@@ -39,6 +39,9 @@ Null = Annotated[
 ]
 IncludeWeak = Annotated[bool, typer.Option("--include-weak", "--all", help="Show hits below the cut-off too.")]
 Distinct = Annotated[bool, typer.Option("--distinct", help="Fold pictures that are nearly the same into one.")]
+EachFile = Annotated[
+    bool, typer.Option("--each-file", help="Show RAW and JPEG of one shot, and what else it has, as hits of their own.")
+]
 AsPictures = Annotated[
     TerminalImages,
     typer.Option("--pictures", metavar="HOW", help="Thumbnails in the terminal: auto, kitty, iterm, sixel, none."),
@@ -132,15 +135,15 @@ def search(
     html: Html = None,
     include_weak: IncludeWeak = False,
     distinct: Distinct = False,
+    each_file: EachFile = False,
     pictures: AsPictures = TerminalImages.AUTO,
     filters: FilterFlags,
 ) -> None:
     """Find pictures by a query of words, pictures and exclusions."""
     from pixfind.search import query as language
 
-    options = _output_options(
-        context, count, json, paths, null, html, pictures, include_weak=include_weak, distinct=distinct
-    )
+    options = _output_options(context, count, json, paths, null, html, pictures)
+    options = dataclasses.replace(options, include_weak=include_weak, distinct=distinct, each_file=each_file)
     _exit_code(_search_and_show(context.obj, language.parse(query), options, filters.parsed()))
 
 
@@ -154,12 +157,14 @@ def search_text(
     null: Null = False,
     html: Html = None,
     include_weak: IncludeWeak = False,
+    each_file: EachFile = False,
     pictures: AsPictures = TerminalImages.AUTO,
 ) -> None:
     """Find pictures by a text, in which signs have no special meaning."""
     from pixfind.search import query as language
 
-    options = _output_options(context, count, json, paths, null, html, pictures, include_weak=include_weak)
+    options = _output_options(context, count, json, paths, null, html, pictures)
+    options = dataclasses.replace(options, include_weak=include_weak, each_file=each_file)
     _exit_code(_search_and_show(context.obj, language.text(query), options))
 
 
@@ -172,12 +177,14 @@ def search_image(
     paths: AsPaths = False,
     null: Null = False,
     html: Html = None,
+    each_file: EachFile = False,
     pictures: AsPictures = TerminalImages.AUTO,
 ) -> None:
     """Find pictures that look like this one."""
     from pixfind.search import query as language
 
     options = _output_options(context, count, json, paths, null, html, pictures)
+    options = dataclasses.replace(options, each_file=each_file)
     _exit_code(_search_and_show(context.obj, language.image(str(file)), options))
 
 
@@ -250,6 +257,7 @@ class _OutputOptions:
     pictures: TerminalImages = TerminalImages.AUTO
     include_weak: bool = False
     distinct: bool = False
+    each_file: bool = False
 
     @property
     def listed(self) -> bool:
@@ -265,9 +273,6 @@ def _output_options(
     null: bool,
     html: output.Output | None,
     pictures: TerminalImages,
-    *,
-    include_weak: bool = False,
-    distinct: bool = False,
 ) -> _OutputOptions:
     """Return how to show the result; raises ConflictingOptions, OptionRequires for options that have no effect together."""
     _check_one_output(json=json, paths=paths, html=html)
@@ -282,7 +287,7 @@ def _output_options(
                     detail="thumbnails are shown only in the list of hits for people",
                     instead=f"Leave out {name}.",
                 )
-    return _OutputOptions(count, json, paths, null, html, pictures, include_weak, distinct)
+    return _OutputOptions(count, json, paths, null, html, pictures)
 
 
 def _check_one_output(*, json: bool, paths: bool, html: output.Output | None) -> None:
@@ -312,6 +317,7 @@ def _search_and_show(used: Context, query: "Query", options: _OutputOptions, fil
             options.count,
             filters or NO_FILTERS,
             distinct=options.distinct,
+            each_file=options.each_file,
             include_weak=options.include_weak,
         )
     if options.html is not None:
@@ -337,10 +343,12 @@ def _exit_code(found: bool) -> None:
 def _sheet(result: "SearchResult") -> bytes:
     from pixfind.cli import contact_sheet
 
+    same_shot = {Path(hit.path): [os.path.basename(path) for path in hit.same_shot] for hit in result.hits}  # noqa: PTH119  locations
     page = contact_sheet.render(
         result.query.source or str(result.query),
         [_SheetHit(Path(hit.path), hit.score) for hit in result.hits],
         _thumbnail,
+        note=lambda picture: ", ".join(same_shot.get(picture, ())),
     )
     return page.encode()
 

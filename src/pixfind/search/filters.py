@@ -67,7 +67,7 @@ class Filters:
         return any(getattr(self, field.name) is not None for field in fields(self))
 
     def parameters(self) -> dict[str, Any]:
-        """Return the parameters of the statements `hits`, `allowed_rows` and `browsed`."""
+        """Return the parameters of the statements `hits`, `allowed_rows`, `passing` and `browsed`."""
         near = self.near
         inside = None if self.inside is None else path_text.readable(self.inside)
         return {

@@ -30,6 +30,8 @@ class Hit:
     """z-score of `score` among the scores of everyday texts on this image; None for queries with images"""
     also: tuple[str, ...] = ()
     """paths of files with the same bytes"""
+    same_shot: tuple[str, ...] = ()
+    """paths of the other files of the same shot, such as the RAW file beside a JPEG"""
     folded: int = 0
     """near-duplicates of this hit that are not shown; 0 unless distinct hits were asked for"""
 

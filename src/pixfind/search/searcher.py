@@ -5,10 +5,11 @@ Owns how results stay exact with filters and with images that are gone, and whic
 Must not know how rows are found (`index`), how terms are combined (`query_vector`) or how the result is shown.
 """
 
+import functools
 import json
 import operator
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from pixfind import errors
 from pixfind.library.library import Library
-from pixfind.search import duplicates, query_vector
+from pixfind.search import duplicates, query_vector, shots
 from pixfind.search.encoders import Encoders
 from pixfind.search.filters import NO_FILTERS, Filters, kilometres
 from pixfind.search.query import Query, parse
@@ -45,6 +46,7 @@ class _Candidate:
     image_id: int
     path: str
     also: tuple[str, ...]
+    same_shot: tuple[str, ...] = ()
     folded: int = 0
 
 
@@ -78,6 +80,7 @@ class Searcher:
         filters: Filters = NO_FILTERS,
         *,
         distinct: bool = False,
+        each_file: bool = False,
         include_weak: bool = False,
         files: Sequence[bytes] = (),
         vectors: Sequence[NDArray[float32]] = (),
@@ -85,8 +88,8 @@ class Searcher:
         """
         Return the k best hits, best first.
 
-        `distinct` folds near-duplicates into the best of them; `include_weak` returns hits below the cut-off too. `files` (the bytes of image
-        files) and `vectors` (unit rows [d]) are added to the terms of the query, which may then be empty. Raises InvalidQuery, InvalidQueryImage, ImageNotFound, QueryCancelsOut, InvalidCount, NotEmbedded, and
+        The files of one shot, such as RAW and JPEG, are one hit, the best of them, unless `each_file`. `distinct` folds near-duplicates into the
+        best of them; `include_weak` returns hits below the cut-off too. `files` (the bytes of image files) and `vectors` (unit rows [d]) are added to the terms of the query, which may then be empty. Raises InvalidQuery, InvalidQueryImage, ImageNotFound, QueryCancelsOut, InvalidCount, NotEmbedded, and
         what loading a model raises.
         """
         started = time.perf_counter()
@@ -97,7 +100,12 @@ class Searcher:
         # Room for k candidates is allocated, whether there are as many or not.
         k = min(k, len(snapshot.index.embeddings))
         encoded = query_vector.encode(self.library, self.encoders, snapshot, query, files, vectors)
-        found = self._ranked(snapshot, encoded.vector, k, filters, distinct=distinct)[:k]
+        find = functools.partial(self._nearest, snapshot, encoded.vector, filters=filters)
+        if not each_file:
+            find = functools.partial(self._one_a_shot, find, filters)
+        if distinct:
+            find = functools.partial(_distinct, find, snapshot)
+        found = find(k)[:k]
         hits = _hits(snapshot, encoded, found)
         shown = hits if include_weak else [hit for hit in hits if _strong(hit, snapshot, encoded)]
         return SearchResult(
@@ -130,21 +138,36 @@ class Searcher:
 
     # --- from one embedding to images -------------------------------------------------------------
 
-    def _ranked(
-        self, snapshot: Snapshot, vector: NDArray[float32], k: int, filters: Filters, *, distinct: bool
-    ) -> list[_Candidate]:
-        if not distinct:
-            return self._nearest(snapshot, vector, k, filters)
-        cosine = duplicates.threshold(snapshot.calibration.mean)
-        want = 3 * k
+    def _one_a_shot(self, find: "_Find", filters: Filters, k: int) -> list[_Candidate]:
+        """Return the k best shots: the best file of each, and the paths of its others."""
+        want = k
         while True:
-            found = self._nearest(snapshot, vector, want, filters)
-            groups = duplicates.group(snapshot.index.embeddings[[one.row for one in found]], cosine)
-            if len(groups) >= k or len(found) < want or want >= max(_MAX_FOLDED, 3 * k):
-                return [replace(found[places[0]], folded=len(places) - 1) for places in groups]
-            want = min(3 * want, max(_MAX_FOLDED, 3 * k))
+            found = find(want)
+            folded = self._fold_shots(found[:want], filters)
+            if len(folded) >= k or len(found) < want:
+                return folded
+            want *= 2
 
-    def _nearest(self, snapshot: Snapshot, vector: NDArray[float32], k: int, filters: Filters) -> list[_Candidate]:
+    def _fold_shots(self, found: Sequence[_Candidate], filters: Filters) -> list[_Candidate]:
+        paths = [path for one in found for path in (one.path, *one.also)]
+        files = shots.beside(self.library.catalogue, paths, filters)
+        if not files:
+            return list(found)
+        best: list[_Candidate] = []
+        places: dict[str, int] = {}
+        for one in found:
+            ours = [one.path, *one.also]
+            place = next((places[path] for path in ours if path in places), len(best))
+            if place == len(best):
+                best.append(one)
+            ours += [file.path for path in ours for file in files.get(path, ())]
+            places.update(dict.fromkeys(ours, place))
+            shown = best[place]
+            others = {*shown.same_shot, *ours} - {shown.path, *shown.also}
+            best[place] = replace(shown, same_shot=tuple(sorted(others)))
+        return best
+
+    def _nearest(self, snapshot: Snapshot, vector: NDArray[float32], k: int, *, filters: Filters) -> list[_Candidate]:
         """Return the k best images that are there and pass the filters; fewer only when the library has no more."""
         depths = [max(k, depth) for depth in _FILTER_DEPTHS] if filters else [k, 4 * k + _MARGIN]
         for depth in depths:
@@ -183,6 +206,22 @@ class Searcher:
         return images
 
 
+_Find = Callable[[int], list[_Candidate]]
+"""from k to the k best, or somewhat more; fewer only when there are no more"""
+
+
+def _distinct(find: _Find, snapshot: Snapshot, k: int) -> list[_Candidate]:
+    """Return the best of each group of near-duplicates; fewer than k only when there are no more, or _MAX_FOLDED were compared."""
+    cosine = duplicates.threshold(snapshot.calibration.mean)
+    want = 3 * k
+    while True:
+        found = find(want)
+        groups = duplicates.group(snapshot.index.embeddings[[one.row for one in found]], cosine)
+        if len(groups) >= k or len(found) < want or want >= max(_MAX_FOLDED, 3 * k):
+            return [replace(found[places[0]], folded=len(places) - 1) for places in groups]
+        want = min(3 * want, max(_MAX_FOLDED, 3 * k))
+
+
 def search(
     library: Library,
     query: Query | str,
@@ -190,11 +229,12 @@ def search(
     filters: Filters = NO_FILTERS,
     *,
     distinct: bool = False,
+    each_file: bool = False,
     include_weak: bool = False,
 ) -> SearchResult:
     """Search once; see `Searcher.search`."""
     with Searcher(library) as searcher:
-        return searcher.search(query, k, filters, distinct=distinct, include_weak=include_weak)
+        return searcher.search(query, k, filters, distinct=distinct, each_file=each_file, include_weak=include_weak)
 
 
 def _whole(k: int) -> int:
@@ -218,7 +258,7 @@ def _hits(snapshot: Snapshot, encoded: QueryVector, found: Sequence[_Candidate])
         query_z = known.query_z(encoded.vector, scores, rows, texts=texts).tolist()
         judged = list(zip(query_z, known.image_z(scores, rows, texts=texts).tolist(), strict=True))
     return [
-        Hit(rank, one.path, one.score, one.image_id, one.row, *z_scores, one.also, one.folded)
+        Hit(rank, one.path, one.score, one.image_id, one.row, *z_scores, one.also, one.same_shot, one.folded)
         for rank, (one, z_scores) in enumerate(zip(found, judged, strict=True), 1)
     ]
 

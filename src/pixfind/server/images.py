@@ -17,6 +17,8 @@ from pixfind import errors
 from pixfind.images import decode, source, thumbnails
 from pixfind.library import links
 from pixfind.library.library import Library
+from pixfind.search import shots
+from pixfind.search.filters import NO_FILTERS
 from pixfind.server import schemas
 from pixfind.server.decoders import DecoderPool
 
@@ -72,6 +74,7 @@ def metadata(library: Library, image_id: int) -> schemas.Metadata:
     """Return the metadata of an image; raises ImageNotFound."""
     record = image(library, image_id)
     same = () if record.row is None else library.catalogue.rows("paths_of_row", "search.sql", row=record.row)
+    files = shots.beside(library.catalogue, [record.path], NO_FILTERS)
     return schemas.Metadata(
         image_id=image_id,
         path=schemas.display_path(record.path),
@@ -88,6 +91,7 @@ def metadata(library: Library, image_id: int) -> schemas.Metadata:
         outcome=record.outcome,
         reason=record.reason,
         also=[schemas.display_path(path) for other, path in same if other != image_id],
+        same_shot=[schemas.display_path(file.path) for file in files.get(record.path, ()) if file.image_id != image_id],
     )
 
 

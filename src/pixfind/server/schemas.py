@@ -32,6 +32,9 @@ class Page(BaseModel):
         None, max_length=80, description="`next` of the page before: continues behind its last hit; not with `offset`"
     )
     distinct: bool = Field(default=False, description="fold near-duplicates into the best of them")
+    each_file: bool = Field(
+        default=False, description="show the files of one shot, such as RAW and JPEG, as hits of their own"
+    )
     include_weak: bool = Field(default=False, alias="all", description="show hits below the cut-off too")
     inside: str | None = Field(None, alias="in", max_length=1_000, description="glob: a folder or files")
     after: str | None = Field(None, max_length=40, description="taken on or after: 2021, 2021-05, 2021-05-17")
@@ -83,6 +86,7 @@ class Hit(BaseModel):
     taken: str | None = Field(description="local time of the camera where it named no offset, else UTC")
     folded: int = Field(description="near-duplicates that are folded into this hit")
     also: list[str] = Field(description="files with the same bytes")
+    same_shot: list[str] = Field(description="the other files of the same shot, such as the RAW file beside a JPEG")
 
 
 class SearchResponse(BaseModel):
@@ -122,7 +126,8 @@ class Metadata(BaseModel):
     longitude: float | None
     outcome: str = Field(description="embedded, duplicate, failed, skipped or pending")
     reason: str | None
-    also: list[str]
+    also: list[str] = Field(description="files with the same bytes")
+    same_shot: list[str] = Field(description="the other files of the same shot, such as the RAW file beside a JPEG")
 
 
 class Status(BaseModel):

@@ -6,16 +6,18 @@ Must not know HTTP. The package `search` does the work.
 """
 
 import collections
+import itertools
 import json
 import math
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from pixfind import errors
 from pixfind.library.library import Library
 from pixfind.search import query as language
+from pixfind.search import shots
 from pixfind.search.filters import Filters
 from pixfind.search.query import Query, TermKind
 from pixfind.search.query_vector import texts_of
@@ -201,7 +203,13 @@ def _response(
     max_depth = _MAX_DEPTH_FACTOR * depth
     while True:
         result = searcher.search(
-            query, depth, filters, distinct=page.distinct, include_weak=page.include_weak, files=pictures
+            query,
+            depth,
+            filters,
+            distinct=page.distinct,
+            each_file=page.each_file,
+            include_weak=page.include_weak,
+            files=pictures,
         )
         hits = [hit for hit in result.hits if hit.image_id != without]
         start = cursor.end_in(hits) if cursor else page.offset
@@ -258,6 +266,7 @@ def _hits(library: Library, hits: Sequence[Hit], offset: int) -> list[schemas.Hi
                 taken=schemas.iso_time(taken_at),
                 folded=hit.folded,
                 also=[schemas.display_path(path) for path in hit.also],
+                same_shot=[schemas.display_path(path) for path in hit.same_shot],
             )
         )
     return made
@@ -268,11 +277,13 @@ def _newest(searcher: Searcher, page: schemas.Page, filters: Filters) -> schemas
     merged = searcher.library.merged_rows
     cursor = Cursor.parse(page.cursor, Order.NEWEST) if page.cursor else None
     before = cursor.count if cursor else page.offset
-    position = {"key": cursor and cursor.key, "id": cursor and cursor.image_id, "offset": page.offset}
     rows = list(
-        searcher.library.catalogue.rows("browsed", "search.sql", limit=page.k + 1, **position, **filters.parameters())
+        itertools.islice(_browse(searcher.library, page, cursor, filters), page.offset, page.offset + page.k + 1)
     )
-    shown = [Hit(0, path, math.nan, image_id, row) for row, image_id, path, _ in rows[: page.k]]
+    shown = [
+        Hit(0, path, math.nan, image_id, row, same_shot=same_shot)
+        for row, image_id, path, _, same_shot in rows[: page.k]
+    ]
     more = len(rows) > page.k
     following = Cursor(Order.NEWEST, before + page.k, rows[page.k - 1][3], shown[-1].image_id) if more else None
     return _empty_response(Query(()), page).model_copy(
@@ -286,6 +297,29 @@ def _newest(searcher: Searcher, page: schemas.Page, filters: Filters) -> schemas
             "generation": searcher.snapshots.etag,
         }
     )
+
+
+def _browse(
+    library: Library, page: schemas.Page, cursor: Cursor | None, filters: Filters
+) -> Iterator[tuple[int, int, str, int, tuple[str, ...]]]:
+    """Yield (row, image id, path, time, paths of the same shot) of the images that pass the filters, the newest first."""
+    key, last = (cursor.key, cursor.image_id) if cursor else (None, None)
+    # Of a shot with RAW and JPEG one is left out.
+    limit = (page.offset + page.k + 1) * (1 if page.each_file else 2)
+    while True:
+        rows = list(
+            library.catalogue.rows("browsed", "search.sql", limit=limit, key=key, id=last, **filters.parameters())
+        )
+        paths = () if page.each_file else (path for _, _, path, _ in rows)
+        shots_of = shots.beside(library.catalogue, paths, filters)
+        for row, image_id, path, time in rows:
+            others = [file for file in shots_of.get(path, ()) if file.image_id != image_id]
+            # The first file of a shot, in this order, stands for all of it, on whatever page.
+            if all((-time, image_id) < (-file.time, file.image_id) for file in others):
+                yield row, image_id, path, time, tuple(file.path for file in others)
+        if len(rows) < limit:
+            return
+        key, last = rows[-1][3], rows[-1][1]
 
 
 def _empty_response(query: Query, page: schemas.Page) -> schemas.SearchResponse:

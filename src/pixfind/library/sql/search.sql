@@ -27,6 +27,19 @@ FROM images
 WHERE gone = 0 AND embedding_index IS NOT NULL
   AND {filters};
 
+-- name: of_shots
+-- Images whose paths begin in the same way (:beginnings, a JSON list) up to a dot, and have no more than :longest characters from there.
+SELECT beginning, path, id, coalesce(taken_at, mtime_ns / 1000000000)
+FROM (SELECT value AS beginning FROM json_each(:beginnings)) CROSS JOIN images
+WHERE images.id IN (SELECT beside.id FROM images AS beside
+                    WHERE beside.path > beginning || '.' AND beside.path < beginning || '/'
+                      AND length(beside.path) <= length(beginning) + :longest)
+  AND gone = 0 AND embedding_index IS NOT NULL;
+
+-- name: passing
+-- Those of some images (a JSON list of ids) that pass the filters.
+SELECT id FROM images WHERE id IN (SELECT value FROM json_each(:ids)) AND {filters};
+
 -- name: row_of_image
 SELECT embedding_index FROM images WHERE id = :image_id AND embedding_index IS NOT NULL;
 
@@ -55,7 +68,7 @@ WHERE gone = 0 AND embedding_index IS NOT NULL
   AND {filters}
 GROUP BY embedding_index
 HAVING :key IS NULL OR time < :key OR (time = :key AND first > :id)
-ORDER BY time DESC, first LIMIT :limit OFFSET :offset;
+ORDER BY time DESC, first LIMIT :limit;
 
 -- name: facts
 -- What is shown with a hit.

@@ -65,6 +65,7 @@ export function request(place) {
   if (!parameters.size && !place.picture) parameters.set("in", "*");
   if (place.all) parameters.set("all", "true");
   parameters.set("distinct", String(place.fold));
+  if (!place.fold) parameters.set("each_file", "true");
   return parameters;
 }
 

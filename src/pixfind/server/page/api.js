@@ -5,7 +5,7 @@
  * says why) or `Unreachable` (no answer).
  *
  * @typedef {{rank: number, image_id: number, path: string, name: string, score: number | null, unusual: number | null,
- *            width: number | null, height: number | null, taken: string | null, folded: number, also: string[]}} Hit
+ *            width: number | null, height: number | null, taken: string | null, folded: number, also: string[], same_shot: string[]}} Hit
  * @typedef {{hits: Hit[], offset: number, more: boolean, next: string | null, hidden: number, remark: string | null,
  *            unknown: string[], ignored: string[], rows: number, seconds: number, generation: string}} SearchResponse
  */

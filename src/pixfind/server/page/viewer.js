@@ -126,6 +126,7 @@ export class Viewer {
       ["Changed", !known.taken && instant(known.modified)],
       ["File", el("bdi", { class: "path" }, safeName(known.path))],
       ["Same file", known.also.length > 0 && el("bdi", { class: "path" }, known.also.map(safeName).join("\n"))],
+      ["Same shot", known.same_shot.length > 0 && el("bdi", { class: "path" }, known.same_shot.map(safeName).join("\n"))],
       ["Id", `id:${known.image_id}`],
     ];
     fill(this.list, ...facts.filter(([, value]) => value).flatMap(([term, value]) => [el("dt", {}, term), el("dd", {}, value)]));
