@@ -41,7 +41,18 @@ from pixfind.search.inputs import (
 from pixfind.search.query_vector import valid_unicode
 from pixfind.search.results import SearchResult
 from pixfind.search.searcher import Searcher
-from pixfind.workflows import add, backup, build_index, embed_part, export, index, status
+from pixfind.storage.output import Output
+from pixfind.workflows import (
+    add,
+    backup,
+    build_index,
+    embed_part,
+    export,
+    export_file,
+    import_embeddings,
+    index,
+    status,
+)
 from pixfind.workflows.events import EmbedProgress, Event, Observer, StepProgress
 from pixfind.workflows.index import IndexSummary
 from pixfind.workflows.options import EmbedOptions
@@ -341,7 +352,13 @@ class Library:
 
     def to_parquet(self, path: PathLike, *, embeddings: bool = True) -> int:
         """Write the images to a Parquet file and return how many; raises NotEmbedded, ExtraNotInstalled without pyarrow."""
-        return export.to_parquet(self._current(), to_path(path), embeddings=embeddings)
+        output = Output.at(to_path(path))
+        return export_file.export_file(self._current(), output, export_file.Format.PARQUET, embeddings=embeddings)
+
+    def import_embeddings(self, path: PathLike, model: str | None = None) -> import_embeddings.Imported:
+        """Give pending images the embeddings of a Parquet or JSON lines file that the same model made elsewhere; raises ImportRefused."""
+        with self._writing() as stored, stored.lock("import"):
+            return import_embeddings.import_embeddings(stored, to_path(path), EmbedOptions(model=model))
 
     def backup(self, folder: PathLike) -> backup.Backup:
         """Make a folder a complete copy of this library, or bring one up to date, while others write; raises BackupRefused."""

@@ -157,6 +157,14 @@ REFUSED = [
     # what never moved
     ("relocate /nowhere/at/all .", errors.NotBelow),
     ("relocate / / --anyway", errors.RelocationRefused),
+    # tables, and hits in a folder
+    ("export images.xlsx", errors.UnknownFormat),
+    ("export images.csv --embeddings", errors.EmbeddingsNotWritable),
+    ("export - --format csv --embeddings", errors.EmbeddingsNotWritable),
+    ("import nowhere.parquet", errors.ImportRefused),
+    ("search sky --copy-to a --link-to b", errors.ConflictingOptions),
+    ("search-text sky --copy-to /", errors.FolderTaken),
+    ("search-image x.jpg --link-to /dev/null", errors.FolderTaken),
     # folders that are not there: before a model is fetched, which nobody can here
     ("index /nowhere/at/all", errors.FolderNotReadable),
     ("index . /nowhere/at/all", errors.FolderNotReadable),

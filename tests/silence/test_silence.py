@@ -20,8 +20,10 @@ import pytest
 import typer
 
 from pixfind.cli import app
-from pixfind.testing import make_slow_pictures
+from pixfind.storage.output import Output
+from pixfind.testing import make_library, make_slow_pictures
 from pixfind.testing.watch import Audit, Seen, Strace
+from pixfind.workflows import export_file
 
 #: Minutes beside the rest of the suite: `make test-extras` runs them.
 pytestmark = [pytest.mark.extras, pytest.mark.timeout(1200)]
@@ -38,12 +40,13 @@ VERBS: dict[str, tuple[str, ...]] = {
     "plan": (),
     "relocate": ("{home}/pictures", "{home}/moved", "--dry-run", "--anyway"),
     "backup": ("{home}/backup",),
+    "export": ("{home}/library/images.jsonl", "--embeddings"),
     "models": (),
     "model": ("show", "starter"),
     "merge": (),
     "build-index": (),
 }
-TALKERS = {"index", "add", "embed", "stop", "pause", "resume", "limit", "demo", "tune", "serve", "mcp"}
+TALKERS = {"index", "import", "add", "embed", "stop", "pause", "resume", "limit", "demo", "tune", "serve", "mcp"}
 
 needs_openvino = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="needs the openvino extra")
 needs_mcp = pytest.mark.skipif(importlib.util.find_spec("mcp") is None, reason="needs the mcp extra")
@@ -58,6 +61,15 @@ def test_a_verb_that_looks_is_silent(filled: Any, verb: str) -> None:
     filled.run(verb, *(argument.format(home=filled.home) for argument in VERBS[verb]))
 
     filled.assert_silent()
+
+
+def test_import_is_silent(known: Any, tmp_path: Path) -> None:
+    table = known.home / "library" / "images.jsonl"
+    with make_library(tmp_path / "elsewhere", known.home / "pictures") as library:
+        export_file.export_file(library, Output.at(table), export_file.Format.JSONL, embeddings=True)
+    known.run("import", table)
+
+    known.assert_silent()
 
 
 def test_index_is_silent(place: Any) -> None:

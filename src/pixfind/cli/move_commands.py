@@ -1,5 +1,6 @@
 """
-The commands relocate and backup: pictures that are somewhere else now, and a library that is to be in two places.
+The commands relocate, backup, export and import: pictures that are somewhere else now, a library in two places, tables from and for other
+programs.
 """
 
 from contextlib import ExitStack
@@ -8,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pixfind.cli.options import MOVE, Json, command
+from pixfind.cli.options import MOVE, Json, Model, command
 from pixfind.library.library import Library
+from pixfind.storage import output
 
 if TYPE_CHECKING:
     from pixfind.cli.console import Console
@@ -71,10 +73,84 @@ def backup(
 
         console.json({**asdict(done), "path": str(done.path)})
         return
+    from pixfind.cli.styles import escape
+
     models = "" if done.models == 1 else f" of {done.models} models"
     console.say(
-        f"{done.images:,} images and {done.rows:,} embeddings in {done.path}, {done.copied_rows:,}{models} copied now"
+        f"{done.images:,} images and {done.rows:,} embeddings in {escape(str(done.path))}, {done.copied_rows:,}{models} copied now"
     )
+
+
+@command(rich_help_panel=MOVE)
+def export(
+    context: typer.Context,
+    file: Annotated[
+        output.Output,
+        typer.Argument(
+            parser=output.Output.at, metavar="FILE", help="NAME.parquet, .csv or .jsonl; - is standard output."
+        ),
+    ],
+    embeddings: Annotated[
+        bool, typer.Option("--embeddings", help="With the embedding of each image; not in CSV.")
+    ] = False,
+    kind: Annotated[
+        str | None, typer.Option("--format", metavar="KIND", help="parquet, csv or jsonl; default: by the file's name.")
+    ] = None,
+) -> None:
+    """Write a table of all images that have an embedding: path, size, dates, camera, place."""
+    from pixfind.workflows import export_file
+
+    if kind is not None and kind not in set(export_file.Format):
+        raise typer.BadParameter(f"{kind!r} is not one of {', '.join(export_file.Format)}", param_hint="--format")
+    chosen = export_file.Format(kind) if kind else export_file.Format.of(file.path)
+    with Library.open(context.obj.path) as library:
+        written = export_file.export_file(library, file, chosen, embeddings=embeddings)
+    from pixfind.cli.styles import escape
+
+    where = "" if file.is_standard_output else f" in {escape(str(file.path))}"
+    context.obj.console.say(f"{written:,} images{where}")
+
+
+@command("import", rich_help_panel=MOVE)
+def import_(
+    context: typer.Context,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Parquet or JSON lines with the columns path and embedding.")
+    ],
+    model: Model = None,
+    json: Json = False,
+) -> None:
+    """
+    Give pending pictures embeddings that were made elsewhere by the same model, instead of embedding them.
+
+    Register the pictures first: `pixfind add FOLDER`. A sample is embedded again, and every picture read, before anything is believed.
+    """
+    from pixfind.workflows.import_embeddings import import_embeddings
+    from pixfind.workflows.options import EmbedOptions
+
+    console = context.obj.console
+    with (
+        Library.open(context.obj.path, write=True) as library,
+        library.lock("import"),
+        console.bar("reading", "pictures") as show,
+    ):
+        done = import_embeddings(library, file, EmbedOptions(model=model), progress=show)
+    if json:
+        from dataclasses import asdict
+
+        console.json(asdict(done))
+        return
+    console.say(
+        f"{done.imported:,} embeddings imported; {done.checked} of them made again (lowest cosine {done.cosine:.4f})"
+    )
+    for count, what in (
+        (done.known, "had an embedding already"),
+        (done.unknown, "are not in the library: pixfind add FOLDER"),
+        (done.changed, "have other bytes by now, and stay pending"),
+        (done.unreadable, "cannot be read, and stay pending"),
+    ):
+        if count:
+            console.say(f"  {count:,} {what}")
 
 
 def _values(done: "Relocation", *, dry_run: bool) -> dict[str, object]:

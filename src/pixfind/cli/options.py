@@ -89,7 +89,7 @@ MODULES = {
     "run_commands": ("stop", "pause", "resume", "limit"),
     "model_commands": ("model", "models", "tune"),
     "inspect_commands": ("status", "verify", "plan"),
-    "move_commands": ("relocate", "backup"),
+    "move_commands": ("relocate", "backup", "export", "import"),
     "serve_commands": ("serve", "mcp"),
 }
 

@@ -37,6 +37,12 @@ Null = Annotated[
         "-0", "--null", help="With --paths: end each with a NUL byte, for `xargs -0`; names may hold a newline."
     ),
 ]
+CopyTo = Annotated[
+    Path | None, typer.Option("--copy-to", metavar="DIR", help="Copy the hits into a new or empty folder.")
+]
+LinkTo = Annotated[
+    Path | None, typer.Option("--link-to", metavar="DIR", help="The same with symbolic links to the pictures.")
+]
 IncludeWeak = Annotated[bool, typer.Option("--include-weak", "--all", help="Show hits below the cut-off too.")]
 Distinct = Annotated[bool, typer.Option("--distinct", help="Fold pictures that are nearly the same into one.")]
 EachFile = Annotated[
@@ -133,6 +139,8 @@ def search(
     paths: AsPaths = False,
     null: Null = False,
     html: Html = None,
+    copy_to: CopyTo = None,
+    link_to: LinkTo = None,
     include_weak: IncludeWeak = False,
     distinct: Distinct = False,
     each_file: EachFile = False,
@@ -144,6 +152,7 @@ def search(
 
     options = _output_options(context, count, json, paths, null, html, pictures)
     options = dataclasses.replace(options, include_weak=include_weak, distinct=distinct, each_file=each_file)
+    options = options.collecting(copy_to, link_to)
     _exit_code(_search_and_show(context.obj, language.parse(query), options, filters.parsed()))
 
 
@@ -156,6 +165,8 @@ def search_text(
     paths: AsPaths = False,
     null: Null = False,
     html: Html = None,
+    copy_to: CopyTo = None,
+    link_to: LinkTo = None,
     include_weak: IncludeWeak = False,
     each_file: EachFile = False,
     pictures: AsPictures = TerminalImages.AUTO,
@@ -165,7 +176,7 @@ def search_text(
 
     options = _output_options(context, count, json, paths, null, html, pictures)
     options = dataclasses.replace(options, include_weak=include_weak, each_file=each_file)
-    _exit_code(_search_and_show(context.obj, language.text(query), options))
+    _exit_code(_search_and_show(context.obj, language.text(query), options.collecting(copy_to, link_to)))
 
 
 @command(rich_help_panel=SEARCH)
@@ -177,6 +188,8 @@ def search_image(
     paths: AsPaths = False,
     null: Null = False,
     html: Html = None,
+    copy_to: CopyTo = None,
+    link_to: LinkTo = None,
     each_file: EachFile = False,
     pictures: AsPictures = TerminalImages.AUTO,
 ) -> None:
@@ -185,7 +198,7 @@ def search_image(
 
     options = _output_options(context, count, json, paths, null, html, pictures)
     options = dataclasses.replace(options, each_file=each_file)
-    _exit_code(_search_and_show(context.obj, language.image(str(file)), options))
+    _exit_code(_search_and_show(context.obj, language.image(str(file)), options.collecting(copy_to, link_to)))
 
 
 @command(rich_help_panel=SEARCH)
@@ -258,6 +271,25 @@ class _OutputOptions:
     include_weak: bool = False
     distinct: bool = False
     each_file: bool = False
+    folder: Path | None = None
+    """where copies of the hits, or links to them, are put"""
+    link: bool = False
+
+    def collecting(self, copy_to: Path | None, link_to: Path | None) -> "_OutputOptions":
+        """Return these options with a folder for the hits; raises ConflictingOptions for two, FolderTaken."""
+        from pixfind.workflows import collect
+
+        if copy_to is not None and link_to is not None:
+            raise errors.ConflictingOptions(
+                first="--copy-to",
+                second="--link-to",
+                detail="the hits are put into one folder",
+                instead="Leave out one.",
+            )
+        folder = copy_to or link_to
+        if folder is None:
+            return self
+        return dataclasses.replace(self, folder=collect.check_folder(folder), link=link_to is not None)
 
     @property
     def listed(self) -> bool:
@@ -322,6 +354,8 @@ def _search_and_show(used: Context, query: "Query", options: _OutputOptions, fil
         )
     if options.html is not None:
         used.console.write(options.html, _sheet(result))
+    if options.folder is not None and result.hits:
+        _collect(used, [hit.path for hit in result.hits], options.folder, link=options.link)
     if options.json:
         used.console.json([hit.values() for hit in result.hits])
     elif options.paths:
@@ -332,6 +366,17 @@ def _search_and_show(used: Context, query: "Query", options: _OutputOptions, fil
     if (message := result.message()) is not None:
         used.console.say(message)
     return bool(result.hits)
+
+
+def _collect(used: Context, paths: list[str], folder: Path, *, link: bool) -> None:
+    from pixfind.cli.styles import escape
+    from pixfind.library import path_text
+    from pixfind.workflows import collect
+
+    done = collect.collect(paths, folder, link=link)
+    used.console.say(f"{done.files} {'links' if link else 'copies'} in {escape(str(done.folder))}")
+    for path, why in done.left_out:
+        used.console.say(f"  left out: {escape(path_text.readable(path))}: {escape(why)}")
 
 
 def _exit_code(found: bool) -> None:

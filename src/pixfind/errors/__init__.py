@@ -20,6 +20,7 @@ from pixfind.errors.embedding import (
     UnknownMessage,
     WorkerCrashLoop,
 )
+from pixfind.errors.exchange import EmbeddingsNotWritable, FolderTaken, ImportRefused, UnknownFormat
 from pixfind.errors.images import (
     Damaged,
     DecoderCrash,
@@ -145,6 +146,7 @@ __all__ = [
     "DeviceUnavailable",
     "DiskFailed",
     "DiskFull",
+    "EmbeddingsNotWritable",
     "EmptyBody",
     "EmptyFile",
     "EncryptedMember",
@@ -152,9 +154,11 @@ __all__ = [
     "FileMissing",
     "FileUnavailable",
     "FolderNotReadable",
+    "FolderTaken",
     "HostNotAllowed",
     "ImageNotFound",
     "ImageProblem",
+    "ImportRefused",
     "IndexFloorMissed",
     "InsufficientMemory",
     "InvalidCount",
@@ -222,6 +226,7 @@ __all__ = [
     "TooLarge",
     "TooManyRequests",
     "Truncated",
+    "UnknownFormat",
     "UnknownMessage",
     "UnknownModel",
     "Unreadable",

@@ -11,9 +11,10 @@ import itertools
 import os
 import stat
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from pixfind.errors import OutputNotWritable
 from pixfind.storage import disk
@@ -56,17 +57,29 @@ class Output:
 
     def write(self, data: bytes) -> None:
         """Write all of it; raises OutputNotWritable, and DiskFull where there is no room."""
+        with self.open() as file:
+            file.write(data)
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[BinaryIO]:
+        """
+        Yield a file to write bytes to; a regular file appears, or replaces the one before, when the block succeeds.
+
+        Raises OutputNotWritable, and DiskFull where there is no room.
+        """
         if self.is_standard_output:
             sys.stdout.flush()
-            sys.stdout.buffer.write(data)
+            yield sys.stdout.buffer
             sys.stdout.buffer.flush()
             return
         mode = _mode(self.path)
         with disk.writing(self.path):
             if mode is not None and not stat.S_ISREG(mode):
-                _stream(self.path, data)
+                with _streaming(self.path) as file:
+                    yield file
             else:
-                _replace(Path(os.path.realpath(self.path)), data)
+                with _replacing(Path(os.path.realpath(self.path))) as file:
+                    yield file
 
 
 def _mode(path: Path) -> int | None:
@@ -102,20 +115,19 @@ def _check_folder(path: Path) -> None:
         raise OutputNotWritable(path=path, detail=f"nothing can be written in {folder}")
 
 
-def _stream(path: Path, data: bytes) -> None:
-    """Write to what is there. Like a shell's `>`, this waits until somebody reads a named pipe."""
-    descriptor = os.open(path, os.O_WRONLY | getattr(os, "O_NOCTTY", 0))
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(data)
+def _streaming(path: Path) -> BinaryIO:
+    """Open what is there. Like a shell's `>`, this waits until somebody reads a named pipe."""
+    return os.fdopen(os.open(path, os.O_WRONLY | getattr(os, "O_NOCTTY", 0)), "wb")
 
 
-def _replace(target: Path, data: bytes) -> None:
-    """Write a new file in the folder of `target`, durable and with its mode, and replace `target` atomically."""
+@contextlib.contextmanager
+def _replacing(target: Path) -> Iterator[BinaryIO]:
+    """Yield a new file in the folder of `target`, which replaces it atomically when the block succeeds, durable and with its mode."""
     temporary = target.with_name(f".{target.name[:_MAX_NAME_CHARACTERS]}.{os.getpid()}.{next(_numbers)}.tmp")
     try:
         with temporary.open("xb") as file:
             _keep_mode(file.fileno(), target)
-            file.write(data)
+            yield file
             file.flush()
             disk.sync(file.fileno())
         # Checked again: something else may have been put there meanwhile.

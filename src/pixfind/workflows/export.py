@@ -1,15 +1,13 @@
 """
 The images of a library with their embeddings, for other programs: one by one, as arrays, as a table.
 
-Owns the names of the columns. Reads only, in constant memory but for what is returned.
+Owns the names of the columns. Reads only, in constant memory but for what is returned. Files for other programs: `export_file`.
 """
 
 import datetime as dt
 import importlib
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,15 +15,10 @@ from numpy import float16, int64
 from numpy.typing import NDArray
 
 from pixfind import errors
-from pixfind.library import path_text
 from pixfind.library.library import Library
-from pixfind.storage import disk
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_BATCH_ROWS = 10_000
-"""Rows of a table that are held in memory at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +91,7 @@ def to_pandas(library: Library, *, embeddings: bool = True) -> "pd.DataFrame":
 
     The column `embedding` holds one array [d] a row. Raises NotEmbedded, ExtraNotInstalled without pandas.
     """
-    pandas = _extra("pandas", "pandas", "a data frame")
+    pandas = optional_package("pandas", "pandas", "a data frame")
     table = pandas.DataFrame(
         (_values(record, embeddings=embeddings) for record in images(library)),
         columns=[*COLUMNS, *(["embedding"] if embeddings else [])],
@@ -106,55 +99,9 @@ def to_pandas(library: Library, *, embeddings: bool = True) -> "pd.DataFrame":
     return table.set_index("image_id")
 
 
-def to_parquet(library: Library, path: Path, *, embeddings: bool = True) -> int:
-    """
-    Write a Parquet file with a row for each image, and return how many; the file appears when it is complete.
-
-    `embedding` is a list of float16 of fixed length. Paths that are not UTF-8 are written as in the catalogue (docs/reference/format.md).
-    Raises NotEmbedded, ExtraNotInstalled without pyarrow, DiskFull.
-    """
-    pa = _extra("pyarrow", "parquet", "a Parquet file")
-    parquet = importlib.import_module("pyarrow.parquet")
-    records = images(library)
-    schema = _schema(pa, library.dimension if embeddings else 0)
-    written = 0
-    with disk.publishing(path) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
-        while batch := list(itertools.islice(records, _BATCH_ROWS)):
-            columns = {name: [_portable(getattr(record, name)) for record in batch] for name in COLUMNS}
-            if embeddings:
-                flat = np.concatenate([record.embedding for record in batch])
-                columns["embedding"] = pa.FixedSizeListArray.from_arrays(pa.array(flat), library.dimension)
-            writer.write_table(pa.table(columns, schema=schema))
-            written += len(batch)
-    return written
-
-
-def _schema(pa: Any, dimension: int) -> Any:
-    kinds = {
-        "image_id": pa.int64(),
-        "path": pa.string(),
-        "duplicate": pa.bool_(),
-        "size": pa.int64(),
-        "modified": pa.timestamp("us", tz="UTC"),
-        "width": pa.int32(),
-        "height": pa.int32(),
-        "taken": pa.timestamp("s"),
-        "camera": pa.string(),
-        "latitude": pa.float64(),
-        "longitude": pa.float64(),
-    }
-    if dimension:
-        kinds["embedding"] = pa.list_(pa.float16(), dimension)
-    return pa.schema(list(kinds.items()))
-
-
 def _values(record: ImageRecord, *, embeddings: bool) -> dict[str, Any]:
     values = {name: getattr(record, name) for name in COLUMNS}
     return {**values, "embedding": record.embedding} if embeddings else values
-
-
-def _portable(value: Any) -> Any:
-    return path_text.to_text(value) if isinstance(value, str) else value
 
 
 def _instant(seconds: int | None) -> dt.datetime | None:
@@ -166,7 +113,8 @@ def _instant(seconds: int | None) -> dt.datetime | None:
         return None
 
 
-def _extra(package: str, extra: str, what: str) -> Any:
+def optional_package(package: str, extra: str, what: str) -> Any:
+    """Import the package of an extra; raises ExtraNotInstalled."""
     try:
         return importlib.import_module(package)
     except ImportError as error:

@@ -1,0 +1,281 @@
+"""
+Embeddings that were made elsewhere, with the same model and of the same files, become part of a library.
+
+Owns what is checked before one is believed: the model that the file names, a sample that the library's own model embeds again, and the bytes of
+each picture. What is believed goes the way of every row: a worker file, then adopt, then merge. So a kill loses nothing, and the same call
+continues.
+"""
+
+import dataclasses
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixfind import errors
+from pixfind.images import decode, source
+from pixfind.library import commit, path_text
+from pixfind.library.library import Library, ModelIdentity
+from pixfind.models.encoders import ImageEncoder, open_image_encoder
+from pixfind.storage import worker_files
+from pixfind.types import EmbeddedImage, ImageRef, Progress, no_progress
+from pixfind.worker.sink import FileSink
+from pixfind.workflows.build_index import build_index
+from pixfind.workflows.choose_model import choose_model, fetch_model
+from pixfind.workflows.events import Observer, ignore
+from pixfind.workflows.export import optional_package
+from pixfind.workflows.export_file import MODEL_KEY
+from pixfind.workflows.merge import merge
+from pixfind.workflows.options import EmbedOptions
+
+_SAVE_ROWS = 256
+_SAMPLE = 16
+_SAME = 0.98
+"""cosine at which two embeddings are of one model: int8 and other ways to decode and scale stay above, other models lie near 0"""
+_LIMITS = decode.Limits(200_000_000)
+_SMALL_SIDE = 32
+"""pixels to which a JPEG is scaled while it is decoded: only its facts and its soundness are wanted"""
+
+
+@dataclass(slots=True)
+class Imported:
+    """What became of the rows of a file."""
+
+    imported: int = 0
+    known: int = 0
+    """images that have an embedding already"""
+    unknown: int = 0
+    """paths that are not in the library: `pixfind add` registers them"""
+    changed: int = 0
+    """files with other bytes than the registered or the embedded ones; they stay pending"""
+    unreadable: int = 0
+    """pictures that cannot be read; they stay pending, and `embed` says why"""
+    checked: int = 0
+    """embeddings that were compared with those of the library's own model"""
+    cosine: float = 1.0
+    """the lowest of these"""
+
+
+class _Row(NamedTuple):
+    path: str
+    embedding: NDArray[np.float32]
+    size: int | None
+
+
+class _Ready(NamedTuple):
+    image: EmbeddedImage
+    embedding: NDArray[np.float32]
+    data: bytes
+
+
+def import_embeddings(
+    library: Library,
+    path: Path,
+    options: EmbedOptions | None = None,
+    *,
+    observer: Observer = ignore,
+    progress: Progress = no_progress,
+) -> Imported:
+    """
+    Give pending images the embeddings that a Parquet file or a file of JSON lines holds for their paths, merge and index them.
+
+    Columns: `path`, `embedding` (d numbers of any length), and where there is one `size` in bytes. Every picture is read once, for its
+    hash and its facts. A library without a model takes the one of `options`, else the one that the file names.
+    Call it inside `library.lock("import")`. Raises ImportRefused for a file that is of another model or is not such a table,
+    ExtraNotInstalled, and what the model, the disk and the merge raise.
+    """
+    options = options or EmbedOptions()
+    named = _named_model(path)
+    if options.model is None and library.model() is None and named is not None:
+        options = dataclasses.replace(options, model=named.name, precision=named.precision)
+    model = choose_model(library, options, observer=observer).value
+    if named is not None and (named.hash, named.precision) != (model.hash, model.precision):
+        ours, theirs = (f"{m.name} in {m.precision} (files {m.hash[:12]})" for m in (model, named))
+        raise errors.ImportRefused(path=path, detail=f"its embeddings were made by {theirs}, the library's by {ours}")
+    commit.adopt_and_trim(library)
+    done = Imported()
+    rows = _validated(path, model.dimension)
+    _check_sample(library, path, model, options, done, step=max(1, rows // _SAMPLE))
+    with _free_sink(library, model) as sink:
+        for batch in _batches(_ready(library, _rows(path, model.dimension), done, progress)):
+            embeddings = np.stack([_unit(ready.embedding, path) for ready in batch]).astype(np.float16)
+            sink.append([ready.image for ready in batch], embeddings)
+    adopted = commit.adopt_and_trim(library)
+    done.imported = len(adopted.embedded) + len(adopted.duplicates)
+    merge(library, observer)
+    build_index(library, observer)
+    return done
+
+
+def _check_sample(
+    library: Library, path: Path, model: ModelIdentity, options: EmbedOptions, done: Imported, *, step: int
+) -> None:
+    """Embed some of the pictures; raises ImportRefused where the file says something else of one."""
+    # Spread over the file: its parts may come from different places.
+    sample = _ready(library, _rows(path, model.dimension), Imported(), no_progress, step=step)
+    wanted = list(itertools.islice(sample, _SAMPLE))
+    if not wanted:
+        return
+    encoder = open_image_encoder(fetch_model(library, options), precision=model.precision, device=options.device)
+    for ready in wanted:
+        ours = _embed(encoder, ready.data)
+        cosine = float(ours @ _unit(ready.embedding, path))
+        done.checked, done.cosine = done.checked + 1, min(done.cosine, cosine)
+        if cosine < _SAME:
+            name = library.catalogue.value("path_of", "export.sql", id=ready.image.image_id)
+            detail = (
+                f"for {path_text.readable(name)} the library's model gives another embedding (cosine {cosine:.3f},"
+                f" at least {_SAME} is expected)"
+            )
+            raise errors.ImportRefused(path=path, detail=detail)
+
+
+def _embed(encoder: ImageEncoder, data: bytes) -> NDArray[np.float32]:
+    picture = decode.decode(data, limits=_LIMITS, shortest_side=encoder.decode_side).image
+    row: NDArray[np.float32] = encoder.finish(encoder.forward([encoder.prepare(picture)]))[0].astype(np.float32)
+    return row / np.linalg.norm(row)
+
+
+def _ready(
+    library: Library, rows: Iterable[_Row], done: Imported, progress: Progress, *, step: int = 1
+) -> Iterator[_Ready]:
+    """Yield every `step`th row that fits a pending image, and the bytes that it fits; count the others in `done`."""
+    for number, row in enumerate(rows, 1):
+        if number % step:
+            continue
+        image = _pending(library, row, done)
+        ready = None if image is None else _read(image, row, done)
+        if ready is not None:
+            yield ready
+        progress(number, None)
+
+
+def _pending(library: Library, row: _Row, done: Imported) -> ImageRef | None:
+    found = next(library.catalogue.rows("image_at", "export.sql", path=row.path), None)
+    if found is None:
+        done.unknown += 1
+        return None
+    image_id, path, size, mtime_ns, waits = found
+    if not waits:
+        done.known += 1
+        return None
+    return ImageRef(image_id, path, size, mtime_ns)
+
+
+def _read(image: ImageRef, row: _Row, done: Imported) -> _Ready | None:
+    try:
+        original = source.read(image.path)
+        facts = decode.decode(original.data, limits=_LIMITS, shortest_side=_SMALL_SIDE).metadata
+    except errors.ImageProblem:
+        done.unreadable += 1
+        return None
+    found = original.fingerprint
+    if (found.size, found.mtime_ns) != (image.size, image.mtime_ns) or row.size not in (None, found.size):
+        done.changed += 1
+        return None
+    return _Ready(EmbeddedImage(image.image_id, found, facts), row.embedding, original.data)
+
+
+def _batches(rows: Iterator[_Ready]) -> Iterator[Sequence[_Ready]]:
+    while batch := list(itertools.islice(rows, _SAVE_ROWS)):
+        yield batch
+
+
+def _free_sink(library: Library, model: ModelIdentity) -> FileSink:
+    """Return the worker files of the first number that no other process writes: parts of a cluster may be embedding meanwhile."""
+    for worker in itertools.count():
+        try:
+            worker_files.lock(library.data, worker, patience=0).release()
+            return FileSink(library.data, worker, model.dimension)
+        except errors.WorkerFilesBusy:
+            continue
+    raise AssertionError
+
+
+def _unit(embedding: NDArray[np.float32], path: Path) -> NDArray[np.float32]:
+    length = np.linalg.norm(embedding)
+    if not (np.isfinite(length) and length > 0):
+        raise errors.ImportRefused(path=path, detail="an embedding in it is zero, or not a number")
+    return embedding / length
+
+
+# --- the file -------------------------------------------------------------------------------------
+
+
+def _is_parquet(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"PAR1"
+    except OSError as error:
+        raise errors.ImportRefused(path=path, detail=error.strerror or str(error)) from error
+
+
+def _named_model(path: Path) -> ModelIdentity | None:
+    """Return the model that a file of `export_file` names; other programs name none."""
+    if not _is_parquet(path):
+        return None
+    stored = (_parquet(path).schema_arrow.metadata or {}).get(MODEL_KEY.encode())
+    try:
+        return None if stored is None else ModelIdentity(**json.loads(stored))
+    except (ValueError, TypeError) as error:
+        raise errors.ImportRefused(path=path, detail=f"the model that it names cannot be read ({error})") from error
+
+
+def _parquet(path: Path) -> Any:
+    pa = optional_package("pyarrow", "parquet", "a Parquet file")
+    try:
+        return optional_package("pyarrow.parquet", "parquet", "a Parquet file").ParquetFile(path)
+    except (OSError, pa.ArrowException) as error:
+        raise errors.ImportRefused(path=path, detail=str(error).splitlines()[0]) from error
+
+
+def _validated(path: Path, dimension: int) -> int:
+    """Return how many rows a file has; raises ImportRefused for the first that is wrong, before anything is written."""
+    rows = 0
+    for row in _rows(path, dimension):
+        _unit(row.embedding, path)
+        rows += 1
+    return rows
+
+
+def _rows(path: Path, dimension: int) -> Iterator[_Row]:
+    """Yield the rows of a file; raises ImportRefused."""
+    for number, values in enumerate(_parquet_rows(path) if _is_parquet(path) else _json_rows(path), 1):
+        try:
+            embedding = np.asarray(values["embedding"], dtype=np.float32)
+            row = _Row(str(values["path"]), embedding, None if values.get("size") is None else int(values["size"]))
+        except (KeyError, TypeError, ValueError) as error:
+            detail = f"row {number} has no {error}" if isinstance(error, KeyError) else f"row {number}: {error}"
+            raise errors.ImportRefused(path=path, detail=detail) from error
+        if embedding.shape != (dimension,):
+            detail = (
+                f"row {number} has an embedding of shape {list(embedding.shape)}, the model's have {dimension} numbers"
+            )
+            raise errors.ImportRefused(path=path, detail=detail)
+        yield row
+
+
+def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
+    file = _parquet(path)
+    columns = [name for name in ("path", "embedding", "size") if name in file.schema_arrow.names]
+    for batch in file.iter_batches(batch_size=_SAVE_ROWS, columns=columns):
+        # Row by row as arrays: as lists of Python numbers they would take a hundred times as long.
+        arrays = [batch.column(name).to_numpy(zero_copy_only=False) for name in columns]
+        yield from (dict(zip(columns, values, strict=True)) for values in zip(*arrays, strict=True))
+
+
+def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                values = json.loads(line)
+            except ValueError as error:
+                raise errors.ImportRefused(path=path, detail=f"line {number} is no JSON ({error})") from error
+            if not isinstance(values, dict):
+                raise errors.ImportRefused(path=path, detail=f"line {number} is no JSON object")
+            yield values
