@@ -30,7 +30,6 @@ def test_the_migrations_add_up_to_the_schema() -> None:
 #: `filters` and `below` are parts of other statements; the tables that the scan and the sync make for themselves are made first.
 _FRAGMENTS = {"filters", "below"}
 _FIRST = (
-    ("scan.sql", "begin_scan"),
     ("scan.sql", "begin_batch"),
     ("sync.sql", "begin_changed"),
     ("relocate.sql", "begin"),

@@ -86,5 +86,5 @@ def is_image_name(name: str) -> bool:
 
 def suffix(name: str) -> str:
     """Return the extension in lower case with its dot; empty where there is none, or nothing before it."""
-    stem, dot, end = name.rpartition(".")
-    return f"{dot}{end}".lower() if stem else ""
+    dot = name.rfind(".")
+    return name[dot:].lower() if dot > 0 else ""

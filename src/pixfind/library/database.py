@@ -7,7 +7,7 @@ Owns the translation, in one place: no statement can be run without it. Must not
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,6 +29,8 @@ _KINDS: dict[int, type[errors.OperationError]] = {
 _FAILED = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 _READS = ("SQLITE_IOERR_READ", "SQLITE_IOERR_SHORT_READ", "SQLITE_IOERR_FSTAT", "SQLITE_IOERR_CORRUPTFS")
 _PROBE_BYTES = 65_536
+_MAX_ROWS = 256
+"""fetched at once while rows are iterated over: a call for each would take longer than reading it"""
 
 
 class Connection(sqlite3.Connection):
@@ -105,6 +107,18 @@ class _Cursor(sqlite3.Cursor):
             return super().fetchall()
         except sqlite3.Error as error:
             raise translated(error, self.connection.path) from error
+
+    def fetchmany(self, size: int | None = 1) -> list[Any]:
+        try:
+            return super().fetchmany(size)
+        except sqlite3.Error as error:
+            raise translated(error, self.connection.path) from error
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        size = 1  # Who wants the first row only waits for no other.
+        while rows := self.fetchmany(size):
+            yield from rows
+            size = min(2 * size, _MAX_ROWS)
 
     def __next__(self) -> Any:
         try:

@@ -19,6 +19,7 @@ from pixfind.images import source, suffixes
 from pixfind.images.source import archives
 from pixfind.library import path_text
 from pixfind.library.catalogue import Root
+from pixfind.library.known_files import KnownFiles
 from pixfind.library.library import Library
 from pixfind.library.walk import LEFT_OUT, File, Walk, batches, is_archive, prefix_of
 from pixfind.types import Progress, no_progress
@@ -178,15 +179,15 @@ def scan_root(library: Library, root: Root, report: ScanReport, progress: Progre
         return []
     others = [other.path for other in catalogue.roots() if other.id != root.id]
     walk = Walk(root, others, skip={library.path.as_posix(), *others})
-    begin(library)
+    known = KnownFiles(catalogue, root)
     seen = 0
     for batch in batches(walk.files()):
-        register(library, root, batch, report)
+        register(library, root, batch, known, report)
         seen += len(batch)
         report.seen += len(batch)
         progress(report.seen, None)
     for archive in walk.archives:
-        seen += scan_archive(library, root, archive, walk, report)
+        seen += scan_archive(library, root, archive, walk, known, report)
         progress(report.seen, None)
     note_problems(walk, report)
     raw_is_there = not walk.unread_raw.isdisjoint(walk.left_out)
@@ -196,16 +197,11 @@ def scan_root(library: Library, root: Root, report: ScanReport, progress: Progre
         # No pictures where there were some: this may be an empty mount point with a stray file.
         _set_root(library, root, offline="empty: none of its pictures is there")
         return scan_root(library, next(r for r in catalogue.roots() if r.id == root.id), report, progress)
-    settle_unseen(library, root, walk, report, [root.path])
+    settle_unseen(library, root, walk, known, report, [root.path])
     report.left_out += walk.left_out
-    catalogue.run("set_left_out", "scan.sql", id=root.id, left_out=json.dumps(dict(sorted(walk.left_out.items()))))
+    if (left_out := json.dumps(dict(sorted(walk.left_out.items())))) != root.left_out:
+        catalogue.run("set_left_out", "scan.sql", id=root.id, left_out=left_out)
     return [add_mount(library, path) for path in walk.mounts]
-
-
-def begin(library: Library) -> None:
-    """Forget which images an earlier scan has seen."""
-    library.catalogue.run("begin_scan", "scan.sql")
-    library.catalogue.run("forget_seen", "scan.sql")
 
 
 def note_problems(walk: Walk, report: ScanReport) -> None:
@@ -229,25 +225,27 @@ def add_mount(library: Library, path: str) -> Root:
     return next(root for root in library.catalogue.roots() if root.path == path)
 
 
-def scan_archive(library: Library, root: Root, archive: File, walk: Walk, report: ScanReport) -> int:
+def scan_archive(library: Library, root: Root, archive: File, walk: Walk, known: KnownFiles, report: ScanReport) -> int:
     """Register the members of one archive, if it is another than at the last scan; return how many images it has."""
     catalogue, path = library.catalogue, path_text.to_text(archive.path)
-    known = next(catalogue.rows("archive", "scan.sql", path=path), None)
+    before = next(catalogue.rows("archive", "scan.sql", path=path), None)
     # An extra that was installed since reads what was left out.
     if (
-        known is not None
-        and known[:2] == (archive.size, archive.mtime_ns)
-        and not _now_read(walk, json.loads(known[2]))
+        before is not None
+        and before[:2] == (archive.size, archive.mtime_ns)
+        and not _now_read(walk, json.loads(before[2]))
     ):
         first, last = path_text.range_below(archive.path + archives.MARK)
-        seen = catalogue.run("members_are_there", "scan.sql", root_id=root.id, first=first, last=last)
-        walk.left_out.update(json.loads(known[2]))
+        members = catalogue.all_rows("members", "scan.sql", root_id=root.id, first=first, last=last)
+        known.mark(image_id for (image_id,) in members)
+        seen = len(members)
+        walk.left_out.update(json.loads(before[2]))
         report.seen += seen
         return seen
     left_out: Counter[str] = Counter()
     seen = 0
     for batch in batches(_members(archive, walk, left_out)):
-        register(library, root, batch, report)
+        register(library, root, batch, known, report)
         seen += len(batch)
     if archive.path not in walk.problems:
         catalogue.run(
@@ -283,15 +281,18 @@ def _members(archive: File, walk: Walk, left_out: Counter[str]) -> Iterator[File
         walk.problems.append(archive.path)
 
 
-def register(library: Library, root: Root, batch: list[File], report: ScanReport) -> None:
+def register(library: Library, root: Root, batch: list[File], known: KnownFiles, report: ScanReport) -> None:
     """Register files of a root: what is new, changed, moved there or back. Each counts as seen."""
     catalogue = library.catalogue
+    arrivals = known.without_unchanged(batch)
+    if not arrivals:
+        return
     with catalogue.transaction():
         catalogue.run("begin_batch", "scan.sql")
         catalogue.run("forget_arrivals", "scan.sql")
         catalogue.run_many(
             "arrive",
-            ({"path": path_text.to_text(f.path), "size": f.size, "mtime_ns": f.mtime_ns} for f in batch),
+            ({"path": path_text.to_text(f.path), "size": f.size, "mtime_ns": f.mtime_ns} for f in arrivals),
             "scan.sql",
         )
         for row in list(catalogue.rows("known_arrivals", "scan.sql", root_id=root.id)):
@@ -301,7 +302,7 @@ def register(library: Library, root: Root, batch: list[File], report: ScanReport
         # Each that moved has its row by now; all others are new.
         names = [path for (path,) in catalogue.rows("first_new_arrivals", "scan.sql", limit=_MAX_NAMED)]
         report.note_all("new", names, catalogue.run("insert_new_arrivals", "scan.sql", root_id=root.id))
-        catalogue.run("remember_seen", "scan.sql")
+        known.mark(image_id for (image_id,) in catalogue.rows("ids_of_arrivals", "scan.sql"))
 
 
 def _update_known(library: Library, root: Root, row: tuple[object, ...], report: ScanReport) -> None:
@@ -344,7 +345,9 @@ def _moved_from(library: Library, file: File) -> int | None:
     return None
 
 
-def settle_unseen(library: Library, root: Root, walk: Walk, report: ScanReport, places: Sequence[str]) -> None:
+def settle_unseen(
+    library: Library, root: Root, walk: Walk, known: KnownFiles, report: ScanReport, places: Sequence[str]
+) -> None:
     """
     Mark images at and below `places` that the walk did not see as gone or excluded, except where it could not read.
 
@@ -357,13 +360,14 @@ def settle_unseen(library: Library, root: Root, walk: Walk, report: ScanReport, 
     )
     there = {archive.path for archive in walk.archives}
     catalogue = library.catalogue
+    complete = places == [root.path] and known.all_seen()
     with catalogue.transaction():
         for first, last in (each for place in places for each in path_text.ranges_at(place, archives.MARK)):
             limits = {"root_id": root.id, "first": first, "last": last}
             for (path,) in list(catalogue.rows("archives_of_root", "scan.sql", **limits)):
                 if path not in there:
                     catalogue.run("forget_archive", "scan.sql", path=path_text.to_text(path))
-            for image_id, path in list(catalogue.rows("unseen", "scan.sql", **limits)):
+            for image_id, path in [] if complete else known.unseen(first, last):
                 if path.startswith(kept) or path in walk.problems or path in walk.unsettled:
                     continue
                 # Where its extra is not installed any more, what is known of a RAW file stays.

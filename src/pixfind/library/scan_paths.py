@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pixfind.images.source import archives
 from pixfind.library import path_text, scan
 from pixfind.library.catalogue import Root
+from pixfind.library.known_files import KnownFiles
 from pixfind.library.library import Library
 from pixfind.library.scan import ScanReport
 from pixfind.library.walk import Walk, batches, is_archive
@@ -25,6 +26,7 @@ class _Part:
 
     root: Root
     walk: Walk
+    known: KnownFiles
     places: list[str] = field(default_factory=list)
     seen: int = 0
     """images and archives found at these places"""
@@ -52,7 +54,6 @@ def scan_paths(
     as_a_whole = [root for root in roots if _is_to_be_walked(root, changed, was_offline=root.id in offline)]
     parts = _parts(library, roots, changed, {root.id for root in as_a_whole}, frozenset(unsettled))
     queue = list(as_a_whole)
-    scan.begin(library)
     # All that is new comes before anything that is gone, so that what was moved from one root to another counts as moved, not as gone.
     for part in parts:
         _register(library, part, report, progress)
@@ -63,7 +64,7 @@ def scan_paths(
             # The whole scan decides whether its pictures were deleted or the drive is not there.
             queue.append(root)
         else:
-            scan.settle_unseen(library, root, part.walk, report, part.places)
+            scan.settle_unseen(library, root, part.walk, part.known, report, part.places)
         scan.note_problems(part.walk, report)
         queue += [scan.add_mount(library, path) for path in part.walk.mounts]
     while queue:
@@ -100,7 +101,7 @@ def _parts(
         if root.id not in parts:
             others = [other.path for other in roots if other.id != root.id]
             walk = Walk(root, others, skip={library.path.as_posix(), *others}, unsettled=unsettled)
-            parts[root.id] = _Part(root, walk)
+            parts[root.id] = _Part(root, walk, KnownFiles(library.catalogue, root))
         parts[root.id].places.append(parts[root.id].walk.topmost(path))
     for part in parts.values():
         part.places = _outermost(part.places)
@@ -109,12 +110,12 @@ def _parts(
 
 def _register(library: Library, part: _Part, report: ScanReport, progress: Progress) -> None:
     for batch in batches(part.walk.files_at(part.places)):
-        scan.register(library, part.root, batch, report)
+        scan.register(library, part.root, batch, part.known, report)
         part.seen += len(batch)
         report.seen += len(batch)
         progress(report.seen, None)
     for archive in part.walk.archives:
-        part.seen += 1 + scan.scan_archive(library, part.root, archive, part.walk, report)
+        part.seen += 1 + scan.scan_archive(library, part.root, archive, part.walk, part.known, report)
         progress(report.seen, None)
 
 
@@ -130,7 +131,6 @@ def _all_would_be_gone(library: Library, part: _Part) -> bool:
         return False
     gone = 0
     for first, last in (each for place in part.places for each in path_text.ranges_at(place, archives.MARK)):
-        limits = {"root_id": part.root.id, "first": first, "last": last}
-        gone += sum(1 for _ in library.catalogue.rows("unseen", "scan.sql", **limits))
+        gone += len(part.known.unseen(first, last))
     left = library.catalogue.rows("present_of_root", "scan.sql", root_id=part.root.id, limit=gone + 1)
     return bool(gone) and sum(1 for _ in left) <= gone

@@ -6,22 +6,25 @@ is new or changed is `scan`'s to find out.
 """
 
 import fnmatch
+import itertools
 import json
 import os
 import re
-import stat
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import NamedTuple
 
-from pixfind.images import source, suffixes
-from pixfind.images.source import archives
+from pixfind.images import suffixes
+from pixfind.images.source import archives, mtime_ns
 from pixfind.library import links
 from pixfind.library.catalogue import Root
 
 BATCH = 50_000
 """Files registered in one transaction: the index on sizes is written at random places, so many rows share what a few would write each."""
+_STEP = 64
+"""files between two looks at the clock"""
 BATCH_SECONDS = 1.0
 """after which a batch is registered, however small: a slow disk shows progress, and a crash costs a second of the walk"""
 
@@ -53,10 +56,11 @@ def is_archive(root: str) -> bool:
 
 def batches(files: Iterable[File]) -> Iterator[list[File]]:
     """Group files as they are registered: by BATCH, or what BATCH_SECONDS brought."""
+    waiting = iter(files)
     batch: list[File] = []
     began = time.monotonic()
-    for file in files:
-        batch.append(file)
+    while some := list(itertools.islice(waiting, _STEP)):
+        batch += some
         if len(batch) >= BATCH or time.monotonic() - began >= BATCH_SECONDS:
             yield batch
             batch, began = [], time.monotonic()
@@ -74,12 +78,12 @@ class PathEntry:
 
     def is_symlink(self) -> bool:
         """Tell whether it is a link."""
-        return stat.S_ISLNK(self._found.st_mode)
+        return S_ISLNK(self._found.st_mode)
 
     def is_dir(self, *, follow_symlinks: bool) -> bool:
         """Tell whether it is a folder, not what a link leads to."""
         assert not follow_symlinks
-        return stat.S_ISDIR(self._found.st_mode)
+        return S_ISDIR(self._found.st_mode)
 
     def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
         """Return what the system knows about it."""
@@ -120,7 +124,7 @@ class Walk:
         """Yield the image files; `archives` and what else was found is complete behind the last."""
         found = os.stat(self._root.path)
         if is_archive(self._root.path):
-            self.archives.append(File(self._root.path, found.st_size, source.mtime_ns(found)))
+            self.archives.append(File(self._root.path, found.st_size, mtime_ns(found)))
             return
         yield from self._below([self._root.path], found.st_dev)
 
@@ -168,17 +172,21 @@ class Walk:
     def _below(self, folders: list[str], device: int) -> Iterator[File]:
         while folders:
             folder = folders.pop()
+            inside: list[str] = []
             try:
                 with os.scandir(folder) as entries:
                     for entry in entries:
-                        if (file := self._entry(entry, folders, device)) is not None:
+                        if (file := self._entry(entry, inside, device)) is not None:
                             yield file
             except OSError:
                 self.problems.append(folder)
+            # In the order of their paths, as the catalogue has them: what is found together is compared and written together.
+            folders += sorted(inside, reverse=True)
 
     def _entry(self, entry: os.DirEntry[str] | PathEntry, folders: list[str], device: int) -> File | None:
         """Return the image file that an entry is; note what else it may be. Called for millions of entries."""
-        if entry.name.startswith(".") or entry.path in self._skip:
+        name = entry.name
+        if name[0] == "." or entry.path in self._skip:
             return None
         try:
             if entry.is_dir(follow_symlinks=False):
@@ -186,7 +194,7 @@ class Walk:
                 return None
             if self._rules and self.exclusion(entry.path) is not None:
                 return None
-            suffix = suffixes.suffix(entry.name)
+            suffix = suffixes.suffix(name)
             if suffix in self.suffixes:
                 return self._file(entry)
             if suffix in archives.SUFFIXES and self._root.in_archives:
@@ -201,12 +209,12 @@ class Walk:
     def _file(self, entry: os.DirEntry[str] | PathEntry) -> File | None:
         found = entry.stat()
         # Links to folders are not followed (loops); links to files may be; a pipe or a device is no picture.
-        if not stat.S_ISREG(found.st_mode):
+        if not S_ISREG(found.st_mode):
             return None
         if entry.is_symlink() and not links.leads_into(entry.path, self._roots):
             self.links_out.append(entry.path)
             return None
-        return File(entry.path, found.st_size, source.mtime_ns(found))
+        return File(entry.path, found.st_size, mtime_ns(found))
 
     def _folder(self, entry: os.DirEntry[str] | PathEntry, folders: list[str], device: int) -> None:
         if entry.name in _NOT_THE_USERS or self.exclusion(entry.path):

@@ -1,8 +1,16 @@
--- name: begin_scan
-CREATE TEMP TABLE IF NOT EXISTS seen (id INTEGER PRIMARY KEY);
+-- name: last_id
+SELECT coalesce(max(id), 0) FROM images;
 
--- name: forget_seen
-DELETE FROM temp.seen;
+-- name: between
+-- Whether a row is of a file that is known as it is. A text with an escape is no path as it stands.
+SELECT path, size, mtime_ns, id,
+       id <= :last_id AND root_id = :root_id AND gone = 0 AND instr(path, '\x') = 0 AND NOT (outcome IS NOT NULL AND outcome = 'skipped' AND reason LIKE 'excluded%')
+FROM images WHERE path >= :first AND path <= :last ORDER BY path LIMIT :limit;
+
+-- name: count_present
+-- In two parts: the first is read from an index alone.
+SELECT (SELECT count(*) FROM images WHERE root_id = :root_id AND gone = 0 AND outcome IS NOT 'skipped' AND id <= :last_id)
+     + (SELECT count(*) FROM images WHERE root_id = :root_id AND gone = 0 AND outcome = 'skipped' AND id <= :last_id AND reason NOT LIKE 'excluded%');
 
 -- name: begin_batch
 CREATE TEMP TABLE IF NOT EXISTS arrivals (path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER) WITHOUT ROWID;
@@ -13,9 +21,8 @@ DELETE FROM temp.arrivals;
 -- name: arrive
 INSERT OR REPLACE INTO temp.arrivals (path, size, mtime_ns) VALUES (:path, :size, :mtime_ns);
 
--- name: remember_seen
--- By id: the names would be written to the disk once more.
-INSERT OR IGNORE INTO temp.seen SELECT images.id FROM temp.arrivals CROSS JOIN images ON images.path = arrivals.path;
+-- name: ids_of_arrivals
+SELECT images.id FROM temp.arrivals CROSS JOIN images ON images.path = arrivals.path;
 
 -- name: known_arrivals
 -- Arrivals whose row says anything else than the file now does.
@@ -53,10 +60,9 @@ UPDATE images SET gone = 0, root_id = :root_id,
     outcome = CASE WHEN outcome = 'skipped' AND reason LIKE 'excluded%' THEN NULL ELSE outcome END
 WHERE id = :image_id;
 
--- name: unseen
+-- name: present
 SELECT id, path FROM images
 WHERE root_id = :root_id AND gone = 0 AND path >= :first AND path < :last
-  AND NOT EXISTS (SELECT 1 FROM temp.seen WHERE seen.id = images.id)
   AND NOT (outcome IS NOT NULL AND outcome = 'skipped' AND reason LIKE 'excluded%');
 
 -- name: present_of_root
@@ -106,5 +112,5 @@ DELETE FROM archives WHERE path = :path;
 -- name: forget_archives
 DELETE FROM archives WHERE root_id = :root_id;
 
--- name: members_are_there
-INSERT OR IGNORE INTO temp.seen SELECT id FROM images WHERE root_id = :root_id AND gone = 0 AND path >= :first AND path < :last;
+-- name: members
+SELECT id FROM images WHERE root_id = :root_id AND gone = 0 AND path >= :first AND path < :last;
