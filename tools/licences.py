@@ -20,6 +20,7 @@ SECTIONS: Final = {
     "mcp": "What `pixfind[mcp]` adds",
     "openvino": "What `pixfind[openvino]` adds",
     "raw": "What `pixfind[raw]` adds",
+    "nncf": "What `pixfind[nncf]` adds",
     "dev": "What the tests and checks add",
 }
 _HEAD: Final = """# Licences of dependencies

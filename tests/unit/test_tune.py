@@ -92,7 +92,7 @@ def test_a_precision_whose_graph_cannot_be_used_is_out_and_the_others_are_compar
     report = tune.tune(hub.resolve(str(folder), text=True), pictures(40), threads=1, remember=False)
 
     assert "model_int8.onnx cannot be used" in report.rows[1].remark
-    assert ["fp32", "int8", "bf16"] == [row.precision for row in report.rows]
+    assert ["fp32", "int8", "bf16", "int8-openvino"] == [row.precision for row in report.rows]
 
 
 @pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="needs the openvino extra")
@@ -124,8 +124,8 @@ def test_the_report_has_a_line_for_each_candidate_and_one_for_the_choice() -> No
 
     report = tune.tune(files, pictures(33), threads=1, remember=False, progress=report_progress.append)
 
-    assert ["fp32", "int8", "bf16"] == report_progress
-    assert 5 == len(report.lines())
+    assert ["fp32", "int8", "bf16", "int8-openvino"] == report_progress
+    assert 6 == len(report.lines())
     assert report.lines()[-1].startswith(f"{report.choice.value}: ")
 
 

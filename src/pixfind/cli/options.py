@@ -286,9 +286,10 @@ NewModel = Annotated[
     ),
 ]
 NewPrecision = Annotated[
-    str, typer.Option(help="auto, fp32, int8 or bf16. Changing the precision counts as switching the model.")
+    str,
+    typer.Option(help="auto, fp32, int8, bf16 or int8-openvino. Changing the precision counts as switching the model."),
 ]
-Precision = Annotated[str, typer.Option(help="auto, fp32, int8 or bf16; chosen the first time.")]
+Precision = Annotated[str, typer.Option(help="auto, fp32, int8, bf16 or int8-openvino; chosen the first time.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
 Exclude = Annotated[
     list[str] | None, typer.Option(metavar="GLOB", help="Leave out files and folders with this name or path.")

@@ -85,6 +85,15 @@ class PrecisionUnavailable(OperationError):
     exit_code = 27
 
 
+class OtherQuantization(OperationError):
+    """
+    {precision} is not in {folder}, and quantising the model again gave {found}: other numbers, which must not be mixed with those of this library.
+    Copy {precision}.xml and .bin there from where the library was made, or embed again while it answers: pixfind index --precision {found}
+    """
+
+    exit_code = 69
+
+
 class ExtraNotInstalled(OperationError):
     """
     {what} needs the package {package}.

@@ -31,7 +31,7 @@ class ImageEncoder(Protocol):
     device: str
     """the device that runs it: cpu, cuda, ...; never auto"""
     precision: str
-    """fp32, int8 or bf16; never auto"""
+    """fp32, int8, bf16, or the name of one quantisation for OpenVINO; never auto"""
     engine: Choice[str]
     """the library that runs it, and why it was chosen in this precision"""
     preprocessing: Preprocessing

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from pixfind import errors
 from pixfind.models import cache, preprocess
-from pixfind.models.backends import free_batch, onnx_graphs, quantize, towers
+from pixfind.models.backends import free_batch, nncf, onnx_graphs, quantize, towers
 from pixfind.models.files import Layout, ModelFiles
 from pixfind.models.tokenizer import Tokens
 from pixfind.types import Choice
 
-PRECISIONS = ("auto", "fp32", "int8", "bf16")
+PRECISIONS = ("auto", "fp32", "int8", "bf16", nncf.PRECISION)
+"""what may be asked for; "int8-openvino" stands for one quantisation, which has a name of its own"""
 _PROCESSOR = ("auto", "cpu")
-_LIBRARIES = {"fp32": "onnxruntime", "int8": "onnxruntime", "bf16": "openvino"}
 
 
 class ImageTower(Protocol):
@@ -51,20 +51,44 @@ def open_image(
 ) -> tuple[ImageTower, Choice[str]]:
     """
     Open the image encoder in the best engine for this precision and device; raises PrecisionUnavailable, DeviceUnavailable, ExtraNotInstalled,
-    RuntimeOutdated, InvalidModelFile.
+    OtherQuantization, RuntimeOutdated, InvalidModelFile.
     """
     if files.layout is Layout.TORCH:
         return _open_torch(files, made, threads=threads, precision=precision, device=device)
     chosen = image_precision(files, precision, device)
     graph = free_batch.vision(files, made)
+    if nncf.is_named(chosen.value):
+        graph = nncf.graph(graph, files, chosen.value)
     session = _session(graph, files.vision, chosen.value, threads=threads, device=device)
-    return towers.ImageTower(session, files, made), Choice(_LIBRARIES[chosen.value], chosen.reason)
+    return towers.ImageTower(session, files, made), Choice(_library(chosen.value), chosen.reason)
+
+
+def is_what_is_asked_for(known: str, files: ModelFiles, asked: str, device: str = "auto") -> bool:
+    """Tell whether the precision `known` of a library is one that is `asked` for; raises as `image_precision`."""
+    if asked == "auto" or (asked == nncf.PRECISION and nncf.is_named(known)):
+        return True
+    return known == image_precision(files, asked, device).value
+
+
+def is_quantization(precision: str) -> bool:
+    """Tell whether this is the name of one quantisation for OpenVINO, which `prepare_image` finds or makes."""
+    return nncf.is_named(precision)
+
+
+def prepare_image(files: ModelFiles, quantization: str) -> None:
+    """Make the graph of a quantisation, where it is not kept here, so that no worker has to; raises as `open_image`."""
+    if not nncf.is_made(files, quantization):
+        nncf.graph(free_batch.vision(files, preprocess.load(files)), files, quantization)
+
+
+def _library(precision: str) -> str:
+    return "openvino" if precision == "bf16" or nncf.is_named(precision) else "onnxruntime"
 
 
 def _session(
     graph: Path, published: Path, precision: str, *, threads: int, device: str, repack: bool = True
 ) -> towers.Session:
-    if precision == "bf16":
+    if _library(precision) == "openvino":
         from pixfind.models.backends import openvino
 
         return openvino.Session(graph, threads=threads, precision=precision)
@@ -102,22 +126,30 @@ def open_text(files: ModelFiles, *, threads: int, precision: str, device: str) -
     # Encoding one text is cheap, and lower precision changes the answers to text queries first.
     chosen = Choice("fp32", "a query is only a few texts") if precision == "auto" else Choice(precision, "as requested")
     _check_device(chosen.value, device)
+    if chosen.value == nncf.PRECISION or nncf.is_named(chosen.value):
+        raise errors.PrecisionUnavailable(precision=chosen.value, detail="texts run in fp32, int8 and bf16 only")
     graph = free_batch.text(files)
     session = _session(graph, files.text, chosen.value, threads=threads, device=device, repack=False)
-    return towers.TextTower(session, files), Choice(_LIBRARIES[chosen.value], chosen.reason)
+    return towers.TextTower(session, files), Choice(_library(chosen.value), chosen.reason)
 
 
 def image_precision(files: ModelFiles, precision: str, device: str = "auto") -> Choice[str]:
-    """Return the precision for images, and why; raises PrecisionUnavailable."""
+    """
+    Return the precision for images, and why. For "int8-openvino" the model is quantised, where it is not yet.
+
+    Raises PrecisionUnavailable, ExtraNotInstalled, and what reading the model raises.
+    """
     _check(precision)
     if precision != "auto":
         _check_device(precision, device)
+        if precision == nncf.PRECISION and files.layout is not Layout.TORCH:
+            precision = nncf.any_made(free_batch.vision(files, preprocess.load(files)), files)
         return Choice(precision, "as requested")
     if device not in _PROCESSOR:
         return Choice("fp32", f"{device} runs the float graph")
     tuned = _tuned(files)
     return tuned or Choice(
-        "fp32", "not tuned on this machine; `pixfind tune` measures whether int8 or bf16 keeps the answers"
+        "fp32", "not tuned on this machine; `pixfind tune` measures whether another precision keeps the answers"
     )
 
 
@@ -125,7 +157,7 @@ _TORCH = Choice("torch", "the folder contains weights for torch")
 
 
 def _check(precision: str) -> None:
-    if precision not in PRECISIONS:
+    if precision not in PRECISIONS and not nncf.is_named(precision):
         raise errors.PrecisionUnavailable(precision=precision, detail=f"it is none of {', '.join(PRECISIONS)}")
 
 
@@ -153,4 +185,5 @@ def _tuned(files: ModelFiles) -> Choice[str] | None:
     except (OSError, ValueError, KeyError, TypeError):
         # The cache may be deleted at any time: `auto` is fp32 until the next tune.
         return None
-    return Choice(value, f"tuned: {reason}") if value in PRECISIONS else None
+    usable = nncf.is_made(files, value) if nncf.is_named(value) else value in PRECISIONS
+    return Choice(value, f"tuned: {reason}") if usable else None

@@ -117,9 +117,9 @@ class TuneReport:
 
     def lines(self) -> list[str]:
         """Return the report as plain text."""
-        head = f"{'precision':<10}{'engine':<13}{'images/s':>9}{'cosine':>9}{'worst':>9}{'images':>8}{'texts':>7}"
+        head = f"{'precision':<24}{'engine':<13}{'images/s':>9}{'cosine':>9}{'worst':>9}{'images':>8}{'texts':>7}"
         body = [
-            f"{row.precision:<10}{row.engine:<13}{row.images_per_second:>9.1f}{row.mean_cosine:>9.4f}"
+            f"{row.precision:<24}{row.engine:<13}{row.images_per_second:>9.1f}{row.mean_cosine:>9.4f}"
             f"{row.worst_cosine:>9.4f}{row.image_agreement:>8.3f}{row.text_agreement:>7.3f}  {row.remark}".rstrip()
             for row in self.rows
         ]
@@ -174,7 +174,7 @@ def _candidates(files: ModelFiles, device: str) -> Iterable[str]:
     if files.layout is Layout.TORCH:
         return ("bf16",)
     # On a GPU the float graph is the only one that runs there.
-    return ("int8", "bf16") if device == "cpu" else ()
+    return ("int8", "bf16", "int8-openvino") if device == "cpu" else ()
 
 
 _UNAVAILABLE = (

@@ -82,9 +82,7 @@ def refuse_another(library: Library, files: ModelFiles, options: EmbedOptions) -
 
 def _is_asked_for(known: ModelIdentity, files: ModelFiles, options: EmbedOptions) -> bool:
     same = (known.hash, known.dimension) == (files.hash, files.dimension)
-    if not same or options.precision == "auto":
-        return same
-    return known.precision == engines.image_precision(files, options.precision, options.device).value
+    return same and engines.is_what_is_asked_for(known.precision, files, options.precision, options.device)
 
 
 def _identity(files: ModelFiles, precision: str) -> ModelIdentity:

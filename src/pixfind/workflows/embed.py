@@ -11,6 +11,7 @@ from pixfind.embedding.runners.local import Local
 from pixfind.embedding.schedule import PausePolicy
 from pixfind.library import commit
 from pixfind.library.library import Library, ModelIdentity
+from pixfind.models import engines, hub
 from pixfind.worker import protocol
 from pixfind.workflows.choose_model import choose_model
 from pixfind.workflows.events import EmbedFinished, EmbedProgress, EmbedStarted, Observer, ignore
@@ -37,7 +38,11 @@ def embed(
     plan = make_plan(options)
     library.catalogue.run("retry_failed" if options.retry else "retry_transient")
     library.catalogue.run("retry_too_large", megapixels=plan.limits.value.max_pixels / 1e6)
-    observer(EmbedStarted(library.catalogue.count_pending(), plan))
+    pending = library.catalogue.count_pending()
+    if pending and engines.is_quantization(model.precision):
+        # Before any worker starts: what is missing is made once, and a model that cannot be had blames no picture.
+        engines.prepare_image(hub.resolve(model.name, offline=True), model.precision)
+    observer(EmbedStarted(pending, plan))
     # Nothing is held open here: a crash at any line below leaves only what the next start adopts.
     pause_policy = PausePolicy(hours=options.hours, when_busy=options.pause_when_busy)
     with run_log.logging_to(library.logs / "embed.log"):

@@ -16,7 +16,7 @@ class EmbedOptions:
     model: str | None = None
     """a name of `pixfind models`, OWNER/REPO of a hub, or a directory; None: the library's own, else the default"""
     precision: str = "auto"
-    """fp32, int8, bf16, or auto: measured where that pays"""
+    """fp32, int8, bf16, int8-openvino, or auto: measured where that pays"""
     device: str = "auto"
     workers: int | None = None
     """processes; None: as many as the share of the cores allows"""

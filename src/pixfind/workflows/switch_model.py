@@ -76,17 +76,15 @@ def plan_switch(library: Library, options: EmbedOptions, observer: Observer = ig
             asked_model=f"{files.name} (files {files.hash[:12]})",
             asked_name=files.name,
         )
-    precision = None
-    if options.precision != "auto":
-        precision = engines.image_precision(files, options.precision, options.device).value
     candidates = [roles.staged] if staged else [roles.active, roles.previous, roles.retired]
     for name in candidates:
         model = _model_of(library.path, name)
-        same = model is not None and (model.hash, model.dimension) == (files.hash, files.dimension)
-        if same and precision in (None, model.precision if model else None):
+        if model is None or (model.hash, model.dimension) != (files.hash, files.dimension):
+            continue
+        if engines.is_what_is_asked_for(model.precision, files, options.precision, options.device):
             return SwitchPlan(files, name)
     if staged is not None:
-        asked = f"{files.name} {precision or ''}".strip()
+        asked = f"{files.name} {options.precision.removeprefix('auto')}".strip()
         raise errors.ModelSwitchInProgress(current=_describe(active), coming=_describe(staged), asked=asked)
     return SwitchPlan(files, None)
 

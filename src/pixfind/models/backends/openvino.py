@@ -1,11 +1,11 @@
 """
-Graphs run by OpenVINO: bf16 on processors that have the instructions.
+Graphs run by OpenVINO: bf16 on processors that have the instructions, and int8 of graphs that `nncf` has quantised.
 
-Owns the `openvino` library. Must not know pictures, texts or the hub. It reads the same float graphs as `onnx`.
+Owns the `openvino` library. Must not know pictures, texts or the hub. It reads the same float graphs as `onnx`, and OpenVINO's own form.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from pixfind import errors
 from pixfind.models.backends import onnx_ports, runtimes
 
 _HINTS = {"bf16": "bf16", "fp32": "f32"}
+"""for what is not quantised; the rest of an int8 graph stays in f32: bf16 there would be other numbers on other processors"""
 
 
 def installed() -> bool:
@@ -27,7 +28,7 @@ def installed() -> bool:
 
 def has_bf16() -> bool:
     """Tell whether OpenVINO is installed and this processor has bf16 instructions."""
-    return installed() and "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return installed() and "BF16" in _core("bf16").get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 class Session:
@@ -38,12 +39,13 @@ class Session:
     def __init__(self, path: Path, *, threads: int, precision: str) -> None:
         self.path = path
         self.precision = precision
-        core = _core()
-        runtimes.require(path, "openvino", _version())
+        core = _core(precision)
+        if path.suffix == ".onnx":
+            runtimes.require(path, "openvino", _version())
         if precision == "bf16" and not has_bf16():
             raise errors.PrecisionUnavailable(precision=precision, detail="this processor has no bf16 instructions")
         settings = {
-            "INFERENCE_PRECISION_HINT": _HINTS[precision],
+            "INFERENCE_PRECISION_HINT": _HINTS.get(precision, "f32"),
             "PERFORMANCE_HINT": "LATENCY",
             # With pinning the threads of all workers run on the first cores: two workers were as fast as one.
             "ENABLE_CPU_PINNING": "NO",
@@ -53,8 +55,8 @@ class Session:
         with _named(path):
             compiled = core.compile_model(core.read_model(path), "CPU", settings)
             self._request = compiled.create_infer_request()
-        self.inputs: Mapping[str, onnx_ports.Port] = {port.any_name: _port(port) for port in compiled.inputs}
-        self.outputs: Mapping[str, onnx_ports.Port] = {port.any_name: _port(port) for port in compiled.outputs}
+        self.inputs: Mapping[str, onnx_ports.Port] = ports(compiled.inputs)
+        self.outputs: Mapping[str, onnx_ports.Port] = ports(compiled.outputs)
 
     def run(self, feed: Mapping[str, NDArray[Any]], output: str) -> NDArray[np.float32]:
         """Run the graph on this batch, input name -> array; returns one output as float32. Raises InvalidModelFile."""
@@ -62,6 +64,34 @@ class Session:
             self._request.infer(dict(feed))
             # Copied, because the request overwrites its output in the next batch.
             return np.array(self._request.get_tensor(output).data, dtype=np.float32)
+
+
+def require(precision: str) -> None:
+    """Raise ExtraNotInstalled unless OpenVINO and NNCF, which quantises for it, are installed; imports neither."""
+    import importlib.util
+
+    for package in ("openvino", "nncf"):
+        if importlib.util.find_spec(package) is None:
+            raise errors.ExtraNotInstalled(what=f"The precision {precision}", package=package, extra="nncf")
+
+
+def read(path: Path) -> Any:
+    """Return the graph in a file as OpenVINO's model; raises InvalidModelFile, RuntimeOutdated."""
+    runtimes.require(path, "openvino", _version())
+    with _named(path):
+        return _core("int8").read_model(path)
+
+
+def save(model: Any, path: Path) -> None:
+    """Write a model in OpenVINO's form: `path`, an .xml, and its weights beside it."""
+    import openvino
+
+    openvino.save_model(model, path, compress_to_fp16=False)
+
+
+def ports(found: Iterable[Any]) -> dict[str, onnx_ports.Port]:
+    """Return the inputs or outputs of a model by their names."""
+    return {port.any_name: _port(port) for port in found}
 
 
 def _port(port: Any) -> onnx_ports.Port:
@@ -80,11 +110,12 @@ def _named(path: Path) -> Iterator[None]:
         raise errors.InvalidModelFile(path=path, detail=detail) from error
 
 
-def _core() -> Any:
+def _core(precision: str) -> Any:
     try:
         import openvino
     except ImportError as error:
-        raise errors.ExtraNotInstalled(what="bf16 on this processor", package="openvino", extra="openvino") from error
+        what = f"{precision} on this processor"
+        raise errors.ExtraNotInstalled(what=what, package="openvino", extra="openvino") from error
     return openvino.Core()
 
 

@@ -190,6 +190,6 @@ def _device(wanted: str) -> str:
 def _precision(wanted: str, device: str) -> str:
     if wanted == "auto":
         return "bf16" if device == "cuda" else "fp32"
-    if wanted == "int8":
+    if wanted not in {"fp32", "bf16"}:
         raise errors.PrecisionUnavailable(precision=wanted, detail="torch runs this model in fp32 and bf16 only")
     return wanted
