@@ -11,6 +11,8 @@ same files with the same weights, in turns, each in a process of its own; the me
 - pixfind: the whole program in each precision, `--cpu 100%`, everything saved and registered; counted from the moment when a
   worker is ready, as the others are.
 - ceilings: decode alone and model alone on all cores; together no pipeline can be faster than 1 / (1 / decode + 1 / model).
+- share of the peak: the operations of the model a second, of those of a plain product of matrices in the same precision and on the same cores
+  (benchmarks/peak.py), both by processor time. A precision that this machine cannot run is left out, and named.
 """
 
 import argparse
@@ -23,15 +25,17 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarks import peak
 from benchmarks.photos import different, enlarged, photos_in
 from numpy.typing import NDArray
 from PIL import Image
 
+from pixfind import errors
 from pixfind.images import decode
 from pixfind.models import hub
 from pixfind.models.encoders import open_image_encoder
@@ -52,7 +56,8 @@ def main() -> None:
         name, files = options.child, [Path(line) for line in sys.stdin.read().splitlines()]
         print(json.dumps(_CHILDREN[name](files, options)))
         return
-    report: dict[str, Any] = {"cores": CORES, "sets": {}}
+    options.precisions = ",".join(_usable(options))
+    report: dict[str, Any] = {"cores": CORES, "sets": {}, "load": os.getloadavg()[0]}
     with tempfile.TemporaryDirectory() as scratch:
         place = options.place or Path(scratch)
         for name, files in _sets(options, place):
@@ -69,7 +74,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--model", type=Path, required=True, help="a folder of tools.make_model")
     parser.add_argument("--count", type=int, default=420, help="files of the first set")
     parser.add_argument("--large", type=int, default=160, help="files of 12 megapixels; 0: without that set")
-    parser.add_argument("--precisions", default="fp32,bf16,int8")
+    parser.add_argument("--precisions", default="fp32,bf16,int8,int8-openvino")
     parser.add_argument("--workers", type=int, help="of pixfind; default: its own plan")
     parser.add_argument("--only", help="contenders, with commas; default: all")
     parser.add_argument("--rounds", type=int, default=3)
@@ -78,6 +83,19 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--precision", help=argparse.SUPPRESS)
     return parser.parse_args()
+
+
+def _usable(options: argparse.Namespace) -> list[str]:
+    """Return the precisions that can be used here; what they need for the model is made before anything is measured."""
+    found = []
+    for precision in options.precisions.split(","):
+        try:
+            open_image_encoder(hub.resolve(str(options.model)), threads=1, precision=precision)
+        except errors.OperationError as error:
+            print(f"without {precision}: {str(error).splitlines()[0]}")
+        else:
+            found.append(precision)
+    return found
 
 
 def _sets(options: argparse.Namespace, place: Path) -> Iterator[tuple[str, list[Path]]]:
@@ -106,13 +124,13 @@ def _contenders(options: argparse.Namespace) -> list[tuple[str, str]]:
     precisions = options.precisions.split(",")
     found = [("naive", "fp32"), ("plain ONNX", "fp32"), ("decode alone", "-")]
     for precision in precisions:
-        found += [("model alone", precision), ("pixfind", precision)]
+        found += [("peak", precision), ("model alone", precision), ("pixfind", precision)]
     only = options.only.split(",") if options.only else None
     return [one for one in found if only is None or one[0] in only]
 
 
 def _label(name: str, precision: str) -> str:
-    return f"{name} {precision}" if name in {"pixfind", "model alone"} else name
+    return f"{name} {precision}" if name in {"peak", "pixfind", "model alone"} else name
 
 
 def _in_a_process(name: str, precision: str, files: list[Path], options: argparse.Namespace) -> dict[str, Any]:
@@ -226,9 +244,24 @@ def _model_alone(files: list[Path], options: argparse.Namespace) -> dict[str, An
     return _on_all_cores([forward(encoder) for encoder in encoders])
 
 
-def _on_all_cores(works: list[Callable[[], int]]) -> dict[str, float]:
+def _peak(_: list[Path], options: argparse.Namespace) -> dict[str, Any]:
+    """Plain products on all cores, as the images a second that their operations would be."""
+    each = peak.OPERATIONS / peak.operations(hub.resolve(str(options.model)).vision)
+    product = [peak.product(options.precision) for _ in range(CORES)]
+
+    def multiply(run: Callable[[], object]) -> Callable[[], float]:
+        def once() -> float:
+            run()
+            return each
+
+        return once
+
+    return _on_all_cores([multiply(run) for run in product])
+
+
+def _on_all_cores(works: Sequence[Callable[[], float]]) -> dict[str, float]:
     """Run each in a thread for a while; return the images a second, all together, and per second of processor time."""
-    counts = [0] * len(works)
+    counts = [0.0] * len(works)
     for work in works:
         work()
     end = time.perf_counter() + _SECONDS
@@ -255,6 +288,7 @@ _CHILDREN: dict[str, Callable[[list[Path], argparse.Namespace], dict[str, Any]]]
     "pixfind": _pixfind,
     "decode alone": _decode_alone,
     "model alone": _model_alone,
+    "peak": _peak,
 }
 
 
@@ -274,14 +308,17 @@ def _medians(rounds: list[dict[str, dict[str, Any]]]) -> dict[str, Any]:
 def _table(name: str, found: dict[str, Any]) -> str:
     rates, per_core = (found[figure] for figure in _FIGURES)
     lines = [
-        f"\n{name}, {found['files']} files, {CORES} cores\n",
-        "| | images/s | times naive | of its ceiling | per second of processor | of its ceiling |",
-        "|---|--:|--:|--:|--:|--:|",
+        f"\n{name}, {found['files']} files, {CORES} cores, load {os.getloadavg()[0]:.1f}\n",
+        "| | images/s | times naive | of its ceiling | per second of processor | times naive | of its ceiling | of the peak |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for label, rate in rates.items():
-        times = f"{rate / rates['naive']:.2f}" if "naive" in rates else "-"
+        times = [f"{each[label] / each['naive']:.2f}" if "naive" in each else "-" for each in (rates, per_core)]
         shares = [_of_ceiling(label, figures) for figures in (rates, per_core)]
-        lines.append(f"| {label} | {rate:.1f} | {times} | {shares[0]} | {per_core[label]:.1f} | {shares[1]} |")
+        lines.append(
+            f"| {label} | {rate:.1f} | {times[0]} | {shares[0]} | {per_core[label]:.1f} | {times[1]} | {shares[1]} | "
+            f"{_of_peak(label, per_core)} |"
+        )
     return "\n".join(lines)
 
 
@@ -291,6 +328,12 @@ def _of_ceiling(label: str, figures: dict[str, float]) -> str:
     if not label.startswith("pixfind") or not decoding or not modelling:
         return ""
     return f"{figures[label] * (1 / decoding + 1 / modelling):.0%}"
+
+
+def _of_peak(label: str, per_core: dict[str, float]) -> str:
+    """Return the share that the model alone reaches of a plain product in its precision."""
+    of_product = per_core.get(label.replace("model alone", "peak"))
+    return f"{per_core[label] / of_product:.0%}" if label.startswith("model alone") and of_product else ""
 
 
 if __name__ == "__main__":

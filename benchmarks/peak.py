@@ -22,7 +22,8 @@ Product = Callable[[], object]
 
 def product(precision: str) -> Product:
     """Return a function that multiplies once, in one thread, as the engine of this precision does."""
-    return {"fp32": _onnx_float, "int8": _onnx_integer, "bf16": _openvino_bf16}[precision]()
+    made = {"fp32": _onnx_float, "int8": _onnx_integer, "bf16": _openvino_bf16, "int8-openvino": _openvino_int8}
+    return made[precision]()
 
 
 def operations(graph: Path) -> int:
@@ -83,16 +84,32 @@ def _run_onnx(operator: str, rows: Any, weights: Any, result: int) -> Product:
 
 
 def _openvino_bf16() -> Product:
+    return _run_openvino("bf16", lambda values: values)
+
+
+def _openvino_int8() -> Product:
+    """Both sides quantised to 256 steps, as NNCF marks them."""
+    from openvino import opset13
+
+    def quantised(values: Any) -> Any:
+        low, high = (np.array(limit, np.float32) for limit in (-4, 4 * 127 / 128))
+        return opset13.fake_quantize(values, low, high, low, high, 256)
+
+    return _run_openvino("f32", quantised)
+
+
+def _run_openvino(hint: str, mark: Callable[[Any], Any]) -> Product:
     import openvino
     from openvino import opset13
 
     rows = opset13.parameter([_ROWS, _DEPTH], np.float32)
-    model = openvino.Model([opset13.matmul(rows, opset13.constant(_float(_DEPTH, _COLUMNS)), False, False)], [rows])
-    hints = {"INFERENCE_PRECISION_HINT": "bf16", "INFERENCE_NUM_THREADS": 1, "ENABLE_CPU_PINNING": False}
+    weights = opset13.constant(_float(_DEPTH, _COLUMNS))
+    model = openvino.Model([opset13.matmul(mark(rows), mark(weights), False, False)], [rows])
+    hints = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": 1, "ENABLE_CPU_PINNING": False}
     request = openvino.Core().compile_model(model, "CPU", hints).create_infer_request()
     request.get_input_tensor().data[:] = _float(_ROWS, _DEPTH)
     return request.infer
 
 
-def _float(rows: int, columns: int) -> np.ndarray:
+def _float(rows: int, columns: int) -> Any:
     return np.random.default_rng(0).normal(size=(rows, columns)).astype(np.float32)

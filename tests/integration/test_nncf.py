@@ -18,6 +18,7 @@ from pixfind.models import encoders, engines, hub, tune
 from pixfind.models.backends import nncf, openvino
 from pixfind.models.files import ModelFiles
 from pixfind.testing import make_pictures
+from pixfind.types import Choice
 from pixfind.workflows.add import add
 from pixfind.workflows.choose_model import choose_model
 from pixfind.workflows.embed import embed
@@ -171,17 +172,14 @@ def test_tune_goes_on_when_the_quantisation_fails_and_says_why(
     assert [".lock"] == [path.name for path in (tmp_path / "cache/quantized" / clip.hash).iterdir()]
 
 
-def test_texts_and_models_of_torch_have_no_such_precision(clip: ModelFiles, quantiser: Quantiser) -> None:
+def test_texts_have_no_such_precision(clip: ModelFiles, quantiser: Quantiser) -> None:
     with pytest.raises(errors.PrecisionUnavailable, match="texts run in"):
         encoders.open_text_encoder(clip, threads=1, precision="int8-openvino")
     assert 0 == quantiser.runs
 
 
-def test_a_choice_whose_quantisation_was_deleted_is_no_choice(
-    clip: ModelFiles, quantiser: Quantiser, tmp_path: Path
-) -> None:
-    from pixfind.types import Choice
-
+@pytest.mark.usefixtures("quantiser")
+def test_a_choice_whose_quantisation_was_deleted_is_no_choice(clip: ModelFiles, tmp_path: Path) -> None:
     name = engines.image_precision(clip, "int8-openvino").value
     engines.save_tuned(clip, Choice(name, "fast"))
     assert name == engines.image_precision(clip, "auto").value

@@ -21,7 +21,13 @@ OURS_TO_SET = (
     "DO_NOT_TRACK",
     "OTEL_SDK_DISABLED",
 )
-OURS = ("pixfind", "pixfind.worker", "pixfind.worker.sample", "pixfind.server.decoder_process")
+OURS = (
+    "pixfind",
+    "pixfind.worker",
+    "pixfind.worker.sample",
+    "pixfind.models.backends.nncf",
+    "pixfind.server.decoder_process",
+)
 
 Watch = Strace | Audit
 

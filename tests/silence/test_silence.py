@@ -49,6 +49,7 @@ VERBS: dict[str, tuple[str, ...]] = {
 TALKERS = {"index", "import", "add", "embed", "stop", "pause", "resume", "limit", "demo", "tune", "serve", "mcp"}
 
 needs_openvino = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="needs the openvino extra")
+needs_nncf = pytest.mark.skipif(importlib.util.find_spec("nncf") is None, reason="needs the nncf extra")
 needs_mcp = pytest.mark.skipif(importlib.util.find_spec("mcp") is None, reason="needs the mcp extra")
 
 
@@ -175,6 +176,15 @@ def test_a_library_made_with_openvino_is_silent(place: Any) -> None:
     place.run("index", place.home / "pictures", *STARTER, "--precision", "bf16")
 
     assert loads_openvino(place.assert_silent())
+
+
+@needs_nncf
+def test_int8_for_openvino_is_silent(place: Any) -> None:
+    place.run("index", place.home / "pictures", *STARTER, "--precision", "int8-openvino")
+
+    seen = place.assert_silent()
+    assert loads_openvino(seen)
+    assert any("pixfind.models.backends.nncf" in command for command in seen.commands)
 
 
 @needs_openvino

@@ -3,9 +3,9 @@ Image models in int8 for OpenVINO, quantised by NNCF and kept for the user.
 
 Owns the `nncf` library, the recipe, and the names of what it made. Must not know what runs the result; `tune` measures whether the answers are the same.
 
-The recipe (docs/decisions/0017-int8-for-openvino.md): SmoothQuant and static ranges, found with pictures that pixfind draws, the same ones each time.
-So every library and every worker of a machine has one quantisation of a model. Another version of NNCF, or another processor, may make another one:
-other numbers, which must not get into a library that has some already. A digest of the weights and ranges is therefore part of the name of the precision,
+The recipe (docs/decisions/0016-one-quantisation-in-a-library.md): SmoothQuant and static ranges, found with pictures that pixfind draws, the same ones each time.
+So every library and every worker of a machine has one quantisation of a model. Another version of NNCF, or another processor, may give different
+numbers, which must not get into a library that has some already. A digest of the weights and ranges is therefore part of the name of the precision,
 `int8-openvino-1a2b3c4d`, and a library keeps to it as it keeps to a precision.
 
 NNCF runs in a process of its own (`python -m pixfind.models.backends.nncf`): it takes gigabytes for a minute, and gives them back only at its end.
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from pixfind import errors, machine
 from pixfind.models import cache, preprocess
-from pixfind.models.backends import onnx_ports, openvino
+from pixfind.models.backends import onnx_ports, openvino, quantize
 from pixfind.models.files import ModelFiles
 from pixfind.models.preprocess import Preprocessing
 from pixfind.storage import disk
@@ -147,6 +147,10 @@ def _quantised(path: Path, settings: Preprocessing) -> Any:
         # SmoothQuant, and attention's products left as they are where they lose most.
         model_type=nncf.ModelType.TRANSFORMER,
         subset_size=_PICTURES,
+        # Without VNNI, x86 adds two products in 16 bits, which saturate with large weights; weights get 7 bits then.
+        advanced_parameters=nncf.AdvancedQuantizationParameters(
+            overflow_fix=nncf.OverflowFix.DISABLE if quantize.has_vnni() else nncf.OverflowFix.ENABLE
+        ),
     )
 
 
@@ -159,11 +163,12 @@ def _feed(picture: "Image.Image", pixels: onnx_ports.Pixels, settings: Preproces
 
 def _pictures() -> "Iterator[Image.Image]":
     """Yield pictures of many kinds, the same ones on each call."""
-    from pixfind.demo import collection
+    from pixfind.demo.collection import draw
+    from pixfind.demo.kinds import KINDS
 
-    kinds = sorted(collection.KINDS)
+    kinds = sorted(KINDS)
     for number in range(_PICTURES):
-        yield collection.draw(kinds[number % len(kinds)], np.random.default_rng(number))
+        yield draw(kinds[number % len(kinds)], np.random.default_rng(number))
 
 
 if __name__ == "__main__":
