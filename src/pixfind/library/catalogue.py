@@ -9,7 +9,6 @@ import contextlib
 import errno
 import json
 import os
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -118,10 +117,10 @@ class Catalogue:
     def rows(self, name: str, file: str = "images.sql", **parameters: Any) -> Iterator[tuple[Any, ...]]:
         """Run the named query and yield its rows; what a column named `path` holds comes as the os module writes it."""
         found = self._connection.execute(sql.queries(file)[name], parameters)
-        yield from _with_paths(found) if "path" in sql.columns(found) else found
+        yield from path_text.rows_from_text(found, sql.columns(found), "path")
 
     def all_rows(self, name: str, file: str = "images.sql", **parameters: Any) -> list[tuple[Any, ...]]:
-        """Run the named query and return its rows at once, paths as the catalogue writes them: for many rows, each of which costs less so."""
+        """As `rows`, all at once and paths as text: cheaper for many rows."""
         return self._connection.execute(sql.queries(file)[name], parameters).fetchall()
 
     def value(self, name: str, file: str = "images.sql", **parameters: Any) -> Any:
@@ -440,13 +439,3 @@ class Catalogue:
 
     def _version(self) -> int:
         return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _with_paths(found: sqlite3.Cursor) -> Iterator[tuple[Any, ...]]:
-    paths = [place for place, name in enumerate(sql.columns(found)) if name == "path"]
-    for row in found:
-        # Few names contain an escape: only their rows are rebuilt.
-        if any("\\x" in row[place] for place in paths):
-            yield tuple(path_text.from_text(value) if place in paths else value for place, value in enumerate(row))
-        else:
-            yield row

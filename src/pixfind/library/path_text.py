@@ -10,6 +10,8 @@ Inside pixfind a path is the `str` that the os module gives (bytes that are not 
 
 import os
 import re
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 _ESCAPE = re.compile(rb"\\x(5c|[89a-f][0-9a-f])")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -33,6 +35,19 @@ def from_text(text: str) -> str:
     if "\\x" not in text:
         return text
     return os.fsdecode(_ESCAPE.sub(lambda found: bytes([int(found[1], 16)]), text.encode()))
+
+
+def rows_from_text(rows: Iterable[tuple[Any, ...]], columns: Sequence[str], name: str) -> Iterable[tuple[Any, ...]]:
+    """Return rows in which the values of the columns of this name, texts of paths, are written as the os module writes them."""
+    places = [place for place, column in enumerate(columns) if column == name]
+    return (_row_from_text(row, places) for row in rows) if places else rows
+
+
+def _row_from_text(row: tuple[Any, ...], places: list[int]) -> tuple[Any, ...]:
+    # Few names contain an escape: only their rows are made again.
+    if not any("\\x" in row[place] for place in places):
+        return row
+    return tuple(from_text(value) if place in places else value for place, value in enumerate(row))
 
 
 def range_below(prefix: str) -> tuple[str, str]:
