@@ -135,6 +135,21 @@ class TerminalImages(StrEnum):
     NONE = "none"
 
 
+def format_bytes(count: float) -> str:
+    """Return a number of bytes for people: 512 bytes, 34 kB, 565 MB or 1.2 GB."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}" if count < 10 * size else f"{count / size:.0f} {unit}"
+    return f"{count:.0f} bytes"
+
+
+def format_transfer(done: int, total: int, began: float, first: int, now: float) -> str:
+    """Return how far a transfer of `total` bytes is, its rate and the time left; `first` bytes were there at the moment `began`, seconds."""
+    rate = (done - first) / (now - began) if now > began else 0.0
+    text = f"{format_bytes(done)} of {format_bytes(total)}"
+    return f"{text}, {format_bytes(rate)}/s, {format_duration((total - done) / rate)} left" if rate else text
+
+
 def format_duration(seconds: float) -> str:
     """Return a duration for people, in at most two units: 8.5 s, 1 min 40 s or 3 d 4 h."""
     if seconds < 90:  # noqa: PLR2004

@@ -2,15 +2,18 @@
 
 import json
 import os
+import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from pixfind import errors
-from pixfind.models import registry
+from pixfind.models import files, registry
 from pixfind.testing.commands import Commands
+from pixfind.testing.half import halve
+from pixfind.testing.hub import Hub, serving
 
 CLIP = Path(__file__).parents[1] / "golden" / "clip-tiny"
 
@@ -67,7 +70,73 @@ def test_two_names_are_refused(run: Run) -> None:
 
 
 def test_a_directory_is_fetched_by_looking_at_it(run: Run) -> None:
-    assert "dimensions, files" in run("model", "fetch", CLIP).stderr
+    said = run("model", "fetch", CLIP).stderr
+
+    assert "everything is here already" in said
+    assert "dimensions, files" in said
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
+    """A hub on localhost with `someone/siglip`, whose text encoder is there in half precision too."""
+    folder = Path(shutil.copytree(CLIP.with_name("siglip2-tiny"), tmp_path / "siglip"))
+    halve(folder / "onnx/text_model.onnx", folder / files.HALF_TEXT)
+    with serving() as state:
+        state.repos = {"someone/siglip": folder}
+        monkeypatch.setenv("HF_ENDPOINT", state.address)
+        yield state
+
+
+def test_a_dry_run_tells_what_would_be_downloaded_and_downloads_nothing(run: Run, hub: Hub) -> None:
+    said = run("model", "fetch", "someone/siglip", "--dry-run").stderr
+
+    assert "images: onnx/vision_model.onnx of someone/siglip, 234 kB" in said
+    assert "texts: onnx/text_model_fp16.onnx of someone/siglip, 1" in said
+    assert "would download " in said
+    assert [] == hub.asked
+
+
+def test_a_fetch_downloads_both_parts_and_goes_on_where_it_was_interrupted(run: Run, hub: Hub, tmp_path: Path) -> None:
+    run("model", "fetch", "someone/siglip")
+    assert files.HALF_TEXT in hub.fetched()
+    assert "onnx/text_model.onnx" not in hub.fetched()
+    assert "everything is here already" in run("model", "fetch", "someone/siglip").stderr
+
+    (graph,) = (tmp_path / "cache").rglob("text_model_fp16.onnx")
+    data = graph.read_bytes()
+    graph.rename(graph.with_name(f"{graph.name}.partial")).write_bytes(data[:100_000])
+    told = json.loads(run("model", "fetch", "someone/siglip", "--dry-run", "--json").stdout)
+    assert len(data) - 100_000 == told["bytes"]
+    assert [100_000] == [one["here"] for one in told["text"]]
+
+    said = run("model", "fetch", "someone/siglip").stderr
+
+    assert "100 kB of it are here" in said
+    assert (files.HALF_TEXT, "bytes=100000-") == hub.asked[-1]
+    assert data == graph.read_bytes()
+
+
+def test_a_fetch_takes_the_precision_that_was_asked_for_or_refuses(run: Run, hub: Hub) -> None:
+    assert (
+        "part for texts: text_model.onnx (as requested)"
+        in run("model", "fetch", "someone/siglip", "--precision", "fp32").stderr
+    )
+    assert files.HALF_TEXT not in hub.fetched()
+    run("model", "fetch", "someone/siglip", "--precision", "int8", code=errors.PrecisionUnavailable.exit_code)
+    run("model", "fetch", "starter", "--precision", "fp16", code=errors.PrecisionUnavailable.exit_code)
+
+
+def test_the_first_search_with_words_fetches_the_part_for_texts(run: Run, hub: Hub, pictures: Path) -> None:
+    run("add", pictures, "--model", "someone/siglip")
+    run("embed", 1)
+    run("merge")
+    assert [] == [name for name in hub.fetched() if "text" in name]
+
+    run("search-image", pictures / "picture_00001.jpg")
+    assert [] == [name for name in hub.fetched() if "text" in name]
+    run("search", "a dog", "--all")
+
+    assert files.HALF_TEXT in hub.fetched()
 
 
 # --- tune -----------------------------------------------------------------------------------------

@@ -75,10 +75,8 @@ def test_a_second_build_with_nothing_new_does_nothing(embedded: Library) -> None
 class WithoutTexts(Encoders):
     """Encoders of a machine that has not downloaded the text encoder, and is offline."""
 
-    def files(self, *, text: bool = False, image: bool = True) -> ModelFiles:
-        if text:
-            raise errors.ModelMissing(name="starter", detail="offline", folder="/nowhere")
-        return super().files(text=text, image=image)
+    def text_files(self) -> ModelFiles:
+        raise errors.ModelMissing(name="starter", detail="offline", folder="/nowhere")
 
 
 def test_without_a_text_encoder_a_second_build_with_nothing_new_does_nothing(embedded: Library) -> None:

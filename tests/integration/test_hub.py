@@ -1,143 +1,23 @@
-"""A hub on localhost that speaks as much of the real one's HTTP as a download needs, and misbehaves when told to."""
+"""Downloads from a hub on localhost, which misbehaves when told to."""
 
-import hashlib
-import http.server
-import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import threading
-import urllib.parse
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import onnx
 import pytest
 
 from pixfind import errors
-from pixfind.models import cache, encoders, hub
-from pixfind.workflows import choose_model
+from pixfind.models import cache, encoders, hub, text_source
+from pixfind.testing.hub import CHUNK, COMMIT, Handler, Hub
+from pixfind.workflows import fetch
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-CHUNK = 8192
-LARGE = 100_000
-"""Bytes from which this hub keeps a file outside git, as the real one does from 10 MB."""
-
-
-class Hub:
-    """Repositories by name, what was asked for, and the faults to show."""
-
-    def __init__(self) -> None:
-        self.repos: dict[str, Path] = {}
-        self.commit = COMMIT
-        self.cut: dict[str, int] = {}
-        """how many more times this file ends half-way"""
-        self.longer: set[str] = set()
-        """files with more bytes than the hub announced"""
-        self.flip: set[str] = set()
-        """files with one wrong byte"""
-        self.asked: list[tuple[str, str]] = []
-        """file and Range of every request for content"""
-        self.api_calls = 0
-
-    def fetched(self) -> list[str]:
-        return sorted({name for name, _ in self.asked})
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    hub: Hub
-
-    def do_GET(self) -> None:
-        path = self.path.partition("?")[0]
-        if path.startswith("/api/models/"):
-            self._info(path.removeprefix("/api/models/"))
-        elif path.startswith("/content/"):
-            _, _, owner, name, file = path.split("/", 4)
-            self._content(f"{owner}/{name}", urllib.parse.unquote(file))
-        else:
-            _, owner, name, _, commit, file = path.split("/", 5)
-            self._resolve(f"{owner}/{name}", commit, urllib.parse.unquote(file))
-
-    def _info(self, path: str) -> None:
-        self.hub.api_calls += 1
-        repo, _, _revision = path.partition("/revision/")
-        if repo not in self.hub.repos:
-            self._answer(404, b'{"error": "Repository not found"}', {"X-Error-Code": "RepoNotFound"})
-            return
-        folder = self.hub.repos[repo]
-        found = [_sibling(folder, file) for file in sorted(folder.rglob("*")) if file.is_file()]
-        body = {"id": repo, "sha": self.hub.commit, "siblings": found, "private": False, "tags": []}
-        self._answer(200, json.dumps(body).encode(), {"Content-Type": "application/json"})
-
-    def _resolve(self, repo: str, commit: str, file: str) -> None:
-        assert commit == self.hub.commit, "the download must be pinned to the commit"
-        if (self.hub.repos[repo] / file).stat().st_size >= LARGE:
-            self._answer(302, b"", {"Location": f"/content/{repo}/{urllib.parse.quote(file)}"})
-        else:
-            self._content(repo, file)
-
-    def _content(self, repo: str, file: str) -> None:
-        self.hub.asked.append((file, self.headers.get("Range", "")))
-        data = bytearray((self.hub.repos[repo] / file).read_bytes())
-        if file in self.hub.flip:
-            data[len(data) // 2] ^= 1
-        if file in self.hub.longer:
-            data += b"more"
-        start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
-        part = bytes(data[start:])
-        cut = self.hub.cut.get(file, 0)
-        self.hub.cut[file] = max(0, cut - 1)
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(part)))
-        if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
-        self.end_headers()
-        self.wfile.write(part[: len(part) // 2] if cut else part)
-        if cut:
-            self.close_connection = True
-
-    def _answer(self, code: int, body: bytes, headers: dict[str, str]) -> None:
-        self.send_response(code)
-        for name, value in {**headers, "Content-Length": str(len(body))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-
-def _sibling(folder: Path, file: Path) -> dict[str, Any]:
-    data = file.read_bytes()
-    blob = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
-    made: dict[str, Any] = {"rfilename": file.relative_to(folder).as_posix(), "size": len(data), "blobId": blob}
-    if len(data) >= LARGE:
-        made["lfs"] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 134}
-    return made
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    state = Hub()
-    state.repos = {"someone/clip": GOLDEN / "clip-tiny", "someone/siglip": GOLDEN / "siglip2-tiny"}
-    handler = type("Bound", (Handler,), {"hub": state})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as listening:
-        thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{listening.server_port}")
-        monkeypatch.setenv("PIXFIND_CACHE", str(tmp_path / "cache"))
-        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-        # The library hands over 10 MB at a time and drops what it has of the last such piece when the line breaks.
-        monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", CHUNK)
-        yield state
-        listening.shutdown()
-        thread.join()
 
 
 def leftovers(tmp_path: Path) -> list[str]:
@@ -282,10 +162,10 @@ def test_what_is_here_already_needs_no_room(tmp_path: Path, monkeypatch: pytest.
 
 @pytest.mark.usefixtures("server")
 def test_a_model_that_was_fetched_for_later_is_searched_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    choose_model.fetch_named("someone/clip", text=True)
+    fetch.fetch("someone/clip")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
-    assert hub.resolve("someone/clip", text=True, image=False).dimension
+    assert text_source.resolve("someone/clip").value.dimension
 
 
 @pytest.mark.usefixtures("server")
@@ -319,6 +199,77 @@ def test_a_file_with_a_wrong_byte_is_thrown_away_and_named(file: str, server: Hu
     assert hub.cached_folder("someone/clip") is None
     server.flip.clear()
     assert hub.resolve(str(GOLDEN / "clip-tiny")).hash == hub.resolve("someone/clip").hash
+
+
+@pytest.fixture
+def interrupted(server: Hub, tmp_path: Path) -> Path:
+    """Half of the image encoder, as a run that was killed left it; returns the partial file."""
+    whole = server.repos["someone/clip"] / "visual/model.onnx"
+    partial = tmp_path / f"cache/models/someone--clip/{COMMIT}/visual/model.onnx.partial"
+    partial.parent.mkdir(parents=True)
+    partial.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    return partial
+
+
+def ranges(server: Hub) -> list[str]:
+    return [span for name, span in server.asked if name == "visual/model.onnx"]
+
+
+def test_a_server_that_sends_the_whole_file_in_place_of_the_rest_is_understood(server: Hub, interrupted: Path) -> None:
+    server.whole.add("visual/model.onnx")
+
+    files = hub.resolve("someone/clip")
+
+    assert [f"bytes={(GOLDEN / 'clip-tiny/visual/model.onnx').stat().st_size // 2}-"] == ranges(server)
+    assert hub.resolve(str(GOLDEN / "clip-tiny")).hash == files.hash
+    assert not interrupted.exists()
+
+
+@pytest.mark.usefixtures("interrupted")
+def test_a_server_that_refuses_to_continue_is_asked_for_the_whole_file(server: Hub) -> None:
+    server.refused.add("visual/model.onnx")
+
+    files = hub.resolve("someone/clip")
+
+    assert ["bytes", ""] == [span.partition("=")[0] for span in ranges(server)]
+    assert hub.resolve(str(GOLDEN / "clip-tiny")).hash == files.hash
+
+
+def test_half_a_file_of_other_bytes_is_thrown_away_and_the_file_fetched_again(server: Hub, interrupted: Path) -> None:
+    """What a mirror sent before it was updated, or a disk that lost a block."""
+    interrupted.write_bytes(bytes(interrupted.stat().st_size))
+
+    files = hub.resolve("someone/clip")
+
+    assert ["bytes", ""] == [span.partition("=")[0] for span in ranges(server)]
+    assert hub.resolve(str(GOLDEN / "clip-tiny")).hash == files.hash
+
+
+@pytest.mark.parametrize("half", ["none", "half"])
+def test_an_answer_that_says_less_than_the_file_has_is_an_error_and_nothing_of_it_is_kept(
+    half: str, server: Hub, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if half == "half":
+        request.getfixturevalue("interrupted")
+    server.shorter.add("visual/model.onnx")
+
+    with pytest.raises(errors.ChecksumMismatch, match="bytes, expected"):
+        hub.resolve("someone/clip")
+
+    assert [] == leftovers(tmp_path)
+    server.shorter.clear()
+    assert hub.resolve("someone/clip").hash
+
+
+def test_half_of_the_text_encoder_is_no_hindrance_to_embedding(server: Hub, tmp_path: Path) -> None:
+    """A worker opens its files without a network, also while a search downloads the other part."""
+    before = hub.resolve("someone/clip")
+    (tmp_path / f"cache/models/someone--clip/{COMMIT}/textual").mkdir()
+    (tmp_path / f"cache/models/someone--clip/{COMMIT}/textual/model.onnx.partial").write_bytes(b"half")
+    server.repos.clear()
+
+    assert before == hub.resolve("someone/clip", offline=True)
+    assert hub.cached_folder("someone/clip", text=True, image=False) is None
 
 
 def test_a_file_of_another_length_than_announced_is_thrown_away_and_named(server: Hub, tmp_path: Path) -> None:

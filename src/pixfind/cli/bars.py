@@ -11,12 +11,15 @@ import rich.progress
 from rich.console import Console as Rich
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     ProgressColumn,
     SpinnerColumn,
     Task,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 from rich.table import Column
 from rich.text import Text
@@ -26,15 +29,12 @@ from pixfind.types import Progress
 
 
 @contextlib.contextmanager
-def bar(what: str) -> Iterator[Progress]:
-    """Show a progress bar in the block; yields a function of (done, total)."""
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
+def bar(what: str, *, of_bytes: bool = False) -> Iterator[Progress]:
+    """Show a progress bar in the block, of bytes with their rate and the time left; yields a function of (done, total)."""
+    amounts: tuple[ProgressColumn, ...] = (MofNCompleteColumn(), TimeElapsedColumn())
+    if of_bytes:
+        amounts = (DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), *amounts)
     with rich.progress.Progress(*columns, console=_screen(), transient=True) as shown:
         task = shown.add_task(what, total=None)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pixfind.cli import styles
 from pixfind.cli.styles import escape
 from pixfind.images import suffixes
-from pixfind.types import Progress, format_duration
+from pixfind.types import Progress, format_bytes, format_duration, format_transfer
 
 if TYPE_CHECKING:
     # Types alone: what a command does not need it does not wait for.
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pixfind.embedding.progress import RunReport, Snapshot
     from pixfind.library.scan import ScanReport
     from pixfind.library.verify import Finding
+    from pixfind.models.hub import Missing
     from pixfind.search.build import BuildReport
     from pixfind.search.duplicates import Duplicates, Group
     from pixfind.search.results import SearchResult
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from pixfind.workflows.status import Status
 
 _PLAIN_SECONDS = 5.0
+
+BYTES = "bytes"
+"""the unit of a bar that shows sizes, the rate and the time left"""
 
 _OUTCOMES = ("embedded", "duplicate", "failed", "skipped", "pending")
 
@@ -110,7 +114,7 @@ class Console:
             return
         from pixfind.cli import bars
 
-        with bars.bar(what) as show:
+        with bars.bar(what, of_bytes=unit == BYTES) as show:
             yield show
 
     @contextlib.contextmanager
@@ -158,10 +162,24 @@ class Console:
             )
         _draw(table)
 
+    def downloads(self, parts: "Sequence[tuple[str, Sequence[Missing]]]", reason: str, *, dry_run: bool) -> None:
+        """Tell what is to be downloaded for each part of a model, and why this part for texts."""
+        total = sum(one.size - one.here for _, missing in parts for one in missing)
+        if not total:
+            self.say("everything is here already")
+            return
+        for part, missing in parts:
+            for one in missing:
+                partly = f", {format_bytes(one.here)} of it are here" if one.here else ""
+                self.say(f"  {part}: {escape(one.file)} of {escape(one.repo)}, {format_bytes(one.size)}{partly}")
+        self.say(f"  the part for texts: {escape(reason)}")
+        self.say(f"{'would download' if dry_run else 'downloading'} {format_bytes(total)}")
+
     def model(self, model: dict[str, Any], card: str | None) -> None:
         """Write one model, and its card if it has one, to standard output."""
         for key, value in model.items():
-            self.data(f"{key.replace('_', ' ')}: {value}")
+            parts = [f"{name} {part}" for name, part in value.items()] if isinstance(value, dict) else [value]
+            self.data(f"{key.replace('_', ' ')}: {', '.join(map(str, parts))}")
         if card:
             self.data(card)
 
@@ -372,10 +390,16 @@ class _PlainProgress:
         self._what = what
         self._unit = unit
         self._shown_at = time.monotonic()
+        self._first: tuple[float, int] | None = None
 
     def __call__(self, done: int, total: int | None) -> None:
+        if self._first is None:
+            self._first = time.monotonic(), done
         if time.monotonic() - self._shown_at >= _PLAIN_SECONDS:
             self._shown_at = time.monotonic()
+            if self._unit == BYTES and total:
+                self._console.say(f"{self._what}: {format_transfer(done, total, *self._first, time.monotonic())}")
+                return
             of = f" of {total:,}" if total else ""
             self._console.say(f"{self._what}: {done:,}{of} {self._unit}".rstrip())
 

@@ -23,6 +23,7 @@ from pixfind.cli.options import (
     command,
     grouped,
 )
+from pixfind.cli.styles import escape
 from pixfind.library.library import Library
 
 model_app = typer.Typer(
@@ -53,14 +54,34 @@ def show_model(
 def fetch(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name of the list, OWNER/REPO or a directory.")],
+    *,
+    precision: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|fp32|fp16",
+            help="Of the published weights of the part for texts; auto: the one that is here, else the smaller one.",
+        ),
+    ] = "auto",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be downloaded; download nothing.")
+    ] = False,
+    json: Json = False,
 ) -> None:
-    """Download a model now, both its parts, for a machine that will be offline later."""
+    """Download a model now, both its parts, for a machine that will be offline later; continues a download that was interrupted."""
     from pixfind.cli.progress import TerminalObserver
-    from pixfind.workflows.choose_model import fetch_named
+    from pixfind.workflows import fetch as fetching
 
-    with TerminalObserver(context.obj.console) as observer:
-        files = fetch_named(name, observer, text=True)
-    context.obj.console.say(f"{files.name}: {files.dimension} dimensions, files {files.hash[:12]}")
+    console = context.obj.console
+    plan = fetching.plan(name, precision=precision)
+    if not json:
+        console.downloads((("images", plan.image), ("texts", plan.text)), plan.text_reason, dry_run=dry_run)
+    if not dry_run:
+        with TerminalObserver(console) as observer:
+            done = fetching.fetch(name, observer, precision=precision)
+        console.say(f"{done.image.name}: {done.image.dimension} dimensions, files {done.image.hash[:12]}")
+        console.say(f"  part for texts: {escape(done.text.value.text.name)} ({escape(done.text.reason)})")
+    if json:
+        console.json({**dataclasses.asdict(plan), "bytes": plan.bytes, "dry_run": dry_run})
 
 
 @model_app.command(cls=Command)

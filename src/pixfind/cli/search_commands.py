@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pixfind import errors
+from pixfind.cli import text_download
 from pixfind.cli.options import SEARCH, Command, Context, Html, Json, command, explicit_options, grouped
 from pixfind.library.library import Library
 from pixfind.storage import output
@@ -343,6 +344,7 @@ def _search_and_show(used: Context, query: "Query", options: _OutputOptions, fil
     from pixfind.search.filters import NO_FILTERS
 
     with Library.open(used.path) as library:
+        text_download.fetch_texts(used.console, library, query)
         result = searching.search(
             library,
             query,

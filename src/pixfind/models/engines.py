@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pixfind import errors
 from pixfind.models import cache, preprocess
-from pixfind.models.backends import free_batch, nncf, onnx_graphs, quantize, towers
+from pixfind.models.backends import free_batch, half_precision, nncf, onnx_graphs, quantize, towers
 from pixfind.models.files import Layout, ModelFiles
 from pixfind.models.tokenizer import Tokens
 from pixfind.types import Choice
@@ -129,6 +129,8 @@ def open_text(files: ModelFiles, *, threads: int, precision: str, device: str) -
     if chosen.value == nncf.PRECISION or nncf.is_named(chosen.value):
         raise errors.PrecisionUnavailable(precision=chosen.value, detail="texts run in fp32, int8 and bf16 only")
     graph = free_batch.text(files)
+    if files.has_half_text:
+        graph = half_precision.widened(graph, lambda path: free_batch.rows_of_texts(path, files))
     session = _session(graph, files.text, chosen.value, threads=threads, device=device, repack=False)
     return towers.TextTower(session, files), Choice(_library(chosen.value), chosen.reason)
 

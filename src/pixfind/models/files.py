@@ -6,6 +6,7 @@ Must not know how an encoder is run, nor the hub. `hub` downloads the files that
 """
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -70,6 +71,9 @@ NAMES: Mapping[Layout, Names] = {
     ),
 }
 
+HALF_TEXT = "onnx/text_model_fp16.onnx"
+"""The text encoder with weights in half precision, as exports for transformers.js publish it beside the float one."""
+
 FIRST_FILES = " or ".join(names.vision for names in NAMES.values())
 """Files of which a model folder must contain one, for messages."""
 
@@ -92,6 +96,8 @@ class ModelFiles:
     hash: str
     """identity of what determines image embeddings (image encoder and preprocessing), hex; empty when the
     image encoder is not on this machine, for example where it only searches"""
+    text_file: str = ""
+    """the graph of the text encoder where it is not the one of the layout: HALF_TEXT"""
 
     def path(self, relative: str) -> Path:
         """Return the path of a file of the folder."""
@@ -99,8 +105,13 @@ class ModelFiles:
 
     @property
     def names(self) -> Names:
-        """The files of this layout."""
-        return NAMES[self.layout]
+        """The files of this layout, with the text encoder that was chosen."""
+        return _names(self.layout, self.text_file)
+
+    @property
+    def has_half_text(self) -> bool:
+        """Whether the weights of the text encoder are in half precision."""
+        return self.text_file == HALF_TEXT
 
     @property
     def pooled_is_projected(self) -> bool:
@@ -123,9 +134,13 @@ class ModelFiles:
         return self.directory / self.names.text
 
 
-def needed(layout: Layout, *, text: bool, image: bool) -> tuple[str, ...]:
-    """Return the files that these encoders require."""
-    names = NAMES[layout]
+def _names(layout: Layout, text_file: str) -> Names:
+    return dataclasses.replace(NAMES[layout], text=text_file) if text_file else NAMES[layout]
+
+
+def needed(layout: Layout, *, text: bool, image: bool, text_file: str = "") -> tuple[str, ...]:
+    """Return the files that these encoders require; `text_file` is the graph of another text encoder than that of the layout."""
+    names = _names(layout, text_file)
     return (
         names.config,
         *((names.vision, names.preprocessing) if image else ()),
@@ -133,10 +148,12 @@ def needed(layout: Layout, *, text: bool, image: bool) -> tuple[str, ...]:
     )
 
 
-def wanted(layout: Layout, available: Iterable[str], *, text: bool, image: bool) -> tuple[str, ...]:
+def wanted(
+    layout: Layout, available: Iterable[str], *, text: bool, image: bool, text_file: str = ""
+) -> tuple[str, ...]:
     """Return which of the available files to download: the required ones, their external data, and optional ones."""
-    names = NAMES[layout]
-    take = set(needed(layout, text=text, image=image))
+    names = _names(layout, text_file)
+    take = set(needed(layout, text=text, image=image, text_file=text_file))
     beside = [weights for weights, use in ((names.vision, image), (names.text, text)) if use]
     found = set(available)
     take |= {name for name in found if any(name.startswith((f"{w}_data", f"{w}.data")) for w in beside)}
@@ -151,17 +168,17 @@ def layout_of(available: Iterable[str]) -> Layout | None:
     for layout, names in NAMES.items():
         if names.vision in found or names.text in found:
             return layout
-    return None
+    return Layout.TRANSFORMERS if HALF_TEXT in found else None
 
 
-def inspect(directory: Path, name: str, *, text: bool = False, image: bool = True) -> ModelFiles:
+def inspect(directory: Path, name: str, *, text: bool = False, image: bool = True, text_file: str = "") -> ModelFiles:
     """
-    Check a model's folder and return its files.
+    Check a model's folder and return its files; `text_file` is the graph of another text encoder than that of the layout.
 
     Raises ModelFileMissing, UnsafeModelFile or InvalidModelFile, each naming the file.
     """
     layout = _layout_in(directory)
-    lacking = missing(directory, layout, text=text, image=image)
+    lacking = missing(directory, layout, text=text, image=image, text_file=text_file)
     if lacking is not None:
         raise errors.ModelFileMissing(directory=directory, file=lacking)
     config = read_json(directory / NAMES[layout].config)
@@ -171,6 +188,7 @@ def inspect(directory: Path, name: str, *, text: bool = False, image: bool = Tru
         layout=layout,
         dimension=_dimension(layout, config, directory),
         hash=_identity(directory, NAMES[layout]),
+        text_file=text_file,
     )
 
 
@@ -291,9 +309,9 @@ def external_files(model: Path) -> tuple[str, ...]:
     return external_data.locations(model) if model.suffix == ".onnx" else ()
 
 
-def missing(directory: Path, layout: Layout, *, text: bool, image: bool) -> str | None:
+def missing(directory: Path, layout: Layout, *, text: bool, image: bool, text_file: str = "") -> str | None:
     """Return the first required file that is missing, None when the folder is complete; raises InvalidModelFile."""
-    for relative in needed(layout, text=text, image=image):
+    for relative in needed(layout, text=text, image=image, text_file=text_file):
         path = directory / relative
         if not path.is_file():
             return relative

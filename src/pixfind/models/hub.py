@@ -18,7 +18,8 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -45,6 +46,28 @@ class _Remote:
     """SHA-256 of the bytes for large files, git's blob hash for small ones; hex"""
 
 
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """One file that is still to be downloaded."""
+
+    repo: str
+    file: str
+    """its path in the repository"""
+    size: int
+    """bytes"""
+    here: int
+    """bytes of an interrupted download, which continues from there"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """Which encoders are asked for."""
+
+    text: bool
+    image: bool
+    text_file: str
+
+
 def resolve(
     name: str,
     *,
@@ -52,29 +75,49 @@ def resolve(
     image: bool = True,
     offline: bool = False,
     progress: Progress | None = None,
+    text_file: str = "",
 ) -> ModelFiles:
     """
     Return the model's files, and download those of the requested encoders that are missing.
 
     `name` is a name in the model table, a folder, or OWNER/REPO or OWNER/REPO@REVISION on the hub, tried in this order.
-    `text` and `image` select the encoders; `offline` never uses the network.
+    `text` and `image` select the encoders, `text_file` another text encoder than that of the layout; `offline` never uses the network.
     Raises UnknownModel, ModelMissing, ModelTooLarge, ChecksumMismatch, and what `files.inspect` raises.
     """
     directory = _local(name)
     if directory is None:
-        directory = _fetched(name, text=text, image=image, offline=offline, progress=progress)
+        directory = _fetched(name, _Parts(text, image, text_file), offline=offline, progress=progress)
     elif name != registry.STARTER:
         # A library remembers the name, and the next command may run elsewhere.
         name = str(directory)
-    return files.inspect(directory, name, text=text, image=image)
+    return files.inspect(directory, name, text=text, image=image, text_file=text_file)
 
 
-def cached_folder(name: str, *, text: bool = False, image: bool = True) -> Path | None:
+def cached_folder(name: str, *, text: bool = False, image: bool = True, text_file: str = "") -> Path | None:
     """Return the model's folder when all files of these encoders are on this machine, else None. Uses no network."""
     directory = _local(name)
     if directory is None:
         directory = _known_folder(*_source(name))
-    return directory if directory is not None and _complete(directory, text=text, image=image) else None
+    return directory if directory is not None and _complete(directory, _Parts(text, image, text_file)) else None
+
+
+def missing(name: str, *, text: bool = False, image: bool = True, text_file: str = "") -> tuple[Missing, ...]:
+    """
+    Return what `resolve` would download; asks the hub for the list of files where something is missing.
+
+    External data under a name that only the graph tells is not among it. Raises as `resolve` does.
+    """
+    parts = _Parts(text, image, text_file)
+    if cached_folder(name, text=text, image=image, text_file=text_file) is not None:
+        return ()
+    if _local(name) is not None:
+        resolve(name, text=text, image=image, text_file=text_file)
+    repo, directory, chosen, _ = _to_download(name, parts)
+    return tuple(
+        Missing(repo, file.name, file.size, min(_size_here(directory / file.name), file.size))
+        for file in chosen
+        if not (directory / file.name).is_file()
+    )
 
 
 def _local(name: str) -> Path | None:
@@ -95,25 +138,33 @@ def _source(name: str) -> tuple[str, str]:
     return match["repo"], match["revision"] or "main"
 
 
-def _fetched(name: str, *, text: bool, image: bool, offline: bool, progress: Progress | None) -> Path:
+def _fetched(name: str, parts: _Parts, *, offline: bool, progress: Progress | None) -> Path:
     repo, revision = _source(name)
     directory = _known_folder(repo, revision)
-    if directory is not None and _complete(directory, text=text, image=image):
+    if directory is not None and _complete(directory, parts):
         return directory
-    if offline or os.environ.get("HF_HUB_OFFLINE", "") not in {"", "0"}:
+    if offline:
         raise errors.ModelMissing(name=name, detail="working offline", folder=_base(repo))
-    with _reporting(name, repo):
-        # A second encoder comes from the commit of the first one, even if the branch has moved since.
-        commit, remote = _list_remote(repo, directory.name if directory is not None else revision)
-    directory = _base(repo) / commit
+    repo, directory, chosen, remote = _to_download(name, parts)
     with _locked(_base(repo)):
-        chosen = _choose(repo, remote, text=text, image=image)
-        fetch = functools.partial(_fetch_all, name, repo, commit, directory, progress)
+        fetch = functools.partial(_fetch_all, name, repo, directory.name, directory, progress)
         fetch(chosen)
         # The external data that a graph names is known only after the graph is downloaded.
         fetch(list(_external(repo, directory, chosen, remote)))
-    _remember(repo, revision, commit)
+    _remember(repo, revision, directory.name)
     return directory
+
+
+def _to_download(name: str, parts: _Parts) -> tuple[str, Path, list[_Remote], list[_Remote]]:
+    """Return the repository, the folder of its commit, the files to have there, and all files of the repository."""
+    repo, revision = _source(name)
+    if os.environ.get("HF_HUB_OFFLINE", "") not in {"", "0"}:
+        raise errors.ModelMissing(name=name, detail="working offline", folder=_base(repo))
+    known = _known_folder(repo, revision)
+    with _reporting(name, repo):
+        # A second encoder comes from the commit of the first one, even if the branch has moved since.
+        commit, remote = _list_remote(repo, known.name if known is not None else revision)
+    return repo, _base(repo) / commit, _choose(repo, remote, parts), remote
 
 
 def _fetch_all(
@@ -141,19 +192,19 @@ def _partial(path: Path) -> Path:
     return path.with_name(f"{path.name}.partial")
 
 
-def _complete(directory: Path, *, text: bool, image: bool) -> bool:
-    # A download that was interrupted between the graph and its external data leaves a .partial file.
-    if not directory.is_dir() or any(directory.rglob("*.partial")):
+def _complete(directory: Path, parts: _Parts) -> bool:
+    # What is half here of another encoder is no hindrance: the graph of this one comes last, and names its external data.
+    if not directory.is_dir():
         return False
     layout = files.layout_of(files.listed(directory))
-    return layout is not None and files.missing(directory, layout, text=text, image=image) is None
+    return layout is not None and files.missing(directory, layout, **asdict(parts)) is None
 
 
-def _choose(repo: str, remote: list[_Remote], *, text: bool, image: bool) -> list[_Remote]:
+def _choose(repo: str, remote: list[_Remote], parts: _Parts) -> list[_Remote]:
     """Return the files to download, external data before the graph that refers to it."""
     available = {file.name: file for file in remote}
     layout = _layout(repo, available)
-    names = files.wanted(layout, available, text=text, image=image)
+    names = files.wanted(layout, available, **asdict(parts))
     missing = [name for name in names if name not in available]
     if missing:
         raise errors.ModelFileMissing(directory=repo, file=missing[0])
@@ -223,18 +274,33 @@ def _remote(file: Any) -> _Remote:
 
 def _fetch(repo: str, commit: str, file: _Remote, directory: Path, progress: Progress | None) -> None:
     """Download one file, resuming an interrupted download, and move it into place only when its hash is right."""
-    import huggingface_hub
-    from huggingface_hub.file_download import http_get
-
     path = directory / file.name
     if path.is_file():
         return
     partial = _partial(path)
     disk.make_folder(partial.parent)
+    resumed = _size_here(path) > 0
+    try:
+        _download(repo, commit, file, partial, progress)
+    except (errors.ChecksumMismatch, _CannotResumeError):
+        if not resumed:
+            raise
+        # What an earlier run left belongs to other bytes than the server has now: once more, from the beginning.
+        partial.unlink(missing_ok=True)
+        _download(repo, commit, file, partial, progress)
+    with disk.writing(path):
+        partial.replace(path)
+
+
+def _download(repo: str, commit: str, file: _Remote, partial: Path, progress: Progress | None) -> None:
+    """Complete the partial file and check it; raises ChecksumMismatch and leaves nothing when the bytes are wrong."""
+    import huggingface_hub
+    from huggingface_hub.file_download import http_get
+
     # The library's own download cannot resume after a kill, because each one writes to a new temporary file.
     # So we manage the file; requests, retries and ranges are the library's.
     partial.touch(mode=disk.FILE_MODE)
-    with _sized(repo, file, partial), partial.open("ab+") as raw, _quiet():
+    with _sized(repo, file, partial), partial.open("ab+") as raw, _quiet(), _range_refused():
         sink = _Sink(raw, file, progress)
         http_get(
             huggingface_hub.hf_hub_url(repo, file.name, revision=commit, endpoint=_endpoint()),
@@ -247,8 +313,22 @@ def _fetch(repo: str, commit: str, file: _Remote, directory: Path, progress: Pro
             raw.flush()
             os.fsync(raw.fileno())
     _check(repo, file, partial)
-    with disk.writing(path):
-        partial.replace(path)
+
+
+class _CannotResumeError(Exception):
+    """The server has no bytes from there on."""
+
+
+@contextmanager
+def _range_refused() -> Iterator[None]:
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        yield
+    except HfHubHTTPError as error:
+        if error.response.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            raise
+        raise _CannotResumeError from error
 
 
 @contextmanager

@@ -16,6 +16,16 @@ DEFAULT = "siglip2-b32-256"
 
 
 @dataclass(frozen=True, slots=True)
+class HalfText:
+    """A text encoder of the same checkpoint with weights in half precision, which another repository publishes."""
+
+    repo: str
+    """OWNER/REPO on the hub, with the files of the transformers layout"""
+    download_bytes: int
+    """weights and tokenizer: from the parameter count at 2 bytes each, and the tokenizer's published size"""
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """One row of the table."""
 
@@ -32,16 +42,21 @@ class Model:
     """tokens in the input of the text encoder"""
     licence: str
     download_bytes: int
-    """both encoders and the tokenizer, from the parameter count at 4 bytes each; 0 when nothing is downloaded"""
+    """both encoders and the tokenizer, from the parameter count at 4 bytes each, or those of `half_text` for it; 0 when nothing is downloaded"""
     quality: float | None
     """text-to-image recall on Crossmodal-3600 in English, mean of @1, @5 and @10, percent"""
     quality_source: str
     relative_cost: float
     """time for one image relative to siglip2-b32-256, from the number of operations of the image encoder"""
     summary: str
+    half_text: HalfText | None = None
+    """what is downloaded by default in place of the text encoder of `repo`"""
 
 
 _IMMICH = 'Immich\'s documentation, "Searching"'
+
+# Both publishers exported Google's checkpoints; what is known of the files of onnx-community is in docs/reference/models.md.
+_TOKENIZER_BYTES = 34_400_000
 
 # Languages that need a language code before the text (NLLB) are not in the table: a search has no such field.
 # No commit is pinned by hand: the hub names the commit of the first download, and a library remembers the
@@ -70,11 +85,12 @@ TABLE: tuple[Model, ...] = (
         image_size=256,
         context_length=64,
         licence="Apache-2.0",
-        download_bytes=1_540_000_000,
+        download_bytes=980_000_000,
         quality=73.15,
         quality_source=_IMMICH,
         relative_cost=1.0,
         summary="the default: good in English, fair in many languages, fast",
+        half_text=HalfText("onnx-community/siglip2-base-patch32-256-ONNX", 565_000_000 + _TOKENIZER_BYTES),
     ),
     Model(
         name="siglip2-b16-224",
@@ -84,11 +100,12 @@ TABLE: tuple[Model, ...] = (
         image_size=224,
         context_length=64,
         licence="Apache-2.0",
-        download_bytes=1_540_000_000,
+        download_bytes=970_000_000,
         quality=75.19,
         quality_source=_IMMICH,
         relative_cost=3.0,
         summary="better answers at three times the time",
+        half_text=HalfText("onnx-community/siglip2-base-patch16-224-ONNX", 565_000_000 + _TOKENIZER_BYTES),
     ),
     Model(
         name="siglip2-l16-256",
@@ -98,11 +115,12 @@ TABLE: tuple[Model, ...] = (
         image_size=256,
         context_length=64,
         licence="Apache-2.0",
-        download_bytes=3_600_000_000,
+        download_bytes=2_430_000_000,
         quality=74.26,
         quality_source=_IMMICH,
         relative_cost=14.0,
         summary="large; for machines with a GPU",
+        half_text=HalfText("onnx-community/siglip2-large-patch16-256-ONNX", 1_132_000_000 + _TOKENIZER_BYTES),
     ),
     Model(
         name="clip-vit-b32",

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixfind import errors
-from pixfind.models import encoders, engines
+from pixfind.models import encoders, engines, text_source
 from pixfind.models.files import Layout, ModelFiles
 from pixfind.storage import disk
 from pixfind.types import Choice
@@ -229,9 +229,12 @@ def _measure(
 
 
 def _queries(files: ModelFiles, threads: int) -> NDArray[np.float32] | None:
+    texts = files
     if not files.text.is_file():
-        return None
-    return encoders.open_text_encoder(files, threads=threads).encode(QUERIES)
+        if not text_source.is_here(files.name):
+            return None
+        texts = text_source.resolve(files.name, offline=True).value
+    return encoders.open_text_encoder(texts, threads=threads).encode(QUERIES)
 
 
 def _result(measured: _Measured, reference: _Measured, queries: NDArray[np.float32] | None, gate: Gate) -> TuneResult:

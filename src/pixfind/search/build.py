@@ -21,6 +21,9 @@ from pixfind.search.reference_embeddings import ReferenceEmbeddings
 _DRIFT = 0.05
 """Share of new rows above which the calibration is measured again: fewer change it by less than its own error."""
 
+MIN_ALIGNMENT = 1.5
+"""Of a text encoder from another publisher with the images (`ScoreCalibration.alignment`): encoders that do not belong together reach 1.4, the starter's own 4."""
+
 Progress = Callable[[int, int | None], None]
 """Called with rows done and rows in total (None: not known)."""
 
@@ -61,7 +64,8 @@ def build_index(
     covering = _covering(library, embeddings, thorough=thorough) if kind is None and extend else None
     if covering is not None and _is_measured(covering, known, len(embeddings)):
         return BuildReport(covering, None, None if known is None else known.query_cutoff, None)
-    texts, problem = _reference(encoders or Encoders(library)) if len(embeddings) else (None, None)
+    used = encoders or Encoders(library)
+    texts, problem = _reference(used) if len(embeddings) else (None, None)
     if covering is not None and texts is None:
         # The index is right, and without texts nothing more can be measured: as before the text encoder is downloaded.
         return BuildReport(covering, None, None if known is None else known.query_cutoff, problem)
@@ -76,6 +80,8 @@ def build_index(
     )
     if texts is not None and (known is None or _drifted(known.rows, len(embeddings))):
         known = _calibrate(library, embeddings, texts)
+        if (found := known.alignment()) is not None and found < MIN_ALIGNMENT:
+            known, problem = _with_full_text(library, embeddings, known, used)
     return BuildReport(report.header, report, None if known is None else known.query_cutoff, problem)
 
 
@@ -111,6 +117,21 @@ def _reference(encoders: Encoders) -> tuple[ReferenceEmbeddings | None, str | No
         return reference_embeddings.get(encoders), None
     except errors.OperationError as error:
         return None, str(error)
+
+
+def _with_full_text(
+    library: Library, embeddings: NDArray[float16], known: ScoreCalibration, encoders: Encoders
+) -> tuple[ScoreCalibration, str | None]:
+    """Measure again with the full text encoder where the one that did not fit is in half precision; return a problem where it cannot be had."""
+    try:
+        if encoders.use_full_text():
+            known = _calibrate(library, embeddings, reference_embeddings.get(encoders))
+    except errors.OperationError as error:
+        return (
+            known,
+            f"the text encoder in half precision does not fit these images, and the full one is not here: {error}",
+        )
+    return known, None
 
 
 def _calibrate(library: Library, embeddings: NDArray[float16], texts: ReferenceEmbeddings) -> ScoreCalibration:

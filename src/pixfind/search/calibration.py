@@ -111,6 +111,18 @@ class ScoreCalibration:
         z: NDArray[float32] = lifted / np.sqrt(np.maximum(variance, 1e-12))
         return z.astype(float32)
 
+    def alignment(self) -> float | None:
+        """
+        Return how much more the images differ along the directions in which texts differ than along any other; None where it cannot be told.
+
+        trace(C T) d / (trace C trace T), of the covariances of images and texts: about 1 where the two encoders have nothing to do with
+        each other, several times as much where they were trained together.
+        """
+        spread = float(np.trace(self.covariance)) * float(np.trace(self.text_covariance))
+        if self.rows < _MIN_ROWS or not spread > 0:
+            return None
+        return float(np.sum(self.covariance * self.text_covariance)) * len(self.mean) / spread
+
     def above_cutoff(self, query_z: float, image_z: float) -> bool:
         """Tell whether a hit is to be shown; True for all hits while no cut-off was measured."""
         if self.query_cutoff is None:

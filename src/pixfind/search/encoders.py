@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pixfind import errors
 from pixfind.library.library import Library, ModelIdentity
-from pixfind.models import hub
+from pixfind.models import hub, text_source
 from pixfind.models.encoders import ImageEncoder, TextEncoder, open_image_encoder, open_text_encoder
 from pixfind.models.files import ModelFiles
 
@@ -37,8 +37,29 @@ class Encoders:
         """Return the text encoder; raises NotEmbedded, and what fetching or loading the model raises."""
         with self._lock:
             if self._text is None:
-                self._text = open_text_encoder(self.files(text=True, image=False))
+                self._text = self._open_text()
             return self._text
+
+    def use_full_text(self) -> bool:
+        """Replace a text encoder in half precision by the full one, downloading it; return whether there was one. Raises as `text`."""
+        if not self.text_files().has_half_text:
+            return False
+        with self._lock:
+            self._text = self._open_full_text()
+        return True
+
+    def _open_text(self) -> TextEncoder:
+        found = self.text_files()
+        try:
+            return open_text_encoder(found)
+        except errors.InvalidModelFile:
+            if not found.has_half_text:
+                raise
+            return self._open_full_text()
+
+    def _open_full_text(self) -> TextEncoder:
+        # Once it is here it is the one that `text_source` takes.
+        return open_text_encoder(self._checked(text_source.resolve(self._model().name, precision="fp32").value))
 
     def image(self) -> ImageEncoder:
         """Return the image encoder in the precision of the library; raises as `text`."""
@@ -78,12 +99,22 @@ class Encoders:
         encoder = self.image()
         return unit_rows(encoder.finish(encoder.forward(prepared)))
 
-    def files(self, *, text: bool = False, image: bool = True) -> ModelFiles:
-        """Return the model's files, downloaded where they are missing; raises NotEmbedded, and OtherModel when they differ from those of the library."""
+    def text_files(self) -> ModelFiles:
+        """Return the files of the text encoder, downloaded where they are missing; raises as `files`."""
+        return self._checked(text_source.resolve(self._model().name).value)
+
+    def files(self) -> ModelFiles:
+        """Return the files of the image encoder, downloaded where they are missing; raises NotEmbedded, and OtherModel when they differ from those of the library."""
+        return self._checked(hub.resolve(self._model().name))
+
+    def _model(self) -> ModelIdentity:
         model = self._library.model()
         if model is None:
             raise errors.NotEmbedded(path=self._library.path)
-        files = hub.resolve(model.name, text=text, image=image)
+        return model
+
+    def _checked(self, files: ModelFiles) -> ModelFiles:
+        model = self._model()
         if files.hash and files.hash != model.hash:
             # The files of a model folder were replaced: texts of one model would be compared with images of another.
             self._library.remember_model(ModelIdentity(files.name, files.hash, files.dimension, model.precision))

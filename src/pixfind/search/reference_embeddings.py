@@ -15,7 +15,7 @@ from numpy import float32
 from numpy.typing import NDArray
 
 from pixfind import errors
-from pixfind.models import cache, files, hub
+from pixfind.models import cache, files, text_source
 from pixfind.models.encoders import TextEncoder
 from pixfind.search import calibration
 from pixfind.search.encoders import Encoders
@@ -36,7 +36,7 @@ class ReferenceEmbeddings:
 
 def get(encoders: Encoders) -> ReferenceEmbeddings:
     """Return the embeddings from the cache, else encode the queries; raises what fetching or loading the model raises."""
-    found = encoders.files(text=True, image=False)
+    found = encoders.text_files()
     key = _key(found)
     path = cache.folder("reference-embeddings", key + ".npz")
     known = _load(path, found.dimension)
@@ -51,7 +51,7 @@ def get(encoders: Encoders) -> ReferenceEmbeddings:
 def key_on_this_machine(model: str) -> str | None:
     """Return the `key` of a model whose text encoder is on this machine; None where it is not. Uses no network."""
     try:
-        return _key(hub.resolve(model, text=True, image=False, offline=True))
+        return _key(text_source.resolve(model, offline=True).value)
     except errors.OperationError:
         return None
 

@@ -6,11 +6,11 @@ Owns the rule that a library keeps its model: another one is the business of `sw
 
 from pixfind import errors
 from pixfind.library.library import Library, ModelIdentity
-from pixfind.models import engines, hub, registry
+from pixfind.models import engines, registry
 from pixfind.models.files import ModelFiles
 from pixfind.types import Choice
-from pixfind.workflows import tune
-from pixfind.workflows.events import ModelChosen, Observer, Step, ignore, start
+from pixfind.workflows import fetch, tune
+from pixfind.workflows.events import ModelChosen, Observer, ignore
 from pixfind.workflows.options import EmbedOptions
 
 #: Tuning takes about a minute with a real model: it pays where an hour of embedding becomes half an hour.
@@ -24,20 +24,10 @@ def fetch_model(library: Library, options: EmbedOptions, observer: Observer = ig
     Raises OtherModel when it was embedded with another, and the errors of `hub.resolve` when the model is not available.
     """
     known = library.model()
-    files = fetch_named(options.model or (known.name if known else registry.DEFAULT), observer)
+    files = fetch.fetch_images(options.model or (known.name if known else registry.DEFAULT), observer)
     if known is not None and library.has_embeddings():
         library.remember_model(_identity(files, known.precision))
     return files
-
-
-def fetch_named(name: str, observer: Observer = ignore, *, text: bool = False) -> ModelFiles:
-    """
-    Return the files of a model, fetching those of its image encoder that are not here, with `text` those of its text encoder too.
-
-    Raises the errors of `hub.resolve`.
-    """
-    progress = start(Step.FETCH_MODEL, observer)
-    return hub.resolve(name, text=text, progress=lambda _, done, total: progress(done, total))
 
 
 def choose_model(

@@ -23,7 +23,7 @@ class Step(StrEnum):
     """A part of a workflow that may take long."""
 
     FETCH_MODEL = "fetch_model"
-    """progress in bytes of one file"""
+    """progress in bytes of all files that are to be downloaded"""
     SCAN = "scan"
     """progress in files"""
     MERGE = "merge"

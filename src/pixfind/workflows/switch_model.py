@@ -24,7 +24,8 @@ from pixfind.models import engines, registry
 from pixfind.models.files import ModelFiles
 from pixfind.search import encoders
 from pixfind.types import Choice
-from pixfind.workflows.choose_model import choose_model, fetch_named
+from pixfind.workflows import fetch
+from pixfind.workflows.choose_model import choose_model
 from pixfind.workflows.events import ModelSwitched, Observer, Step, ignore, start
 from pixfind.workflows.options import EmbedOptions
 
@@ -66,7 +67,7 @@ def plan_switch(library: Library, options: EmbedOptions, observer: Observer = ig
     roles = generations.read(library.path)
     active, staged = library.model(), _model_of(library.path, roles.staged)
     own = staged or active
-    files = fetch_named(options.model or (own.name if own else registry.DEFAULT), observer)
+    files = fetch.fetch_images(options.model or (own.name if own else registry.DEFAULT), observer)
     if own is None or (staged is None and not library.has_embeddings()):
         # Another model costs nothing: there is nothing that could be found meanwhile.
         return SwitchPlan(files, library.generation)

@@ -43,12 +43,13 @@ def vision(files: ModelFiles, made: preprocess.Preprocessing) -> Path:
 
 def text(files: ModelFiles) -> Path:
     """Return the graph of the text encoder to run: with a dynamic batch, or as published."""
+    return freed(files.text, lambda graph: rows_of_texts(graph, files))
 
-    def run(graph: Path) -> NDArray[np.float32]:
-        tower = towers.TextTower(_session(graph), files)
-        return tower.run(texts.load(files, tower.context).encode(_TEXTS))
 
-    return freed(files.text, run)
+def rows_of_texts(graph: Path, files: ModelFiles) -> NDArray[np.float32]:
+    """Return raw embeddings [n, d] of the test's texts by a graph of the text encoder; raises InvalidModelFile."""
+    tower = towers.TextTower(_session(graph), files)
+    return tower.run(texts.load(files, tower.context).encode(_TEXTS))
 
 
 def freed(graph: Path, run: Run) -> Path:
