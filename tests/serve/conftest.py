@@ -12,7 +12,7 @@ from pixfind.demo import draw_collection
 from pixfind.library import verify
 from pixfind.library.library import Library
 from pixfind.search import build
-from pixfind.testing import make_library
+from pixfind.testing import make_image, make_library
 from pixfind.testing.servers import Server, serving
 
 
@@ -49,6 +49,15 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield place / "library"
     with Library.open(place / "library") as library:
         assert [] == verify.verify(library)
+
+
+@pytest.fixture(scope="session")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library of one picture."""
+    place = tmp_path_factory.mktemp("one")
+    make_image(place / "pictures/a.jpg")
+    make_library(place / "library", place / "pictures").close()
+    return place / "library"
 
 
 @contextlib.contextmanager

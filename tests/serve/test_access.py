@@ -14,20 +14,11 @@ import requests
 
 from pixfind import errors
 from pixfind.server import access
-from pixfind.testing import make_image, make_library, wait_for
+from pixfind.testing import wait_for
 from pixfind.testing.images import png_bomb
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104  this is what needs a token
 HEADERS = ("content-security-policy", "x-content-type-options", "referrer-policy", "x-frame-options")
-
-
-@pytest.fixture(scope="module")
-def one(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A library of one picture."""
-    place = tmp_path_factory.mktemp("one")
-    make_image(place / "pictures/a.jpg")
-    make_library(place / "library", place / "pictures").close()
-    return place / "library"
 
 
 @pytest.fixture(scope="module")
@@ -435,6 +426,48 @@ def test_too_many_requests_are_put_off(one: Path, serve: Callable[..., Any]) -> 
     assert {"TooManyRequests"} == {answer.json()["error"]["kind"] for answer in refused}
 
 
+def test_a_client_sees_how_much_it_may_ask(one: Path, serve: Callable[..., Any]) -> None:
+    client = serve(one, "--max-rate", "50")
+    first, second = (client.get("/healthz").headers for _ in range(2))
+
+    assert '"requests";q=100;w=2' == first["ratelimit-policy"]
+    left = [int(headers["ratelimit"].rpartition("r=")[2]) for headers in (first, second)]
+    assert 0 < min(left) <= max(left) < 100
+
+
+# --- pages of other sites that may ask --------------------------------------------------------------
+
+
+def test_a_site_that_was_named_may_ask_with_the_token(one: Path, serve: Callable[..., Any]) -> None:
+    client = serve(
+        one, "--allow-origin", "https://photos.example", "--allow-origin", "http://localhost:3000", token=True
+    )
+    site = {"Origin": "https://photos.example", "Sec-Fetch-Site": "cross-site"}
+    preflight = client.send(
+        "OPTIONS",
+        "/api/search?q=sky",
+        204,
+        headers={**site, "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization"},
+    ).headers
+    found = client.get("/api/search?q=sky", headers={**site, "Authorization": f"Bearer {client.server.token}"}).headers
+    refused = client.get("/api/search?q=sky", 401, headers=site).headers
+
+    assert "Authorization" in preflight["access-control-allow-headers"]
+    for headers in (preflight, found, refused):
+        assert "https://photos.example" == headers["access-control-allow-origin"]
+        # Cookies are never for them: the session of this browser's owner would be.
+        assert "access-control-allow-credentials" not in headers
+        assert "Origin" in headers["vary"]
+
+
+def test_no_other_site_may_ask(one: Path, serve: Callable[..., Any]) -> None:
+    client = serve(one, "--allow-origin", "https://photos.example")
+    for origin in ("https://photos.example.evil", "http://photos.example", "https://photos.example:8443", "null", "*"):
+        for method, more in (("GET", {}), ("OPTIONS", {"Access-Control-Request-Method": "GET"})):
+            answer = client.send(method, "/api/search?q=sky", 403, headers={"Origin": origin, **more})
+            assert "access-control-allow-origin" not in answer.headers
+
+
 # --- what every answer carries ----------------------------------------------------------------------
 
 
@@ -450,7 +483,10 @@ def test_every_answer_carries_the_headers_that_bind_a_browser(client: Any, metho
     assert "server" not in answer.headers
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")
     if answer.status_code >= 400:
-        assert {"message", "kind", "former_kind", "position"} == set(answer.json()["error"])
+        body = answer.json()
+        assert {"message", "kind", "former_kind", "position"} == set(body["error"])
+        assert (answer.status_code, body["error"]["message"]) == (body["status"], body["detail"])
+        assert f"urn:pixfind:error:{body['error']['kind']}" == body["type"]
 
 
 def test_no_error_shows_our_insides(client: Any) -> None:
@@ -464,3 +500,22 @@ def test_all_refusals_have_a_status_of_a_client_or_of_a_busy_server() -> None:
 
     assert kinds
     assert all(400 <= kind.status < 500 or kind.status == 503 for kind in kinds)
+
+
+def test_problem_details_have_their_media_type_where_it_is_accepted(client: Any) -> None:
+    plain, asked = (
+        client.get("/api/images/999999", 404, headers={"Accept": accept}).headers["content-type"]
+        for accept in ("*/*", "application/problem+json, application/json;q=0.5")
+    )
+    refused = client.get("/api/status", 403, headers={"Host": "evil", "Accept": "application/problem+json"})
+
+    assert ("application/json", "application/problem+json") == (plain, asked)
+    assert "application/problem+json" == refused.headers["content-type"]
+    assert "Host not allowed" == refused.json()["title"]
+
+
+def test_the_version_in_the_path_may_be_left_out(client: Any) -> None:
+    for path in ("status", "search?q=sky&k=3", "images/1", "failures"):
+        ours, former = (client.get(f"/api/{version}{path}").json() for version in ("v1/", ""))
+        assert ours.keys() == former.keys()
+    client.get("/api/v2/status", 404)

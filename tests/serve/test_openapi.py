@@ -30,7 +30,7 @@ def test_no_request_that_schemathesis_makes_up_is_a_server_error(drawn: Path, se
         "--max-examples",
         "30",
         "--exclude-path",
-        "/api/events",
+        "/api/v1/events",
     ]
     with Library.open(drawn, write=True) as library, library.lock("add"):
         done = subprocess.run([*command, *options], capture_output=True, text=True, check=False, cwd=drawn.parent)
@@ -45,11 +45,11 @@ def test_the_description_names_every_route_and_its_errors(client: Any) -> None:
     described = client.get("/openapi.json").json()
 
     assert {
-        "/api/search", "/api/images/{image_id}", "/api/images/{image_id}/thumbnail", "/api/images/{image_id}/file",
-        "/api/images/{image_id}/similar", "/api/status", "/api/failures", "/api/events", "/api/embed", "/healthz", "/metrics",
-        "/v1/embeddings", "/v1/models",
+        "/api/v1/search", "/api/v1/images/{image_id}", "/api/v1/images/{image_id}/thumbnail", "/api/v1/images/{image_id}/file",
+        "/api/v1/images/{image_id}/similar", "/api/v1/status", "/api/v1/failures", "/api/v1/events", "/api/v1/embed", "/healthz", "/metrics",
+        "/v1/embeddings", "/v1/models", "/knn-service", "/indices-list",
     } == set(described["paths"])  # fmt: skip
-    assert {"get", "post"} == set(described["paths"]["/api/search"])
+    assert {"get", "post"} == set(described["paths"]["/api/v1/search"])
     assert [{"token": []}, {"session": []}] == described["security"]
     names = [method["operationId"] for methods in described["paths"].values() for method in methods.values()]
     assert "search_search_by_picture" in names

@@ -2,6 +2,7 @@
 The commands serve and mcp: a library for browsers, programs and agents.
 """
 
+import urllib.parse
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,18 @@ from pixfind.cli.options import SERVE, command, refuse_others
 if TYPE_CHECKING:
     # A type alone: --help does not wait for the server.
     from pixfind.server.server import Ready
+
+
+def _origin(text: str) -> str:
+    """Parse an origin as a browser sends it: scheme, host and port, nothing else; raises BadParameter."""
+    parts = urllib.parse.urlsplit(text)
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or text != f"{parts.scheme}://{parts.netloc}".lower()
+    ):
+        raise typer.BadParameter(f"{text!r} is no origin; write https://photos.example or http://localhost:3000")
+    return text
 
 
 @command(rich_help_panel=SERVE)
@@ -37,6 +50,14 @@ def serve(
     ] = False,
     allow_host: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A further name of this machine in requests.")
+    ] = None,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            parser=_origin,
+            metavar="ORIGIN",
+            help="Let pages of this site use the API with the token: https://photos.example",
+        ),
     ] = None,
     trusted_proxy: Annotated[
         list[str] | None,
@@ -71,6 +92,7 @@ def serve(
             "port",
             "open_page",
             "allow_host",
+            "allow_origin",
             "trusted_proxy",
             "max_rate",
             instead="Leave out one.",
@@ -94,6 +116,7 @@ def serve(
         needs_token=not no_token,
         token_file=None if token_file is None else token_file.expanduser().absolute(),
         proxies=proxies,
+        origins=tuple(allow_origin or ()),
     )
     server.run(context.obj.path, options, ready)
 

@@ -7,6 +7,8 @@ A page on any web site can make a visitor's browser send requests to 127.0.0.1. 
 rebinding (a site whose name resolves to this machine), and the Origin and Sec-Fetch-Site headers must name it too.
 """
 
+import base64
+import binascii
 import ipaddress
 import socket
 import time
@@ -76,6 +78,8 @@ class AccessRules:
     """requests a second for each client; a burst may have twice as many"""
     proxies: Proxies = NO_PROXIES
     """may name the client that they ask for"""
+    origins: frozenset[str] = frozenset()
+    """other sites whose pages may ask, as browsers name them: https://photos.example"""
     max_concurrent: int = 128
     """requests of one client that may run at the same time"""
     wrong_token_rate: float = 0.2
@@ -98,13 +102,14 @@ def rules_for(
     allowed: tuple[str, ...] = (),
     rate: float | None = None,
     proxies: Proxies = NO_PROXIES,
+    origins: tuple[str, ...] = (),
 ) -> AccessRules:
     """Return the rules for a server that listens on `host` and is called by the names in `allowed` too; `rate` None: the default."""
     wildcard = host in ("0.0.0.0", "::")  # noqa: S104  compared, not listened on
     own = socket.gethostname() if wildcard else host
     names = _LOCAL | {name.lower() for name in (own, *allowed)}
     rate = rate or (_LOCAL_RATE if is_local(host) and not proxies else _RATE)
-    return AccessRules(frozenset(names), wildcard, token, port, rate, proxies)
+    return AccessRules(frozenset(names), wildcard, token, port, rate, proxies, frozenset(origins))
 
 
 @dataclass(slots=True)
@@ -157,12 +162,13 @@ class AccessMiddleware:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(raw=message["headers"])
-                for name, value in _HEADERS.items():
+                for name, value in (_HEADERS | self._own_headers(allowed, client)).items():
                     headers.setdefault(name, value)
             await send(message)
 
         headers = Headers(scope=scope)
         client = self._client(scope, headers)
+        allowed = headers.get("origin", "") if headers.get("origin") in self._rules.origins else None
         client.running += 1
         try:
             refusal = self._refusal(scope, headers, client)
@@ -180,9 +186,39 @@ class AccessMiddleware:
                 raise errors.TooManyRequests
             self._check_host(headers)
             self._check_origin(scope, headers)
+            if (answer := self._preflight(scope, headers)) is not None:
+                return answer
             return self._check_token(scope, headers, client)
         except errors.RequestError as error:
-            return error_handlers.response(error)
+            return error_handlers.as_asked(headers, error_handlers.response(error))
+
+    def _own_headers(self, origin: str | None, client: _Client) -> dict[str, str]:
+        """Return what a client should know of its limit, and what a page of another site that may ask needs to read the response."""
+        rate = self._rules.rate
+        # draft-ietf-httpapi-ratelimit-headers: quota `q` in a window of `w` seconds, `r` left.
+        found = {
+            "RateLimit-Policy": f'"requests";q={2 * rate:.0f};w=2',
+            "RateLimit": f'"requests";r={max(0, int(client.requests.level))}',
+        }
+        if origin is not None:
+            found["Access-Control-Allow-Origin"] = origin
+            found["Access-Control-Expose-Headers"] = "ETag, RateLimit, RateLimit-Policy, Retry-After"
+            found["Cross-Origin-Resource-Policy"] = "cross-origin"
+            found["Vary"] = "Origin"
+        return found
+
+    def _preflight(self, scope: Scope, headers: Headers) -> Response | None:
+        """Return the answer to a browser that asks on behalf of a page of another site whether the page may ask; None for other requests."""
+        asks = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
+        if not asks or headers.get("origin") not in self._rules.origins:
+            return None
+        allowed = {
+            "Access-Control-Allow-Methods": "GET, HEAD, POST",
+            # The token as a header, never the cookie: Access-Control-Allow-Credentials is not sent.
+            "Access-Control-Allow-Headers": "Authorization, Content-Type, X-Pixfind, Range, If-None-Match",
+            "Access-Control-Max-Age": "600",
+        }
+        return Response(status_code=204, headers=allowed)
 
     # --- where a request comes from ---------------------------------------------------------------
 
@@ -194,6 +230,8 @@ class AccessMiddleware:
 
     def _check_origin(self, scope: Scope, headers: Headers) -> None:
         origin = headers.get("origin")
+        if origin in self._rules.origins:
+            return
         if origin is not None:
             scheme, _, rest = origin.partition("://")
             if scheme not in ("http", "https") or rest.lower() != headers.get("host", "").lower():
@@ -227,8 +265,11 @@ class AccessMiddleware:
 
     def _is_known(self, token: Token, headers: Headers) -> bool:
         """Tell whether a request has the token or a session."""
-        scheme, _, bearer = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and token.matches(bearer.strip()):
+        scheme, _, sent = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and token.matches(sent.strip()):
+            return True
+        # Programs that take nothing but an address: http://:TOKEN@HOST/
+        if scheme.lower() == "basic" and token.matches(_password(sent)):
             return True
         return token.opens(_cookie(headers, self._cookie_name), self._clock.time())
 
@@ -284,6 +325,14 @@ def _cookie(headers: Headers, wanted: str) -> str:
         if name == wanted:
             return value
     return ""
+
+
+def _password(credentials: str) -> str:
+    """Return the password of a Basic Authorization (RFC 7617), empty when it is malformed; the user's name means nothing."""
+    try:
+        return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
+    except (binascii.Error, ValueError):
+        return ""
 
 
 def _host_of(header: str) -> str:

@@ -22,13 +22,26 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 import pixfind
 from pixfind import errors
 from pixfind.library.library import Library
-from pixfind.server import embed_control, error_handlers, file_response, images, openai_api, schemas, uploads
+from pixfind.server import (
+    embed_control,
+    error_handlers,
+    file_response,
+    images,
+    knn_service,
+    openai_api,
+    schemas,
+    uploads,
+)
 from pixfind.server.access import CLIENT
 from pixfind.server.clients import PerClient
+from pixfind.server.compression import Compression
 from pixfind.server.metrics import CONTENT_TYPE
 from pixfind.server.services import Services
 
 PAGE = Path(__file__).parent / "page"
+
+_API = "/api/v1"
+"""kept for ever: what is incompatible gets another number"""
 
 _DAY = "private, max-age=86400"
 _KEEP_ALIVE_SECONDS = 15.0
@@ -79,10 +92,11 @@ def make(services: Services) -> FastAPI:
         generate_unique_id_function=lambda route: f"{route.tags[0]}_{route.name}" if route.tags else route.name,
     )
     error_handlers.install(app)
-    app.add_middleware(_HeadAsGet)
-    app.include_router(_search_routes(services), prefix="/api", responses=_ERRORS)
-    app.include_router(_image_routes(services), prefix="/api/images", responses=_ERRORS)
-    app.include_router(_state_routes(services), prefix="/api", responses=_ERRORS)
+    app.add_middleware(_Rewriting)
+    app.add_middleware(Compression)
+    app.include_router(_search_routes(services), prefix=_API, responses=_ERRORS)
+    app.include_router(_image_routes(services), prefix=f"{_API}/images", responses=_ERRORS)
+    app.include_router(_state_routes(services), prefix=_API, responses=_ERRORS)
     app.include_router(_program_routes(services), responses=_ERRORS)
     app.include_router(_page_routes())
     described = app.openapi()
@@ -92,8 +106,12 @@ def make(services: Services) -> FastAPI:
     return app
 
 
-class _HeadAsGet:
-    """Answers HEAD as GET: uvicorn, which knows the method that was sent, leaves the body out."""
+class _Rewriting:
+    """
+    Answers HEAD as GET, and /api/... as /api/v1/...
+
+    uvicorn, which knows the method that was sent, leaves the body out. The paths without a version are those of the first release; they stay.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -101,6 +119,8 @@ class _HeadAsGet:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "HEAD":
             scope = {**scope, "method": "GET", file_response.IS_HEAD: True}
+        if scope["type"] == "http" and scope["path"].startswith("/api/") and not scope["path"].startswith(f"{_API}/"):
+            scope = {**scope, "path": _API + scope["path"].removeprefix("/api")}
         await self._app(scope, receive, send)
 
 
@@ -263,6 +283,20 @@ def _program_routes(services: Services) -> APIRouter:
         if model is None:
             raise errors.NotEmbedded(path="this library")
         return JSONResponse(await openai_api.embed(services.searches.encoders, inputs, model.name))
+
+    @router.post("/knn-service", openapi_extra=_json(knn_service.REQUEST_SCHEMA))
+    async def knn(request: Request) -> list[dict[str, Any]]:
+        """Search in the form of clip-retrieval's backend, for its ClipClient."""
+        async with services.uploads.read(request, knn_service.MAX_BYTES) as body:
+            dimension = await services.libraries.run(lambda library: library.dimension)
+            wanted = await asyncio.to_thread(knn_service.parse_request, body, dimension)
+            found = await services.searches.nearest(wanted.query, wanted.page, wanted.picture, wanted.vector)
+        return knn_service.answer(found, str(request.base_url))
+
+    @router.get("/indices-list")
+    async def indices() -> list[str]:
+        """The names that `indice_name` may have in a request to /knn-service."""
+        return [knn_service.INDEX_NAME]
 
     @router.get("/v1/models")
     async def models() -> dict[str, Any]:

@@ -1,10 +1,14 @@
 """
-Errors as responses: `{"error": {"message", "kind", "former_kind", "position"}}` with the fitting status.
+Errors as responses: `{"error": {"message", "kind", "former_kind", "position"}}` with the fitting status, and beside it the members of
+problem details (RFC 9457).
 
 The last place that catches errors of a request. Details of an unexpected error go to the server's terminal, never to the client.
 """
 
+import re
+from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -26,6 +30,9 @@ _STATUS: dict[type[errors.OperationError], int] = {
     errors.LibraryLocked: 409,
 }
 _RETRY_SECONDS = "1"
+
+PROBLEM: Final = "application/problem+json"
+"""media type of problem details"""
 
 
 def response(error: Exception) -> JSONResponse:
@@ -62,15 +69,34 @@ def error_response(
     """
     headers = {"Retry-After": _RETRY_SECONDS} if status in (429, 503) else None
     former_kind = former_kind or former.kind(kind)
-    body = {"error": {"message": message, "kind": kind, "former_kind": former_kind, "position": position}}
+    body = {
+        # A name and no address: nothing of ours answers one.
+        "type": f"urn:pixfind:error:{kind}",
+        "title": _words(kind),
+        "status": status,
+        "detail": message,
+        "error": {"message": message, "kind": kind, "former_kind": former_kind, "position": position},
+    }
     return JSONResponse(body, status, headers)
+
+
+def _words(kind: str) -> str:
+    """Return the name of an error as words: "Too many requests"."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind).capitalize()
+
+
+def as_asked(headers: Mapping[str, str], response: Response) -> Response:
+    """Give an error the media type of problem details where the request's Accept names it; other clients expect JSON."""
+    if PROBLEM in headers.get("accept", ""):
+        response.headers["content-type"] = PROBLEM
+    return response
 
 
 def install(app: FastAPI) -> None:
     """Let `app` turn all errors into responses."""
 
-    async def handle(request: Request, error: Exception) -> Response:  # noqa: ARG001  Starlette's signature
-        return response(error)
+    async def handle(request: Request, error: Exception) -> Response:
+        return as_asked(request.headers, response(error))
 
     for kind in (errors.PixfindError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, handle)

@@ -201,8 +201,12 @@ class ErrorDetail(BaseModel):
 
 
 class ErrorResponse(BaseModel):
-    """The body of every response that is no success."""
+    """The body of every response that is no success: problem details (RFC 9457), and `error` with what is ours."""
 
+    type: str = Field(description="`urn:pixfind:error:` and the `kind`")
+    title: str = Field(description="the `kind` in words")
+    status: int = Field(description="of the response")
+    detail: str = Field(description="the `message`")
     error: ErrorDetail
 
 

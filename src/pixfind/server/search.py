@@ -14,6 +14,9 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from numpy import float32
+from numpy.typing import NDArray
+
 from pixfind import errors
 from pixfind.library.library import Library
 from pixfind.search import query as language
@@ -95,6 +98,13 @@ class SearchService:
         query = parse(request.q, allow_empty=picture is not None)
         return await self._search(query, request, () if picture is None else (picture,))
 
+    async def nearest(
+        self, query: Query, page: schemas.Page, picture: bytes | None = None, vector: NDArray[float32] | None = None
+    ) -> schemas.SearchResponse:
+        """Search by a parsed query, to which an uploaded picture and a unit row [d] are added; raises as `search`."""
+        pictures = () if picture is None else (picture,)
+        return await self._search(query, page, pictures, vectors=() if vector is None else (vector,))
+
     async def similar(self, image_id: int, page: schemas.Page) -> schemas.SearchResponse:
         """Return pictures that look like one of the library, without that one; raises as `search`."""
         _check_cursor(page)
@@ -148,7 +158,12 @@ class SearchService:
         return replacement
 
     async def _search(
-        self, query: Query, page: schemas.Page, pictures: Sequence[bytes], without: int | None = None
+        self,
+        query: Query,
+        page: schemas.Page,
+        pictures: Sequence[bytes],
+        without: int | None = None,
+        vectors: Sequence[NDArray[float32]] = (),
     ) -> schemas.SearchResponse:
         filters = page.filters()
         try:
@@ -156,7 +171,7 @@ class SearchService:
             for picture in pictures:
                 await self.encoders.file_ready(picture)
             response = await self.searchers.run(
-                lambda searcher: _response(searcher, query, page, filters, pictures, without)
+                lambda searcher: _response(searcher, query, page, filters, pictures, without, vectors)
             )
         except errors.NotEmbedded:
             return _empty_response(query, page)
@@ -191,6 +206,7 @@ def _response(
     filters: Filters,
     pictures: Sequence[bytes],
     without: int | None,
+    vectors: Sequence[NDArray[float32]] = (),
 ) -> schemas.SearchResponse:
     cursor = Cursor.parse(page.cursor, Order.BEST) if page.cursor else None
     before = cursor.count if cursor else page.offset
@@ -210,6 +226,7 @@ def _response(
             each_file=page.each_file,
             include_weak=page.include_weak,
             files=pictures,
+            vectors=vectors,
         )
         hits = [hit for hit in result.hits if hit.image_id != without]
         start = cursor.end_in(hits) if cursor else page.offset

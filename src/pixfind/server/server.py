@@ -40,6 +40,8 @@ class Options:
     """has the token, or gets a new one; None: a token that ends with the server"""
     proxies: Proxies = access.NO_PROXIES
     """whose X-Forwarded-For names the client"""
+    origins: tuple[str, ...] = ()
+    """other sites whose pages may ask"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,13 @@ def run(path: Path, options: Options, ready: OnReady) -> None:
         opened.callback(services.close)
         port = listening.getsockname()[1]
         rules = access.rules_for(
-            options.host, port, token=token, allowed=options.hosts, rate=options.rate, proxies=options.proxies
+            options.host,
+            port,
+            token=token,
+            allowed=options.hosts,
+            rate=options.rate,
+            proxies=options.proxies,
+            origins=options.origins,
         )
         protected = access.AccessMiddleware(app.make(services), rules, services.metrics.observe_request)
         # From here on the kernel accepts connections; uvicorn answers them as soon as it runs.
