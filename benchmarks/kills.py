@@ -1,11 +1,12 @@
 """
 Kill pixfind at random instants, a few hundred times, and prove that nothing was lost.
 
-    python -m benchmarks.kills --images 3000 --kills 300 [--workers 2] [--seed 0]
+    python -m benchmarks.kills --images 3000 --kills 300 [--workers 2] [--seed 0] [--sources all]
 
 One library is embedded once undisturbed and once while a worker, the coordinator or all of them are killed with SIGKILL again and
 again. Then `verify` must find nothing, every picture must have exactly one embedding, and each must equal that of the undisturbed run.
-Prints how many pictures were embedded more than once: work that was in hand when the kill came.
+Prints how many pictures were embedded more than once: work that was in hand when the kill came. With `--sources all` a seventh each of the
+pictures are files, members of a zip, a cbz, a tar and a compressed tar, and RAW files with and without a preview.
 """
 
 import argparse
@@ -15,8 +16,10 @@ import random
 import signal
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +29,7 @@ from PIL import Image
 from pixfind.library import scan
 from pixfind.library.library import Library
 from pixfind.library.verify import verify
+from pixfind.testing.raw import make_dng
 from pixfind.workflows.choose_model import choose_model
 from pixfind.workflows.options import EmbedOptions
 
@@ -54,6 +58,8 @@ def main() -> None:
         place = Path(folder)
         began = time.monotonic()
         _make_pictures(place / "pictures", arguments.images, arguments.width)
+        if arguments.sources == "all":
+            _spread(place / "pictures")
         print(f"{arguments.images} pictures made in {time.monotonic() - began:.0f} s")
         calm = _prepare(place / "calm", place / "pictures", arguments.model)
         _run(calm, arguments, place / "calm.log").wait()
@@ -70,6 +76,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--width", type=int, default=1200, help="pixels; larger pictures make each life shorter than the work"
     )
+    parser.add_argument(
+        "--life", type=float, default=0.8, help="seconds before a kill, at most; more on a busy machine"
+    )
+    parser.add_argument("--sources", choices=("folder", "all"), default="folder")
     parser.add_argument("--model", default="starter")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
@@ -84,10 +94,31 @@ def _make_pictures(folder: Path, count: int, width: int) -> None:
         small.resize((width, width * 3 // 4)).save(folder / f"{number:05}.jpg", quality=80)
 
 
+def _spread(folder: Path) -> None:
+    """Put most of the pictures into archives, and make RAW files of others."""
+    files = sorted(folder.glob("*.jpg"))
+    for name, some in (("a.zip", files[1::7]), ("b.cbz", files[2::7])):
+        with zipfile.ZipFile(folder / name, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in some:
+                archive.write(file, f"trip/{file.name}")
+    for name, mode, some in (("c.tar", "w", files[3::7]), ("d.tar.gz", "w:gz", files[4::7])):
+        with tarfile.open(folder / name, mode) as tar:  # type: ignore[call-overload]
+            for file in some:
+                tar.add(file, f"trip/{file.name}")
+    for place, some in enumerate((files[5::7], files[6::7])):
+        for file in some:
+            with Image.open(file) as image:
+                sensor = image.convert("RGB")
+            make_dng(file.with_suffix(".dng"), sensor, preview=sensor if place else None)
+    for place in range(1, 7):
+        for file in files[place::7]:
+            file.unlink()
+
+
 def _prepare(path: Path, pictures: Path, model: str) -> Path:
     with Library.create(path) as library, library.lock("add"):
         choose_model(library, EmbedOptions(model=model))
-        scan.add(library, pictures)
+        scan.add(library, pictures, in_archives=True)
     return path
 
 
@@ -104,7 +135,7 @@ def _disturb(library: Path, arguments: argparse.Namespace, log: Path) -> tuple[c
         process = _run(library, arguments, log)
         runs += 1
         while process.poll() is None and kills.total() < arguments.kills:
-            time.sleep(random.uniform(0.0, 0.8))
+            time.sleep(random.uniform(0.0, arguments.life))
             whom = random.choices(("worker", "coordinator", "all"), (6, 2, 2))[0]
             if process.poll() is None and _kill(process, whom):
                 kills[whom] += 1

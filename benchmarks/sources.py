@@ -1,5 +1,5 @@
 """
-Embedding from each kind of source: the same pictures as files in a folder, in a zip, and in a tar.
+Embedding from each kind of source: the same pictures as files in a folder, in a zip, in a tar, and in a compressed tar.
 
     python -m benchmarks.sources --images DIR [--count 10000] [--rounds 3] [--place DIR] [--json FILE]
 
@@ -24,7 +24,7 @@ import psutil
 from pixfind.library.library import Library
 from pixfind.storage.output import Output
 
-SOURCES = ("pictures", "pictures.zip", "pictures.tar")
+SOURCES = ("pictures", "pictures.zip", "pictures.tar", "pictures.tar.gz")
 
 
 def main() -> None:
@@ -59,12 +59,17 @@ def main() -> None:
 def _make_sources(place: Path, images: Path, count: int) -> None:
     originals = [path.read_bytes() for path in sorted(images.iterdir()) if path.is_file()]
     (place / "pictures").mkdir()
-    with zipfile.ZipFile(place / "pictures.zip", "w") as zipped, tarfile.open(place / "pictures.tar", "w") as tar:
+    with (
+        zipfile.ZipFile(place / "pictures.zip", "w") as zipped,
+        tarfile.open(place / "pictures.tar", "w") as tar,
+        tarfile.open(place / "pictures.tar.gz", "w:gz") as compressed,
+    ):
         for number in range(count):
             path = place / "pictures" / f"{number:06}.jpg"
             path.write_bytes(originals[number % len(originals)] + b"%d" % number)
             zipped.write(path, path.name)
             tar.add(path, path.name)
+            compressed.add(path, path.name)
 
 
 def _embed(source: Path, library: Path, count: int) -> tuple[float, float]:

@@ -1,5 +1,7 @@
 """Pictures in zip and tar files: found, embedded, searched, and whatever may be wrong with an archive."""
 
+import contextlib
+import gzip
 import io
 import os
 import shutil
@@ -7,17 +9,20 @@ import struct
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pixfind import errors
 from pixfind.embedding.runners.serial import Serial
 from pixfind.images import source
-from pixfind.images.source import archives
+from pixfind.images.source import archives, gzip_stream
 from pixfind.library import scan, verify
 from pixfind.library.library import Library
 from pixfind.testing import make_library, make_pictures
+from pixfind.testing.images import encode, picture
 from pixfind.testing.libraries import QUIET
 from pixfind.workflows.embed import embed
 from pixfind.workflows.merge import merge
@@ -38,6 +43,13 @@ def make_tar(path: Path, members: dict[str, bytes]) -> Path:
             entry = tarfile.TarInfo(name)
             entry.size, entry.mtime = len(data), 1_557_000_000
             archive.addfile(entry, io.BytesIO(data))
+    return path
+
+
+def make_tgz(path: Path, members: dict[str, bytes]) -> Path:
+    plain = make_tar(path.with_name("plain"), members)
+    path.write_bytes(gzip.compress(plain.read_bytes()))
+    plain.unlink()
     return path
 
 
@@ -85,6 +97,9 @@ def outcomes(library: Library) -> dict[str, tuple[str | None, str | None]]:
         ("bzip2.zip", lambda path, members: make_zip(path, members, zipfile.ZIP_BZIP2)),
         ("lzma.zip", lambda path, members: make_zip(path, members, zipfile.ZIP_LZMA)),
         ("shard-000.tar", make_tar),
+        ("shard-000.tar.gz", make_tgz),
+        ("SHARD.TGZ", make_tgz),
+        ("not-compressed.tar.gz", make_tar),
     ],
 )
 def test_members_are_images_with_the_embeddings_of_the_same_files(
@@ -453,3 +468,94 @@ def test_an_archive_that_changes_while_it_is_embedded_is_noticed(
     rows = dict(library.catalogue._connection.execute("SELECT path, hash FROM images"))
     for name, data in swapped.items():
         assert source.content_hash(data) == rows[f"{path}!/{name}"]
+
+
+def test_a_shard_of_a_web_dataset_gives_its_pictures(
+    library: Library, images: dict[str, bytes], tmp_path: Path
+) -> None:
+    """Each key has a picture, its text and its facts."""
+    members: dict[str, bytes] = {}
+    for number, data in enumerate(images.values()):
+        members |= {f"{number:06}.jpg": data, f"{number:06}.txt": b"a picture", f"{number:06}.json": b"{}"}
+    report = add(library, make_tar(tmp_path / "pictures" / "shard-00000.tar", members))
+    assert (10, {}) == (report.new, dict(report.left_out))
+    assert 10 == embedded(library)
+
+
+# --- compressed tars -------------------------------------------------------------------------------
+
+
+def many(count: int, size: int = 40_000) -> dict[str, bytes]:
+    random = np.random.default_rng(count)
+    return {f"a/{number:03}.jpg": random.bytes(size + number) for number in range(count)}
+
+
+def test_members_of_a_compressed_tar_are_read_in_any_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gzip_stream, "_FIRST_DISTANCE", 100_000)
+    monkeypatch.setattr(gzip_stream, "_MAX_STATES", 8)
+    members = many(60)
+    path = make_tgz(tmp_path / "a.tar.gz", members)
+    assert list(members) == [each.location.partition(archives.MARK)[2] for each in archives.members(str(path))]
+    for name in (*members, *reversed(members), *np.random.default_rng(1).permutation(list(members)).tolist()):
+        assert members[name] == archives.read(str(path), name).data
+
+
+def test_a_tar_of_several_compressed_streams_is_read_to_its_end(tmp_path: Path) -> None:
+    """As parallel programs write them."""
+    members = many(6)
+    data = make_tar(tmp_path / "plain.tar", members).read_bytes()
+    path = tmp_path / "a.tar.gz"
+    pieces = [data[at : at + 70_001] for at in range(0, len(data), 70_001)]
+    path.write_bytes(b"".join(map(gzip.compress, pieces)) + bytes(700))
+    assert members == {name: archives.read(str(path), name).data for name in members}
+
+
+def test_threads_read_a_compressed_tar_together(tmp_path: Path) -> None:
+    members = many(30)
+    path = str(make_tgz(tmp_path / "a.tar.gz", members))
+    with ThreadPoolExecutor(8) as threads:
+        assert list(members.values()) == list(threads.map(lambda name: archives.read(path, name).data, members))
+
+
+def test_what_comes_before_the_cut_of_a_compressed_tar_is_read(library: Library, tmp_path: Path) -> None:
+    members = {f"{seed}.png": encode(picture(seed, (200, 150)), ".png") for seed in range(10)}
+    path = make_tgz(tmp_path / "pictures" / "a.tgz", members)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    report = add(library, path)
+    assert 1 == report.problems
+    assert 3 <= report.new < 10
+    embedded(library)
+    known = outcomes(library)
+    assert {"embedded", "failed"} >= {outcome for outcome, _ in known.values()}
+    assert all("in its archive" in str(reason) for outcome, reason in known.values() if outcome == "failed")
+
+
+def test_flipped_bytes_of_a_compressed_tar_are_members_or_problems(tmp_path: Path) -> None:
+    whole = make_tgz(tmp_path / "whole.tgz", many(5, 3_000)).read_bytes()
+    random, path = np.random.default_rng(3), tmp_path / "a.tgz"
+    for number in range(60):
+        data = bytearray(whole)
+        data[random.integers(len(data))] ^= 1 << int(random.integers(8))
+        path.write_bytes(data)
+        os.utime(path, ns=(number, number))
+        try:
+            listed = [each.location for each in archives.members(str(path))]
+        except errors.ArchiveUnreadable:
+            continue
+        for location in listed:
+            with contextlib.suppress(errors.ImageProblem):
+                source.read(location)
+
+
+def test_a_compressed_bomb_is_not_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gzip_stream, "_FREE_BYTES", 1 << 20)
+    path = make_tgz(tmp_path / "a.tar.gz", {"flat.bmp": bytes(40 << 20)})
+    with pytest.raises(errors.ArchiveUnreadable, match="more than 100 times its size"):
+        list(archives.members(str(path)))
+
+
+def test_other_archives_are_counted(library: Library, tmp_path: Path) -> None:
+    for name in ("a.7z", "b.tar.xz", "c.RAR", "d.gz", "e.tar.gz"):
+        (tmp_path / "pictures" / name).write_bytes(b"x")
+    report = scan.add(library, tmp_path / "pictures")
+    assert {".7z": 1, ".tar.xz": 1, ".rar": 1, ".tar.gz": 1} == dict(report.left_out)

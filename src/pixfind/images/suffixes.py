@@ -45,6 +45,8 @@ KNOWN_UNREAD: Final = frozenset(
             ".webm",
             ".wmv",
         ),
+        # archives
+        *(".7z", ".cb7", ".cbr", ".rar", ".tar.bz2", ".tar.xz", ".tar.zst", ".tbz2", ".txz", ".tzst"),
         # layers, drawings, and formats without a decoder here
         *(
             ".ai",
@@ -66,6 +68,8 @@ KNOWN_UNREAD: Final = frozenset(
 )
 """What a person may expect to find and a scan leaves out; it counts them. Lower case, with the dot."""
 
+_COMPRESSED: Final = frozenset({".gz", ".bz2", ".xz", ".zst"})
+
 _RAW_LIBRARY: Final = "rawpy"
 
 
@@ -85,6 +89,7 @@ def is_image_name(name: str) -> bool:
 
 
 def suffix(name: str) -> str:
-    """Return the extension in lower case with its dot; empty where there is none, or nothing before it."""
+    """Return the extension in lower case with its dot, of a compressed tar both; empty where there is none, or nothing before it."""
     dot = name.rfind(".")
-    return name[dot:].lower() if dot > 0 else ""
+    found = name[dot:].lower() if dot > 0 else ""
+    return f".tar{found}" if found in _COMPRESSED and name[:dot].lower().endswith(".tar") else found

@@ -3,7 +3,7 @@ Archives: pictures inside zip and tar files, read where they lie.
 
 A member's location is the archive's path, "!/" and the member's name, written as paths are: no "./", no doubled slash. Nothing is
 unpacked to disk, and no name of a member is ever used as a path, so links and `..` in an archive lead nowhere. The formats: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT (zip),
-https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html (tar).
+https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html (tar). A tar may be compressed as a whole with gzip (`gzip_stream`).
 """
 
 import calendar
@@ -23,13 +23,16 @@ from typing import Any, BinaryIO, Final, Protocol
 
 from pixfind import errors
 from pixfind.images import suffixes
+from pixfind.images.source import gzip_stream
 from pixfind.images.source.files import Original, content_hash, mtime_ns
 from pixfind.types import Fingerprint
 
 MARK: Final = "!/"
 """between the path of an archive and the name of a member"""
 
-SUFFIXES: Final = frozenset({".zip", ".cbz", ".tar"})
+_TARS: Final = frozenset({".tar", ".tar.gz", ".tgz"})
+
+SUFFIXES: Final = frozenset({".zip", ".cbz"}) | _TARS
 
 MAX_MEMBER_BYTES: Final = 1 << 30
 """A larger member is not read: what an archive claims to hold costs memory, whatever its own size is."""
@@ -38,6 +41,8 @@ MAX_MEMBERS: Final = 2_000_000
 """An archive with more is not looked into: its index would not fit into the memory of a worker."""
 
 _MAX_INDEXES = 8
+
+_GZIP_MAGIC: Final = b"\x1f\x8b"
 
 _BUFFER_BYTES = 128 << 10
 
@@ -167,8 +172,8 @@ def _indexed(path: str) -> _Archive:
     with _guard:
         known = _indexes.get(path)
         if known is None or known.version != version:
-            tar = suffixes.suffix(os.path.basename(path)) == ".tar"
-            _indexes[path] = known = _Tar(path, version) if tar else _Zip(path, version)
+            suffix = suffixes.suffix(os.path.basename(path))
+            _indexes[path] = known = (_Tar if suffix in _TARS else _Zip)(path, version)
         _indexes.move_to_end(path)
         while len(_indexes) > _MAX_INDEXES:
             _indexes.popitem(last=False)
@@ -242,9 +247,12 @@ class _Tar:
         self._files: dict[str, tuple[int, int, int]] = {}
         self._damage: Exception | None = None
         with open(path, "rb") as file:
+            compressed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+            file.seek(0)
+            self._stream = gzip_stream.GzipStream(path) if compressed else None
             try:
-                self._list(file)
-            except tarfile.TarError as error:
+                self._list(file if self._stream is None else self._stream.open(file))
+            except (tarfile.TarError, zlib.error, EOFError) as error:
                 # What comes before the damage can be read.
                 self._damage = error
 
@@ -275,6 +283,8 @@ class _Tar:
 
     def read(self, name: str) -> bytes:
         size, _, offset = self._files[name]
+        if self._stream is not None:
+            return _complete(self._stream.read(offset, size), size)
         with open(self._path, "rb", buffering=0) as file:
             file.seek(offset)
             data = file.read(size)
