@@ -49,6 +49,10 @@ def publishing(path: Path) -> Iterator[Path]:
                 raise errors.ModelFileMissing(directory=temporary, file=path.name)
             for other in Path(temporary).iterdir():
                 other.chmod(disk.FOLDER_MODE if other.is_dir() else disk.FILE_MODE)
+                if other.is_file():
+                    # After a power cut a file may have its length and not its bytes, and such weights give embeddings without an error.
+                    with other.open("rb+") as file:
+                        disk.sync(file.fileno())
                 if other != made:
                     other.replace(path.parent / other.name)
             made.replace(path)

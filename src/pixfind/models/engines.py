@@ -6,8 +6,9 @@ Each engine has its own module, imported when it is chosen.
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,11 +57,34 @@ def open_image(
     if files.layout is Layout.TORCH:
         return _open_torch(files, made, threads=threads, precision=precision, device=device)
     chosen = image_precision(files, precision, device)
+    tower = _again(lambda: _image_tower(files, made, chosen.value, threads=threads, device=device))
+    return tower, Choice(_library(chosen.value), chosen.reason)
+
+
+def _image_tower(
+    files: ModelFiles, made: preprocess.Preprocessing, precision: str, *, threads: int, device: str
+) -> ImageTower:
     graph = free_batch.vision(files, made)
-    if nncf.is_named(chosen.value):
-        graph = nncf.graph(graph, files, chosen.value)
-    session = _session(graph, files.vision, chosen.value, threads=threads, device=device)
-    return towers.ImageTower(session, files, made), Choice(_library(chosen.value), chosen.reason)
+    if nncf.is_named(precision):
+        graph = nncf.graph(graph, files, precision)
+    return towers.ImageTower(_session(graph, files.vision, precision, threads=threads, device=device), files, made)
+
+
+T = TypeVar("T")
+
+_DERIVED = 3
+"""graphs at most that are made one from another: a free batch, int8, mapped"""
+
+
+def _again(open_once: Callable[[], T]) -> T:
+    """Return what it opens; where graphs of the cache are damaged, again after these are deleted."""
+    for _ in range(_DERIVED):
+        try:
+            return open_once()
+        except errors.InvalidModelFile as error:
+            if not onnx_graphs.discard(Path(error.fields["path"])):
+                raise
+    return open_once()
 
 
 def is_what_is_asked_for(known: str, files: ModelFiles, asked: str, device: str = "auto") -> bool:
@@ -128,11 +152,15 @@ def open_text(files: ModelFiles, *, threads: int, precision: str, device: str) -
     _check_device(chosen.value, device)
     if chosen.value == nncf.PRECISION or nncf.is_named(chosen.value):
         raise errors.PrecisionUnavailable(precision=chosen.value, detail="texts run in fp32, int8 and bf16 only")
+    tower = _again(lambda: _text_tower(files, chosen.value, threads=threads, device=device))
+    return tower, Choice(_library(chosen.value), chosen.reason)
+
+
+def _text_tower(files: ModelFiles, precision: str, *, threads: int, device: str) -> TextTower:
     graph = free_batch.text(files)
     if files.has_half_text:
         graph = half_precision.widened(graph, lambda path: free_batch.rows_of_texts(path, files))
-    session = _session(graph, files.text, chosen.value, threads=threads, device=device, repack=False)
-    return towers.TextTower(session, files), Choice(_library(chosen.value), chosen.reason)
+    return towers.TextTower(_session(graph, files.text, precision, threads=threads, device=device, repack=False), files)
 
 
 def image_precision(files: ModelFiles, precision: str, device: str = "auto") -> Choice[str]:

@@ -32,6 +32,7 @@ Progress = Callable[[str, int, int], None]
 """Called with a file's name, the bytes downloaded and the bytes in total."""
 
 _REPO = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _GRAPHS = (".onnx", ".safetensors")
 _SHA256_HEX = 64
 
@@ -238,8 +239,12 @@ def _base(repo: str) -> Path:
 
 
 def _known_folder(repo: str, revision: str) -> Path | None:
-    note = _base(repo) / _note(revision)
-    return _base(repo) / note.read_text(encoding="utf-8").strip() if note.is_file() else None
+    try:
+        commit = (_base(repo) / _note(revision)).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    # Whatever else is there was not written by this version: the hub is asked again.
+    return _base(repo) / commit if _COMMIT.fullmatch(commit) else None
 
 
 def _note(revision: str) -> str:
@@ -346,7 +351,8 @@ def _sized(repo: str, file: _Remote, partial: Path) -> Iterator[None]:
 
 
 def _check(repo: str, file: _Remote, partial: Path) -> None:
-    found = _hash(partial, file)
+    with disk.reading(partial):
+        found = _hash(partial, file)
     if found == file.hash:
         return
     partial.unlink()

@@ -26,19 +26,40 @@ def load(path: Path) -> Any:
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     try:
-        return onnx.load(path)
+        model = onnx.load(path)
     except (DecodeError, onnx.checker.ValidationError, OSError, ValueError) as error:
         detail = str(error).strip().partition("\n")[0]
         raise errors.InvalidModelFile(path=path, detail=detail or "it is not an ONNX graph") from error
+    if not model.graph.node:
+        # An empty file is a valid message without fields.
+        raise errors.InvalidModelFile(path=path, detail="it is not an ONNX graph")
+    return model
 
 
 def folder(graph: Path) -> Path:
-    """Return the cache folder for graphs that are derived from this version of a graph."""
+    """Return the cache folder for graphs that are derived from this version of a graph; raises InvalidModelFile when its weights are missing."""
     digest = hashlib.sha256()
     for path in files.weights(graph):
-        facts = path.stat()
+        try:
+            facts = path.stat()
+        except FileNotFoundError as error:
+            raise errors.InvalidModelFile(path=graph, detail=f"its weights {path.name} are missing") from error
         digest.update(f"{path.resolve()}\0{facts.st_size}\0{facts.st_mtime_ns}\0".encode())
     return cache.folder("derived", digest.hexdigest()[:32])
+
+
+def discard(graph: Path) -> bool:
+    """Delete a graph of the cache that cannot be opened, so that it is made again; return False for any other file, and where it cannot be deleted."""
+    if graph.parent.parent != cache.folder("derived"):
+        return False
+    try:
+        with cache.locked(graph.parent):
+            # The graph first: without it nobody looks for its weights.
+            for path in (graph, graph.with_name(f"{graph.name}.data")):
+                disk.delete(path)
+    except disk.FAILURES:
+        return False
+    return True
 
 
 def has_space(graph: Path) -> bool:
