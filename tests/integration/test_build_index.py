@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pixfind import errors
 from pixfind.embedding.runners.serial import Serial
-from pixfind.index import header
+from pixfind.index import header, reader
 from pixfind.library import scan
 from pixfind.library.library import Library
 from pixfind.models import cache, hub
@@ -206,3 +206,25 @@ def test_another_text_encoder_is_calibrated_again(tmp_path: Path, pictures: Path
 
         assert build.build_index(library).built is not None
         assert build.build_index(library).built is None
+
+
+def test_a_few_new_pictures_are_found_without_a_build(
+    embedded: Library, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(header, "_TAIL_SHARE", 10)
+    build.build_index(embedded)
+    before = embedded.index_path.stat()
+    for number in range(2):
+        add_one(embedded, pictures / f"late-{number}.jpg", 100 + number)
+    few = build.build_index(embedded)
+
+    assert few.built is None
+    assert before == embedded.index_path.stat()
+    embeddings = embedded.embeddings()
+    opened = reader.open(embedded.index_path, embeddings)
+    assert not opened.stale
+    assert [40, 41] == opened.search(embeddings[40:42].astype(float32), 1)[0][:, 0].tolist()
+
+    for number in range(2, 5):
+        add_one(embedded, pictures / f"late-{number}.jpg", 100 + number)
+    assert 45 == build.build_index(embedded).header.rows

@@ -461,3 +461,24 @@ def test_a_few_rows_more_keep_the_recall_and_many_are_measured_again(path: Path)
     assert (first.header.rerank, first.header.recall_text) == (few.header.rerank, few.header.recall_text)
     assert 0.0 == few.measured_seconds
     assert ROWS == many.header.measured_on
+
+
+@pytest.mark.parametrize(
+    ("coded", "rows", "enough"),
+    [(0, 0, True), (0, 1, False), (99, 100, False), (100, 101, True), (100, 102, False), (5_000_000, 5_020_001, False)],
+)
+def test_a_build_is_needed_when_more_than_a_hundredth_is_new(coded: int, rows: int, *, enough: bool) -> None:
+    assert enough == header.IndexHeader(IndexKind.PQ2, "", coded, DIMENSION).suffices(rows)
+
+
+def test_the_rows_that_are_left_beyond_the_codes_are_found(path: Path) -> None:
+    embeddings = make(ROWS)
+    build.build(embeddings[: ROWS - 24], path, kind=IndexKind.PQ2)
+
+    opened = reader.open(path, embeddings)
+    rows, scores = opened.search(embeddings[-24:].astype(float32), 10)
+
+    assert not opened.stale
+    assert list(range(ROWS - 24, ROWS)) == rows[:, 0].tolist()
+    _, right = brute_force(embeddings, embeddings[-24:].astype(float32), 10, np.arange(ROWS))
+    np.testing.assert_allclose(scores[:, 0], right[:, 0], atol=2e-6)

@@ -47,7 +47,7 @@ class Index:
     @property
     def stale(self) -> bool:
         """Whether a build would make searches faster. Results are complete either way."""
-        return self.problem is not None or self.header.rows < len(self.embeddings)
+        return self.problem is not None or not self.header.suffices(len(self.embeddings))
 
     def search(
         self, queries: NDArray[float32], k: int, allowed: Allowed | None = None, *, candidates: int | None = None

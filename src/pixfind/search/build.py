@@ -54,7 +54,7 @@ def build_index(
     """
     Build or extend the index of all merged embeddings, measure its recall, and calibrate the cut-off.
 
-    Does nothing when all of that is up to date (`thorough` reads the whole file to check), except with `kind` or `extend=False`, which always
+    Does nothing when all of that is up to date, but for a few rows that searches score without codes (`thorough` reads the whole file to check), except with `kind` or `extend=False`, which always
     build.
     Without a text encoder (not downloaded yet) the index is built too, and the report names what is missing. Raises
     NotEmbedded before the library has a model, IndexFloorMissed when the requested `kind` misses the recall floor.
@@ -86,9 +86,9 @@ def build_index(
 
 
 def _covering(library: Library, embeddings: NDArray[float16], *, thorough: bool) -> header.IndexHeader | None:
-    """Return the header of the index file if it is one of all these embeddings; None when a build is needed."""
+    """Return the header of the index file if it is one of these embeddings, of nearly all; None when a build is needed."""
     found, problem = header.read_header(library.index_path)
-    if found is None or problem is not None or found.rows != len(embeddings) or header.misfit(found, embeddings):
+    if found is None or problem is not None or not found.suffices(len(embeddings)) or header.misfit(found, embeddings):
         return None
     return None if thorough and header.check(library.index_path, embeddings) is not None else found
 
