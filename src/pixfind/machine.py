@@ -83,6 +83,61 @@ def started_at(pid: int) -> float | None:
         return None
 
 
+#: Types of file systems on which other machines, or the host of a container, make changes that this system is not told of.
+_UNTOLD = frozenset(
+    [
+        "9p",
+        "afpfs",
+        "beegfs",
+        "ceph",
+        "cifs",
+        "davfs",
+        "drvfs",
+        "fakeowner",
+        "glusterfs",
+        "gpfs",
+        "lustre",
+        "macfuse",
+        "nfs",
+        "nfs4",
+        "osxfuse",
+        "overlay",
+        "prl_fs",
+        "smb3",
+        "smbfs",
+        "vboxsf",
+        "virtiofs",
+        "vmhgfs",
+        "webdav",
+    ]
+)
+
+
+def untold_changes(path: str) -> str | None:
+    """
+    Return the type of the file system at a path if it does not tell all changes; None if it does, or nothing is known of it.
+
+    Network file systems tell only what this machine itself changes, and so do those in user space (FUSE) but for `fuseblk`, a local disk.
+    """
+    import psutil
+
+    try:
+        mounts = psutil.disk_partitions(all=True)
+    except OSError:
+        return None
+    # Of two mounts at one place the later one is seen.
+    there = [each for each in mounts if Path(path).is_relative_to(each.mountpoint)]
+    kind = str(max(enumerate(there), key=lambda each: (len(each[1].mountpoint), each[0]))[1].fstype) if there else ""
+    untold = kind in _UNTOLD or (kind.startswith("fuse") and kind != "fuseblk")
+    return kind if untold else None
+
+
+def inotify_limit(name: str) -> int | None:
+    """Return a limit of inotify(7), such as `max_user_watches`; None where there is none."""
+    text = _read(_PROC / "sys/fs/inotify" / name)
+    return int(text) if text.isdecimal() else None
+
+
 def be_nice(level: int) -> None:
     """Lower this process's priority, so that the owner's programs go first."""
     if level and hasattr(os, "nice"):

@@ -86,6 +86,7 @@ MODULES = {
     "demo_command": ("demo",),
     "index_commands": ("index", "add", "embed", "merge", "build-index"),
     "search_commands": ("search", "search-text", "search-image", "duplicates"),
+    "watch_commands": ("watch",),
     "run_commands": ("stop", "pause", "resume", "limit"),
     "model_commands": ("model", "models", "tune"),
     "inspect_commands": ("status", "verify", "plan"),

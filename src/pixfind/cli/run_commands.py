@@ -18,16 +18,19 @@ from pixfind.library.library import Library
 
 @command(rich_help_panel=RUNNING)
 def stop(context: typer.Context) -> None:
-    """End a running embed cleanly: nothing that was saved is lost."""
-    path, console = context.obj.path, context.obj.console
-    pid = _request(path, control.ControlRequest(stop=True))
-    with console.bar("waiting for the workers") as show, Library.open(path) as library:
-        waited = 0
-        while (library.holder() or {}).get("pid") == pid:
-            time.sleep(0.2)
-            waited += 1
-            show(waited // 5, None)
-    console.say("stopped; `pixfind embed` continues from here")
+    """End a running embed cleanly, or else a watch: nothing that was saved is lost."""
+    from pixfind.workflows import running
+
+    console = context.obj.console
+    with Library.open(context.obj.path) as library:
+        verb, has_ended = running.stop(library)
+        with console.bar("waiting for the workers") as show:
+            waited = 0
+            while not has_ended():
+                time.sleep(0.2)
+                waited += 1
+                show(waited // 5, None)
+    console.say(f"stopped; `pixfind {'watch' if verb == 'watch' else 'embed'}` continues from here")
 
 
 @command(rich_help_panel=RUNNING)

@@ -40,6 +40,7 @@ from pixfind.errors.images import (
     Unreadable,
 )
 from pixfind.errors.library import (
+    AlreadyWatched,
     ArchiveUnreadable,
     DatabaseBusy,
     DiskFailed,
@@ -119,6 +120,11 @@ from pixfind.errors.server import (
     TooManyRequests,
     UploadTooLarge,
 )
+from pixfind.errors.service import (
+    NoServiceManager,
+    ServiceNotInstalled,
+    ServiceNotOurs,
+)
 from pixfind.errors.usage import (
     ConflictingOptions,
     InsufficientMemory,
@@ -133,6 +139,7 @@ from pixfind.errors.usage import (
 __all__ = [
     "AddressInUse",
     "AlreadyRunning",
+    "AlreadyWatched",
     "ArchiveUnreadable",
     "BackupOvertaken",
     "BackupRefused",
@@ -193,6 +200,7 @@ __all__ = [
     "NewerLibrary",
     "NoEmbedding",
     "NoModelSwitch",
+    "NoServiceManager",
     "NoThumbnail",
     "NotAFile",
     "NotAPicture",
@@ -225,6 +233,8 @@ __all__ = [
     "RequestError",
     "RequestTimeout",
     "RuntimeOutdated",
+    "ServiceNotInstalled",
+    "ServiceNotOurs",
     "TooLarge",
     "TooManyRequests",
     "Truncated",

@@ -21,6 +21,15 @@ class LibraryLocked(OperationError):
     exit_code = 4
 
 
+class AlreadyWatched(OperationError):
+    """
+    {path} is watched already, by process {pid}.
+    One watch keeps all folders of a library current; `pixfind stop` ends it.
+    """
+
+    exit_code = 65
+
+
 class WorkerFilesBusy(OperationError):
     """
     {path} is being written by another process that runs as worker {worker}.

@@ -10,13 +10,14 @@ import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
+from pixfind.images import suffixes
 from pixfind.images.source import archives
 from pixfind.library import path_text, scan
 from pixfind.library.catalogue import Root
 from pixfind.library.known_files import KnownFiles
 from pixfind.library.library import Library
 from pixfind.library.scan import ScanReport
-from pixfind.library.walk import Walk, batches, is_archive
+from pixfind.library.walk import Walk, batches, is_archive, is_left_out, prefix_of
 from pixfind.types import Progress, no_progress
 
 
@@ -72,11 +73,30 @@ def scan_paths(
     return report
 
 
+def may_matter(library: Library, path: str) -> bool:
+    """Tell whether `scan_paths` may find anything at a path: a picture, an archive, a folder, or the place of one that was known. Only reads."""
+    roots = [root.path for root in library.catalogue.roots()]
+    if any(is_below(root, path) for root in roots):
+        return True
+    below = [path.removeprefix(prefix_of(root)) for root in roots if is_below(path, root)]
+    if not below or is_below(path, library.path.as_posix()) or is_left_out(min(below, key=len)):
+        return False
+    if suffixes.suffix(os.path.basename(path)) in suffixes.registered() | archives.SUFFIXES or os.path.isdir(path):
+        return True
+    ranges = path_text.ranges_at(path, archives.MARK)
+    return any(library.catalogue.value("any_at", "scan.sql", first=first, last=last) for first, last in ranges)
+
+
+def is_below(path: str, folder: str) -> bool:
+    """Tell by the names alone whether a path is a folder or lies below it."""
+    return os.path.join(path, "").startswith(os.path.join(folder, ""))
+
+
 def _outermost(paths: Iterable[str]) -> list[str]:
     """Return paths without those below others."""
     kept: list[str] = []
     for path in sorted({os.path.abspath(path) for path in paths}, key=lambda path: os.path.join(path, "")):
-        if not kept or not os.path.join(path, "").startswith(os.path.join(kept[-1], "")):
+        if not kept or not is_below(path, kept[-1]):
             kept.append(path)
     return kept
 
@@ -85,7 +105,7 @@ def _is_to_be_walked(root: Root, changed: list[str], *, was_offline: bool) -> bo
     """Tell whether one of the changed paths is the root or lies above it, or the root has gone offline or returned."""
     if was_offline or root.offline:
         return was_offline != bool(root.offline)
-    return any(os.path.join(root.path, "").startswith(os.path.join(path, "")) for path in changed)
+    return any(is_below(root.path, path) for path in changed)
 
 
 def _parts(

@@ -54,6 +54,11 @@ def is_archive(root: str) -> bool:
     return archives.is_archive_name(root) and not os.path.isdir(root)
 
 
+def is_left_out(below: str) -> bool:
+    """Tell by its name whether the walk never comes to a path, which is relative to its root: it or a folder above it is hidden or not the user's."""
+    return any(name.startswith(".") or name in _NOT_THE_USERS for name in below.split(os.sep))
+
+
 def batches(files: Iterable[File]) -> Iterator[list[File]]:
     """Group files as they are registered: by BATCH, or what BATCH_SECONDS brought."""
     waiting = iter(files)

@@ -5,7 +5,7 @@ Owns the order of the steps. Every caller runs this function: the command line, 
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,27 +67,48 @@ def index(
     images that can be found now would no longer be found.
     Whatever ends this call, the same call continues where it ended. Raises LibraryLocked, and what the steps raise.
     """
-    options = options or EmbedOptions()
     with library.lock("index") as run:
         scan.check_folders(list(folders), library)
-        switch_model.finish_interrupted(library)
-        # The model's files come first: a model that is not available is reported before any work.
-        plan = switch_model.plan_switch(library, options, observer)
-        if switch_anyway and plan.generation == library.generation:
-            raise errors.NoModelSwitch(path=library.path)
-        scanned = add(library, folders, exclude, observer, in_archives=in_archives)
-        filled, chosen = switch_model.prepare_switch(library, options, plan, observer)
-        try:
-            switching = filled is not library
-            if switching and (active := library.model()) is not None:
-                observer(SwitchBegun(active))
-            done = _embed_merge_build(filled, options, chosen.value, run, runner, observer)
-            if switching and not done.stopped:
-                previous = switch_model.switch(library, filled, anyway=switch_anyway, observer=observer)
-                done = dataclasses.replace(done, previous=previous)
-        finally:
-            if filled is not library:
-                filled.close()
+        return index_changes(
+            library,
+            run,
+            lambda: add(library, folders, exclude, observer, in_archives=in_archives),
+            options or EmbedOptions(),
+            switch_anyway=switch_anyway,
+            runner=runner,
+            observer=observer,
+        )
+
+
+def index_changes(
+    library: Library,
+    run: Run,
+    register: Callable[[], tuple[ScanReport, ...]],
+    options: EmbedOptions,
+    *,
+    switch_anyway: bool = False,
+    runner: Runner | None = None,
+    observer: Observer = ignore,
+) -> IndexSummary:
+    """Do what `index` does in the lock of the caller; `register` finds out what has changed. Raises as `index` does."""
+    switch_model.finish_interrupted(library)
+    # The model's files come first: a model that is not available is reported before any work.
+    plan = switch_model.plan_switch(library, options, observer)
+    if switch_anyway and plan.generation == library.generation:
+        raise errors.NoModelSwitch(path=library.path)
+    scanned = register()
+    filled, chosen = switch_model.prepare_switch(library, options, plan, observer)
+    try:
+        switching = filled is not library
+        if switching and (active := library.model()) is not None:
+            observer(SwitchBegun(active))
+        done = _embed_merge_build(filled, options, chosen.value, run, runner, observer)
+        if switching and not done.stopped:
+            previous = switch_model.switch(library, filled, anyway=switch_anyway, observer=observer)
+            done = dataclasses.replace(done, previous=previous)
+    finally:
+        if filled is not library:
+            filled.close()
     return dataclasses.replace(done, scanned=scanned)
 
 

@@ -70,6 +70,9 @@ SELECT id FROM images
 WHERE root_id = :root_id AND gone = 0 AND NOT (outcome IS NOT NULL AND outcome = 'skipped' AND reason LIKE 'excluded%')
 LIMIT :limit;
 
+-- name: any_at
+SELECT 1 FROM images WHERE path >= :first AND path < :last AND gone = 0 LIMIT 1;
+
 -- name: mark_gone
 UPDATE images SET gone = 1 WHERE id = :image_id;
 
