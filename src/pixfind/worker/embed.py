@@ -57,7 +57,8 @@ def load(file: Read, encoder: ImageEncoder, limits: decode.Limits) -> Loaded:
     decoded = decode.decode(file.original.data, limits=limits, shortest_side=encoder.decode_side)
     pixels = encoder.prepare(decoded.image)
     seconds = (file.seconds, time.perf_counter() - began)
-    return Loaded(file.image.image_id, pixels, file.original.fingerprint, decoded.metadata, seconds)
+    metadata = source.completed(file.image.path, decoded.metadata)
+    return Loaded(file.image.image_id, pixels, file.original.fingerprint, metadata, seconds)
 
 
 def embed(encoder: ImageEncoder, batch: Sequence[Pixels]) -> tuple[NDArray[np.float16], set[int]]:

@@ -9,8 +9,9 @@ import os
 
 from pixfind.images.source import archives
 from pixfind.images.source.files import Original, content_hash, mtime_ns, read_file
+from pixfind.images.source.side_files import completed
 
-__all__ = ["Original", "content_hash", "exists", "file_of", "mtime_ns", "read", "version"]
+__all__ = ["Original", "completed", "content_hash", "exists", "file_of", "mtime_ns", "read", "version"]
 
 
 def read(location: str) -> Original:

@@ -102,7 +102,7 @@ class _Cursor:
         return b"".join(parts)
 
     def skip(self, size: int) -> None:
-        """Go on by so many bytes, or to the end."""
+        """Read so many bytes and forget them, or all up to the end."""
         while size > 0 and (part := self._next(min(size, _FIRST_DISTANCE))):
             size -= len(part)
 

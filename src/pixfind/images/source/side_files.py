@@ -1,0 +1,121 @@
+"""
+Side files: what Google Takeout says of a picture in a JSON file beside it.
+
+Owns how such a file is found and what is taken from it: the date and the place, where the picture itself has none. Must not know pictures.
+An invalid side file counts as missing: nothing here raises.
+
+The names, from what users of importers report (immich #30319; immich-go #652, #674, #1124): `IMG.jpg.json` until 2024, then
+`IMG.jpg.supplemental-metadata.json`; all before `.json` is cut to 46 characters; the number of `IMG(1).jpg` goes to the end, `IMG.jpg(1).json`;
+and `IMG-edited.jpg` has that of `IMG.jpg`.
+"""
+
+import contextlib
+import functools
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Final
+
+from pixfind import errors
+from pixfind.images.source import archives
+from pixfind.images.source.files import read_file
+from pixfind.types import ImageMetadata
+
+_ENDING: Final = ".json"
+_WORDS: Final = ".supplemental-metadata"
+_CUT: Final = 46
+_NUMBER_CHARACTERS: Final = 4
+"""`(12)` may have been counted among the 46"""
+
+_MAX_BYTES: Final = 1 << 20
+_MAX_SECONDS: Final = 253_402_300_800
+"""the year 10000"""
+
+_NUMBERED: Final = re.compile(r"(.+)(\(\d{1,4}\))(\.[^.]+)")
+
+
+def completed(location: str, known: ImageMetadata) -> ImageMetadata:
+    """Return the metadata of the picture at a location, with the date and the place of its side file where it has none."""
+    if known.taken_at is not None and known.latitude is not None:
+        return known
+    with contextlib.suppress(errors.ImageProblem, OSError, ValueError, RecursionError):
+        if (data := _read(location)) is not None:
+            return _with(json.loads(data), known)
+    return known
+
+
+def names(picture: str) -> Iterator[str]:
+    """Yield the names that the side file of a picture may have, the likeliest first."""
+    stem, dot, suffix = picture.rpartition(".")
+    plain = stem.removesuffix("-edited") + dot + suffix
+    for name in dict.fromkeys((picture, plain)):
+        numbered = _NUMBERED.fullmatch(name)
+        if numbered is not None:
+            yield from _cuts(numbered[1] + numbered[3], numbered[2])
+        yield from _cuts(name, "")
+
+
+def _cuts(name: str, number: str) -> Iterator[str]:
+    whole = name + _WORDS
+    for length in range(len(whole), min(len(name), _CUT - _NUMBER_CHARACTERS) - 1, -1):
+        yield whole[:length] + number + _ENDING
+
+
+def _read(location: str) -> bytes | None:
+    """Return the bytes of the side file; None where there is none."""
+    folder, name = os.path.split(location)
+    parts = archives.split(location)
+    if parts is not None:
+        archive, member = parts
+        inside = os.path.dirname(member)
+        for side in names(name):
+            beside = os.path.join(inside, side)
+            found = archives.version(archive, beside)
+            if found is not None:
+                return archives.read(archive, beside).data if found[0] <= _MAX_BYTES else None
+        return None
+    there = _side_files(folder, os.stat(folder).st_mtime_ns)
+    for side in names(name) if there else ():
+        if side in there:
+            path = os.path.join(folder, side)
+            return read_file(path).data if os.stat(path).st_size <= _MAX_BYTES else None
+    return None
+
+
+@functools.lru_cache(maxsize=16)
+def _side_files(folder: str, mtime_ns: int) -> frozenset[str]:  # noqa: ARG001  another time is another list
+    """Return the names of the JSON files in a folder: listed once, where each picture would ask for dozens of names."""
+    with os.scandir(folder) as entries:
+        return frozenset(entry.name for entry in entries if entry.name.endswith(_ENDING))
+
+
+def _with(side: Any, known: ImageMetadata) -> ImageMetadata:
+    if not isinstance(side, dict) or not isinstance(taken := side.get("photoTakenTime"), dict):
+        return known  # Some other program's.
+    if known.taken_at is None:
+        known = replace(known, taken_at=_seconds(taken.get("timestamp")))
+    if known.latitude is None and (place := _place(side)) is not None:
+        known = replace(known, latitude=place[0], longitude=place[1])
+    return known
+
+
+def _seconds(timestamp: Any) -> int | None:
+    """Return seconds since 1970, which Takeout writes as text; None where there are none."""
+    if not isinstance(timestamp, str | int) or not re.fullmatch(r"[0-9]{1,12}", str(timestamp)):
+        return None
+    return seconds if 0 < (seconds := int(timestamp)) < _MAX_SECONDS else None
+
+
+def _place(side: dict[str, Any]) -> tuple[float, float] | None:
+    """Return degrees; None where there are none, for which Takeout writes 0, 0."""
+    for key in ("geoData", "geoDataExif"):
+        if not isinstance(found := side.get(key), dict):
+            continue
+        latitude, longitude = found.get("latitude"), found.get("longitude")
+        if not isinstance(latitude, int | float) or not isinstance(longitude, int | float):
+            continue
+        if (latitude, longitude) != (0, 0) and abs(latitude) <= 90 and abs(longitude) <= 180:  # noqa: PLR2004  degrees; false for NaN
+            return float(latitude), float(longitude)
+    return None
