@@ -45,6 +45,7 @@ VERBS: dict[str, tuple[str, ...]] = {
     "model": ("show", "starter"),
     "merge": (),
     "build-index": (),
+    "completions": ("bash",),
 }
 TALKERS = {"index", "import", "add", "embed", "stop", "pause", "resume", "limit", "demo", "tune", "serve", "mcp"}
 

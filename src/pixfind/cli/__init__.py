@@ -6,6 +6,7 @@ asked for, and heavy modules by the commands that need them.
 """
 
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -29,6 +30,9 @@ def __getattr__(name: str) -> Any:
     options.load()
     return options.app
 
+
+COMPLETE = "_PIXFIND_COMPLETE"
+"""the variable with which the script of a shell asks for completions"""
 
 BUG = 70
 """exit code of an unexpected error: EX_SOFTWARE of sysexits.h; 1 is a search without a match"""
@@ -65,5 +69,9 @@ def _exit_with(console: Console, error: errors.OperationError) -> NoReturn:
 def main() -> None:
     """Run a command; the entry point of `pixfind`."""
     telemetry.disable_export()
+    if COMPLETE in os.environ:
+        from typer.completion import completion_init  # type: ignore[attr-defined]  # public, but not in its __all__
+
+        completion_init()
     with _report_errors(Console(verbose="-v" in sys.argv or "--verbose" in sys.argv)):
         options.app()

@@ -22,6 +22,7 @@ from pixfind.cli.options import (
     app,
     command,
     grouped,
+    model_names,
 )
 from pixfind.cli.styles import escape
 from pixfind.library.library import Library
@@ -44,7 +45,9 @@ def list_models(context: typer.Context, json: Json = False) -> None:
 
 @model_app.command("show", cls=Command)
 def show_model(
-    context: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME")], json: Json = False
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=model_names)],
+    json: Json = False,
 ) -> None:
     """Show one model in full, with its card."""
     _show_models(context.obj, name, json=json)
@@ -53,7 +56,12 @@ def show_model(
 @model_app.command(cls=Command)
 def fetch(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A name of the list, OWNER/REPO or a directory.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", autocompletion=model_names, help="A name of the list, OWNER/REPO or a directory."
+        ),
+    ],
     *,
     precision: Annotated[
         str,
@@ -90,7 +98,10 @@ def switch(
     context: typer.Context,
     *,
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="The new model; default: the one of a switch in progress.")
+        str | None,
+        typer.Argument(
+            metavar="NAME", autocompletion=model_names, help="The new model; default: the one of a switch in progress."
+        ),
     ] = None,
     precision: NewPrecision = "auto",
     anyway: Annotated[

@@ -37,8 +37,9 @@ MODELS = "Models"
 INSPECT = "Inspect"
 MOVE = "Move and back up"
 SERVE = "Serve"
+SHELL = "The command line itself"
 #: The panels of `pixfind --help`, in their order.
-_PANELS = (BUILD, SEARCH, RUNNING, MODELS, INSPECT, MOVE, SERVE)
+_PANELS = (BUILD, SEARCH, RUNNING, MODELS, INSPECT, MOVE, SERVE, SHELL)
 
 
 class _Parameters:
@@ -92,6 +93,7 @@ MODULES = {
     "inspect_commands": ("status", "verify", "plan"),
     "move_commands": ("relocate", "backup", "export", "import"),
     "serve_commands": ("serve", "mcp"),
+    "shell_commands": ("completions",),
 }
 
 
@@ -275,14 +277,28 @@ WorkersOption = Annotated[
     int | None, typer.Option("--workers", min=1, help="Worker processes; default: 80 % of the cores.")
 ]
 Cpu = Annotated[str, typer.Option(metavar="SHARE", help="Share of the machine's processor time for pixfind.")]
+
+
+def model_names(incomplete: str) -> list[str]:
+    """Return the names of the model table that begin so, for a shell that completes."""
+    from pixfind.models import registry
+
+    return [model.name for model in registry.TABLE if model.name.startswith(incomplete)]
+
+
 Model = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="Model of the library, chosen the first time; see `pixfind models`."),
+    typer.Option(
+        metavar="NAME",
+        autocompletion=model_names,
+        help="Model of the library, chosen the first time; see `pixfind models`.",
+    ),
 ]
 NewModel = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
+        autocompletion=model_names,
         help="Model of the library; see `pixfind models`. If it differs from the current model, embeddings are built alongside and searches switch when they are complete.",
     ),
 ]
