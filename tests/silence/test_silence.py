@@ -22,6 +22,8 @@ import typer
 from pixfind.cli import app
 from pixfind.storage.output import Output
 from pixfind.testing import make_library, make_slow_pictures
+from pixfind.testing.images import picture
+from pixfind.testing.raw import make_dng
 from pixfind.testing.watch import Audit, Seen, Strace
 from pixfind.workflows import export_file
 
@@ -51,6 +53,7 @@ TALKERS = {"index", "import", "add", "embed", "stop", "pause", "resume", "limit"
 
 needs_openvino = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="needs the openvino extra")
 needs_nncf = pytest.mark.skipif(importlib.util.find_spec("nncf") is None, reason="needs the nncf extra")
+needs_raw = pytest.mark.skipif(importlib.util.find_spec("rawpy") is None, reason="needs the raw extra")
 needs_mcp = pytest.mark.skipif(importlib.util.find_spec("mcp") is None, reason="needs the mcp extra")
 
 
@@ -78,6 +81,17 @@ def test_index_is_silent(place: Any) -> None:
     place.run("index", place.home / "pictures", *STARTER)
 
     assert runs_worker(place.assert_silent())
+
+
+@needs_raw
+@pytest.mark.parametrize("preview", [None, (160, 120)])
+def test_raw_files_are_read_in_silence(place: Any, preview: tuple[int, int] | None) -> None:
+    seen = picture(1, (320, 240))
+    make_dng(place.home / "pictures" / "a.dng", seen, preview=preview and seen.resize(preview))
+    place.run("index", place.home / "pictures", *STARTER)
+
+    assert runs_worker(place.assert_silent())
+    assert '"embedded": 13' in place.run("status", "--json").stdout
 
 
 def test_add_is_silent(place: Any) -> None:
