@@ -15,7 +15,7 @@ from pixfind.embedding.runners.serial import Serial
 from pixfind.images import source
 from pixfind.library import path_text, scan
 from pixfind.library.library import Library
-from pixfind.library.scan_paths import scan_paths
+from pixfind.library.scan_paths import may_matter, scan_paths
 from pixfind.testing import make_image, make_pictures
 from pixfind.testing.libraries import QUIET
 from pixfind.workflows.embed import embed
@@ -305,3 +305,23 @@ def _elsewhere(found: os.stat_result, path: Any, drive: Path) -> os.stat_result:
     values = list(found)
     values[2] += 1000  # st_dev
     return os.stat_result(values, {"st_mtime_ns": found.st_mtime_ns})
+
+
+def test_what_cannot_matter_is_known_without_a_scan(embedded: Library, pictures: Path, tmp_path: Path) -> None:
+    (pictures / "folder").mkdir()
+    matter = ["new.jpg", "new.zip", "folder", "picture_00000.jpg", ".", ".."]
+    gone = pictures / "picture_00001.jpg"
+    gone.rename(tmp_path / "away")
+
+    assert [True] * len(matter) == [may_matter(embedded, os.path.normpath(pictures / name)) for name in matter]
+    assert may_matter(embedded, str(gone))
+    for name in (
+        "notes.txt",
+        "gone.2019",
+        ".new.jpg",
+        ".cache/new.jpg",
+        "@eaDir/new.jpg",
+        "../new.jpg",
+        "../library/new.jpg",
+    ):
+        assert not may_matter(embedded, os.path.normpath(pictures / name)), name

@@ -390,6 +390,22 @@ def test_a_file_system_that_tells_nothing_is_scanned_again_and_again(
     )
 
 
+def test_folders_that_cannot_be_watched_are_scanned(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise OSError("Function not implemented (os error 38)")
+
+    monkeypatch.setattr(folder_events, "_open", refuse)
+    with watching(watched, rescan_minutes=0.01) as told:
+        watched.wait_until(make_image(watched.one / "new.jpg", seed=90))
+
+    assert any(
+        "cannot be watched" in why
+        for event in told
+        if isinstance(event, workflow.Watching)
+        for why in event.rescanned.values()
+    )
+
+
 # --- what may go wrong ----------------------------------------------------------------------------
 
 
@@ -455,3 +471,42 @@ def test_stop_asks_the_embed_that_runs_and_else_the_watch(watched: Watched) -> N
         assert has_ended()
         with pytest.raises(errors.NothingRunning):
             running.stop(library)
+
+
+def test_a_database_that_is_busy_for_a_moment_does_not_end_the_watch(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with watching(watched):
+        wait_for(lambda: watched.pending() == 0 and not watched.writes())
+        renewed, busy = Library.renewed, threading.Event()
+
+        def once_busy(library: Library) -> Library:
+            if not busy.is_set():
+                busy.set()
+                raise errors.DatabaseBusy(path=watched.path, detail="a backup")
+            return renewed(library)
+
+        monkeypatch.setattr(Library, "renewed", once_busy)
+        watched.wait_until(make_image(watched.one / "new.jpg", seed=90))
+        assert busy.is_set()
+
+
+def test_the_service_is_written_and_removed_by_the_command(watched: Watched, tmp_path: Path, commands: Any) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "systemctl").touch(mode=0o700)
+    environment = {**os.environ, "HOME": str(tmp_path), "PATH": str(tmp_path / "bin")}
+    environment.pop("XDG_CONFIG_HOME", None)
+    words = ["--library", str(watched.path), "watch"]
+    installed = commands.run([*words, "--cpu", "25%", "--install"], environment=environment)
+    units = list((tmp_path / ".config/systemd/user").glob("*.service"))
+
+    assert (0, 1) == (installed.returncode, len(units))
+    assert f'"--library" "{watched.path}" "watch" "--cpu" "25%%"' in units[0].read_text()
+    assert f"systemctl --user enable --now {units[0].name}" in installed.stderr.decode()
+    assert 2 == commands.run([*words, "--install", "--uninstall"], environment=environment).returncode
+    assert 0 == commands.run([*words, "--uninstall"], environment=environment).returncode
+    assert (
+        errors.ServiceNotInstalled.exit_code
+        == commands.run([*words, "--uninstall"], environment=environment).returncode
+    )
+    assert not units[0].exists()

@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pixfind import machine
@@ -65,3 +67,34 @@ def test_version_one_groups_count_too(groups: Path, tmp_path: Path) -> None:
             (groups / controller / "a" / name).write_text(text)
 
     assert (0.25, 8_000_000) == (machine.cores().value, machine.memory().value)
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/home/ada/pictures", None),
+        ("/nas/pictures", "nfs4"),
+        ("/nas", "nfs4"),
+        ("/nasty", None),
+        ("/nas/usb/2019", None),
+        ("/cloud/x", "fuse.sshfs"),
+        ("/ntfs", None),
+        ("/over", "cifs"),
+    ],
+)
+def test_file_systems_that_do_not_tell_all_changes_are_known(
+    path: str, told: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounts = {
+        "/": "ext4",
+        "/nas": "nfs4",
+        "/nas/usb": "ext4",
+        "/cloud": "fuse.sshfs",
+        "/ntfs": "fuseblk",
+    }
+    partitions = [types.SimpleNamespace(mountpoint=place, fstype=kind) for place, kind in mounts.items()]
+    # Mounted over another.
+    partitions += [types.SimpleNamespace(mountpoint="/over", fstype=kind) for kind in ("ext4", "cifs")]
+    monkeypatch.setattr(psutil, "disk_partitions", lambda **_: partitions)
+
+    assert told == machine.untold_changes(path)

@@ -149,6 +149,8 @@ class _Watch:
         self._roots: dict[str, object] = {}
         """root -> what is there, as `_presence` saw it"""
         self._rescanned: dict[str, str] = {}
+        self._unwatched: str | None = None
+        """why not all changes are told, whatever the file system"""
         self._untold: dict[str, str] = {}
         """root -> type of its file system, which does not tell all changes"""
         self._told: Watching | None = None
@@ -175,7 +177,13 @@ class _Watch:
                 first = True
                 while not self._stop_requested():
                     first = not self._round(raises=first) and first
-                    self._rest()
+                    try:
+                        self._rest()
+                    except errors.OperationError as error:
+                        if isinstance(error, _FATAL):
+                            raise
+                        # A notice may be lost with it.
+                        self._scan_all = True
             finally:
                 self._events.close()
                 self._library.close()
@@ -348,8 +356,12 @@ class _Watch:
                 self._watch_nothing(str(error))
                 return
             except FileNotFoundError:
-                # It has just gone: noticed when the folders are looked at.
+                # It has gone since: noticed when the folders are looked at.
                 self._roots = {}
+            except OSError as error:
+                self._unwatched = f"it cannot be watched: {error}"
+            else:
+                self._unwatched = None if self._events.complete else "some folders cannot be read"
         self._rescanned = {root: why for root in folders if (why := self._why_rescanned())}
         self._rescanned.update({root: f"{kind} does not tell all changes" for root, kind in self._untold.items()})
         self._say()
@@ -361,7 +373,7 @@ class _Watch:
     def _why_rescanned(self) -> str | None:
         if self._too_many:
             return "the system watches no more folders"
-        return None if self._events.complete else "some folders cannot be read"
+        return self._unwatched
 
     def _watch_nothing(self, detail: str) -> None:
         self._too_many = True
