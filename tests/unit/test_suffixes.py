@@ -2,10 +2,12 @@
 
 import re
 from importlib import resources
+from pathlib import Path
 
 import pytest
 
 from pixfind.images import suffixes
+from pixfind.images.source import archives
 
 
 @pytest.mark.parametrize(
@@ -29,3 +31,14 @@ def test_the_page_has_the_same_list() -> None:
     script = resources.files("pixfind.server").joinpath("page/suffixes.js").read_text(encoding="utf-8")
     listed = " ".join(re.findall(r'^ +"([^"]*)"', script, re.MULTILINE)).split()
     assert sorted(suffix.removeprefix(".") for suffix in suffixes.SUFFIXES | suffixes.RAW) == listed
+
+
+@pytest.mark.parametrize(
+    ("kind", "listed"),
+    [("pictures", suffixes.SUFFIXES), ("RAW", suffixes.RAW), ("archives", archives.SUFFIXES)],
+)
+def test_the_page_of_formats_has_the_same_lists(kind: str, listed: frozenset[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs/reference/formats.md").read_text(encoding="utf-8")
+    row = re.search(rf"^\| {kind} \| ([^|:]*)", page, re.MULTILINE)
+    assert row is not None
+    assert listed == {f".{name.strip()}" for name in row[1].split(",")}
