@@ -237,6 +237,7 @@ RESTING = Status(
     kept=[],
     running=False,
     run=None,
+    watch=None,
     workers=[],
     images_per_second=None,
     eta_seconds=None,

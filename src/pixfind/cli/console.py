@@ -244,6 +244,7 @@ class Console:
         self._inactive_models(status)
         self.print(f"{status.bytes / 1e6:,.1f} MB used, {status.free_bytes / 1e9:,.0f} GB free")
         self._running(status)
+        self._watch(status)
 
     def _inactive_models(self, status: "Status") -> None:
         """Show the models beside the active one."""
@@ -258,6 +259,14 @@ class Console:
         for kept in status.kept:
             purpose = "for `pixfind model rollback`" if kept["part"] == "previous" else "until the next switch"
             self.print(f"{escape(kept['model'])} {kept['precision']} is kept {purpose}: {kept['merged_rows']:,} rows")
+
+    def _watch(self, status: "Status") -> None:
+        """Show what keeps the library current."""
+        if status.watch is None:
+            return
+        self.print("[green]the folders are watched[/green]: what changes is indexed within seconds")
+        for root, why in status.watch["rescanned"].items():
+            self.print(f"  {escape(root)} is scanned every {status.watch['rescan_minutes']:g} minutes: {escape(why)}")
 
     def _running(self, status: "Status") -> None:
         if status.run is None:

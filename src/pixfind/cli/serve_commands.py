@@ -38,6 +38,9 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free port.")] = 8765,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Keep the library current meanwhile, as `pixfind watch` does.")
+    ] = False,
     token_file: Annotated[
         Path | None,
         typer.Option(
@@ -91,6 +94,7 @@ def serve(
             "host",
             "port",
             "open_page",
+            "watch",
             "allow_host",
             "allow_origin",
             "trusted_proxy",
@@ -117,6 +121,7 @@ def serve(
         token_file=None if token_file is None else token_file.expanduser().absolute(),
         proxies=proxies,
         origins=tuple(allow_origin or ()),
+        watch=watch,
     )
     server.run(context.obj.path, options, ready)
 

@@ -241,7 +241,9 @@ def _state_routes(services: Services) -> APIRouter:
             raise errors.ControlForbidden
         async with services.uploads.read(request, uploads.MAX_JSON_BYTES) as body:
             command = _embed_action(body)
-        await services.libraries.run(lambda library: embed_control.act(library, command.action))
+        watch_again = command.action == "start" and services.watch is not None and services.watch.restart()
+        if not watch_again:
+            await services.libraries.run(lambda library: embed_control.act(library, command.action))
         services.watcher.poll_faster()
         return await services.watcher.status()
 

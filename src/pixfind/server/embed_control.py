@@ -11,12 +11,14 @@ import os
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 from pixfind import errors
 from pixfind.library import control
 from pixfind.library.library import Library
 from pixfind.server import schemas
 from pixfind.server.resource_pool import ResourcePool
+from pixfind.server.watch_control import WatchControl
 from pixfind.workflows import running, status
 
 _POLL_SECONDS = 0.5
@@ -26,13 +28,14 @@ _VOLATILE = {"free_bytes", "bytes"}
 """Fields that change all the time: a change of these alone is not sent."""
 
 
-def read_status(library: Library, *, can_control: bool) -> schemas.Status:
-    """Return the status of a library."""
+def read_status(library: Library, control: WatchControl | None = None, *, can_control: bool) -> schemas.Status:
+    """Return the status of a library; `control` has the watch of this server."""
     now = status.status(library)
     values = now.values()
     values["failures"] = {reason or "": count for reason, count in now.failures.items()}
     values["offline"] = {schemas.display_path(root): why for root, why in now.offline.items()}
     values["pause_reason"] = values.pop("paused", None)
+    values["watch"] = _watch(now.watch, control)
     return schemas.Status(
         **values,
         searchable_rows=now.merged_rows,
@@ -40,6 +43,15 @@ def read_status(library: Library, *, can_control: bool) -> schemas.Status:
         can_control=can_control,
         folders=[schemas.display_path(root.path) for root in library.catalogue.roots()],
     )
+
+
+def _watch(running: dict[str, Any] | None, control: WatchControl | None) -> schemas.Watch | None:
+    if running is not None:
+        rescanned = {schemas.display_path(folder): why for folder, why in running["rescanned"].items()}
+        return schemas.Watch(running=True, rescan_minutes=running["rescan_minutes"], rescanned=rescanned, stopped=None)
+    if control is None:
+        return None
+    return schemas.Watch(running=False, rescan_minutes=None, rescanned={}, stopped=control.stopped or "it is starting")
 
 
 def failures(library: Library, reason: str | None, offset: int, k: int) -> schemas.Failures:
@@ -73,8 +85,12 @@ def act(library: Library, action: str) -> None:
 class StatusWatcher:
     """Polls the status while at least one stream is open, once for all streams."""
 
-    def __init__(self, libraries: ResourcePool[Library], *, can_control: bool) -> None:
+    def __init__(
+        self, libraries: ResourcePool[Library], control: WatchControl | None = None, *, can_control: bool
+    ) -> None:
+        """Poll `libraries`; `control` has the watch of this server."""
         self._libraries = libraries
+        self._control = control
         self._can_control = can_control
         self._listeners: set[asyncio.Queue[schemas.Status | None]] = set()
         self._task: asyncio.Task[None] | None = None
@@ -88,7 +104,9 @@ class StatusWatcher:
 
     async def status(self) -> schemas.Status:
         """Return the present status; raises Overloaded."""
-        return await self._libraries.run(lambda library: read_status(library, can_control=self._can_control))
+        return await self._libraries.run(
+            lambda library: read_status(library, self._control, can_control=self._can_control)
+        )
 
     def poll_faster(self) -> None:
         """Poll often for a while: an embed is about to start, pause or stop."""

@@ -130,6 +130,19 @@ class Metadata(BaseModel):
     same_shot: list[str] = Field(description="the other files of the same shot, such as the RAW file beside a JPEG")
 
 
+class Watch(BaseModel):
+    """The watch that keeps the library current."""
+
+    running: bool
+    rescan_minutes: float | None = Field(
+        description="how often folders are scanned that tell no changes; null when no watch runs"
+    )
+    rescanned: dict[str, str] = Field(
+        description="folder -> why it is scanned every `rescan_minutes`; changes elsewhere are noticed at once"
+    )
+    stopped: str | None = Field(description="why the watch of this server does not run; null while one runs")
+
+
 class Status(BaseModel):
     """The values of `pixfind status --json`, and some more for the page."""
 
@@ -146,6 +159,7 @@ class Status(BaseModel):
     kept: list[dict[str, Any]] = Field(description="models that answered before or were abandoned, with their counts")
     running: bool
     run: dict[str, Any] | None
+    watch: Watch | None = Field(description="null when no watch runs and this server was not asked for one")
     workers: list[dict[str, Any]]
     images_per_second: float | None
     eta_seconds: float | None

@@ -42,6 +42,8 @@ class Options:
     """whose X-Forwarded-For names the client"""
     origins: tuple[str, ...] = ()
     """other sites whose pages may ask"""
+    watch: bool = False
+    """keep the library current meanwhile, as `pixfind watch` does"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def run(path: Path, options: Options, ready: OnReady) -> None:
     """
     Serve the library at `path` until the process is interrupted.
 
-    Raises LibraryNotFound, AddressInUse, InvalidTokenFile, and what loading a model raises.
+    Raises LibraryNotFound, AddressInUse, InvalidTokenFile, what loading a model raises, and NotWritable where the watch cannot write.
     """
     assert options.needs_token or access.is_local(options.host)
     token = _token(options)
@@ -81,7 +83,7 @@ def run(path: Path, options: Options, ready: OnReady) -> None:
     machine.keep_freed_memory()
     with contextlib.ExitStack() as opened:
         opened.callback(listening.close)
-        services = Services.open(path)
+        services = Services.open(path, watch=options.watch)
         opened.callback(services.close)
         port = listening.getsockname()[1]
         rules = access.rules_for(
@@ -98,6 +100,8 @@ def run(path: Path, options: Options, ready: OnReady) -> None:
         listening.listen(_BACKLOG)
         files = credentials.OwnerFiles(path, port)
         opened.callback(files.delete)
+        if services.watch is not None:
+            services.watch.start()
         ready(_ready(_address(options.host, port), token, options.token_file, files))
         # uvicorn raises it again after its shutdown.
         with contextlib.suppress(KeyboardInterrupt):

@@ -7,6 +7,7 @@ Owns what a server opens at its start and closes at its end. Must not know HTTP.
 from dataclasses import dataclass
 from pathlib import Path
 
+from pixfind import errors
 from pixfind.library.library import Library
 from pixfind.server import embed_control, images
 from pixfind.server.decoders import DecoderPool
@@ -14,6 +15,7 @@ from pixfind.server.metrics import Metrics
 from pixfind.server.resource_pool import ResourcePool
 from pixfind.server.search import SearchService
 from pixfind.server.uploads import Uploads
+from pixfind.server.watch_control import WatchControl
 
 _LIBRARIES = 4
 """open libraries, and so threads, for requests other than searches"""
@@ -34,11 +36,19 @@ class Services:
     metrics: Metrics
     decoders: tuple[DecoderPool, DecoderPool]
     """of uploads, and of the library's own pictures"""
+    watch: WatchControl | None
+    """keeps the library current, once it is started; None: nobody asked for it"""
 
     @classmethod
-    def open(cls, path: Path) -> "Services":
-        """Open a library and load what the first search needs; raises LibraryNotFound, and what loading a model raises."""
+    def open(cls, path: Path, *, watch: bool = False) -> "Services":
+        """
+        Open a library and load what the first search needs.
+
+        Raises LibraryNotFound, what loading a model raises, and with `watch` NotWritable where this user cannot embed.
+        """
         can_control = embed_control.can_control(path)
+        if watch and not can_control:
+            raise errors.NotWritable(path=path, detail="a watch writes what it finds to the library")
         libraries = ResourcePool(
             "look",
             [Library.open(path) for _ in range(_LIBRARIES)],
@@ -49,9 +59,10 @@ class Services:
         decoders = (DecoderPool.for_uploads(), DecoderPool.for_library())
         searches = SearchService(path, decoders[0], metrics.search_seconds.observe)
         searches.warm()
-        watcher = embed_control.StatusWatcher(libraries, can_control=can_control)
+        control = WatchControl(path) if watch else None
+        watcher = embed_control.StatusWatcher(libraries, control, can_control=can_control)
         thumbnails = images.Thumbnails(path / "thumbnails", decoders[1])
-        services = cls(searches, libraries, watcher, thumbnails, can_control, Uploads(), metrics, decoders)
+        services = cls(searches, libraries, watcher, thumbnails, can_control, Uploads(), metrics, decoders, control)
         services._register_metrics()
         return services
 
@@ -79,6 +90,8 @@ class Services:
 
     def close(self) -> None:
         """End the threads and processes and close all libraries."""
+        if self.watch is not None:
+            self.watch.close()
         for pool in self.decoders:
             pool.close()
         self.searches.close()

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pixfind.index import header
+from pixfind.library import watch_lock
 from pixfind.library.library import Library
 from pixfind.workflows import inactive_models
 
@@ -40,6 +41,8 @@ class Status:
     running: bool
     run: dict[str, Any] | None
     """command, pid, host and start of the process that holds the library"""
+    watch: dict[str, Any] | None
+    """pid, rescan_minutes and rescanned (folder -> why it is scanned so often) of the watch that keeps the library current; None when none runs"""
     workers: list[dict[str, Any]]
     images_per_second: float | None
     eta_seconds: float | None
@@ -74,6 +77,7 @@ def status(library: Library) -> Status:
     live = _live(library) if holder else {}
     if live and time.time() - live["written_at"] > _FRESH_SECONDS:
         live = {}
+    watched = watch_lock.read(library.path)
     images = library.catalogue.ledger()
     model = library.model()
     beside = inactive_models.inactive(library)
@@ -90,6 +94,7 @@ def status(library: Library) -> Status:
         kept=[_values(model) for model in beside if model.role != "staged"],
         running=holder is not None,
         run=holder,
+        watch=asdict(watched) if watched else None,
         workers=live.get("workers", []),
         images_per_second=live.get("images_per_second"),
         eta_seconds=live.get("eta_seconds"),

@@ -201,6 +201,7 @@ export class StatusView {
     );
     const facts = [
       ["Folders", folders.length ? el("span", { class: "stacked" }, ...folders) : "none"],
+      ["Watch", status.watch && watched(status.watch)],
       ["Model", status.model && `${status.model}${status.precision ? `, ${status.precision}` : ""}`],
       ["Next model", status.change && nextModel(status.change)],
       ["Index", status.index_rows ? `${count(status.index_rows, "row")}${status.recall === null ? "" : `, recall@10 ${status.recall.toFixed(3)}`}` : "none; searches look at every row"],
@@ -212,6 +213,13 @@ export class StatusView {
     this.facts.dataset.key = key;
     fill(this.facts, ...facts.filter(([, value]) => value).flatMap(([term, value]) => [el("dt", {}, term), el("dd", {}, value)]));
   }
+}
+
+/** What keeps the library current. @param {any} watch */
+function watched({ running, stopped, rescanned, rescan_minutes: minutes }) {
+  if (!running) return `stopped: ${stopped}`;
+  const slow = Object.entries(rescanned).map(([folder, why]) => `${folder} every ${count(minutes, "minute")} (${why})`);
+  return ["What changes in the folders is indexed within seconds", ...slow].join("; ");
 }
 
 /** How far the model that is to answer next has come. @param {any} change */
