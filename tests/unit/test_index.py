@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,7 @@ from numpy import float16, float32, int64
 from numpy.typing import NDArray
 
 from pixfind import errors
-from pixfind.index import build, exact, header, reader
+from pixfind.index import build, exact, faiss_codes, header, reader
 from pixfind.index.header import IndexKind
 from pixfind.index.preconditioning import preconditioner
 
@@ -482,3 +483,20 @@ def test_the_rows_that_are_left_beyond_the_codes_are_found(path: Path) -> None:
     assert list(range(ROWS - 24, ROWS)) == rows[:, 0].tolist()
     _, right = brute_force(embeddings, embeddings[-24:].astype(float32), 10, np.arange(ROWS))
     np.testing.assert_allclose(scores[:, 0], right[:, 0], atol=2e-6)
+
+
+@pytest.mark.parametrize("kind", [IndexKind.PQ2, IndexKind.PQ4])
+def test_codes_are_those_that_faiss_makes_without_room_made_for_them(
+    kind: IndexKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embeddings = make(ROWS + 5)
+    sample = embeddings.astype(float32)
+    made = []
+    for reserve in (faiss_codes._reserve, lambda *_: None):
+        monkeypatch.setattr(faiss_codes, "_reserve", reserve)
+        codes = faiss_codes.train(kind, sample, np.eye(DIMENSION, dtype=float32), len(embeddings))
+        for rows in (37, 1_000, len(embeddings)):
+            faiss_codes.add(codes, embeddings[:rows], codes.ntotal, None)
+        made.append(faiss.serialize_index(codes))
+
+    np.testing.assert_array_equal(made[0], made[1])

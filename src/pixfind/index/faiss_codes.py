@@ -8,6 +8,7 @@ The outer FAISS index applies the transform of queries, so that plain FAISS can 
 transform (see `preconditioning`), so `add` adds them to the inner index, never through the outer one.
 """
 
+import ctypes
 import errno
 import os
 from collections.abc import Callable
@@ -79,6 +80,8 @@ def add(codes: Any, embeddings: NDArray[float16], start: int, progress: Callable
     inner, a = _inner(codes), _preconditioner_of(codes)
     if hasattr(inner, "nprobe"):
         inner.quantizer = _set_metric(inner, faiss.IndexFlatL2)
+    elif hasattr(inner, "bbs"):
+        _reserve(inner, len(embeddings))
     # The same buffers for every block: clearing new pages would take the system as long as the arithmetic.
     wide, transformed = (np.empty((_BLOCK, embeddings.shape[1]), float32) for _ in range(2))
     for place in range(start, len(embeddings), _BLOCK):
@@ -91,6 +94,20 @@ def add(codes: Any, embeddings: NDArray[float16], start: int, progress: Callable
         # Queries are assigned by the largest inner product, unlike rows.
         inner.quantizer = _set_metric(inner, faiss.IndexFlatIP)
     codes.ntotal = inner.ntotal
+
+
+def _reserve(inner: Any, rows: int) -> None:
+    """
+    Make room for the codes of so many rows at once.
+
+    FAISS would grow it by powers of two, and hold the old and the new codes while it copies. As `IndexFastScan::add` does: whole blocks of
+    rows, cleared, because what follows the last row is written to the file too.
+    """
+    blocks = -(-rows // inner.bbs)
+    before, size = inner.codes.size(), blocks * inner.bbs * inner.M2 // 2
+    if size > before:
+        inner.codes.resize(size)
+        ctypes.memset(int(inner.codes.get()) + before, 0, size - before)
 
 
 def _set_metric(inner: Any, kind: Any) -> Any:
