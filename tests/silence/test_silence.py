@@ -48,6 +48,7 @@ VERBS: dict[str, tuple[str, ...]] = {
     "merge": (),
     "build-index": (),
     "completions": ("bash",),
+    "man": (),
 }
 TALKERS = {"index", "import", "add", "embed", "stop", "pause", "resume", "limit", "demo", "tune", "serve", "mcp"}
 

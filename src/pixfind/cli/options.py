@@ -93,7 +93,7 @@ MODULES = {
     "inspect_commands": ("status", "verify", "plan"),
     "move_commands": ("relocate", "backup", "export", "import"),
     "serve_commands": ("serve", "mcp"),
-    "shell_commands": ("completions",),
+    "shell_commands": ("completions", "man"),
 }
 
 
