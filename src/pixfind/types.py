@@ -90,6 +90,16 @@ class EmbeddedImage:
     metadata: ImageMetadata
 
 
+class Split(NamedTuple):
+    """How `pixfind tune` found that a model runs fastest on this machine."""
+
+    cores: int
+    """that the workers shared"""
+    workers: int
+    batch: int
+    """images that go through the model together"""
+
+
 class Clock(Protocol):
     """The functions of the module `time` that we use; tests pass a clock that they control (`pixfind.testing.Clock`)."""
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pixfind.embedding import plan
-from pixfind.types import Choice
+from pixfind.types import Choice, Split
 
 MUCH = Choice(64 * 2**30, "64 GiB are available")
 
@@ -44,3 +44,27 @@ def test_the_whole_machine_is_not_paced() -> None:
 
 def test_every_number_has_its_reason() -> None:
     assert all(name and value and reason for name, value, reason in make(2).lines())
+
+
+def test_what_tune_found_replaces_the_rule_of_the_guide() -> None:
+    made = make(2, tuned=Split(cores=2, workers=2, batch=8))
+
+    assert (2, 1, (8,)) == (made.workers.value, made.threads.value, made.batches.value)
+    assert "pixfind tune" in made.workers.reason
+
+
+def test_what_tune_found_for_other_cores_says_nothing() -> None:
+    assert make(8) == make(8, tuned=Split(cores=2, workers=2, batch=8))
+
+
+def test_a_number_that_is_asked_for_goes_before_what_tune_found() -> None:
+    made = make(2, workers=1, tuned=Split(cores=2, workers=2, batch=8))
+
+    assert (1, "as requested") == made.workers
+    assert len(made.batches.value) > 1
+
+
+def test_little_memory_means_fewer_workers_than_tune_found() -> None:
+    made = make(16, memory=Choice(2 * 2**30, "2.0 GiB are available"), tuned=Split(cores=13, workers=8, batch=8))
+
+    assert made.workers.value == 3

@@ -12,6 +12,7 @@ import typer
 from pixfind import errors
 from pixfind.cli.console import numbered
 from pixfind.cli.options import INSPECT, Cpu, Json, Workers, command, share
+from pixfind.library import generations
 from pixfind.library.library import Library
 
 
@@ -86,6 +87,12 @@ def verify(
 @command(rich_help_panel=INSPECT)
 def plan(context: typer.Context, workers: Workers = None, cpu: Cpu = "80%") -> None:
     """Show the numbers that embed would use, each with its reason."""
+    from pixfind.models import engines
     from pixfind.workflows.options import EmbedOptions, make_plan
 
-    context.obj.console.plan(make_plan(EmbedOptions(workers=workers, share=share(cpu))))
+    tuned = None
+    if generations.is_library(context.obj.path):
+        with Library.open(context.obj.path) as library:
+            model = library.model()
+        tuned = None if model is None else engines.tuned_split(model.hash, model.precision)
+    context.obj.console.plan(make_plan(EmbedOptions(workers=workers, share=share(cpu)), tuned))

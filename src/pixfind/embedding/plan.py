@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from pixfind import errors
 from pixfind.embedding.budget import MIN_MEMORY
 from pixfind.images import decode
-from pixfind.types import Choice
+from pixfind.types import Choice, Split
 
 SHARE = 0.8
 """of the machine's processor time, by default; the rest is left to the owner"""
@@ -69,19 +69,23 @@ def make(
     workers: int | None = None,
     megapixels: float = 200,
     seconds_per_image: float = _SECONDS_PER_IMAGE,
+    tuned: Split | None = None,
 ) -> Plan:
     """
     Decide how to embed on a machine with these cores and bytes of memory.
 
     The guide's rule: workers = max(1, floor(0.8 x cores)), or as many as requested. The budget is on processor time, so that a
     small machine is not left half idle by the rounding. `memory_limit` bytes, for all workers together, replace what is available.
+    `tuned` replaces the rule, where it was found for as many cores.
     """
     if memory_limit is not None:
         memory = Choice(memory_limit, f"{memory_limit / 2**30:.1f} GiB were requested")
     budget = Choice(cores.value * share, f"{share:.0%} of {cores.value:g} cores; the rest is left to you")
     if share >= 1:
         budget = Choice(math.inf, "all of the machine, as requested")
-    decided = _workers(cores.value, share, memory, workers)
+    shared = shared_cores(cores.value, share)
+    tuned = tuned if tuned is not None and tuned.cores == shared else None
+    decided = _workers(cores.value, share, memory, workers, tuned)
     if memory_limit is not None and memory_limit // decided.value < MIN_MEMORY:
         raise errors.InsufficientMemory(
             asked=f"{memory_limit / 2**20:.0f}MiB",
@@ -89,7 +93,7 @@ def make(
             least=f"{MIN_MEMORY / 2**20:.0f}MiB",
             enough=f"{decided.value * MIN_MEMORY / 2**20:.0f}MiB",
         )
-    each = max(1, math.ceil(min(budget.value, cores.value) / decided.value))
+    each = max(1, math.ceil(shared / decided.value))
     decoders = each + 1
     assigned = _LOOK_AHEAD * max(_BATCHES)
     return Plan(
@@ -103,7 +107,9 @@ def make(
             each, f"{budget.value:g} cores for {decided.value} worker(s), rounded up; the budget throttles them"
         ),
         decoders=Choice(decoders, "one more than the inference threads, so that a slow file does not stop the model"),
-        batches=Choice(_BATCHES, "each is tried on the first images, and the fastest is kept"),
+        batches=Choice((tuned.batch,), "`pixfind tune` found it the fastest")
+        if tuned is not None and tuned.workers == decided.value
+        else Choice(_BATCHES, "each is tried on the first images, and the fastest is kept"),
         gpu_batches=Choice(_GPU_BATCHES, "likewise; a GPU is fed in larger pieces"),
         look_ahead=Choice(_LOOK_AHEAD, "of the largest: one in the model, one decoded, one being decoded"),
         read_ahead=Choice(
@@ -115,13 +121,27 @@ def make(
     )
 
 
-def _workers(cores: float, share: float, memory: Choice[int], requested: int | None) -> Choice[int]:
+def shared_cores(cores: float, share: float = SHARE) -> int:
+    """Return how many cores the workers share, rounded up; the budget throttles them."""
+    return max(1, math.ceil(min(share, 1.0) * cores))
+
+
+def max_workers(memory: int) -> int:
+    """Return how many workers so many bytes of memory are enough for; at least 1."""
+    return max(1, memory // _WORKER_BYTES)
+
+
+def _workers(
+    cores: float, share: float, memory: Choice[int], requested: int | None, tuned: Split | None
+) -> Choice[int]:
     if requested is not None:
         return Choice(requested, "as requested")
-    wanted = max(1, math.floor(share * cores))
-    room = max(1, memory.value // _WORKER_BYTES)
+    wanted = tuned.workers if tuned is not None else max(1, math.floor(share * cores))
+    room = max_workers(memory.value)
     if room < wanted:
         return Choice(room, f"not {wanted}: {memory.reason}, and a worker may need {_WORKER_BYTES / 2**20:.0f} MiB")
+    if tuned is not None:
+        return Choice(wanted, f"`pixfind tune` found them the fastest on {tuned.cores} core(s)")
     return Choice(wanted, f"max(1, floor({share:g} x {cores:g} cores))")
 
 

@@ -8,7 +8,7 @@ Each engine has its own module, imported when it is chosen.
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from pixfind.models import cache, preprocess
 from pixfind.models.backends import free_batch, half_precision, nncf, onnx_graphs, quantize, towers
 from pixfind.models.files import Layout, ModelFiles
 from pixfind.models.tokenizer import Tokens
-from pixfind.types import Choice
+from pixfind.types import Choice, Split
 
 PRECISIONS = ("auto", "fp32", "int8", "bf16", nncf.PRECISION)
 """what may be asked for; "int8-openvino" stands for one quantisation, which has a name of its own"""
@@ -200,17 +200,31 @@ def _check_device(precision: str, device: str) -> None:
 # --- the result of tune ------------------------------------------------------------------------------
 
 
-def save_tuned(files: ModelFiles, choice: Choice[str]) -> None:
-    """Store the precision that `auto` stands for with this model on this machine."""
+def save_tuned(files: ModelFiles, choice: Choice[str], split: Split | None = None) -> None:
+    """Store the precision that `auto` stands for with this model on this machine, and how it is fastest; None: not known."""
     path = cache.folder("tuned", f"{files.hash}.json")
+    tuned = choice._asdict() | {"split": None if split is None else split._asdict()}
     with cache.publishing(path) as temporary:
-        (temporary / path.name).write_text(json.dumps(choice._asdict()), encoding="utf-8")
+        (temporary / path.name).write_text(json.dumps(tuned), encoding="utf-8")
+
+
+def tuned_split(model_hash: str, precision: str) -> Split | None:
+    """Return how this model is fastest in this precision; None where `tune` has not found it."""
+    try:
+        found = _read_tuned(model_hash)
+        split = Split(**found["split"]) if found["value"] == precision else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return split if split is not None and all(isinstance(n, int) and n > 0 for n in split) else None
+
+
+def _read_tuned(model_hash: str) -> dict[str, Any]:
+    return dict(json.loads(cache.folder("tuned", f"{model_hash}.json").read_text(encoding="utf-8")))
 
 
 def _tuned(files: ModelFiles) -> Choice[str] | None:
-    path = cache.folder("tuned", f"{files.hash}.json")
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = _read_tuned(files.hash)
         value, reason = found["value"], found["reason"]
     except (OSError, ValueError, KeyError, TypeError):
         # The cache may be deleted at any time: `auto` is fp32 until the next tune.

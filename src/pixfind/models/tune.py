@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixfind import errors
-from pixfind.models import encoders, engines, text_source
+from pixfind.models import encoders, engines, text_source, trials
 from pixfind.models.files import Layout, ModelFiles
 from pixfind.storage import disk
-from pixfind.types import Choice
+from pixfind.types import Choice, Split
 
 SAMPLE = 128
 """Pictures that are compared by default."""
@@ -32,6 +32,7 @@ MIN_SAMPLE = 32
 
 BATCH = 16
 TOP = 10
+_FAR_BEHIND = 2.0
 
 QUERIES = (
     "a photo of a person",
@@ -114,6 +115,9 @@ class TuneReport:
     rows: tuple[TuneResult, ...]
     choice: Choice[str]
     """the precision for images"""
+    tried: tuple[trials.Trial, ...] = ()
+    """ways to use the cores, the fastest first; empty where none was tried"""
+    trial_seconds: float = 0.0
 
     def lines(self) -> list[str]:
         """Return the report as plain text."""
@@ -123,7 +127,19 @@ class TuneReport:
             f"{row.worst_cosine:>9.4f}{row.image_agreement:>8.3f}{row.text_agreement:>7.3f}  {row.remark}".rstrip()
             for row in self.rows
         ]
-        return [head, *body, f"{self.choice.value}: {self.choice.reason}"]
+        return [head, *body, *self._trial_lines(), f"{self.choice.value}: {self.choice.reason}"]
+
+    def _trial_lines(self) -> list[str]:
+        if not self.tried:
+            return []
+        best = self.tried[0]
+        head = f"{'precision':<24}{'workers':>8}{'threads':>9}{'batch':>7}{'images/s':>10}"
+        body = [
+            f"{way.precision:<24}{way.workers:>8}{way.threads:>9}{batch:>7}{rate:>10.1f}"
+            for way, batch, rate in ((trial.way, trial.batch, trial.images_per_second) for trial in self.tried)
+        ]
+        told = f"{best.way.workers} worker(s) of {best.way.threads} thread(s), batches of {best.batch}: the fastest"
+        return [head, *body, f"{told} of {len(body)} that were tried in {self.trial_seconds:.0f} s"]
 
 
 def tune(
@@ -133,12 +149,15 @@ def tune(
     threads: int = 0,
     device: str = "auto",
     gate: Gate | None = None,
+    cores: int = 0,
+    max_workers: int = 1,
     remember: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> TuneReport:
     """
     Compare the precisions on these pictures [side, side, 3], prepared for the model, and choose the fastest that passes the gate.
 
+    With `cores`, those that pass are tried with several workers that share so many, at most `max_workers`, and the fastest way is chosen.
     `progress` is called with each precision before it is measured. With `remember`, the choice is stored for `auto`.
     Raises what opening the model in fp32 raises; a precision that is not available is reported in its row.
     """
@@ -152,12 +171,19 @@ def tune(
     for precision in _candidates(files, reference.device):
         report_progress(precision)
         rows.append(_try(files, pictures, reference, queries, gate, (precision, threads, device)))
-    choice = _choose(rows, len(pictures), gate)
+    began = time.monotonic()
+    tried: list[trials.Trial] = []
+    if cores and len(pictures) >= MIN_SAMPLE and reference.device == "cpu" and files.layout is not Layout.TORCH:
+        tried = _try_ways(files, pictures, trials.ways(_worth_trying(rows), cores, max_workers))
+    fastest = tried[0] if tried else None
+    choice = _choose(rows, len(pictures), gate, fastest.way.precision if fastest else None)
+    split = None if fastest is None else Split(cores, fastest.way.workers, fastest.batch)
     if remember:
         # A cache that is full or read-only: the next run compares again.
         with contextlib.suppress(*disk.FAILURES):
-            engines.save_tuned(files, choice)
-    return TuneReport(files.name, reference.device, len(pictures), gate, tuple(rows), choice)
+            engines.save_tuned(files, choice, split)
+    seconds = time.monotonic() - began
+    return TuneReport(files.name, reference.device, len(pictures), gate, tuple(rows), choice, tuple(tried), seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +201,28 @@ def _candidates(files: ModelFiles, device: str) -> Iterable[str]:
         return ("bf16",)
     # On a GPU the float graph is the only one that runs there.
     return ("int8", "bf16", "int8-openvino") if device == "cpu" else ()
+
+
+def _worth_trying(rows: Sequence[TuneResult]) -> list[str]:
+    """Return the precisions that pass and are not far behind: no way to use the cores makes one twice as fast."""
+    best = max(row.images_per_second for row in rows if row.passes)
+    return [row.precision for row in rows if row.passes and row.images_per_second * _FAR_BEHIND > best]
+
+
+def _try_ways(
+    files: ModelFiles, pictures: Sequence[NDArray[np.uint8]], ways: Sequence[trials.Way]
+) -> list[trials.Trial]:
+    def measure(way: trials.Way, rounds: int) -> trials.Trial | None:
+        try:
+            opened = [
+                encoders.open_image_encoder(files, threads=way.threads, precision=way.precision, device="cpu")
+                for _ in range(way.workers)
+            ]
+            return trials.measured(way, opened, pictures, rounds)
+        except (*_UNAVAILABLE, MemoryError):
+            return None
+
+    return trials.halve(ways, measure)
 
 
 _UNAVAILABLE = (
@@ -286,13 +334,13 @@ def agreement(reference: NDArray[np.float32], scores: NDArray[np.float32], top: 
     return float(np.mean(shares))
 
 
-def _choose(rows: Sequence[TuneResult], images: int, gate: Gate) -> Choice[str]:
+def _choose(rows: Sequence[TuneResult], images: int, gate: Gate, fastest: str | None = None) -> Choice[str]:
     exact, *_ = rows
     if images < MIN_SAMPLE:
         return Choice(
             exact.precision, f"{images} pictures are too few to compare answers; at least {MIN_SAMPLE} are needed"
         )
-    best = max((row for row in rows if row.passes), key=lambda row: row.images_per_second)
+    best = max((row for row in rows if row.passes), key=lambda row: (row.precision == fastest, row.images_per_second))
     if best is exact:
         others = "; ".join(f"{row.precision}: {row.remark or 'slower'}" for row in rows[1:])
         return Choice(best.precision, f"the fastest with the same answers ({others})")

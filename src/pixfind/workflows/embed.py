@@ -35,7 +35,7 @@ def embed(
     options = options or EmbedOptions()
     model = model or choose_model(library, options, observer=observer).value
     commit.adopt_and_trim(library)
-    plan = make_plan(options)
+    plan = make_plan(options, engines.tuned_split(model.hash, model.precision))
     library.catalogue.run("retry_failed" if options.retry else "retry_transient")
     library.catalogue.run("retry_too_large", megapixels=plan.limits.value.max_pixels / 1e6)
     pending = library.catalogue.count_pending()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pixfind import machine
 from pixfind.embedding import plan
 from pixfind.embedding.schedule import TimeWindow
+from pixfind.types import Split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +70,8 @@ def _check(
         raise ValueError(message)
 
 
-def make_plan(options: EmbedOptions) -> plan.Plan:
-    """Decide how to embed on this machine."""
+def make_plan(options: EmbedOptions, tuned: Split | None = None) -> plan.Plan:
+    """Decide how to embed on this machine; `tuned` is what `tune` found for the model."""
     return plan.make(
         cores=machine.cores(),
         memory=machine.memory(),
@@ -79,4 +80,5 @@ def make_plan(options: EmbedOptions) -> plan.Plan:
         workers=options.workers,
         megapixels=options.megapixels,
         seconds_per_image=options.seconds_per_image,
+        tuned=tuned,
     )

@@ -1,6 +1,7 @@
 """Tune: compare the precisions of a model on a sample of a library's own pictures."""
 
-from pixfind import errors
+from pixfind import errors, machine
+from pixfind.embedding import plan
 from pixfind.library.library import Library
 from pixfind.models import preprocess, tune
 from pixfind.models.files import ModelFiles
@@ -21,10 +22,13 @@ def tune_model(
     pictures = sample.prepared(paths, preprocess.load(files), seconds=options.seconds_per_image)
     if not pictures:
         raise errors.NotEmbedded(path=library.path)
+    planned = make_plan(options)
     return tune.tune(
         files,
         pictures,
-        threads=make_plan(options).threads.value,
+        threads=planned.threads.value,
+        cores=plan.shared_cores(planned.cores.value, options.share),
+        max_workers=plan.max_workers(machine.memory().value),
         device=options.device,
         progress=lambda precision: observer(PrecisionTried(precision)),
     )

@@ -65,6 +65,8 @@ def any_made(model: Path, files: ModelFiles) -> str:
 
     Raises ExtraNotInstalled, PrecisionUnavailable when NNCF fails, and what `disk.writing` raises.
     """
+    if found := made(files):
+        return found[0]
     openvino.require(PRECISION)
     folder = _folder(files)
     with cache.locked(folder):
