@@ -170,9 +170,13 @@ def _plain(files: list[Path], options: argparse.Namespace) -> dict[str, Any]:
     side = json.loads((options.model / "visual/preprocess_cfg.json").read_text(encoding="utf-8"))["size"]
     side = side if isinstance(side, int) else side[0]
 
+    # Immich's graphs take one picture at a time.
+    together = port.shape[0] if isinstance(port.shape[0], int) else 8
+
     def embed(batch: list[Path]) -> None:
         rows = np.stack([_square(Image.open(path).convert("RGB"), side) for path in batch])
-        session.run(None, {port.name: rows})
+        for first in range(0, len(rows), together):
+            session.run(None, {port.name: rows[first : first + together]})
 
     return _timed(embed, files, 8, _SLOW["plain ONNX"])
 
