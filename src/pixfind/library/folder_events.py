@@ -1,7 +1,7 @@
 """
 Notices of the file system: which files and folders may have changed.
 
-The only module that knows the `watchfiles` library, which is imported when a watch begins. A notice is a hint and never a fact: some are lost, some come
+The only module that knows the library watchfiles, which is imported when a watch begins. A notice is a hint and never a fact: some are lost, some come
 twice, some about nothing; what is true is found out by a scan. Must not know what the library has of these files.
 """
 

@@ -1,7 +1,7 @@
 """
-Searches in the form of clip-retrieval's backend (POST /knn-service), so that its `ClipClient` and programs made for it work with a library.
+Searches in the form of clip-retrieval's backend (POST /knn-service), so that its ClipClient and programs made for it work with a library.
 
-Owns what its fields mean here: `compute_query` of KnnService in clip_back.py (clip-retrieval 2.45) has the originals. Must not know HTTP.
+Owns what its fields mean here: compute_query of KnnService in clip_back.py (clip-retrieval 2.45) has the originals. Must not know HTTP.
 """
 
 import base64
