@@ -20,7 +20,7 @@ from pixfind.embedding.schedule import TimeWindow
 from pixfind.library import folder_events, path_text, scan, verify, watch_lock
 from pixfind.library.library import Library
 from pixfind.testing import make_image, make_library, make_pictures
-from pixfind.testing.libraries import QUIET
+from pixfind.testing.libraries import QUIET, make_slow_pictures
 from pixfind.testing.waiting import wait_for
 from pixfind.workflows import index, running
 from pixfind.workflows import watch as workflow
@@ -448,6 +448,23 @@ def test_outside_of_its_hours_it_registers_and_embeds_later(watched: Watched, mo
         wait_for(lambda: not watched.writes(), what=lambda: told)
         allowed.set()
         watched.wait_until(path)
+
+
+def test_when_its_hours_end_it_gives_the_library_back_and_goes_on_later(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed = threading.Event()
+    monkeypatch.setattr(TimeWindow, "__contains__", lambda self, now: allowed.is_set())
+    options = EmbedOptions(workers=1, share=1.0, nice=0, hours=TimeWindow.parse("22:00-07:00"))
+    make_slow_pictures(watched.one / "slow", 80)
+    allowed.set()
+    with watching(watched, options) as told:
+        wait_for(lambda: 0 < watched.pending() < 80, what=lambda: told)
+        allowed.clear()
+        wait_for(lambda: not watched.writes(), what=lambda: told)
+        assert watched.pending() > 0
+        allowed.set()
+        wait_for(lambda: watched.pending() == 0, what=lambda: told)
 
 
 def test_a_library_that_is_deleted_ends_the_watch(watched: Watched, tmp_path: Path) -> None:
