@@ -20,8 +20,10 @@ import pytest
 import typer
 
 from pixfind.cli import app
+from pixfind.library import watch_lock
+from pixfind.library.library import Library
 from pixfind.storage.output import Output
-from pixfind.testing import make_library, make_slow_pictures
+from pixfind.testing import make_image, make_library, make_slow_pictures, wait_for
 from pixfind.testing.images import picture
 from pixfind.testing.raw import make_dng
 from pixfind.testing.watch import Audit, Seen, Strace
@@ -50,7 +52,21 @@ VERBS: dict[str, tuple[str, ...]] = {
     "completions": ("bash",),
     "man": (),
 }
-TALKERS = {"index", "import", "add", "embed", "stop", "pause", "resume", "limit", "demo", "tune", "serve", "mcp"}
+TALKERS = {
+    "index",
+    "watch",
+    "import",
+    "add",
+    "embed",
+    "stop",
+    "pause",
+    "resume",
+    "limit",
+    "demo",
+    "tune",
+    "serve",
+    "mcp",
+}
 
 needs_openvino = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="needs the openvino extra")
 needs_nncf = pytest.mark.skipif(importlib.util.find_spec("nncf") is None, reason="needs the nncf extra")
@@ -154,6 +170,18 @@ def test_words_to_a_running_embed_are_silent(known: Any) -> None:
         embed.wait(600)
 
     known.assert_silent()
+
+
+def test_a_watch_is_silent(filled: Any) -> None:
+    with subprocess.Popen(filled.command("watch"), env=filled.environment(), stderr=subprocess.DEVNULL) as process:
+        wait_for(lambda: watch_lock.read(filled.library))
+        make_image(filled.home / "pictures" / "new.jpg", seed=900)
+        with Library.open(filled.library) as library:
+            wait_for(lambda: library.catalogue.ledger()["embedded"] == 13)
+        watch_lock.request_stop(filled.library)
+        process.wait(100)
+
+    assert runs_worker(filled.assert_silent())
 
 
 def test_serve_is_silent_whatever_is_asked_of_it(filled: Any) -> None:
