@@ -59,18 +59,20 @@ def test_a_way_that_cannot_be_had_is_left_out() -> None:
 
 
 class Encoder:
-    """Notes the sizes of its batches."""
+    """Notes the sizes of its batches, each of which takes some seconds of a clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock, seconds: float = 0.0) -> None:
         self.sizes: list[int] = []
+        self._clock, self._seconds = clock, seconds
 
     def forward(self, batch: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         self.sizes.append(len(batch))
+        self._clock.sleep(self._seconds)
         return np.zeros((len(batch), 1), np.float32)
 
 
 def test_every_worker_runs_every_size_once_more_than_is_timed() -> None:
-    encoders = [Encoder(), Encoder()]
+    encoders = [Encoder(Clock()), Encoder(Clock())]
 
     found = trials.measured(Way("fp32", 2, 1), encoders, [np.zeros((1, 1, 3), np.uint8)] * 3, 2)
 
@@ -78,3 +80,12 @@ def test_every_worker_runs_every_size_once_more_than_is_timed() -> None:
     assert found.images_per_second > 0
     for encoder in encoders:
         assert [8, 8, 8, 16, 16, 16, 32, 32, 32] == encoder.sizes
+
+
+def test_a_slow_model_is_not_tried_on_larger_batches() -> None:
+    clock = Clock()
+    encoder = Encoder(clock, seconds=5)
+
+    found = trials.measured(Way("fp32", 1, 1), [encoder], [np.zeros((1, 1, 3), np.uint8)], 2, clock)
+
+    assert (8, [8, 8, 8]) == (found.batch, encoder.sizes)

@@ -168,3 +168,9 @@ def test_a_damaged_memory_of_a_split_is_as_none(tmp_path: Path, split: str) -> N
     (tmp_path / "cache/tuned/abc.json").write_text(f'{{"value": "int8", "reason": "fast", "split": {split}}}')
 
     assert None is engines.tuned_split("abc", "int8")
+
+
+def test_the_fastest_precision_is_tried_first_and_those_far_behind_not_at_all() -> None:
+    rows = [row("fp32", 10), row("int8", 30), row("bf16", 20), row("other", 50, "mean cosine 0.9 is below 0.99")]
+
+    assert ["int8", "bf16"] == tune._worth_trying(rows)

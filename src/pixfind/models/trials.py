@@ -22,6 +22,8 @@ SECONDS = 60.0
 """after which no other way is tried"""
 
 BATCHES = (8, 16, 32)
+_WAY_SECONDS = 10.0
+"""after which no larger batch is tried with a way"""
 _ROUNDS = 2
 """batches of each size that are timed at first"""
 
@@ -87,9 +89,16 @@ def _ranked(trials: dict[Way, Trial]) -> list[Trial]:
     return sorted(trials.values(), key=lambda trial: -trial.images_per_second)
 
 
-def measured(way: Way, encoders: Sequence[Runs], pictures: Sequence[NDArray[np.uint8]], rounds: int) -> Trial:
+def measured(
+    way: Way, encoders: Sequence[Runs], pictures: Sequence[NDArray[np.uint8]], rounds: int, clock: Clock = time
+) -> Trial:
     """Return how fast these encoders, one for each worker, run together, with the size of a batch that is fastest."""
-    rates = {size: _rate(encoders, _filled(pictures, size), rounds) for size in BATCHES}
+    began = clock.monotonic()
+    rates: dict[int, float] = {}
+    for size in BATCHES:
+        # A model that is slow gains nothing from large batches, and a busy machine is not kept busy for that.
+        if not rates or clock.monotonic() - began < _WAY_SECONDS:
+            rates[size] = _rate(encoders, _filled(pictures, size), rounds)
     batch = max(rates, key=lambda size: rates[size])
     return Trial(way, batch, rates[batch])
 
