@@ -67,9 +67,20 @@ class Index:
         coded = self.header.rows if self._codes is not None else 0
         if coded == 0 or (rows is not None and len(rows) <= GATHER_ROWS):
             return padded(*self._scan(queries, depth, rows), k)
-        tail = np.arange(coded, len(self.embeddings)) if rows is None else rows[np.searchsorted(rows, coded) :]
+        if rows is None:
+            tail = self._scan_from(coded, queries, depth)
+        else:
+            tail = self._scan(queries, depth, rows[np.searchsorted(rows, coded) :])
         found = self._search_codes(queries, depth, rows, candidates or _depth(self.header, depth))
-        return padded(*merged(found, self._scan(queries, depth, tail), depth), k)
+        return padded(*merged(found, tail, depth), k)
+
+    def _scan_from(self, first: int, queries: NDArray[float32], k: int) -> TopK:
+        # A part of the file as it lies there: rows that are gathered by number take three times as long.
+        if first == len(self.embeddings):
+            return scan(self.embeddings[first:], queries, k)
+        with self._readahead.reading(None):
+            rows, scores = scan(self.embeddings[first:], queries, k)
+        return rows + first, scores
 
     def _scan(self, queries: NDArray[float32], k: int, rows: NDArray[int64] | None) -> TopK:
         with self._readahead.reading(rows):
