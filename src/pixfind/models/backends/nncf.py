@@ -3,7 +3,7 @@ Image models in int8 for OpenVINO, quantised by NNCF and kept for the user.
 
 Owns the `nncf` library, the recipe, and the names of what it made. Must not know what runs the result; `tune` measures whether the answers are the same.
 
-The recipe (docs/decisions/0016-one-quantisation-in-a-library.md): SmoothQuant and static ranges, found with pictures that pixfind draws, the same ones each time.
+The recipe (docs/decisions/0021-one-quantisation-in-a-library.md): SmoothQuant and static ranges, found with pictures that pixfind draws, the same ones each time.
 So every library and every worker of a machine has one quantisation of a model. Another version of NNCF, or another processor, may give different
 numbers, which must not get into a library that has some already. A digest of the weights and ranges is therefore part of the name of the precision,
 `int8-openvino-1a2b3c4d`, and a library keeps to it as it keeps to a precision.
