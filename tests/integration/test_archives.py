@@ -1,16 +1,19 @@
 """Pictures in zip and tar files: found, embedded, searched, and whatever may be wrong with an archive."""
 
 import contextlib
+import dataclasses
 import gzip
 import io
 import os
 import shutil
 import struct
 import tarfile
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -559,3 +562,98 @@ def test_other_archives_are_counted(library: Library, tmp_path: Path) -> None:
         (tmp_path / "pictures" / name).write_bytes(b"x")
     report = scan.add(library, tmp_path / "pictures")
     assert {".7z": 1, ".tar.xz": 1, ".rar": 1, ".tar.gz": 1} == dict(report.left_out)
+
+
+# --- archives that nobody made by accident --------------------------------------------------------
+
+
+def _header(name: str = "a.jpg", size: int = 0, kind: bytes = tarfile.REGTYPE) -> bytearray:
+    entry = tarfile.TarInfo(name)
+    entry.type = kind
+    made = bytearray(entry.tobuf(tarfile.GNU_FORMAT))
+    # In base 256, which has room for negative and huge numbers.
+    made[124:136] = (b"\xff" if size < 0 else b"\x80") + (size % (1 << 88)).to_bytes(11, "big")
+    made[148:156] = b"%06o\0 " % tarfile.calc_chksums(bytes(made))[0]  # type: ignore[attr-defined]
+    return made
+
+
+def _strange_tars(picture: bytes) -> dict[str, bytes]:
+    whole = io.BytesIO()
+    with tarfile.open(fileobj=whole, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        entry = tarfile.TarInfo("late.jpg")
+        entry.size, entry.mtime = len(picture), 10**11
+        archive.addfile(entry, io.BytesIO(picture))
+    good = whole.getvalue()
+    end = bytes(2 * tarfile.BLOCKSIZE)
+    return {
+        "late": good,
+        "backwards": good[: -len(end)].rstrip(b"\0")
+        + bytes(-len(good[: -len(end)].rstrip(b"\0")) % 512)
+        + _header(size=-512)
+        + end,
+        "negative": bytes(_header(size=-200)) + end,
+        **{
+            f"terabytes {kind!r}": bytes(_header(size=1 << 45, kind=kind)) + end
+            for kind in (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME)
+        },
+        "chain": bytes(_header("@", 0, tarfile.GNUTYPE_LONGLINK)) * 2_000 + end,
+    }
+
+
+@pytest.mark.parametrize("name", [*_strange_tars(b"")])
+@pytest.mark.parametrize("suffix", [".tar", ".tgz"])
+def test_a_strange_tar_ends_no_scan(library: Library, tmp_path: Path, name: str, suffix: str) -> None:
+    picture = (make_pictures(tmp_path / "drawn", 1)[0]).read_bytes()
+    data = _strange_tars(picture)[name]
+    (tmp_path / "pictures" / f"strange{suffix}").write_bytes(gzip.compress(data) if suffix == ".tgz" else data)
+    make_pictures(tmp_path / "pictures", 1, first=5)
+    report = add(library, tmp_path / "pictures")
+
+    assert (1 if name not in {"late", "backwards"} else 2) == report.new
+    assert (name != "late") == bool(report.problems)
+
+
+def test_a_zip_with_names_that_are_none_is_read(library: Library, tmp_path: Path, images: dict[str, bytes]) -> None:
+    picture = next(iter(images.values()))
+    with zipfile.ZipFile(tmp_path / "pictures" / "a.zip", "w") as archive:
+        for number, name in enumerate(("AAAAAAA.jpg", "BBBBBBB.jpg", "good.jpg")):
+            archive.writestr(zipfile.ZipInfo(name), picture + bytes(number))
+    data = (tmp_path / "pictures" / "a.zip").read_bytes()
+    (tmp_path / "pictures" / "a.zip").write_bytes(data.replace(b"AAAAAAA.jpg", b"\0AAAAAA.jpg"))
+
+    assert 2 == add(library, tmp_path / "pictures").new
+
+
+def test_members_that_are_left_out_do_not_hide_a_file_that_is_gone(
+    library: Library, tmp_path: Path, images: dict[str, bytes]
+) -> None:
+    folder = tmp_path / "pictures"
+    made = make_pictures(folder, 3)
+    picture = next(iter(images.values()))
+    make_zip(folder / "a.zip", {"private/a.jpg": picture, "b.jpg": picture + b" "})
+    add(library, folder)
+    scan.add(library, folder, ("private",))
+    made[0].unlink()
+    report = add(library, folder)
+
+    assert (3, 1) == (report.seen, report.gone)
+
+
+def test_the_time_of_an_image_does_not_run_while_its_archive_is_looked_into(
+    library: Library, tmp_path: Path, images: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_tar(tmp_path / "pictures" / "a.tar", images)
+    add(library, tmp_path / "pictures")
+    archives._indexes.clear()
+    listing = archives._Tar._list
+
+    def slowly(tar: Any, file: Any) -> None:
+        # Longer than an image may take.
+        time.sleep(1.5)
+        listing(tar, file)
+
+    monkeypatch.setattr(archives._Tar, "_list", slowly)
+    with library.lock("embed"):
+        embed(library, dataclasses.replace(QUIET, seconds_per_image=1.0), runner=Serial())
+
+    assert len(images) == library.catalogue.ledger()["embedded"]

@@ -199,6 +199,40 @@ def test_a_backup_that_became_a_library_is_not_overwritten(embedded: Library, pi
         assert 42 == made.catalogue.ledger()["embedded"]
 
 
+def renumbered(place: Path) -> None:
+    """Let the library at `place` be one that has switched its model, and pruned the one before."""
+    (place / "models" / "2").mkdir(parents=True)
+    for name in ("metadata.db", "data"):
+        (place / name).rename(place / "models" / "2" / name)
+    generations.publish(place, generations.Generations(active="models/2", last_number=2))
+
+
+@pytest.mark.parametrize("first_is_renumbered", [False, True])
+def test_a_backup_of_another_library_is_kept_whatever_its_generations(
+    embedded: Library, place: Path, tmp_path: Path, first_is_renumbered: bool
+) -> None:
+    make_pictures(tmp_path / "others", 2, first=900)
+    make_library(tmp_path / "another", tmp_path / "others").close()
+    renumbered(tmp_path / "another")
+    with Library.open(tmp_path / "another") as another:
+        first, second = (another, embedded) if first_is_renumbered else (embedded, another)
+        backup(first, place)
+        assert "knows nothing" in refused(second, place)
+        assert is_copy(place, first)
+
+
+def test_a_model_that_was_pruned_leaves_the_backup_too(pictures: Path, place: Path, tmp_path: Path) -> None:
+    with make_library(tmp_path / "switched", pictures) as library:
+        backup(library, place)
+        workflow.index(library, options=dataclasses.replace(QUIET, model=CLIP), runner=Serial())
+    with Library.open(tmp_path / "switched", write=True) as library:
+        with library.lock("prune"):
+            switch_model.prune(library)
+        assert 1 == backup(library, place).models
+        assert is_copy(place, library)
+    assert not (place / "metadata.db").exists()
+
+
 def test_other_rows_are_not_appended_to(embedded: Library, pictures: Path, place: Path) -> None:
     backup(embedded, place)
     with Library.open(place) as made, made.merged(write=True) as rows:

@@ -172,6 +172,30 @@ def test_embeddings_of_another_model_are_refused(embedded: Library, other: Libra
     assert 0 == other.catalogue.ledger()["embedded"]
 
 
+@pytest.mark.parametrize("embedded_already", [range(0, 40, 2), range(16)])
+def test_the_pending_ones_are_checked_wherever_they_stand(
+    embedded: Library, pictures: Path, tmp_path: Path, embedded_already: range
+) -> None:
+    lines = [json.loads(line) for line in exported(embedded, tmp_path / "all.jsonl").read_text().splitlines()]
+    random = np.random.default_rng(1)
+    with make_library(tmp_path / "third", pictures, embed=False) as third:
+        (tmp_path / "some.jsonl").write_text("".join(json.dumps(lines[at]) + "\n" for at in embedded_already))
+        assert len(embedded_already) == imported(third, tmp_path / "some.jsonl").imported
+        for at in {*range(40)} - {*embedded_already}:
+            lines[at]["embedding"] = random.normal(size=128).tolist()
+        (tmp_path / "bad.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        with pytest.raises(errors.ImportRefused, match="gives another embedding"):
+            imported(third, tmp_path / "bad.jsonl")
+        assert len(embedded_already) == third.catalogue.ledger()["embedded"]
+        assert [] == verify.verify(third)
+
+
+def test_a_pipe_is_refused_before_it_is_opened(other: Library, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(errors.ImportRefused, match="regular file"):
+        imported(other, tmp_path / "pipe")
+
+
 def test_a_library_without_a_model_takes_that_of_the_file(embedded: Library, pictures: Path, tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     path = exported(embedded, tmp_path / "a.parquet")
@@ -194,6 +218,9 @@ def test_a_library_without_a_model_takes_that_of_the_file(embedded: Library, pic
         (b'{"path": "/a.jpg", "embedding": [1.0, 2.0]}\n', "128 numbers"),
         (b'{"path": "/a.jpg", "embedding": %b}\n' % json.dumps([0.0] * 128).encode(), "zero"),
         (b'{"path": "/a.jpg", "embedding": %b}\n' % json.dumps([float("nan")] * 128).encode(), "not a number"),
+        (b'{"path": "/a.jpg", "size": Infinity, "embedding": %b}\n' % json.dumps([1.0] * 128).encode(), "row 1"),
+        (b'{"path": "/a.jpg", "embedding": [%b]}\n' % (b"9" * 400), "row 1"),
+        (b"[" * 100_000, "line 1"),
         (b"PAR1 and then nothing", "Parquet"),
         (None, "No such file"),
     ],

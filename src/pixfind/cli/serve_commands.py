@@ -2,6 +2,7 @@
 The commands serve and mcp: a library for browsers, programs and agents.
 """
 
+import re
 import urllib.parse
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 def _origin(text: str) -> str:
     """Parse an origin as a browser sends it: scheme, host and port, nothing else; raises BadParameter."""
     parts = urllib.parse.urlsplit(text)
-    if (
-        parts.scheme not in ("http", "https")
-        or not parts.hostname
-        or text != f"{parts.scheme}://{parts.netloc}".lower()
+    # Browsers leave out the port that a scheme has by default.
+    default = f":{80 if parts.scheme == 'http' else 443}"
+    if not re.fullmatch(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", text) or parts.netloc.endswith(
+        default
     ):
         raise typer.BadParameter(f"{text!r} is no origin; write https://photos.example or http://localhost:3000")
     return text

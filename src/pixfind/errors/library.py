@@ -96,7 +96,7 @@ class FolderNotReadable(OperationError):
 class ArchiveUnreadable(OperationError):
     """
     {path} cannot be read as an archive: {detail}.
-    pixfind reads zip, cbz and tar files that are not compressed as a whole. Check it with `unzip -t` or `tar -tf`.
+    pixfind reads zip, cbz and tar files, plain or compressed with gzip. Check it with `unzip -t` or `tar -tf`.
     """
 
     exit_code = 39

@@ -51,7 +51,6 @@ def copy(source: Library, path: Path, progress: Progress = no_progress) -> int:
             merged = source.merged_rows
             source.catalogue.copy_to(snapshot)
             with Library(path, Catalogue(snapshot, write=True), source.generation) as copied:
-                _refuse_another(source, copied)
                 rows = _copy_rows(source, copied, merged, progress)
                 copied.catalogue.run("forget_adopted", "adopted.sql")
                 copied.catalogue.run("forget_rows_scanned", "adopted.sql")
@@ -70,21 +69,6 @@ def _copy_derived(derived: contextlib.ExitStack, path: Path, copy_to: Path) -> N
         temporary = derived.enter_context(disk.publishing(copy_to))
         with contextlib.suppress(FileNotFoundError):
             shutil.copyfile(path, temporary)
-
-
-def _refuse_another(source: Library, copied: Library) -> None:
-    """Raise BackupRefused unless the database that lies there is an earlier state of `source`: the last command that wrote it is known to both."""
-    there = generations.folder(copied.path, copied.generation) / "metadata.db"
-    if not there.exists():
-        return
-    with Catalogue(there) as catalogue:
-        last = next(catalogue.rows("last_run", "library.sql"), None)
-    if last is None:
-        return
-    verb, pid, host, started_at, *_ = last
-    if not copied.catalogue.value("has_run", "library.sql", verb=verb, pid=pid, host=host, started_at=started_at):
-        detail = f"it was written by `pixfind {verb}` on {host}, which this library knows nothing of"
-        raise errors.BackupRefused(path=copied.path, library=source.path, detail=detail)
 
 
 def _copy_rows(source: Library, copied: Library, merged: int, progress: Progress) -> int:

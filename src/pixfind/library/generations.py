@@ -105,6 +105,11 @@ def read(library: Path) -> Generations:
     return found
 
 
+def has_roles(library: Path) -> bool:
+    """Tell whether the roles were ever published there."""
+    return (library / _NAME).exists()
+
+
 def publish(library: Path, generations: Generations) -> None:
     """Give the generations their roles, in one step."""
     stored = {_KEYS[field]: value for field, value in asdict(generations).items()}

@@ -62,9 +62,13 @@ def build_index(
     embeddings = library.embeddings()
     known = _known_calibration(library)
     covering = _covering(library, embeddings, thorough=thorough) if kind is None and extend else None
-    if covering is not None and _is_measured(covering, known, len(embeddings)):
-        return BuildReport(covering, None, None if known is None else known.query_cutoff, None)
     used = encoders or Encoders(library)
+    if covering is not None and known is not None and _is_measured(covering, known, len(embeddings)):
+        problem = None
+        if _misfits(known):
+            # The full encoder could not be had before.
+            known, problem = _with_full_text(library, embeddings, known, used)
+        return BuildReport(covering, None, known.query_cutoff, problem)
     texts, problem = _reference(used) if len(embeddings) else (None, None)
     if covering is not None and texts is None:
         # The index is right, and without texts nothing more can be measured: as before the text encoder is downloaded.
@@ -80,7 +84,7 @@ def build_index(
     )
     if texts is not None and (known is None or _drifted(known.rows, len(embeddings))):
         known = _calibrate(library, embeddings, texts)
-        if (found := known.alignment()) is not None and found < MIN_ALIGNMENT:
+        if _misfits(known):
             known, problem = _with_full_text(library, embeddings, known, used)
     return BuildReport(report.header, report, None if known is None else known.query_cutoff, problem)
 
@@ -93,8 +97,13 @@ def _covering(library: Library, embeddings: NDArray[float16], *, thorough: bool)
     return None if thorough and header.check(library.index_path, embeddings) is not None else found
 
 
-def _is_measured(found: header.IndexHeader, known: ScoreCalibration | None, rows: int) -> bool:
-    return known is not None and found.recall_text is not None and not _drifted(known.rows, rows)
+def _misfits(known: ScoreCalibration) -> bool:
+    found = known.alignment()
+    return found is not None and found < MIN_ALIGNMENT
+
+
+def _is_measured(found: header.IndexHeader, known: ScoreCalibration, rows: int) -> bool:
+    return found.recall_text is not None and not _drifted(known.rows, rows)
 
 
 def _known_calibration(library: Library) -> ScoreCalibration | None:

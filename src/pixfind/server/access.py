@@ -164,6 +164,8 @@ class AccessMiddleware:
                 headers = MutableHeaders(raw=message["headers"])
                 for name, value in (_HEADERS | self._own_headers(allowed, client)).items():
                     headers.setdefault(name, value)
+                if allowed is not None:
+                    headers.add_vary_header("Origin")
             await send(message)
 
         headers = Headers(scope=scope)
@@ -204,7 +206,6 @@ class AccessMiddleware:
             found["Access-Control-Allow-Origin"] = origin
             found["Access-Control-Expose-Headers"] = "ETag, RateLimit, RateLimit-Policy, Retry-After"
             found["Cross-Origin-Resource-Policy"] = "cross-origin"
-            found["Vary"] = "Origin"
         return found
 
     def _preflight(self, scope: Scope, headers: Headers) -> Response | None:
@@ -259,7 +260,7 @@ class AccessMiddleware:
             own = {"Content-Security-Policy": "default-src 'none'; form-action 'self'; frame-ancestors 'none'"}
             refused = HTMLResponse(_LOGIN_PAGE, 401, own)
         else:
-            refused = error_handlers.response(errors.InvalidToken())
+            refused = error_handlers.as_asked(headers, error_handlers.response(errors.InvalidToken()))
         refused.headers["WWW-Authenticate"] = "Bearer"
         return refused
 

@@ -17,6 +17,9 @@ from starlette.responses import Response, StreamingResponse
 IS_HEAD: Final = "pixfind.head"
 """key in an ASGI scope: the request is HEAD, whatever its method says"""
 
+_LAST_SECOND: Final = 253_402_300_799
+"""of the year 9999, behind which dates have no form"""
+
 _CHUNK: Final = 256 * 1024
 _RANGE: Final = re.compile(r"bytes=(\d{0,19})-(\d{0,19})")
 
@@ -33,7 +36,7 @@ def of_file(
     status = os.fstat(descriptor)
     version = version or f"{status.st_size:x}-{status.st_mtime_ns:x}-{status.st_ino:x}"
     tag = f'"{version}"'
-    modified = dt.datetime.fromtimestamp(max(0, int(status.st_mtime)), dt.UTC)
+    modified = dt.datetime.fromtimestamp(min(max(0, int(status.st_mtime)), _LAST_SECOND), dt.UTC)
     shared = {
         **headers,
         "ETag": tag,

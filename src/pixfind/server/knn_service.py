@@ -126,10 +126,12 @@ def _vector(numbers: Any, dimension: int) -> NDArray[float32]:
         vector: NDArray[float32] = np.asarray(numbers, dtype=float32)
     except (ValueError, TypeError, OverflowError) as error:
         raise errors.InvalidRequest(detail="embedding_input: it is no list of numbers") from error
-    length = float(np.linalg.norm(vector.astype(np.float64)))
+    # In double precision: a length may be beyond what float32 holds.
+    wide = vector.astype(np.float64)
+    length = float(np.linalg.norm(wide))
     if vector.shape != (dimension,) or not np.isfinite(length) or length == 0:
         raise errors.InvalidRequest(detail=f"embedding_input: {dimension} finite numbers are needed, not all zero")
-    return vector / float32(length)
+    return (wide / length).astype(float32)
 
 
 def _page(values: dict[str, Any]) -> schemas.Page:

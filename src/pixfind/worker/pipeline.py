@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from pixfind import errors
 from pixfind.images import decode
+from pixfind.images.source import archives
 from pixfind.models import hub
 from pixfind.models.encoders import ImageEncoder, open_image_encoder
 from pixfind.storage import disk
@@ -34,6 +35,7 @@ _SAVE_SECONDS = 0.5
 _SAVE_ROWS = 4096
 _TICK_SECONDS = 0.1
 _TUNE_SECONDS = 5.0
+_LIFE_SECONDS = 5.0
 _MAX_WAIT_SHARE = 0.1
 """share of the time that the model may wait for the disk before more files are read at a time"""
 
@@ -90,6 +92,7 @@ class Worker:
         self._processor_at_start = time.process_time()
         self._hung_threads = 0
         self._sampled = _StageSample.now(self._stages)
+        self._shown_life_at, self._listed = time.monotonic(), archives.listed
         self._stopping = False
         self._rests = False
         self.closed = False
@@ -111,6 +114,7 @@ class Worker:
                 # What a thread is at would continue beside the next run.
                 return protocol.RESTS if self._rests and not self._assigned and not self._hung_threads else 0
             self._tune_threads()
+            self._show_life()
             if self._hung_threads >= self._config.decoders:
                 self._save_all()
                 return protocol.EXIT_DEGRADED
@@ -205,6 +209,14 @@ class Worker:
             if time.monotonic() - began > limit and image_id in self._assigned:
                 self._hung_threads += 1
                 self._fail(self._assigned[image_id], errors.DecodeTimeout(seconds=limit))
+
+    def _show_life(self) -> None:
+        """Send a message while an archive is being looked into: that may take longer than the coordinator waits for one."""
+        if time.monotonic() - self._shown_life_at < _LIFE_SECONDS:
+            return
+        if archives.listed != self._listed:
+            self._send(Embedded(()))
+        self._shown_life_at, self._listed = time.monotonic(), archives.listed
 
     def _tune_threads(self) -> None:
         """Read more files at a time when the model waits for the disk: nothing else here costs no processor time."""

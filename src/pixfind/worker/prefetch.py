@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from pixfind.images import decode
+from pixfind.images import decode, source
 from pixfind.models.encoders import ImageEncoder
 from pixfind.types import ImageRef
 from pixfind.worker import embed
@@ -125,7 +125,6 @@ class Prefetcher:
                 return (lambda: self._load(file)), file.image
             image = self._unread.popleft()
             self._held[image.image_id] = image.size
-            self.began[image.image_id] = time.monotonic()
             return (lambda: self._read(image)), image
 
     def _fits(self) -> bool:
@@ -134,6 +133,9 @@ class Prefetcher:
         return not self._held or sum(self._held.values()) + self._unread[0].size <= self._byte_budget
 
     def _read(self, image: ImageRef) -> None:
+        # Before the time of this image begins: all images of an archive wait until it has been looked into.
+        source.prepare(image.path)
+        self.began[image.image_id] = time.monotonic()
         file = embed.read(image)
         if image.same_size:
             # Not a thread's time any more: the answer of the coordinator may take a while.

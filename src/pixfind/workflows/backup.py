@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pixfind import errors
 from pixfind.library import backup as generation_backup
@@ -53,6 +54,7 @@ def backup(library: Library, folder: Path, progress: Progress = no_progress) -> 
     disk.make_folder(path, durable=True)
     _mark(path, library, None)
     with _held(path, library):
+        _refuse_another(path, library)
         for _ in range(_ATTEMPTS):
             roles = generations.read(library.path)
             try:
@@ -65,7 +67,7 @@ def backup(library: Library, folder: Path, progress: Progress = no_progress) -> 
                 break
         else:
             raise errors.BackupOvertaken(library=library.path, path=path)
-        if roles != Generations():
+        if roles != Generations() or generations.has_roles(path):
             generations.publish(path, roles)
             generations.delete_unused(path)
         _mark(path, library, dt.datetime.now(dt.UTC))
@@ -106,6 +108,48 @@ def _is_not_ours(path: Path) -> bool:
     return not path.name.startswith(f".{_MARKER}.")
 
 
+def _refuse_another(path: Path, library: Library) -> None:
+    """
+    Raise BackupRefused unless everything that lies there is an earlier state of the library.
+
+    The last command that wrote each generation is known to the library, or, where that generation was pruned since, is the one that was the
+    last when the backup was completed.
+    """
+    before = _marker(path)
+    completed: dict[str, list[object]] = before.get("last_runs", {}) if before["backup_of"] == str(library.path) else {}
+    for name in generations.existing(path):
+        last = _last_run(path, name)
+        if last is None or list(last) == completed.get(name) or _is_known(library, last):
+            continue
+        detail = f"`pixfind {last[0]}` on {last[2]} wrote it, and this library knows nothing of that"
+        raise errors.BackupRefused(path=path, library=library.path, detail=detail)
+
+
+def _is_known(library: Library, run: tuple[object, ...]) -> bool:
+    names = dict(zip(("verb", "pid", "host", "started_at"), run, strict=True))
+    for generation in generations.existing(library.path):
+        with Library.open(library.path, generation=generation) as ours:
+            if ours.catalogue.value("has_run", "library.sql", **names):
+                return True
+    return False
+
+
+def _last_run(path: Path, generation: str) -> tuple[object, ...] | None:
+    """Return (verb, pid, host, started_at) of the last command that wrote a generation."""
+    with Library.open(path, generation=generation) as there:
+        found = next(there.catalogue.rows("last_run", "library.sql"), None)
+    return None if found is None else found[:4]
+
+
+def _marker(path: Path) -> dict[str, Any]:
+    try:
+        with disk.reading(path / _MARKER):
+            found = json.loads((path / _MARKER).read_text(encoding="utf-8"))
+        return {"backup_of": found["backup_of"], "last_runs": dict(found.get("last_runs") or {})}
+    except (ValueError, TypeError, KeyError):
+        return {"backup_of": None}
+
+
 @contextlib.contextmanager
 def _held(path: Path, library: Library) -> Iterator[None]:
     try:
@@ -126,5 +170,6 @@ def _mark(path: Path, library: Library, completed: dt.datetime | None) -> None:
     about = {
         "backup_of": os.fspath(library.path),
         "completed_at": completed and completed.isoformat(timespec="seconds"),
+        "last_runs": completed and {name: _last_run(path, name) for name in generations.existing(path)},
     }
     disk.publish(path / _MARKER, (json.dumps(about, indent=2) + "\n").encode())

@@ -61,8 +61,13 @@ def _copy(path: str, place: Path) -> str | None:
     except errors.ImageProblem as error:
         return str(error)
     with disk.writing(place):
-        with os.fdopen(disk.create(place, os.O_EXCL), "wb") as file:
-            file.write(original.data)
+        try:
+            with os.fdopen(disk.create(place, os.O_EXCL), "wb") as file:
+                file.write(original.data)
+        except BaseException:
+            # A part of a picture must not look like one.
+            place.unlink(missing_ok=True)
+            raise
         os.utime(place, ns=(original.fingerprint.mtime_ns, original.fingerprint.mtime_ns))
     return None
 

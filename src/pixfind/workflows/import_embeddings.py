@@ -9,7 +9,7 @@ continues.
 import dataclasses
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -70,7 +70,9 @@ class _Row(NamedTuple):
 class _Ready(NamedTuple):
     image: EmbeddedImage
     embedding: NDArray[np.float32]
+    path: str
     data: bytes
+    """of the picture, where it is to be embedded again; else empty"""
 
 
 def import_embeddings(
@@ -99,8 +101,8 @@ def import_embeddings(
         raise errors.ImportRefused(path=path, detail=f"its embeddings were made by {theirs}, the library's by {ours}")
     commit.adopt_and_trim(library)
     done = Imported()
-    rows = _validated(path, model.dimension)
-    _check_sample(library, path, model, options, done, step=max(1, rows // _SAMPLE))
+    pending = _validated(library, path, model.dimension)
+    _check_sample(library, path, model, options, done, pending)
     with _free_sink(library, model) as sink:
         for batch in _batches(_ready(library, _rows(path, model.dimension), done, progress)):
             embeddings = np.stack([_unit(ready.embedding, path) for ready in batch]).astype(np.float16)
@@ -113,23 +115,24 @@ def import_embeddings(
 
 
 def _check_sample(
-    library: Library, path: Path, model: ModelIdentity, options: EmbedOptions, done: Imported, *, step: int
+    library: Library, path: Path, model: ModelIdentity, options: EmbedOptions, done: Imported, pending: list[int]
 ) -> None:
-    """Embed some of the pictures; raises ImportRefused where the file says something else of one."""
-    # Spread over the file: its parts may come from different places.
-    sample = _ready(library, _rows(path, model.dimension), Imported(), no_progress, step=step)
-    wanted = list(itertools.islice(sample, _SAMPLE))
-    if not wanted:
+    """Embed some of the pictures of the `pending` rows; raises ImportRefused where the file says something else of one, or none can be read."""
+    if not pending:
         return
+    # Spread over the file: its parts may come from different places.
+    chosen = {pending[place * len(pending) // _SAMPLE] for place in range(_SAMPLE)}
+    sample = _ready(library, _rows(path, model.dimension), Imported(), no_progress, only=chosen)
+    wanted = list(sample) or list(
+        itertools.islice(_ready(library, _rows(path, model.dimension), Imported(), no_progress, only={*pending}), 1)
+    )
     encoder = open_image_encoder(fetch_model(library, options), precision=model.precision, device=options.device)
     for ready in wanted:
-        ours = _embed(encoder, ready.data)
-        cosine = float(ours @ _unit(ready.embedding, path))
+        cosine = float(_embed(encoder, ready.data) @ _unit(ready.embedding, path))
         done.checked, done.cosine = done.checked + 1, min(done.cosine, cosine)
         if cosine < _SAME:
-            name = library.catalogue.value("path_of", "export.sql", id=ready.image.image_id)
             detail = (
-                f"for {path_text.readable(name)} the library's model gives another embedding (cosine {cosine:.3f},"
+                f"for {path_text.readable(ready.path)} the library's model gives another embedding (cosine {cosine:.3f},"
                 f" at least {_SAME} is expected)"
             )
             raise errors.ImportRefused(path=path, detail=detail)
@@ -142,21 +145,36 @@ def _embed(encoder: ImageEncoder, data: bytes) -> NDArray[np.float32]:
 
 
 def _ready(
-    library: Library, rows: Iterable[_Row], done: Imported, progress: Progress, *, step: int = 1
+    library: Library,
+    rows: Iterable[_Row],
+    done: Imported,
+    progress: Progress,
+    *,
+    only: Collection[int] | None = None,
 ) -> Iterator[_Ready]:
-    """Yield every `step`th row that fits a pending image, and the bytes that it fits; count the others in `done`."""
-    for number, row in enumerate(rows, 1):
-        if number % step:
+    """
+    Yield the rows that fit a pending image; count the others in `done`.
+
+    `only`: the numbers of the rows to look at, from 0, whose pictures are passed on too.
+    """
+    for number, row in enumerate(rows):
+        if only is not None and number not in only:
             continue
         image = _pending(library, row, done)
-        ready = None if image is None else _read(image, row, done)
+        ready = None if image is None else _read(image, row, done, keep=only is not None)
         if ready is not None:
             yield ready
-        progress(number, None)
+        progress(number + 1, None)
 
 
 def _pending(library: Library, row: _Row, done: Imported) -> ImageRef | None:
-    found = next(library.catalogue.rows("image_at", "export.sql", path=row.path), None)
+    try:
+        row.path.encode()
+    except UnicodeEncodeError:
+        # No text of the catalogue has a lone surrogate.
+        found = None
+    else:
+        found = next(library.catalogue.rows("image_at", "export.sql", path=row.path), None)
     if found is None:
         done.unknown += 1
         return None
@@ -167,7 +185,7 @@ def _pending(library: Library, row: _Row, done: Imported) -> ImageRef | None:
     return ImageRef(image_id, path, size, mtime_ns)
 
 
-def _read(image: ImageRef, row: _Row, done: Imported) -> _Ready | None:
+def _read(image: ImageRef, row: _Row, done: Imported, *, keep: bool) -> _Ready | None:
     try:
         original = source.read(image.path)
         facts = decode.decode(original.data, limits=_LIMITS, shortest_side=_SMALL_SIDE).metadata
@@ -178,7 +196,9 @@ def _read(image: ImageRef, row: _Row, done: Imported) -> _Ready | None:
     if (found.size, found.mtime_ns) != (image.size, image.mtime_ns) or row.size not in (None, found.size):
         done.changed += 1
         return None
-    return _Ready(EmbeddedImage(image.image_id, found, facts), row.embedding, original.data)
+    return _Ready(
+        EmbeddedImage(image.image_id, found, facts), row.embedding, image.path, original.data if keep else b""
+    )
 
 
 def _batches(rows: Iterator[_Ready]) -> Iterator[Sequence[_Ready]]:
@@ -198,10 +218,12 @@ def _free_sink(library: Library, model: ModelIdentity) -> FileSink:
 
 
 def _unit(embedding: NDArray[np.float32], path: Path) -> NDArray[np.float32]:
-    length = np.linalg.norm(embedding)
+    # In double precision: a length may be beyond what float32 holds.
+    wide = embedding.astype(np.float64)
+    length = np.linalg.norm(wide)
     if not (np.isfinite(length) and length > 0):
         raise errors.ImportRefused(path=path, detail="an embedding in it is zero, or not a number")
-    return embedding / length
+    return (wide / length).astype(np.float32)
 
 
 # --- the file -------------------------------------------------------------------------------------
@@ -209,6 +231,9 @@ def _unit(embedding: NDArray[np.float32], path: Path) -> NDArray[np.float32]:
 
 def _is_parquet(path: Path) -> bool:
     try:
+        # Read more than once, and what is no file may never end.
+        if not path.is_file() and path.exists():
+            raise errors.ImportRefused(path=path, detail="it is no regular file")
         with path.open("rb") as file:
             return file.read(4) == b"PAR1"
     except OSError as error:
@@ -234,13 +259,14 @@ def _parquet(path: Path) -> Any:
         raise errors.ImportRefused(path=path, detail=str(error).splitlines()[0]) from error
 
 
-def _validated(path: Path, dimension: int) -> int:
-    """Return how many rows a file has; raises ImportRefused for the first that is wrong, before anything is written."""
-    rows = 0
-    for row in _rows(path, dimension):
+def _validated(library: Library, path: Path, dimension: int) -> list[int]:
+    """Return which rows, from 0, are of pending images; raises ImportRefused for the first that is wrong, before anything is written."""
+    pending = []
+    for number, row in enumerate(_rows(path, dimension)):
         _unit(row.embedding, path)
-        rows += 1
-    return rows
+        if _pending(library, row, Imported()) is not None:
+            pending.append(number)
+    return pending
 
 
 def _rows(path: Path, dimension: int) -> Iterator[_Row]:
@@ -249,7 +275,7 @@ def _rows(path: Path, dimension: int) -> Iterator[_Row]:
         try:
             embedding = np.asarray(values["embedding"], dtype=np.float32)
             row = _Row(str(values["path"]), embedding, None if values.get("size") is None else int(values["size"]))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             detail = f"row {number} has no {error}" if isinstance(error, KeyError) else f"row {number}: {error}"
             raise errors.ImportRefused(path=path, detail=detail) from error
         if embedding.shape != (dimension,):
@@ -263,9 +289,19 @@ def _rows(path: Path, dimension: int) -> Iterator[_Row]:
 def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
     file = _parquet(path)
     columns = [name for name in ("path", "embedding", "size") if name in file.schema_arrow.names]
-    for batch in file.iter_batches(batch_size=_SAVE_ROWS, columns=columns):
-        # Row by row as arrays: as lists of Python numbers they would take a hundred times as long.
-        arrays = [batch.column(name).to_numpy(zero_copy_only=False) for name in columns]
+    batches = file.iter_batches(batch_size=_SAVE_ROWS, columns=columns)
+    while True:
+        try:
+            batch = next(batches, None)
+        except (OSError, optional_package("pyarrow", "parquet", "a Parquet file").ArrowException) as error:
+            raise errors.ImportRefused(path=path, detail=str(error).splitlines()[0]) from error
+        if batch is None:
+            return
+        # Embeddings as arrays: as lists of Python numbers they would take a hundred times as long.
+        arrays = [
+            batch.column(name).to_numpy(zero_copy_only=False) if name == "embedding" else batch.column(name).to_pylist()
+            for name in columns
+        ]
         yield from (dict(zip(columns, values, strict=True)) for values in zip(*arrays, strict=True))
 
 
@@ -274,7 +310,7 @@ def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
         for number, line in enumerate(file, 1):
             try:
                 values = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise errors.ImportRefused(path=path, detail=f"line {number} is no JSON ({error})") from error
             if not isinstance(values, dict):
                 raise errors.ImportRefused(path=path, detail=f"line {number} is no JSON object")

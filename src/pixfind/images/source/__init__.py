@@ -11,7 +11,7 @@ from pixfind.images.source import archives
 from pixfind.images.source.files import Original, content_hash, mtime_ns, read_file
 from pixfind.images.source.side_files import completed
 
-__all__ = ["Original", "completed", "content_hash", "exists", "file_of", "mtime_ns", "read", "version"]
+__all__ = ["Original", "completed", "content_hash", "exists", "file_of", "mtime_ns", "prepare", "read", "version"]
 
 
 def read(location: str) -> Original:
@@ -23,6 +23,13 @@ def read(location: str) -> Original:
     """
     parts = archives.split(location)
     return read_file(location) if parts is None else archives.read(*parts)
+
+
+def prepare(location: str) -> None:
+    """Do what the first read of an archive needs, which may take minutes; nothing for a file."""
+    parts = archives.split(location)
+    if parts is not None:
+        archives.prepare(parts[0])
 
 
 def exists(location: str) -> bool:

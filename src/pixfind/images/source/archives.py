@@ -19,7 +19,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Final, Protocol
+from typing import Any, BinaryIO, Final, Protocol, Self
 
 from pixfind import errors
 from pixfind.images import suffixes
@@ -46,6 +46,20 @@ _GZIP_MAGIC: Final = b"\x1f\x8b"
 
 _BUFFER_BYTES = 128 << 10
 
+_HEADERS_OF_HEADERS: Final = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+_MAX_HEADER_BYTES: Final = 1 << 20
+
+_NAMELESS: Final = ("", ".")
+
+listed = 0
+"""members that were listed in this process: it grows while a large archive is looked into for the first time"""
+
 try:
     from lzma import LZMAError
 except ImportError:  # A Python that was built without it cannot read such members, and says so.
@@ -60,6 +74,9 @@ _DAMAGE = (
     ValueError,
     OverflowError,
     NotImplementedError,
+    IndexError,
+    RecursionError,
+    MemoryError,
 )
 """what the standard library raises for the bytes of a damaged archive, and for what it cannot read"""
 
@@ -119,6 +136,12 @@ def members(path: str) -> Iterator[Member]:
         raise errors.ArchiveUnreadable(path=path, detail=error.strerror or str(error)) from error
     except _DAMAGE as error:
         raise errors.ArchiveUnreadable(path=path, detail=str(error) or type(error).__name__) from error
+
+
+def prepare(path: str) -> None:
+    """Look into an archive that was not read yet, which may take minutes; what is wrong with it is for `read` to say."""
+    with contextlib.suppress(OSError, *_DAMAGE):
+        _indexed(path)
 
 
 def version(path: str, name: str) -> tuple[int, int] | None:
@@ -219,8 +242,9 @@ class _Zip:
         self.version = version
         # Buffered: a member's header, which is read in three pieces, and most of its bytes come with one read.
         self._zip = zipfile.ZipFile(io.BufferedReader(_ClosedFile(path), _BUFFER_BYTES))
-        files = (each for each in self._zip.infolist() if not each.is_dir())
-        self._files = {_as_path(each.filename): each for each in files}
+        # Not `is_dir`: it fails for an empty name.
+        files = (each for each in self._zip.infolist() if not each.filename.endswith("/"))
+        self._files = {name: each for each in files if (name := _as_path(each.filename)) not in _NAMELESS}
         _check_count(len(self._files))
 
     def names(self) -> Iterator[tuple[str, int, int]]:
@@ -240,6 +264,17 @@ class _Zip:
         return _complete(data, each.file_size)
 
 
+class _TarHeader(tarfile.TarInfo):
+    """A header whose sizes can be true: tarfile believes what it reads, goes back for ever, or asks for terabytes of memory."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        found = super().frombuf(buf, encoding, errors)
+        if found.size < 0 or (found.type in _HEADERS_OF_HEADERS and found.size > _MAX_HEADER_BYTES):
+            raise tarfile.InvalidHeaderError("a size that cannot be")  # type: ignore[attr-defined]
+        return found
+
+
 class _Tar:
     def __init__(self, path: str, version: tuple[int, int]) -> None:
         self.version = version
@@ -252,15 +287,19 @@ class _Tar:
             self._stream = gzip_stream.GzipStream(path) if compressed else None
             try:
                 self._list(file if self._stream is None else self._stream.open(file))
-            except (tarfile.TarError, zlib.error, EOFError) as error:
+            except _DAMAGE as error:
                 # What comes before the damage can be read.
                 self._damage = error
 
     def _list(self, file: BinaryIO) -> None:
-        with tarfile.open(fileobj=file, mode="r:") as tar:
+        global listed
+        with tarfile.open(fileobj=file, mode="r:", tarinfo=_TarHeader) as tar:
             for each in tar:
+                listed += 1
+                if each.size < 0:
+                    raise tarfile.ReadError("a negative size")
                 if each.isreg() and not each.issparse():
-                    self._files[_as_path(each.name)] = each.size, int(each.mtime * 1e9), each.offset_data
+                    self._files[_as_path(each.name)] = each.size, _in_range(each.mtime), each.offset_data
                     _check_count(len(self._files))
                 # They are kept otherwise, a kilobyte each.
                 tar.members.clear()  # type: ignore[attr-defined]
@@ -296,6 +335,11 @@ def _complete(data: bytes, size: int) -> bytes:
         message = f"{len(data)} of {size} bytes"
         raise EOFError(message)
     return data
+
+
+def _in_range(seconds: float) -> int:
+    """Return nanoseconds that SQLite can keep."""
+    return max(-(2**63), min(int(seconds * 1e9), 2**63 - 1))
 
 
 def _as_path(name: str) -> str:

@@ -8,6 +8,3 @@ ORDER BY id;
 -- name: image_at
 -- The image at a path, and whether it is pending.
 SELECT id, path, size, mtime_ns, outcome IS NULL FROM images WHERE path = :path AND gone = 0;
-
--- name: path_of
-SELECT path FROM images WHERE id = :id;

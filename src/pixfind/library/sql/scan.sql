@@ -116,4 +116,7 @@ DELETE FROM archives WHERE path = :path;
 DELETE FROM archives WHERE root_id = :root_id;
 
 -- name: members
-SELECT id FROM images WHERE root_id = :root_id AND gone = 0 AND path >= :first AND path < :last;
+-- Those that were excluded are not counted as present either.
+SELECT id FROM images
+WHERE root_id = :root_id AND gone = 0 AND path >= :first AND path < :last
+  AND NOT (outcome IS NOT NULL AND outcome = 'skipped' AND reason LIKE 'excluded%');
