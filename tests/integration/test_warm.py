@@ -189,18 +189,21 @@ def test_a_worker_with_a_thread_that_hangs_does_not_rest(run: Run, library: Libr
 
 
 def test_nothing_rests_where_nothing_is_to_be_kept(run: Run, library: Library) -> None:
+    # Servers that other tests share are children of this process too.
+    before = {*psutil.Process().children()}
     with Warm(0.0) as runner:
         run(runner=runner)
 
         assert [] == runner.idle()
-        assert [] == psutil.Process().children()
+        assert set() == {*psutil.Process().children()} - before
     assert 40 == embedded(library)
 
 
 def test_a_rest_ends_by_itself(run: Run, library: Library) -> None:
+    before = {*psutil.Process().children()}
     with Warm(0.5) as runner:
         run(runner=runner)
-        wait_for(lambda: not psutil.Process().children())
+        wait_for(lambda: before >= {*psutil.Process().children()})
 
         assert [] == runner.idle()
         assert 0 == run(new=1, runner=runner).deaths

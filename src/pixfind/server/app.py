@@ -117,10 +117,11 @@ class _Rewriting:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith("/api/") and not scope["path"].startswith(f"{_API}/"):
+            # In its place: the metrics find the route there.
+            scope["path"] = _API + scope["path"].removeprefix("/api")
         if scope["type"] == "http" and scope["method"] == "HEAD":
             scope = {**scope, "method": "GET", file_response.IS_HEAD: True}
-        if scope["type"] == "http" and scope["path"].startswith("/api/") and not scope["path"].startswith(f"{_API}/"):
-            scope = {**scope, "path": _API + scope["path"].removeprefix("/api")}
         await self._app(scope, receive, send)
 
 
