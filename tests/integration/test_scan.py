@@ -281,3 +281,21 @@ def test_the_library_does_not_index_itself(tmp_path: Path) -> None:
         make_pictures(tmp_path / "pictures", 1)
         make_pictures(tmp_path / "pictures" / "library" / "thumbnails", 2)
         assert 1 == scan.add(library, tmp_path / "pictures").new
+
+
+def test_a_root_inside_another_that_goes_away_meanwhile_is_offline(library: Library, pictures: Path) -> None:
+    nested = pictures / "drive"
+    make_image(nested / "a.jpg", seed=300)
+    scan.add(library, nested)
+    scan.add(library, pictures)
+
+    def unplug(_done: int, _total: int | None) -> None:
+        if nested.exists():
+            nested.rename(pictures.with_name("unplugged"))
+
+    report = scan.add(library, pictures, progress=unplug)
+    assert (0, 1) == (report.gone, report.offline)
+    assert 41 == library.catalogue.ledger()["seen"]
+    pictures.with_name("unplugged").rename(nested)
+    report = scan.add(library, pictures)
+    assert (0, 0, 0) == (report.new, report.gone, report.offline)

@@ -214,11 +214,16 @@ def note_problems(walk: Walk, report: ScanReport) -> None:
 
 def add_mount(library: Library, path: str) -> Root:
     """A drive mounted inside a root is a root of its own, so that it can be offline alone."""
+    try:
+        device = os.stat(path).st_dev
+    except OSError:
+        # Unmounted again: the next look at it finds that.
+        device = 0
     library.catalogue.run(
         "add_root",
         "scan.sql",
         path=path_text.to_text(path),
-        device=os.stat(path).st_dev,
+        device=device,
         exclude="[]",
         added_at=time.time(),
     )

@@ -127,15 +127,28 @@ class Walk:
 
     def files(self) -> Iterator[File]:
         """Yield the image files; `archives` and what else was found is complete behind the last."""
-        found = os.stat(self._root.path)
+        found = self._found()
+        if found is None:
+            return
         if is_archive(self._root.path):
             self.archives.append(File(self._root.path, found.st_size, mtime_ns(found)))
             return
         yield from self._below([self._root.path], found.st_dev)
 
+    def _found(self) -> os.stat_result | None:
+        """Return what the root is; None, and a problem, where it has gone since it was looked at: what is known of it is kept."""
+        try:
+            return os.stat(self._root.path)
+        except OSError:
+            self.problems.append(self._root.path)
+            return None
+
     def files_at(self, places: Iterable[str]) -> Iterator[File]:
         """Yield the image files at some paths below the root, and below those that are folders, that `files` would yield."""
-        device = os.stat(self._root.path).st_dev
+        found = self._found()
+        if found is None:
+            return
+        device = found.st_dev
         for place in places:
             folders: list[str] = []
             try:
@@ -155,7 +168,10 @@ class Walk:
 
         That is `path`, or a folder above it that is not entered: it is missing, excluded, hidden, a link, no folder, of another device.
         """
-        device = os.stat(self._root.path).st_dev
+        found = self._found()
+        if found is None:
+            return path
+        device = found.st_dev
         inside = os.path.join(self._root.path, "")
         at = self._root.path
         for name in path.removeprefix(inside).split(os.sep)[:-1]:
