@@ -145,3 +145,14 @@ def test_a_side_file_that_comes_later_is_seen(tmp_path: Path) -> None:
     (tmp_path / "a.jpg.json").write_bytes(side())
     os.utime(tmp_path, ns=(1, 1))
     assert TAKEN == side_files.completed(picture, ImageMetadata()).taken_at
+
+
+def test_a_picture_does_not_take_the_side_file_of_another_that_begins_alike(tmp_path: Path) -> None:
+    beginning = "our-long-holiday-in-the-beautiful-mountains-of-"
+    side = {"title": f"{beginning}2019.jpg", "photoTakenTime": {"timestamp": "1557000000"}}
+    (tmp_path / f"{beginning[:46]}.json").write_text(json.dumps(side))
+    ours, theirs = (
+        side_files.completed(str(tmp_path / f"{beginning}{year}.jpg"), ImageMetadata()) for year in (2019, 2021)
+    )
+
+    assert (1_557_000_000, None) == (ours.taken_at, theirs.taken_at)

@@ -42,7 +42,8 @@ def completed(location: str, known: ImageMetadata) -> ImageMetadata:
         return known
     with contextlib.suppress(errors.ImageProblem, OSError, ValueError, RecursionError):
         if (data := _read(location)) is not None:
-            return _with(json.loads(data), known)
+            side = json.loads(data)
+            return _with(side, known) if _is_of(side, os.path.basename(location)) else known
     return known
 
 
@@ -89,6 +90,19 @@ def _side_files(folder: str, mtime_ns: int) -> frozenset[str]:  # noqa: ARG001  
     """Return the names of the JSON files in a folder: listed once, where each picture would ask for dozens of names."""
     with os.scandir(folder) as entries:
         return frozenset(entry.name for entry in entries if entry.name.endswith(_ENDING))
+
+
+def _is_of(side: Any, picture: str) -> bool:
+    """Tell whether a side file is of this picture: the names of two that begin alike are cut to one, and the title tells them apart."""
+    if len(picture) <= _CUT - _NUMBER_CHARACTERS or not isinstance(side, dict):
+        return True
+    title = side.get("title")
+    if not isinstance(title, str) or not title:
+        return True
+    numbered = _NUMBERED.fullmatch(picture)
+    stem = (numbered[1] if numbered else picture.rpartition(".")[0]).removesuffix("-edited")
+    # Names of pictures are cut too, and `_` stands for what a file system may not take.
+    return all(mine in ("_", its) for mine, its in zip(stem, title.rpartition(".")[0] or title, strict=False))
 
 
 def _with(side: Any, known: ImageMetadata) -> ImageMetadata:
