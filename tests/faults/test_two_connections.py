@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pixfind.library.library import Library
 from pixfind.testing import make_library, make_pictures
+from pixfind.workflows.backup import backup
 
 _READ = (
     "import sys, pathlib; from pixfind.library.library import Library\n"
@@ -29,3 +30,21 @@ def test_a_second_connection_takes_no_locks_from_the_first(tmp_path: Path) -> No
                 writing.catalogue.set_setting("written", value)
                 assert value == read_elsewhere(path)
         assert "third" == reading.catalogue.setting("written")
+
+
+def test_a_backup_opens_the_database_that_it_replaces_by_sqlite_alone(tmp_path: Path) -> None:
+    make_pictures(tmp_path / "pictures", 1)
+    place, opened, listening = tmp_path / "backup", [], True
+
+    def hear(event: str, arguments: tuple[object, ...]) -> None:
+        if listening and event == "open":
+            opened.append(str(arguments[0]))
+
+    with make_library(tmp_path / "library", tmp_path / "pictures") as library:
+        backup(library, place)
+        sys.addaudithook(hear)
+        backup(library, place)
+        listening = False
+
+    assert str(place / "data" / "indices.npy") in opened
+    assert str(place / "metadata.db") not in opened

@@ -348,8 +348,7 @@ class Catalogue:
 
         Raises DiskFull, NotWritable and DiskFailed.
         """
-        with disk.writing(path):
-            os.close(disk.create(path))
+        _make_writable(path)
         target = Connection.open(path, str(path), uri=False)
         try:
             target.execute("PRAGMA busy_timeout = 30000")
@@ -365,7 +364,7 @@ class Catalogue:
         # SQLite needs its shared memory file in the folder. Where this user cannot write, we assume that nobody writes the database.
         frozen = not self.write and not os.access(self.path.parent, os.W_OK)
         if self.write:
-            self._make_writable()
+            _make_writable(self.path)
         name = f"{self.path.as_uri()}?immutable=1" if frozen else str(self.path)
         connection = Connection.open(self.path, name, uri=frozen)
         connection.create_function("reason_kind", 1, former.reason_kind, deterministic=True)
@@ -375,20 +374,6 @@ class Catalogue:
         if not self.write:
             connection.execute("PRAGMA query_only = ON")
         return connection
-
-    def _make_writable(self) -> None:
-        """
-        Make the file where it is missing: SQLite creates its log with the same mode.
-
-        One that is there must not be opened for that. Closing a file takes back all POSIX locks that this process has on it, those of its other
-        connections too; the next process to close the database would then delete the log that they still write to
-        (https://www.sqlite.org/howtocorrupt.html, 2.2).
-        """
-        with disk.writing(self.path):
-            if self.path.is_symlink() or not self.path.exists():
-                os.close(disk.create(self.path))
-            elif not os.access(self.path, os.W_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.path))
 
     def _refuse_programs(self) -> None:
         """We have no trigger and no view: one that is there would run with our statements."""
@@ -439,3 +424,18 @@ class Catalogue:
 
     def _version(self) -> int:
         return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _make_writable(path: Path) -> None:
+    """
+    Make the file of a database where it is missing: SQLite creates its log with the same mode.
+
+    One that is there must not be opened for that. Closing a file takes back all POSIX locks that this process has on it, those of its other
+    connections too; the next process to close the database would then delete the log that they still write to
+    (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    """
+    with disk.writing(path):
+        if path.is_symlink() or not path.exists():
+            os.close(disk.create(path))
+        elif not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
