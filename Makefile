@@ -20,7 +20,7 @@ EXTRAS_BIN := $(subst $(VENV)/,$(VENV)-extras/,$(BIN))
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
 #: The tests that an extra changes, and those of silence.
-EXTRAS_TESTS := tests/silence tests/integration/test_parity.py tests/integration/test_encoders.py tests/integration/test_nncf.py tests/unit/test_tune.py \
+EXTRAS_TESTS := tests/silence tests/integration/test_parity.py tests/integration/test_encoders.py tests/integration/test_nncf.py tests/integration/test_ray.py tests/unit/test_tune.py tests/collections/test_on_cluster.py \
     tests/serve/test_mcp_server.py
 
 .PHONY: demo test coverage test-extras test-wheels check lint types layers format docs package release hooks constraints licences install clean
@@ -95,7 +95,7 @@ $(VENV)/installed-dev: $(VENV)/installed
 
 $(VENV)-extras/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)-extras
-	$(subst $(BIN),$(EXTRAS_BIN),$(INSTALL)) '.[dev,nncf,mcp]'
+	$(subst $(BIN),$(EXTRAS_BIN),$(INSTALL)) '.[dev,nncf,mcp,ray]'
 	@touch $@
 
 $(VENV)/installed-docs: $(VENV)/installed-dev

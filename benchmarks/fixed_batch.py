@@ -68,7 +68,7 @@ def _options() -> argparse.Namespace:
 
 def _pairs(files: ModelFiles, precision: str, threads: int) -> Iterator[tuple[str, tuple[Work, Work]]]:
     made = preprocess.load(files)
-    pixels = np.concatenate([free_batch._pictures(made.side)] * BATCH)[:BATCH]  # noqa: SLF001
+    pixels = np.concatenate([free_batch.pictures(made.side)] * BATCH)[:BATCH]
     pixels = np.stack([np.roll(one, 7 * place, axis=1) for place, one in enumerate(pixels)])
     images = [
         towers.ImageTower(_session(graph, files.vision, precision, threads), files, made)

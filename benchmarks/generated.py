@@ -29,9 +29,16 @@ Row = tuple[int, str, int, int, bytes]
 
 
 def make_library(
-    path: Path, model: str, count: int, *, pictures: Path = Path("/pictures"), files: bool = False, index: bool = True
+    path: Path,
+    model: str,
+    count: int,
+    *,
+    pictures: Path = Path("/pictures"),
+    files: bool = False,
+    index: bool = True,
+    part: int = 0,
 ) -> None:
-    """Make a library at `path` of `count` embedded images that lie in `pictures`, with a `model` that is on this machine."""
+    """Make a library at `path` of `count` embedded images that lie in `pictures`, with a `model` that is on this machine; each `part` has other images."""
     found = hub.resolve(model)
     made = geometry(found.dimension)
     with Library.create(path) as library, library.lock("benchmark"):
@@ -42,7 +49,9 @@ def make_library(
                 "INSERT INTO roots (id, path, device, added_at) VALUES (1, ?, ?, 0)", (str(pictures), device)
             )
             with library.merged(write=True) as merged:
-                for block, rows in zip(made.blocks(count), _blocks(pictures, count, files=files), strict=True):
+                for block, rows in zip(
+                    made.blocks(count, part), _blocks(pictures, count, part, files=files), strict=True
+                ):
                     _insert(database, rows)
                     merged.append(_entries(rows), block)
         with library.catalogue.transaction():
@@ -52,8 +61,8 @@ def make_library(
             build.build_index(library)
 
 
-def _blocks(pictures: Path, count: int, *, files: bool) -> Iterator[list[Row]]:
-    random = np.random.default_rng(0)
+def _blocks(pictures: Path, count: int, part: int, *, files: bool) -> Iterator[list[Row]]:
+    random = np.random.default_rng(part)
     for first in range(0, count, _BLOCK):
         numbers = range(first, min(first + _BLOCK, count))
         hashes, sizes = random.bytes(16 * len(numbers)), random.integers(50_000, 8_000_000, len(numbers)).tolist()

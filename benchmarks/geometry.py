@@ -51,10 +51,10 @@ class Geometry:
         random = np.random.default_rng((self.seed, 3, block))
         return self._text(random, 0.05 * self._directions(random, count))
 
-    def blocks(self, count: int) -> Iterator[NDArray[float16]]:
-        """`count` images as they would be stored, a block at a time."""
+    def blocks(self, count: int, part: int = 0) -> Iterator[NDArray[float16]]:
+        """`count` images as they would be stored, a block at a time; each part has other images."""
         for number, start in enumerate(range(0, count, _BLOCK)):
-            yield self.images(min(_BLOCK, count - start), number + 1_000).astype(float16)
+            yield self.images(min(_BLOCK, count - start), number + 1_000 * (1 + 1_000 * part)).astype(float16)
 
     def _text(self, random: np.random.Generator, meaning: NDArray[float32]) -> NDArray[float32]:
         private = random.standard_normal(meaning.shape, dtype=float32) / np.sqrt(float32(meaning.shape[1]))

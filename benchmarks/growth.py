@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 import psutil
 
-from pixfind.library import commit, merge, scan, verify, walk
+from pixfind.images import source
+from pixfind.library import commit, merge, scan, verify
 from pixfind.library.library import Library, ModelIdentity
 from pixfind.storage.embedding_files import INDEX_ROW
 from pixfind.storage.output import Output
@@ -64,7 +65,7 @@ def _measured(place: Path, rows: int) -> dict[str, Any]:
     pictures = place / "pictures"
     pictures.mkdir()
     (pictures / "present.jpg").write_bytes(b"x")
-    walk.Walk.files = lambda _: _files(pictures, rows)  # type: ignore[method-assign,assignment]
+    source.FolderWalk.files = lambda _: _files(pictures, rows)  # type: ignore[method-assign,assignment]
     steps: dict[str, dict[str, float]] = {}
 
     def timed(name: str, step: Callable[[], Any]) -> Any:
@@ -96,11 +97,11 @@ def _peak() -> int:
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def _files(pictures: Path, rows: int) -> Iterator[walk.File]:
+def _files(pictures: Path, rows: int) -> Iterator[source.File]:
     sizes = np.random.default_rng(0).integers(50_000, 8_000_000, rows)
     for number, size in enumerate(sizes):
         path = f"{pictures}/{number // _FOLDER_FILES:06}/image_{number:08}.jpg"
-        yield walk.File(path, int(size), _TIME + 1_000_000_000 * number)
+        yield source.File(path, int(size), _TIME + 1_000_000_000 * number)
 
 
 def _write_worker_files(library: Library, rows: int) -> None:

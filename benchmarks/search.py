@@ -117,7 +117,7 @@ def _built(name: str, embeddings: NDArray[float16], path: Path, file: Path, *, c
 def _in_a_process(what: str, path: Path, file: Path, rows: int, name: str = "") -> dict[str, Any]:
     child = [what, str(path), str(file), name]
     command = [sys.executable, "-m", "benchmarks.search", "--n", str(rows), "--child", *child]
-    return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+    return dict(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout))
 
 
 def _built_once(path: Path, file: Path, rows: int, name: str) -> dict[str, Any]:
@@ -130,11 +130,14 @@ def _built_once(path: Path, file: Path, rows: int, name: str) -> dict[str, Any]:
     try:
         report = build.build(embeddings, file, queries=queries, kind=header.IndexKind(name))
     except errors.IndexFloorMissed as error:
+        print(f"{name}: refused after {time.process_time() - used:.0f} s of processor: {error}", file=sys.stderr)
         return {"refused": str(error)}
+    finally:
+        most = peak.stop()
     return {
         "build_s": time.perf_counter() - began,
         "build_cpu_s": time.process_time() - used,
-        "build_mb": peak.stop() / 1e6,
+        "build_mb": most / 1e6,
         "measuring_s": report.measured_seconds,
         "rerank": report.header.rerank,
         "probes": report.header.probes,

@@ -1,10 +1,10 @@
 """
 A server under load: many clients that search at once, each for something else; then the same queries again and again.
 
-    python -m benchmarks.serve --n 50000 --clients 50 --seconds 60 [--place DIR] [--json FILE]
+    python -m benchmarks.serve --n 50000 --clients 50 --seconds 60 [--workers N] [--place DIR] [--json FILE]
 
 Library and pictures are made once in DIR and used again. Client and server are processes of their own; every request asks for
-60 hits, as the page does. Memory is the server's resident set.
+60 hits, as the page does. Memory is that of all processes of the server: what several of them share is counted once (their proportional set sizes).
 """
 
 import argparse
@@ -48,19 +48,18 @@ def main() -> None:
         library = _library(place, arguments.n)
         log = Path(folder) / "serve.log"
         began = time.perf_counter()
-        with serving(library, log) as server:
-            result = {"n": arguments.n, "clients": arguments.clients, **_first(server, began)}
-            process = psutil.Process(server.process.pid)
-            result["megabytes_at_start"] = process.memory_info().rss / 1e6
+        with serving(library, log, "--workers", str(arguments.workers)) as server:
+            asked = {name: getattr(arguments, name) for name in ("n", "clients", "workers")}
+            result = {**asked, **_first(server, began)}
+            result["megabytes_at_start"] = _megabytes(server)
             for name, options in (
                 ("distinct", ("--seconds", str(arguments.seconds))),
                 ("repeated", ("--requests", str(_REPEATED))),
             ):
-                before = process.cpu_times()
+                before = _cpu_seconds(server)
                 result[name] = _clients(server, arguments.clients, *options)
-                after = process.cpu_times()
-                result[name]["server_cpu_seconds"] = sum(after[:2]) - sum(before[:2])
-            result["megabytes_at_end"] = process.memory_info().rss / 1e6
+                result[name]["server_cpu_seconds"] = _cpu_seconds(server) - before
+            result["megabytes_at_end"] = _megabytes(server)
     _show(result)
     if arguments.json:
         arguments.json.write(json.dumps(result, indent=2).encode())
@@ -71,6 +70,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--n", type=int, default=50_000)
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--workers", type=int, default=1, help="of the server")
     parser.add_argument("--place", type=Path, help="keeps pictures and library for the next call")
     parser.add_argument("--json", type=Output.at)
     parser.add_argument("--client", metavar="ADDRESS", help=argparse.SUPPRESS)
@@ -86,6 +86,19 @@ def _library(place: Path, n: int) -> Path:
         for words in (("add", str(pictures), "--model", "starter"), ("embed", "--cpu", "100%"), ("build-index",)):
             subprocess.run([sys.executable, "-m", "pixfind", "-q", "--library", str(library), *words], check=True)
     return library
+
+
+def _processes(server: Server) -> list[psutil.Process]:
+    process = psutil.Process(server.process.pid)
+    return [process, *process.children(recursive=True)]
+
+
+def _megabytes(server: Server) -> float:
+    return sum(process.memory_full_info().pss for process in _processes(server)) / 1e6
+
+
+def _cpu_seconds(server: Server) -> float:
+    return sum(sum(process.cpu_times()[:2]) for process in _processes(server))
 
 
 def _first(server: Server, began: float) -> dict[str, float]:
@@ -112,7 +125,9 @@ def _clients(server: Server, clients: int, *options: str) -> dict[str, Any]:
 
 
 def _show(result: dict[str, Any]) -> None:
-    print(f"{result['n']:,} images, {result['clients']} clients, 60 hits an answer")
+    print(
+        f"{result['n']:,} images, {result['workers']} worker(s) of the server, {result['clients']} clients, 60 hits an answer"
+    )
     print(
         f"process start to first page {result['first_page_ms']:.0f} ms, then first search {result['first_search_ms']:.1f} ms"
     )

@@ -10,7 +10,7 @@ import pytest
 
 from pixfind.library import verify
 from pixfind.library.library import Library
-from pixfind.testing import make_library, make_pictures
+from pixfind.testing import make_library, make_pictures, servers
 from pixfind.testing.commands import Commands
 
 _ROOM = 4 << 30
@@ -25,6 +25,7 @@ def pytest_configure() -> None:
     memory = Path("/dev/shm")  # noqa: S108 - pytest makes a folder of its own there
     if memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > _ROOM:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
+    servers.by_forks = hasattr(os, "fork")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -66,6 +67,7 @@ def _without_surrogates(data: Any) -> Any:
 def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("PIXFIND_LIBRARY", raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data-home"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config-home"))
     monkeypatch.setenv("PIXFIND_CACHE", str(tmp_path / "cache"))
 
 

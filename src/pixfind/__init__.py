@@ -19,6 +19,7 @@ former_names.install()
 
 if TYPE_CHECKING:
     from pixfind import errors
+    from pixfind.collection.opened import Collection
     from pixfind.python_api import Library
     from pixfind.search.filters import Filters
     from pixfind.search.results import Hit, SearchResult
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Collection",
     "EmbedOptions",
     "Filters",
     "Hit",
@@ -45,6 +47,7 @@ __all__ = [
 
 #: public name -> module that has it
 _PUBLIC = {
+    "Collection": "pixfind.collection.opened",
     "EmbedOptions": "pixfind.workflows.options",
     "Filters": "pixfind.search.filters",
     "Hit": "pixfind.search.results",

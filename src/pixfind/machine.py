@@ -4,14 +4,23 @@ The machine: cores, memory, processor time. `embedding.budget` divides what is f
 The only module that knows psutil, which is imported when it is asked: most commands never do. A number that cannot be found out is None, never a guess.
 """
 
+import contextlib
+import importlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from pixfind import errors
 from pixfind.types import Choice
 
 _CGROUP = Path("/sys/fs/cgroup")
 _PROC = Path("/proc")
+_BLAS_THREADS = "OPENBLAS_NUM_THREADS"
+_BLAS_THREADS_ARE_OURS = "PIXFIND_BEGAN_WITH_ONE_BLAS_THREAD"
+"""set beside it, so that a process that one of ours starts knows that the user has not chosen"""
+_began_with_one = False
 
 # From glibc's malloc.h.
 _M_TRIM_THRESHOLD = -1
@@ -219,3 +228,35 @@ def keep_freed_memory(most: int = 256 << 20) -> None:
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, 32 << 20)
         mallopt(_M_TRIM_THRESHOLD, most)
+
+
+def begin_with_one_blas_thread() -> None:
+    """
+    Let NumPy start without threads for its products of matrices; call it before NumPy is imported. What the user has set stays.
+
+    OpenBLAS starts one for each core when it is loaded, and each spins for a while: on two cores a third of the processor time of a search.
+    """
+    global _began_with_one
+    _began_with_one = _BLAS_THREADS not in os.environ or _BLAS_THREADS_ARE_OURS in os.environ
+    if _began_with_one:
+        os.environ.update({_BLAS_THREADS: "1", _BLAS_THREADS_ARE_OURS: "1"})
+
+
+@contextlib.contextmanager
+def all_blas_threads() -> Iterator[None]:
+    """Let products of matrices use all cores in the block, of which the process may have begun with one."""
+    if not _began_with_one:
+        yield
+        return
+    import threadpoolctl
+
+    with threadpoolctl.threadpool_limits(all_cores(), "blas"):
+        yield
+
+
+def optional_package(package: str, extra: str, what: str) -> Any:
+    """Import the package of an extra; raises ExtraNotInstalled."""
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise errors.ExtraNotInstalled(what=what, package=package, extra=extra) from error

@@ -7,7 +7,7 @@ same functions that the command line calls. Nothing here prints.
 
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypedDict, Unpack
 
@@ -18,15 +18,18 @@ from PIL import Image
 
 from pixfind import errors
 from pixfind.embedding.progress import RunReport
+from pixfind.images import source
+from pixfind.library import labels
 from pixfind.library import library as storage
 from pixfind.library import repair as repairs
 from pixfind.library import verify as checks
 from pixfind.library.library import ModelIdentity
-from pixfind.library.scan import ScanReport
-from pixfind.search import duplicates, filters, query
+from pixfind.library.protected_files import output_at
+from pixfind.library.scan_report import ScanReport
+from pixfind.search import duplicates, filters, label_file
 from pixfind.search.build import BuildReport
 from pixfind.search.duplicates import Duplicates
-from pixfind.search.filters import Filters, Shape
+from pixfind.search.filters import Filters, SearchFilters
 from pixfind.search.inputs import (
     PathLike,
     Picture,
@@ -34,14 +37,13 @@ from pixfind.search.inputs import (
     Wanted,
     as_list,
     encode_picture,
-    is_one,
+    encode_texts,
     to_path,
-    unit_row,
+    to_sort,
 )
-from pixfind.search.query_vector import valid_unicode
 from pixfind.search.results import SearchResult
 from pixfind.search.searcher import Searcher
-from pixfind.storage.output import Output
+from pixfind.types import Sort
 from pixfind.workflows import (
     add,
     backup,
@@ -51,6 +53,7 @@ from pixfind.workflows import (
     export_file,
     import_embeddings,
     index,
+    label,
     status,
 )
 from pixfind.workflows.events import EmbedProgress, Event, Observer, StepProgress
@@ -72,6 +75,7 @@ class EmbedSettings(TypedDict, total=False):
     precision: str
     device: str
     workers: int | None
+    most_workers: int | None
     share: float
     nice: int
     memory: int | None
@@ -79,28 +83,9 @@ class EmbedSettings(TypedDict, total=False):
     seconds_per_image: float
     hours: Any
     pause_when_busy: bool
+    on: str | None
+    maps: tuple[tuple[str, str], ...]
     retry: bool
-
-
-class SearchFilters(TypedDict, total=False):
-    """Which images may be hits; all must hold. The units are those of `search.filters.parse`."""
-
-    inside: str
-    """glob of paths; `*` matches across folders"""
-    after: str
-    """taken on or after: "2021", "2021-05", "2021-05-17" """
-    before: str
-    """taken before"""
-    min_size: int
-    """pixels that the shorter side has at least"""
-    max_size: int
-    """pixels that the longer side has at most"""
-    shape: Shape | str
-    """landscape, portrait or square"""
-    camera: str
-    """part of EXIF make and model, in any case"""
-    near: str
-    """"LATITUDE,LONGITUDE,KM" """
 
 
 class Library:
@@ -185,23 +170,32 @@ class Library:
         self,
         *folders: PathLike,
         exclude: Sequence[str] = (),
+        include: Sequence[str] = (),
         in_archives: bool = False,
+        settings: Mapping[str, Any] | None = None,
         progress: OnProgress | None = None,
     ) -> tuple[ScanReport, ...]:
         """
         Register the images below folders, or look again through all that the library knows; one report a folder.
 
-        A zip or tar file may stand for a folder; `in_archives` looks into those below folders too, from now on. `exclude`: globs of names
-        or paths. Raises FolderNotReadable, ArchiveUnreadable, LibraryLocked.
+        A zip or tar file or a video may stand for a folder, and so may a list (CSV, TSV, JSON lines, Parquet, text) and an address such as
+        "s3://bucket/prefix"; `in_archives` looks into archives below folders too, from now on. `exclude`: globs of names or paths, which hold from now on; `include` takes such globs back. `settings` are
+        remembered: how a store is asked (`endpoint`, `region`, `anonymous`, `instance_role`), which column of a list has the addresses (`column`) and
+        which others to filter by (`keep`, names), and of videos below a folder one key frame in how many seconds (`video_every`) and how many at most
+        (`video_frames`). Raises FolderNotReadable, ArchiveUnreadable, ListUnreadable, ColumnMissing, ColumnNotNamed,
+        StoreUnreachable, AddressRefused, CloudSupportMissing, ExtraNotInstalled, ExclusionUnknown, LibraryLocked.
         """
         with self._writing() as stored, stored.lock("add"):
-            paths = [to_path(folder) for folder in folders]
-            return add.add(stored, paths, exclude, _observer(progress), in_archives=in_archives)
+            told = _observer(progress)
+            return add.add(
+                stored, _roots(folders), exclude, told, include=include, in_archives=in_archives, settings=settings
+            )
 
     def index(
         self,
         *folders: PathLike,
         exclude: Sequence[str] = (),
+        include: Sequence[str] = (),
         in_archives: bool = False,
         switch_anyway: bool = False,
         progress: OnProgress | None = None,
@@ -217,9 +211,10 @@ class Library:
         with self._writing() as stored:
             return index.index(
                 stored,
-                [to_path(folder) for folder in folders],
+                _roots(folders),
                 EmbedOptions(**settings),
                 exclude=exclude,
+                include=include,
                 in_archives=in_archives,
                 switch_anyway=switch_anyway,
                 observer=_observer(progress, observer),
@@ -247,6 +242,21 @@ class Library:
         with self._writing() as stored, stored.lock("build-index"):
             return build_index.build_index(stored, _observer(progress))
 
+    def label(self, file: PathLike, *, progress: OnProgress | None = None) -> dict[str, int]:
+        """
+        Replace the labels by those of a file, a line each, and return name -> how many images have it.
+
+        Raises InvalidLabels, NotEmbedded. From then on `index` labels what is new.
+        """
+        definitions = label_file.read(to_path(file))
+        with self._writing() as stored, stored.lock("label"):
+            label.define(stored, definitions, _observer(progress))
+        return self.labels()
+
+    def labels(self) -> dict[str, int]:
+        """Return the name of each label -> how many images have it."""
+        return labels.counts(self._current().catalogue)
+
     # --- searching --------------------------------------------------------------------------------
 
     def search(
@@ -257,23 +267,20 @@ class Library:
         distinct: bool = False,
         each_file: bool = False,
         include_weak: bool = False,
+        sort: Sort | str = Sort.SCORE,
         **filtered: Unpack[SearchFilters],
     ) -> SearchResult:
         """
         Return the k best hits, best first.
 
         `wanted` is a text in the query language, an image (a path object, a picture, pixels), an embedding [d], or several of these, which
-        are added up. RAW and JPEG of one shot are one hit, unless `each_file`; `distinct` folds near-duplicates into one; `include_weak` keeps hits below the cut-off. The model, the index and the
+        are added up. RAW and JPEG of one shot are one hit, unless `each_file`; `distinct` folds near-duplicates into one; `include_weak` keeps hits below the cut-off. `sort` ("score", "date", "added") orders the best hits, of those that pass the cut-off, by time. The model, the index and the
         calibration stay loaded for the next search. Raises NotEmbedded, InvalidQuery, InvalidFilter, InvalidCount, InvalidVector, and what
         loading the model raises.
         """
-        parts = QueryParts.of([wanted] if is_one(wanted) else as_list(wanted, "query"))  # type: ignore[list-item]
+        parts = QueryParts.of(wanted)
         searcher = self._searching()
-        vectors = [*(unit_row(vector, self.dimension) for vector in parts.vectors)]
-        if parts.pictures:
-            vectors += list(self.embed_images(parts.pictures))
-        if not parts.queries and not vectors:
-            query.parse("")  # which refuses it in its own words
+        vectors = parts.vectors_with(lambda: searcher.encoders)
         return searcher.search(
             parts.query(),
             k,
@@ -281,19 +288,13 @@ class Library:
             distinct=distinct,
             each_file=each_file,
             include_weak=include_weak,
+            sort=to_sort(sort),
             vectors=vectors,
         )
 
     def embed_text(self, texts: str | Sequence[str]) -> NDArray[float32]:
         """Return the unit embedding [d] of a text, [n, d] of several, by the library's model; raises NotEmbedded."""
-        one = isinstance(texts, str)
-        listed = [texts] if isinstance(texts, str) else as_list(texts, "text")
-        for text in listed:
-            if not isinstance(text, str):
-                message = f"{type(text).__name__} is no text"
-                raise TypeError(message)
-        rows = self._searching().encoders.encode_texts([valid_unicode(text) for text in listed])
-        return rows[0] if one else rows
+        return encode_texts(lambda: self._searching().encoders, texts)
 
     def embed_images(self, pictures: Picture | Sequence[Picture]) -> NDArray[float32]:
         """
@@ -352,7 +353,7 @@ class Library:
 
     def to_parquet(self, path: PathLike, *, embeddings: bool = True) -> int:
         """Write the images to a Parquet file and return how many; raises NotEmbedded, ExtraNotInstalled without pyarrow."""
-        output = Output.at(to_path(path))
+        output = output_at(to_path(path))
         return export_file.export_file(self._current(), output, export_file.Format.PARQUET, embeddings=embeddings)
 
     def import_embeddings(self, path: PathLike, model: str | None = None) -> import_embeddings.Imported:
@@ -421,3 +422,9 @@ def _observer(progress: OnProgress | None, observer: Observer | None = None) -> 
             progress("embed", event.snapshot.done, event.snapshot.total)
 
     return observe
+
+
+def _roots(folders: Sequence[PathLike]) -> list[str]:
+    """Return folders as they are written: a Path would take a slash out of an address; raises ValueError for an empty one."""
+    texts = [os.fspath(folder) for folder in folders]
+    return [text if source.is_address(text) else os.fspath(to_path(text)) for text in texts]

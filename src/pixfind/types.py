@@ -4,10 +4,11 @@ The data that passes between modules: frozen, without behaviour that needs a lib
 Knows nothing about files, models or SQLite; every other module may import it.
 """
 
+import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, Self, TypeVar
 
 HASH_BYTES = 16
 """Length of a content hash: BLAKE3 with a 16-byte digest over the whole file."""
@@ -79,6 +80,11 @@ class ImageMetadata:
     longitude: float | None = None
     """degrees, east positive"""
 
+    def with_facts_of(self, side: Self) -> Self:
+        """Return this with the date and the place of `side` where it has none."""
+        made = self if self.taken_at is not None else replace(self, taken_at=side.taken_at)
+        return made if made.latitude is not None else replace(made, latitude=side.latitude, longitude=side.longitude)
+
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedImage:
@@ -88,6 +94,39 @@ class EmbeddedImage:
     fingerprint: Fingerprint
     """of the bytes that were embedded"""
     metadata: ImageMetadata
+
+
+@dataclass(frozen=True, slots=True)
+class TextLine:
+    """One line of text in a picture."""
+
+    text: str
+    confidence: float
+    """0 to 1"""
+    box: tuple[float, ...]
+    """corners, from the beginning of the line on: x, y, x, y, x, y, x, y, from 0 to 1 of the width and the height of the upright picture"""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadText:
+    """The text that was read in an image."""
+
+    image_id: int
+    hash: bytes
+    """of the bytes that were read"""
+    lines: tuple[TextLine, ...]
+    """from top to bottom; none where there is no text"""
+
+
+class Sort(StrEnum):
+    """The order of hits."""
+
+    SCORE = "score"
+    """the best first"""
+    DATE = "date"
+    """by the time at which they were taken (or, where that is unknown, their file was changed), the newest first"""
+    ADDED = "added"
+    """by the time at which they were registered, the last first"""
 
 
 class Split(NamedTuple):
@@ -172,3 +211,20 @@ def format_duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes < 10 else f"{minutes} min"  # noqa: PLR2004
+
+
+def format_moment(seconds: float) -> str:
+    """Return a moment of a video as players show it: 0:12 or 1:02:05."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def iso_time(seconds: float | None) -> str | None:
+    """Return seconds since 1970 as ISO 8601 without an offset; None where there are none, or for a year beyond 9999."""
+    if seconds is None:
+        return None
+    try:
+        return (dt.datetime(1970, 1, 1) + dt.timedelta(seconds=int(seconds))).isoformat()  # noqa: DTZ001  EXIF times rarely have a zone
+    except OverflowError:
+        return None

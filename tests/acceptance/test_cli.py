@@ -20,7 +20,7 @@ import pytest
 from pixfind import errors
 from pixfind.library import verify
 from pixfind.library.library import Library
-from pixfind.testing import make_broken, make_pictures, wait_for
+from pixfind.testing import make_broken, make_library, make_pictures, wait_for
 from pixfind.testing.commands import Commands
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +44,25 @@ def run(place: Path, commands: Commands) -> Run:
         return subprocess.CompletedProcess(found.args, found.returncode, said, told)
 
     return done
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+def test_a_program_that_is_started_without_a_stream_does_its_work(
+    place: Path, pictures: Path, closed: tuple[int, ...]
+) -> None:
+    make_library(place, pictures).close()
+
+    def close() -> None:
+        for descriptor in closed:
+            os.close(descriptor)
+
+    words = [sys.executable, "-m", "pixfind", "--library", str(place), "search", "sky", "--all"]
+    done = subprocess.run(words, capture_output=True, preexec_fn=close, check=False)
+
+    assert (0, b"") == (done.returncode, done.stdout if 1 in closed else b"")
+    assert b"Traceback" not in done.stderr
+    with Library.open(place) as library:
+        assert [] == verify.verify(library)
 
 
 def test_index_does_everything_and_a_second_one_nothing(run: Run, place: Path, pictures: Path) -> None:
@@ -326,7 +345,9 @@ def test_plan_gives_each_number_with_its_reason(run: Run) -> None:
     assert "50% of" in said
 
 
-def test_progress_is_live_on_a_terminal_and_quiet_is_quiet(run: Run, place: Path, pictures: Path) -> None:
+def test_progress_is_live_on_a_terminal_and_quiet_is_quiet(
+    run: Run, commands: Commands, place: Path, pictures: Path
+) -> None:
     run("add", pictures, "--model", "starter")
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "pixfind", "--library", str(place), "embed"]
@@ -337,8 +358,8 @@ def test_progress_is_live_on_a_terminal_and_quiet_is_quiet(run: Run, place: Path
     assert "embedding" in shown
     assert "\x1b[" in shown
 
-    quiet = subprocess.run([*command[:3], "-q", *command[3:]], capture_output=True, check=True, timeout=600)
-    assert (b"", b"") == (quiet.stdout, quiet.stderr)
+    quiet = commands.run(["-q", "--library", str(place), "embed"])
+    assert (0, b"", b"") == (quiet.returncode, quiet.stdout, quiet.stderr)
 
 
 def _all_of(terminal: int) -> bytes:
@@ -351,14 +372,15 @@ def _all_of(terminal: int) -> bytes:
     return shown
 
 
-def test_names_that_are_not_utf8_come_out_as_the_bytes_they_are(run: Run, place: Path, tmp_path: Path) -> None:
+def test_names_that_are_not_utf8_come_out_as_the_bytes_they_are(
+    run: Run, commands: Commands, place: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "odd"
     make_pictures(folder, 1)
     name = os.fsdecode(b"caf\xe9 \xff.jpg")
     (folder / "picture_00000.jpg").rename(folder / name)
     run("index", folder, "--model", "starter")
-    command = [sys.executable, "-m", "pixfind", "--library", str(place), "search-text", "sky", "--all", "--paths"]
-    found = subprocess.run(command, capture_output=True, check=True, timeout=600)
+    found = commands.run(["--library", str(place), "search-text", "sky", "--all", "--paths"])
 
     assert os.fsencode(folder / name) + b"\n" == found.stdout
     assert json.loads(run("search-text", "sky", "--all", "--json").stdout)[0]["path"] == str(folder / name)

@@ -56,7 +56,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 REFUSED = [
     # which library
     ("--verbose --quiet status", errors.ConflictingOptions),
-    ("--library elsewhere status", errors.ConflictingOptions),
+    ("--library elsewhere embed", errors.OneLibraryNeeded),
+    ("--library elsewhere merge", errors.OneLibraryNeeded),
+    ("--library elsewhere verify --repair", errors.OneLibraryNeeded),
+    ("--library elsewhere duplicates", errors.NotForCollections),
+    ("--library http://127.0.0.1:1 duplicates --exact", errors.NotForCollections),
+    ("--library http://127.0.0.1:1 search sky --html -", errors.NotForCollections),
+    ("--library http://127.0.0.1:1/?token=secret search sky", errors.InvalidCollection),
+    ("search sky --timeout 3", errors.OptionRequires),
     ("demo --pictures /dev/null", errors.FolderNotReadable),
     # who may ask the server
     ("serve --no-token --host 0.0.0.0", errors.ConflictingOptions),
@@ -76,6 +83,11 @@ REFUSED = [
             ("--pictures kitty --json", errors.ConflictingOptions),
             ("--pictures sixel --paths", errors.ConflictingOptions),
             ("--pictures iterm --html -", errors.ConflictingOptions),
+            ("--browse --json", errors.ConflictingOptions),
+            ("--browse --paths", errors.ConflictingOptions),
+            ("--browse --html -", errors.ConflictingOptions),
+            ("--browse --pictures kitty", errors.ConflictingOptions),
+            ("--browse", errors.OptionRequires),
         )
     ],
     ("search sky --landscape --portrait", errors.ConflictingOptions),
@@ -84,6 +96,17 @@ REFUSED = [
     ("search sky --min-size 100 --max-size 50", errors.InvalidFilter),
     ("search sky -k 0", errors.InvalidCount),
     ("duplicates --json --html -", errors.ConflictingOptions),
+    ("duplicates --json --paths", errors.ConflictingOptions),
+    ("duplicates -0", errors.OptionRequires),
+    ("verify --dry-run", errors.OptionRequires),
+    ("read-text --off --dry-run", errors.ConflictingOptions),
+    ("export - --format csv --json", errors.ConflictingOptions),
+    ("index /nowhere/at/all --dry-run", errors.FolderNotReadable),
+    ("embed --model starter --precision int8 --dry-run", errors.OtherPrecision),
+    (f"embed --model {CLIP} --dry-run", errors.OtherModel),
+    ("index --precision int4 --dry-run", errors.PrecisionUnavailable),
+    ("model switch nowhere --dry-run", errors.UnknownModel),
+    ("model rollback --dry-run", errors.NothingToRollBack),
     ("search sky --html /", errors.OutputNotWritable),
     ("duplicates --html /nowhere/at/all.html", errors.OutputNotWritable),
     ("demo --html /", errors.OutputNotWritable),
@@ -145,6 +168,8 @@ REFUSED = [
         )
     ],
     # embed: one part alone
+    ("embed 1-4", errors.OptionRequires),
+    ("index --workers 2-4", errors.OptionRequires),
     ("embed --worker-id 0", errors.OptionRequires),
     ("embed --num-workers 2", errors.OptionRequires),
     *[
@@ -359,6 +384,16 @@ def test_a_page_is_written_through_a_link_and_keeps_its_mode(place: Path, tmp_pa
     assert 0o600 == stat.S_IMODE((tmp_path / "sheet.html").stat().st_mode)
 
 
+def test_no_option_replaces_a_picture_or_the_library(place: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "only.jpg"
+    picture.write_bytes(b"the only copy")
+    for path in (picture, place / "metadata.db", place / "data" / "embeddings.npy"):
+        before = path.read_bytes()
+        for words in (("search", "sky", "--html"), ("duplicates", "--html"), ("demo", "--html"), ("export",)):
+            call("--library", place, *words, path, error=errors.OutputNotWritable)
+        assert before == path.read_bytes()
+
+
 def test_a_search_that_finds_nothing_ends_as_grep_does(place: Path) -> None:
     found = call("--library", place, "search", "qwertyuiop", "--json", code=1)
     assert [] == json.loads(found.stdout)
@@ -470,13 +505,11 @@ def test_files_that_are_not_read_are_counted_by_their_kind(tmp_path: Path) -> No
         (pictures / name).parent.mkdir(exist_ok=True)
         (pictures / name).touch()
     said = call("--library", tmp_path / "library", "index", pictures, "--exclude", "skip", "--model", "starter").stderr
-    assert "does not read: 2 .xcf, 1 .jxl, 1 .mp4, 1 .psd" in said
-    assert "does not read: 2 .xcf, 1 .jxl, 1 .mp4, 1 .psd" in call("--library", tmp_path / "library", "status").stdout
+    assert "does not read: 2 .xcf, 1 .jxl, 1 .psd" in said
+    assert "does not read: 2 .xcf, 1 .jxl, 1 .psd" in call("--library", tmp_path / "library", "status").stdout
+    assert "1 video left out: 1 .mp4; to look into them: pixfind index FOLDER --video" in said
     (pictures / "a.XCF").unlink()
-    assert (
-        "does not read: 1 .jxl, 1 .mp4, 1 .psd, 1 .xcf"
-        in call("--library", tmp_path / "library", "add", pictures).stderr
-    )
+    assert "does not read: 1 .jxl, 1 .psd, 1 .xcf" in call("--library", tmp_path / "library", "add", pictures).stderr
 
     state = json.loads(call("--library", tmp_path / "library", "status", "--json").stdout)
     assert {".jxl": 1, ".mp4": 1, ".psd": 1, ".xcf": 1} == state["left_out"]

@@ -25,20 +25,28 @@ def _steps() -> list[tuple[str, str]]:
     return [(command, shown) for command, _, shown in steps]
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="the tutorial is written for bash")
-@pytest.mark.timeout(1200)  # it draws 150 pictures and indexes them twice
-def test_the_tutorial_works_as_it_is_written(tmp_path: Path) -> None:
-    steps = _steps()
+@pytest.fixture(scope="module")
+def followed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, "subprocess.CompletedProcess[str]"]:
+    """The folder in which the tutorial was followed, and how that ended."""
+    if shutil.which("bash") is None:
+        pytest.skip("the tutorial is written for bash")
+    folder = tmp_path_factory.mktemp("followed")
     programs = Path(sys.executable).parent
-    script = "".join(f"echo '=== {number}'\n{command}\n" for number, (command, _) in enumerate(steps))
+    script = "".join(f"echo '=== {number}'\n{command}\n" for number, (command, _) in enumerate(_steps()))
     done = subprocess.run(
         ["/bin/bash", "-e", "-c", f'PATH="{programs}:$PATH"\n{script}'],
-        cwd=tmp_path,
+        cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
     )
+    return folder, done
+
+
+@pytest.mark.timeout(1200)  # it draws 150 pictures and indexes them twice
+def test_the_tutorial_works_as_it_is_written(followed: tuple[Path, "subprocess.CompletedProcess[str]"]) -> None:
+    steps, (_, done) = _steps(), followed
     assert 0 == done.returncode, done.stdout[-2000:]
     printed = re.split(r"^=== \d+\n", done.stdout, flags=re.MULTILINE)[1:]
 
@@ -48,13 +56,19 @@ def test_the_tutorial_works_as_it_is_written(tmp_path: Path) -> None:
         assert (command, []) == (command, missing), real
 
 
-@pytest.mark.timeout(1200)  # it draws 150 pictures and indexes them
-def test_the_page_about_python_prints_what_it_shows(tmp_path: Path) -> None:
+@pytest.mark.timeout(1200)
+def test_the_page_about_python_prints_what_it_shows(
+    followed: tuple[Path, "subprocess.CompletedProcess[str]"], tmp_path: Path
+) -> None:
+    """On the pictures of the tutorial, as they were before it copied one and renamed another."""
     page = PYTHON_PAGE.read_text(encoding="utf-8")
     program, shown = (
         re.findall(rf"^```{kind}\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[0] for kind in ("python", "text")
     )
-    demo.draw_collection(tmp_path / "pictures", 150)
+    pictures = Path(shutil.copytree(followed[0] / "pictures", tmp_path / "pictures"))
+    (pictures / "copy.jpg").unlink()
+    (pictures / "renamed.jpg").rename(pictures / "beach-01.jpg")
+    assert set(demo.plan(150)) == {picture.stem for picture in pictures.iterdir()}
 
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
 

@@ -90,7 +90,10 @@ class Tab:
         self.page.context.close()
 
     def open(self, path: str = "/") -> Any:
+        """Open an address and wait until the page's scripts have run, which ask for their texts first: keys that come before that go nowhere."""
         self.page.goto(self.server.address + path)
+        if self.page.locator("#home-view").count():
+            self.page.locator("#home-view > *").first.wait_for(state="attached")
         return self.page
 
 

@@ -61,6 +61,24 @@ def test_no_dialog_breaks_a_rule_of_accessibility(tab: Open, screen: str) -> Non
     assert [] == violations(page)
 
 
+@pytest.mark.parametrize("screen", SCREENS)
+def test_a_selection_breaks_no_rule_of_accessibility(tab: Open, screen: str) -> None:
+    page = tab(**SCREENS[screen]).open("/?q=lake")
+    page.locator(".tile a").first.focus()
+    page.keyboard.press("x")
+    page.keyboard.press("Shift+ArrowRight")
+    expect(page.locator(".selection-count")).to_have_text("2 selected")
+    assert [] == violations(page)
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_the_filters_break_no_rule_of_accessibility(tab: Open, screen: str) -> None:
+    page = tab(**SCREENS[screen]).open("/?q=lake")
+    page.get_by_role("button", name="Filters").click()
+    expect(page.get_by_role("heading", name="Cameras")).to_be_visible()
+    assert [] == violations(page)
+
+
 def test_results_are_announced(tab: Open) -> None:
     page = tab().open("/?q=lake")
     announced = page.locator("#search-view").get_by_role("status")
@@ -73,6 +91,8 @@ def test_results_are_announced(tab: Open) -> None:
 def test_the_list_of_keys_opens_and_closes_with_keys(tab: Open) -> None:
     page = tab().open()
     keys = page.get_by_role("dialog", name="Keys")
+    # The last thing that the page does at its start.
+    expect(page.locator("#words")).to_be_focused()
     page.keyboard.press("?")  # in the field, which is empty
     expect(keys).to_be_visible()
     expect(keys).to_contain_text("more like this")

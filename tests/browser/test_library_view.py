@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pixfind.testing import make_library
+from pixfind.testing import make_library, make_pictures
 from pixfind.testing.servers import Server, serving
 
 expect = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (extra dev)").expect
@@ -23,12 +23,12 @@ def test_an_embed_is_started_paused_resumed_and_stopped_from_the_page(pending: S
     # Nothing can be found yet; the page says so and offers the next step.
     page.get_by_role("button", name="Embed 300 pictures").click()
     library = page.get_by_role("region", name="Library")
-    library.get_by_role("button", name="Pause").click(timeout=LONG_MS)
+    library.get_by_role("button", name="Pause", exact=True).click(timeout=LONG_MS)
     expect(library.get_by_role("heading", name="Paused")).to_be_visible(timeout=LONG_MS)
     expect(page.locator("#live")).to_be_visible()
     library.get_by_role("button", name="Resume").click()
     expect(library.get_by_role("heading", name="Embedding")).to_be_visible(timeout=LONG_MS)
-    library.get_by_role("button", name="Pause").click(timeout=LONG_MS)
+    library.get_by_role("button", name="Pause", exact=True).click(timeout=LONG_MS)
     library.get_by_role("button", name="Resume").wait_for(timeout=LONG_MS)
     library.get_by_role("button", name="Stop").click(timeout=LONG_MS)
     # What is left is offered again, and found when it is done.
@@ -45,12 +45,33 @@ def test_failures_open_to_their_paths(tab: Open, pictures: Path) -> None:
     page = tab().open("/?view=library")
     expect(page.locator(".legend")).to_contain_text("2 failed")
     expect(page.locator(".legend")).to_contain_text("1 byte-identical")
+    expect(page.locator(".reason").first).to_be_visible()
     shown = []
     for reason in page.locator(".reason").all():
         reason.locator("summary").click()
         expect(reason.locator(".paths li").first).to_be_visible()
         shown += reason.locator(".paths li").all_inner_texts()
     assert sorted(str(path) for path in pictures.glob("broken-*")) == sorted(shown)
+
+
+def test_failures_say_what_to_do(tab: Open) -> None:
+    page = tab().open("/?view=library")
+    page.locator(".reason summary", has_text="truncated").click()
+    expect(page.locator(".reason[open] .reason-remedy")).to_contain_text("Copy them again")
+
+
+def test_new_pictures_are_looked_for_from_the_page(tab: Open, tmp_path: Path) -> None:
+    make_pictures(tmp_path / "pictures", 3)
+    make_library(tmp_path / "library", tmp_path / "pictures").close()
+    with serving(tmp_path / "library", tmp_path / "serve.log") as server:
+        opened = tab(server=server)
+        page = opened.open("/?view=library")
+        expect(page.locator(".library-lead")).to_contain_text("3 pictures known")
+        make_pictures(tmp_path / "pictures", 2, first=100)
+        page.get_by_role("button", name="Look for new pictures").click()
+        expect(page.locator(".run-message")).to_contain_text("Looking through the folders")
+        expect(page.locator(".library-lead")).to_contain_text("5 pictures known; 5 can be searched", timeout=120_000)
+        opened.close()
 
 
 def test_an_empty_library_says_what_to_do(tab: Open, tmp_path: Path) -> None:
@@ -60,15 +81,19 @@ def test_an_empty_library_says_what_to_do(tab: Open, tmp_path: Path) -> None:
         opened = tab(running)
         page = opened.open()
         expect(page.locator("#empty")).to_contain_text("pixfind index ~/Pictures")
+        page.get_by_role("link", name="Library").click()
+        expect(page.locator("#run-title")).to_have_text("Nothing to embed yet")
         opened.close()
 
 
-def test_a_server_that_went_away_is_told_and_found_again(tab: Open, tmp_path: Path, pictures: Path) -> None:
+def test_a_server_that_went_away_is_reported_and_found_again(tab: Open, tmp_path: Path, pictures: Path) -> None:
     make_library(tmp_path / "library", pictures).close()
     with serving(tmp_path / "library", tmp_path / "serve.log") as running:
         opened = tab(running)
         page = opened.open("/?q=beach")
         expect(page.locator(".tile").first).to_be_visible()
+        # A picture that is on its way when the server ends is an error of its own in the browser.
+        expect(page.locator(".tile-image:not(.is-loaded)")).to_have_count(0)
     expect(page.locator("#notice")).to_contain_text("The server does not answer")
     with serving(tmp_path / "library", tmp_path / "serve.log", "--port", str(running.port)):
         expect(page.locator("#notice")).to_be_hidden(timeout=LONG_MS)

@@ -67,7 +67,9 @@ def test_a_link_in_the_place_of_a_file_is_refused(place: Path, name: str) -> Non
     assert before == content(place.parent / "outside")
 
 
-@pytest.mark.parametrize("name", ["metadata.db-wal", "data/faiss.index", "progress.json", "logs/embed.log"])
+@pytest.mark.parametrize(
+    "name", ["metadata.db-wal", "data/faiss.index", "progress.json", "logs/embed.log", "watch.lock"]
+)
 def test_a_link_to_nothing_is_refused_too(place: Path, name: str) -> None:
     (place / name).unlink(missing_ok=True)
     (place / name).symlink_to(place.parent / "outside" / "made")

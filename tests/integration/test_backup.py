@@ -58,6 +58,7 @@ def test_a_backup_answers_as_the_library_does(embedded: Library, place: Path) ->
     assert is_copy(place, embedded)
     with Library.open(place) as made:
         assert made.index_path.exists()
+        assert 40 == len(searcher.search(made, "name:picture", 50).hits)
         assert searcher.search(embedded, "sky", 5).hits == searcher.search(made, "sky", 5).hits
     assert [] == [*(place / "data").glob("*worker*")]
     assert json.loads((place / "backup.json").read_text())["backup_of"] == str(embedded.path)

@@ -13,7 +13,7 @@ import pytest
 from pixfind import errors
 from pixfind.library.library import Library
 from pixfind.models import cache, encoders, engines, files, hub
-from pixfind.models.backends import onnx_graphs
+from pixfind.models.backends import onnx_graphs, packed_weights
 from pixfind.search import build, searcher
 from pixfind.testing.hub import COMMIT, Hub
 
@@ -29,16 +29,20 @@ def texts() -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
     return encoders.open_text_encoder(model(), threads=1).encode(TEXTS)
 
 
-def images() -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
+def images(precision: str = "int8") -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
     pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
-    return encoders.open_image_encoder(model(), threads=1, precision="int8").forward(list(pixels))
+    return encoders.open_image_encoder(model(), threads=1, precision=precision).forward(list(pixels))
+
+
+def images_in_fp32() -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
+    return images("fp32")
 
 
 # --- damaged --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "no graph", "without its weights"])
-@pytest.mark.parametrize("embed", [texts, images], ids=["texts", "images"])
+@pytest.mark.parametrize("embed", [texts, images, images_in_fp32], ids=["texts", "images", "images in fp32"])
 def test_a_copy_that_is_damaged_is_made_again(
     embed: "Callable[[], np.ndarray[tuple[int, int], np.dtype[np.float32]]]",
     damage: str,
@@ -47,6 +51,7 @@ def test_a_copy_that_is_damaged_is_made_again(
 ) -> None:
     # As large graphs are kept: with their weights in files of their own.
     monkeypatch.setattr(onnx_graphs, "_MIN_MAPPED_BYTES", 0)
+    monkeypatch.setattr(packed_weights, "_MIN_BYTES", 0)
     expected = embed()
     derived = tmp_path / "cache/derived"
     for name in sorted(path.name for path in derived.glob("*/*.onnx")):

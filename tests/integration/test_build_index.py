@@ -36,6 +36,7 @@ class Counting(Encoders):
 class _CountingTexts:
     def __init__(self, encoder: TextEncoder) -> None:
         self._encoder = encoder
+        self.lists_words = encoder.lists_words
 
     def encode(self, texts: list[str]) -> NDArray[float32]:
         Counting.texts += len(texts)

@@ -26,10 +26,10 @@ from pixfind.search import build, query
 from pixfind.search import searcher as search
 from pixfind.search.searcher import Searcher
 from pixfind.server import schemas
-from pixfind.server.decoders import DecoderPool
 from pixfind.server.search import SearchService
 from pixfind.testing import make_image, make_library, make_pictures
 from pixfind.testing.libraries import QUIET
+from pixfind.worker.decoders import DecoderPool
 from pixfind.workflows import events, inactive_models, status, switch_model
 from pixfind.workflows.choose_model import fetch_model
 from pixfind.workflows.embed_part import embed_part

@@ -1,19 +1,26 @@
 """Near-duplicates: what is folded, what is grouped, and that nothing is touched."""
 
+import datetime as dt
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from numpy import float16
-from PIL import Image
+from numpy import float16, float32
+from numpy.typing import NDArray
+from PIL import Image, ImageChops
 
+from pixfind.demo.collection import draw
 from pixfind.images.perceptual_hash import dhash
 from pixfind.library.library import Library
-from pixfind.search import duplicates
+from pixfind.search import bursts, duplicates
+from pixfind.search.bursts import Taken
 from pixfind.search.duplicates import MatchKind
 from pixfind.search.searcher import Searcher
 from pixfind.testing import make_library
+from pixfind.testing.images import exif_block
+from pixfind.testing.raw import encode_dng
 
 
 @pytest.fixture
@@ -107,10 +114,95 @@ def test_distinct_hits_fold_the_others_into_a_count(doubled: Library) -> None:
 def test_folding_keeps_the_order_and_every_place_once() -> None:
     rows = np.eye(4, dtype=float16)[[0, 1, 0, 2, 1, 0, 3]]
 
-    assert [[0, 2, 5], [1, 4], [3], [6]] == duplicates.group(rows, 0.9)
-    assert [] == duplicates.group(rows[:0], 0.9)
+    unknown, mean = [bursts.UNKNOWN] * len(rows), np.zeros(4, dtype=float32)
+    groups = duplicates.group(rows, unknown, mean)
+
+    assert [[0, 2, 5], [1, 4], [3], [6]] == [[place for place, _ in group] for group in groups]
+    assert [] == duplicates.group(rows[:0], [], mean)
+
+
+def unit(*angles: float) -> NDArray[float16]:
+    return np.array([[np.cos(angle), np.sin(angle), 0, 0] for angle in angles], dtype=float16)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "angle", "kind"),
+    [
+        (Taken(100, "Canon"), Taken(102, "Canon"), 0.4, MatchKind.BURST),
+        (Taken(100, "Canon"), Taken(100, "Canon"), 0.4, MatchKind.BURST),
+        (Taken(100, "Canon"), Taken(101, "Canon"), 0.0, MatchKind.BURST),
+        # Saved again, with the time of its original.
+        (Taken(100, "Canon"), Taken(100, "Canon"), 0.0, MatchKind.NEAR),
+        (Taken(100, "Canon"), Taken(100, "Nikon"), 0.0, MatchKind.NEAR),
+        (Taken(100, ""), Taken(101, ""), 0.0, MatchKind.NEAR),
+        (Taken(None, "Canon"), Taken(None, "Canon"), 0.0, MatchKind.NEAR),
+        (Taken(100, "Canon"), Taken(104, "Canon"), 0.4, None),
+        (Taken(100, "Canon"), Taken(101, "Nikon"), 0.4, None),
+        (Taken(100, "Canon"), Taken(101, "Canon"), 0.8, None),
+    ],
+)
+def test_a_burst_is_one_camera_within_seconds_and_nearly_the_same(
+    one: Taken, other: Taken, angle: float, kind: MatchKind | None
+) -> None:
+    groups = duplicates.group(unit(0, angle), [one, other], np.zeros(4, dtype=float32))
+
+    assert ([[(0, MatchKind.NEAR), (1, kind)]] if kind else [[(0, MatchKind.NEAR)], [(1, MatchKind.NEAR)]]) == groups
 
 
 def test_the_threshold_follows_how_alike_the_pictures_of_a_library_are() -> None:
     assert duplicates.MIN_COSINE == duplicates.threshold(np.zeros(4, dtype=np.float32))
     assert pytest.approx(0.99) == duplicates.threshold(np.array([0.9**0.5, 0], dtype=np.float32))
+
+
+# --- bursts and shots -----------------------------------------------------------------------------
+
+
+def frame(folder: Path, name: str, shift: int, second: int, **options: Any) -> None:
+    """A picture of a scene that moves from one to the next, as a camera takes it."""
+    scene = draw("beach", np.random.default_rng(7), (200, 150))
+    taken = dt.datetime(2024, 5, 17, 12, 0, second)  # noqa: DTZ001  as cameras write it
+    block = exif_block(taken_at=taken, make="Canon", model="EOS R5")
+    ImageChops.offset(scene, shift, 0).save(folder / name, exif=block, **options)
+
+
+@pytest.fixture
+def burst(tmp_path: Path, pictures: Path) -> Library:
+    """Forty pictures, a burst of three within four seconds, the first of them saved again, one from a minute later, and a shot of RAW and JPEG."""
+    for number, second in enumerate((1, 3, 5)):
+        frame(pictures, f"burst-{number}.jpg", 8 * number, second, quality=92)
+    frame(pictures, "burst-0 again.jpg", 0, 1, quality=60)
+    frame(pictures, "later.jpg", 4, 59, quality=92)
+    scene = draw("forest", np.random.default_rng(3), (320, 240))
+    (pictures / "IMG_1.DNG").write_bytes(encode_dng(scene))
+    scene.save(pictures / "IMG_1.jpg", quality=92)
+    return make_library(tmp_path / "library", pictures)
+
+
+def test_a_burst_a_shot_and_a_near_duplicate_are_told_apart(burst: Library) -> None:
+    with burst:
+        groups = duplicates.find(burst).groups
+
+    kinds = {kind: [names(group) for group in groups if group.kind is kind] for kind in MatchKind}
+    assert {"burst-0.jpg", "burst-1.jpg", "burst-2.jpg"} <= set.union(*kinds[MatchKind.BURST])
+    assert any({"burst-0.jpg", "burst-0 again.jpg"} <= group for group in kinds[MatchKind.NEAR])
+    assert not any("later.jpg" in group for group in kinds[MatchKind.BURST])
+    assert [{"IMG_1.DNG", "IMG_1.jpg"}] == kinds[MatchKind.SHOT]
+    assert not any("IMG_1.DNG" in group for group in kinds[MatchKind.NEAR])
+
+
+def test_a_burst_is_one_hit_with_the_others_behind_it(burst: Library) -> None:
+    with burst, Searcher(burst) as searcher:
+        every = searcher.search("beach", 100, include_weak=True)
+        stacked = searcher.search("beach", 100, distinct=True, include_weak=True)
+
+    shown = [hit for hit in stacked if "burst" in Path(hit.path).name]
+    assert 1 == len(shown)
+    (hit,) = shown
+    behind = {Path(one.path).name: one.kind for one in hit.stack}
+    assert hit.folded == len(hit.stack)
+    first = Path(hit.path).name
+    assert {"burst-0.jpg", "burst-1.jpg", "burst-2.jpg", "burst-0 again.jpg"} - {first} <= set(behind)
+    assert {MatchKind.BURST} <= set(behind.values())
+    assert {one.image_id for one in every} == {
+        image_id for hit in stacked for image_id in (hit.image_id, *(one.image_id for one in hit.stack))
+    }

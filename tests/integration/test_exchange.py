@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 import os
+import stat
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,9 @@ from pixfind.library.library import Library
 from pixfind.search import searcher
 from pixfind.storage.output import Output
 from pixfind.testing import make_broken, make_image, make_library
+from pixfind.testing.decoders import COMMAND
 from pixfind.testing.libraries import QUIET
+from pixfind.worker.decoders import DecoderPool
 from pixfind.workflows import export
 from pixfind.workflows.collect import collect
 from pixfind.workflows.embed import embed
@@ -158,6 +161,41 @@ def test_rows_that_do_not_fit_stay_out_and_their_images_pending(
     assert 38 == other.catalogue.ledger()["embedded"]
 
 
+def test_pictures_that_end_their_decoder_stay_pending(
+    embedded: Library, other: Library, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bytes that crash, hang or starve a decoder; the import continues with the next picture."""
+    lines = [json.loads(line) for line in exported(embedded, tmp_path / "all.jsonl").read_text().splitlines()]
+    for line, how in zip(lines, (b"crash", b"hang", b"fill the memory"), strict=False):
+        path = Path(line["path"])
+        path.write_bytes(path.read_bytes() + how)
+        line["size"] = path.stat().st_size
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with other.lock("add"):
+        scan.add(other, pictures)
+    monkeypatch.setattr(
+        DecoderPool, "for_library", lambda *, seconds: DecoderPool(1, 1 << 30, seconds=seconds, command=COMMAND)
+    )
+    with other.lock("import"):
+        done = import_embeddings(other, tmp_path / "a.jsonl", dataclasses.replace(QUIET, seconds_per_image=10))
+
+    assert (37, 3) == (done.imported, done.unreadable)
+    assert 3 == other.catalogue.ledger()["pending"]
+
+
+def test_pictures_of_a_drive_that_is_away_are_not_waited_for(
+    embedded: Library, other: Library, pictures: Path, tmp_path: Path
+) -> None:
+    path = exported(embedded, tmp_path / "all.jsonl")
+    pictures.rename(away := tmp_path / "away")
+    done = imported(other, path)
+    assert (0, 40) == (done.imported, done.unreadable)
+    assert 40 == other.catalogue.ledger()["pending"]
+
+    away.rename(pictures)
+    assert 40 == imported(other, path).imported
+
+
 def test_embeddings_of_another_model_are_refused(embedded: Library, other: Library, tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     random = np.random.default_rng(0)
@@ -265,6 +303,18 @@ def test_copies_have_the_bytes_and_times_of_the_pictures(pictures: Path, tmp_pat
         assert not copy.is_symlink()
 
 
+def test_the_umask_says_who_may_read_copies(pictures: Path, tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        collect([str(min(pictures.iterdir()))], tmp_path / "new" / "hits")
+    finally:
+        os.umask(before)
+    (copy,) = (tmp_path / "new" / "hits").iterdir()
+
+    assert 0o640 == stat.S_IMODE(copy.stat().st_mode)
+    assert [0o750, 0o750] == [stat.S_IMODE(path.stat().st_mode) for path in (copy.parent, copy.parent.parent)]
+
+
 def test_links_lead_to_the_pictures(pictures: Path, tmp_path: Path) -> None:
     path = min(pictures.iterdir())
     collect([str(path)], tmp_path / "hits", link=True)
@@ -303,3 +353,11 @@ def test_nothing_in_the_folder_is_overwritten(pictures: Path, tmp_path: Path) ->
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
     with pytest.raises(errors.FolderTaken):
         collect([str(path)], tmp_path / "dangling")
+
+
+def test_the_folders_of_a_library_take_no_copies(library: Library, pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "linked").symlink_to(library.data)
+    for place in (library.data / "hits", tmp_path / "linked" / "hits"):
+        with pytest.raises(errors.FolderTaken, match="belongs to the library"):
+            collect([str(min(pictures.iterdir()))], place)
+    assert 1 == collect([str(min(pictures.iterdir()))], library.path / "hits").files

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from pixfind.images.source import File
 from pixfind.library import known_files, scan
 from pixfind.library.known_files import KnownFiles
 from pixfind.library.library import Library
-from pixfind.library.scan import ScanReport
-from pixfind.library.walk import File
+from pixfind.library.scan_report import ScanReport
 
 _NAMES = ("a.jpg", "b!.jpg", "c d.jpg", "é.jpg", "z\\xff.jpg", "\udcff.jpg", "z\\x5cxff.jpg", "0.jpg")
 _FOLDERS = ("", "a", "a/b", "a-b", "a.jpg.d", "a/b/é", "z")

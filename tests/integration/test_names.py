@@ -139,9 +139,9 @@ def test_an_old_library_is_migrated_when_it_is_opened(old: Path, *, write: bool)
 
     everything = select_everything(old)
     assert {f"/srv/pictures/{text}" for text in TEXTS} == texts(old)
-    # Counts of files that are not read, and whether archives are looked into: what such a library says nothing of.
-    assert [("/srv/pictures", "{}", 0), (r"/srv/pictures/stra\xdfe", "{}", 0)] == [
-        (row[1], *row[-2:]) for row in everything["roots"]
+    # Counts of files that are not read, whether archives are looked into, settings: what such a library says nothing of.
+    assert [("/srv/pictures", "{}", 0, "{}"), (r"/srv/pictures/stra\xdfe", "{}", 0, "{}")] == [
+        (row[1], *row[-3:]) for row in everything["roots"]
     ]
 
 

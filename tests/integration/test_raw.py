@@ -3,7 +3,6 @@
 import contextlib
 import io
 import os
-import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,10 +18,11 @@ from pixfind.library import scan, verify
 from pixfind.library.library import Library
 from pixfind.search.searcher import search
 from pixfind.server import images as served
-from pixfind.server.decoders import DecoderPool
 from pixfind.testing import images, make_library
+from pixfind.testing.extras import without_module
 from pixfind.testing.libraries import QUIET
 from pixfind.testing.raw import encode_dng, make_dng
+from pixfind.worker.decoders import DecoderPool
 from pixfind.workflows.embed import embed
 from pixfind.workflows.merge import merge
 
@@ -49,14 +49,6 @@ def pictures(tmp_path: Path) -> Path:
     return tmp_path / "pictures"
 
 
-@contextlib.contextmanager
-def without_extra() -> Iterator[None]:
-    """What runs inside finds no extra `raw`."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "rawpy", None)
-        yield
-
-
 def run(library: Library) -> dict[str, int]:
     done = embed(library, QUIET, runner=Serial()).outcomes
     merge(library)
@@ -80,7 +72,7 @@ def test_raw_files_are_embedded_as_the_pictures_that_they_show(library: Library,
 def test_without_the_extra_raw_files_are_counted_and_none_fails(
     library: Library, pictures: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with without_extra():
+    with without_module("rawpy"):
         report = scan.add(library, pictures)
         Console().scan(report)
         assert (1, {".dng": 3}) == (report.new, dict(report.left_out))
@@ -98,7 +90,7 @@ def test_members_of_an_archive_are_registered_once_the_extra_is_there(library: L
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("a.dng", encode_dng(images.picture(20, (320, 240))))
         file.writestr("a.mp4", b"x")
-    with without_extra():
+    with without_module("rawpy"):
         for _ in range(2):
             report = scan.add(library, archive)
             assert (0, {".dng": 1, ".mp4": 1}) == (report.new, dict(report.left_out))
@@ -113,7 +105,7 @@ def test_what_is_known_stays_where_the_extra_was_removed(library: Library, pictu
     scan.add(library, pictures)
     run(library)
     (pictures / "raw_1.dng").unlink()
-    with without_extra():
+    with without_module("rawpy"):
         report = scan.add(library, pictures)
         assert (1, 0) == (report.gone, report.new)
         assert 3 == len(dict(library.catalogue.rows("embedded_paths")))
@@ -126,14 +118,14 @@ def test_a_folder_of_raw_files_alone_is_not_taken_for_an_empty_drive(library: Li
     scan.add(library, pictures)
     run(library)
 
-    with without_extra():
+    with without_module("rawpy"):
         report = scan.add(library, pictures)
     assert (0, 0) == (report.offline, report.gone)
 
 
 def test_a_pending_raw_file_fails_for_now_where_the_extra_was_removed(library: Library, pictures: Path) -> None:
     scan.add(library, pictures)
-    with without_extra():
+    with without_module("rawpy"):
         assert {"embedded": 1, "failed": 3} == run(library)
     ((reason, count),) = library.catalogue.rows("failures_by_reason")
     assert ("RAW support missing", 3) == (reason, count)
@@ -167,7 +159,7 @@ def test_the_server_shows_a_thumbnail_and_sends_the_file(library: Library, pictu
 
 def test_whether_the_extra_is_there_is_known_without_importing_it() -> None:
     assert suffixes.reads_raw()
-    with without_extra():
+    with without_module("rawpy"):
         assert not suffixes.reads_raw()
         assert not suffixes.is_image_name("a.CR2")
     assert suffixes.is_image_name("a.CR2")

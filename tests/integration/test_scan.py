@@ -8,7 +8,7 @@ import pytest
 
 from pixfind import errors
 from pixfind.embedding.runners.serial import Serial
-from pixfind.library import path_text, scan
+from pixfind.library import path_text, roots, scan, verify
 from pixfind.library.library import Library
 from pixfind.testing import make_image, make_pictures
 from pixfind.testing.libraries import QUIET
@@ -159,6 +159,43 @@ def test_excluded_files_are_left_out_and_told(embedded: Library, pictures: Path)
     assert 0 == scan.add(embedded, pictures).excluded
 
 
+def test_what_was_left_out_and_returns_keeps_its_embedding(embedded: Library, pictures: Path) -> None:
+    shutil.copy2(pictures / "picture_00000.jpg", pictures / "copy.jpg")
+    scan.add(embedded, pictures)
+    embed(embedded)
+    before = indices(embedded)
+    scan.add(embedded, pictures, ("*.jpg",))
+    # The table of contents is made again while no image points to the rows.
+    with embedded.catalogue.transaction():
+        embedded.catalogue.contents.rebuild()
+    make_image(pictures / "picture_00003.jpg", seed=99)
+    roots.include(embedded, [str(pictures)], ["*.jpg"])
+    report = scan.add(embedded, pictures)
+    after = indices(embedded)
+
+    assert (40, 1) == (report.returned, report.changed)
+    waiting = {str(pictures / name) for name in ("picture_00003.jpg", "copy.jpg")}
+    assert waiting == {path for path, row in after.items() if row is None}
+    assert waiting == {path for path, row in before.items() if row != after[path]}
+    assert [] == verify.verify(embedded)
+    assert {"embedded": 1, "duplicate": 1} == embed_pending(embedded, QUIET, runner=Serial()).outcomes
+    merge(embedded)
+    assert before[str(pictures / "copy.jpg")] == indices(embedded)[str(pictures / "copy.jpg")]
+    assert [] == verify.verify(embedded)
+
+
+def test_a_row_that_is_damaged_meanwhile_is_not_taken_back(embedded: Library, pictures: Path) -> None:
+    scan.add(embedded, pictures, ("*.jpg",))
+    with embedded.embeddings_path.open("r+b") as file:
+        file.seek(-2, os.SEEK_END)
+        file.write(b"\xff\xff")
+    roots.include(embedded, [str(pictures)], ["*.jpg"])
+    scan.add(embedded, pictures)
+
+    assert 1 == embed(embedded)
+    assert [] == verify.verify(embedded)
+
+
 def test_a_time_beyond_64_bits_is_registered_with_the_others(library: Library, pictures: Path) -> None:
     path = make_image(pictures / "from_the_future.jpg", seed=77)
     os.utime(path, (10_500_000_000, 10_500_000_000))
@@ -299,3 +336,20 @@ def test_a_root_inside_another_that_goes_away_meanwhile_is_offline(library: Libr
     pictures.with_name("unplugged").rename(nested)
     report = scan.add(library, pictures)
     assert (0, 0, 0) == (report.new, report.gone, report.offline)
+
+
+def test_a_rule_for_all_pictures_of_a_root_excludes_them(embedded: Library, pictures: Path) -> None:
+    report = scan.add(embedded, pictures, ("*.jpg",))
+
+    assert (40, 0) == (report.excluded, report.offline)
+    assert 40 == embedded.catalogue.ledger()["skipped"]
+
+
+def test_a_rule_does_not_make_pictures_of_an_empty_mount_point_gone(embedded: Library, pictures: Path) -> None:
+    for picture in pictures.glob("*.jpg"):
+        picture.unlink()
+    (pictures / "stray.tmp").write_bytes(b"x")
+
+    report = scan.add(embedded, pictures, ("picture_00001.jpg",))
+
+    assert (0, 40) == (report.gone, report.offline)

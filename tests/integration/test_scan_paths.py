@@ -1,9 +1,11 @@
 """The scan of some paths ends where a full scan does, and reads nothing else."""
 
+import contextlib
 import json
 import os
 import random
 import shutil
+import sqlite3
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from pixfind.images import source
 from pixfind.library import path_text, scan
 from pixfind.library.library import Library
 from pixfind.library.scan_paths import may_matter, scan_paths
+from pixfind.library.scan_report import ScanReport
 from pixfind.testing import make_image, make_pictures
 from pixfind.testing.libraries import QUIET
 from pixfind.workflows.embed import embed
@@ -188,7 +191,7 @@ def embed_pending(library: Library) -> int:
     return report.images
 
 
-def counts(report: scan.ScanReport) -> dict[str, int]:
+def counts(report: ScanReport) -> dict[str, int]:
     names = ("seen", "new", "changed", "moved", "returned", "gone", "excluded", "offline", "problems")
     return {name: count for name in names if (count := getattr(report, name))}
 
@@ -296,6 +299,38 @@ def test_a_drive_mounted_inside_a_root_becomes_a_root(
 
     assert {"seen": 3, "new": 3} == counts(scan_paths(embedded, [str(drive / "picture_00400.jpg")]))
     assert [str(pictures), str(drive)] == [root.path for root in embedded.catalogue.roots()]
+
+
+def test_what_holds_for_a_root_holds_for_the_drives_mounted_in_it(
+    embedded: Library, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drive = pictures / "drive"
+    make_pictures(drive, 3, first=400)
+    make_pictures(drive / "private", 2, first=500)
+    with zipfile.ZipFile(drive / "backup.zip", "w") as archive:
+        archive.writestr("old.jpg", b"content")
+    scan.add(embedded, pictures, ("*_00401.jpg", "drive/private"), in_archives=True)
+    stat = os.stat
+    monkeypatch.setattr(os, "stat", lambda path, **options: _elsewhere(stat(path, **options), path, drive))
+    lstat = os.lstat
+    monkeypatch.setattr(os, "lstat", lambda path: _elsewhere(lstat(path), path, drive))
+
+    scan_paths(embedded, [str(drive / "picture_00400.jpg")])
+    assert [str(pictures), str(drive)] == [root.path for root in embedded.catalogue.roots()]
+
+    scan.add(embedded, pictures)
+    on_it = {path for (path,) in _present(embedded) if path.startswith(str(drive))}
+    assert {str(drive / "picture_00400.jpg"), str(drive / "picture_00402.jpg")} < on_it
+    assert all("backup.zip!/" in path for path in on_it if "picture_0040" not in path)
+    assert any("backup.zip!/" in path for path in on_it)
+
+    scan.add(embedded, pictures, ("backup.zip*",))
+    assert not any("backup.zip!/" in path for (path,) in _present(embedded))
+
+
+def _present(library: Library) -> list[tuple[str]]:
+    with contextlib.closing(sqlite3.connect(library.catalogue.path)) as database:
+        return database.execute("SELECT path FROM images WHERE gone = 0 AND outcome IS NOT 'skipped'").fetchall()
 
 
 def _elsewhere(found: os.stat_result, path: Any, drive: Path) -> os.stat_result:

@@ -1,6 +1,5 @@
 """Search over a real library: filters, images that are gone, pictures as queries, files that are wrong."""
 
-import dataclasses
 import json
 import os
 import shutil
@@ -25,7 +24,7 @@ from pixfind.search.encoders import Encoders
 from pixfind.search.filters import Filters
 from pixfind.search.searcher import Searcher
 from pixfind.testing import make_image, make_library
-from pixfind.testing.libraries import QUIET
+from pixfind.testing.libraries import QUIET, recalibrate
 from pixfind.workflows.embed import embed
 from pixfind.workflows.merge import merge
 
@@ -33,7 +32,7 @@ from pixfind.workflows.merge import merge
 class Texts:
     """A text tower under our control: the words decide the direction, and "gibberish" is known to nobody."""
 
-    device, precision = "cpu", "fp32"
+    device, precision, lists_words = "cpu", "fp32", True
 
     def __init__(self, dimension: int) -> None:
         self.dimension = dimension
@@ -53,7 +52,9 @@ class NoImages(Encoders):
     """Our text tower, and no image tower at all."""
 
     def text(self) -> Texts:  # type: ignore[override]
-        return Texts(self._library.dimension)
+        model = self.owner.model()
+        assert model is not None
+        return Texts(model.dimension)
 
     def image(self) -> object:  # type: ignore[override]
         pytest.fail("the image tower was loaded")
@@ -306,17 +307,9 @@ def calibrated(searcher: Searcher) -> Searcher:
     """A cut-off that half of the hits for "beach" reach."""
     searcher.library.path.joinpath("data").mkdir(exist_ok=True)
     build.build_index(searcher.library, encoders=searcher.encoders)
-    path = calibration.path(searcher.library.data)
-    made = calibration.load(path, searcher.library.model().hash, searcher.library.dimension)  # type: ignore[union-attr]
-    assert made is not None
     unusual = sorted(hit.query_z or 0.0 for hit in searcher.search("beach", 40, include_weak=True).hits)
-    save(path, made, (unusual[19] + unusual[20]) / 2)
+    recalibrate(searcher.library, query_cutoff=(unusual[19] + unusual[20]) / 2, image_cutoff=None)
     return searcher
-
-
-def save(path: Path, made: calibration.ScoreCalibration, cutoff: float) -> None:
-    """Save with this cut-off alone."""
-    calibration.save(path, dataclasses.replace(made, query_cutoff=cutoff, image_cutoff=None))
 
 
 def test_hits_below_the_cut_off_are_hidden_and_counted(calibrated: Searcher) -> None:
@@ -336,10 +329,7 @@ def test_everything_is_shown_when_asked_for(calibrated: Searcher) -> None:
 
 
 def test_a_query_that_nothing_answers_says_so(calibrated: Searcher) -> None:
-    path = calibration.path(calibrated.library.data)
-    made = calibration.load(path, calibrated.library.model().hash, calibrated.library.dimension)  # type: ignore[union-attr]
-    assert made is not None
-    save(path, made, 1e6)
+    recalibrate(calibrated.library, query_cutoff=1e6, image_cutoff=None)
 
     answer = calibrated.search("beach", 5)
 
@@ -348,11 +338,8 @@ def test_a_query_that_nothing_answers_says_so(calibrated: Searcher) -> None:
 
 
 def test_what_every_picture_shows_is_found_though_it_is_not_unusual(calibrated: Searcher) -> None:
-    path = calibration.path(calibrated.library.data)
-    made = calibration.load(path, calibrated.library.model().hash, calibrated.library.dimension)  # type: ignore[union-attr]
-    assert made is not None
     fitting = sorted(hit.image_z or 0.0 for hit in calibrated.search("beach", 40, include_weak=True).hits)
-    calibration.save(path, dataclasses.replace(made, query_cutoff=1e6, image_cutoff=(fitting[29] + fitting[30]) / 2))
+    recalibrate(calibrated.library, query_cutoff=1e6, image_cutoff=(fitting[29] + fitting[30]) / 2)
 
     answer = calibrated.search("beach", 40)
 

@@ -236,7 +236,7 @@ def test_a_text_encoder_of_another_model_is_replaced_by_the_full_one(
     assert build.build_index(library).built is None, "with the full one nothing is left to do"
 
 
-def test_a_text_encoder_of_another_model_is_told_where_the_full_one_cannot_be_had(
+def test_a_text_encoder_of_another_model_is_reported_where_the_full_one_cannot_be_had(
     server: Hub, library: Library, drawn: Path, tmp_path: Path
 ) -> None:
     server.repos[HALF] = starter_repository(tmp_path / "turned", turned=True)
@@ -247,6 +247,11 @@ def test_a_text_encoder_of_another_model_is_told_where_the_full_one_cannot_be_ha
 
     assert "does not fit these images" in (report.text_problem or "")
     assert alignment(library) < build.MIN_ALIGNMENT
+    text_source.resolve(MODEL).value.text.unlink()
+    again = build.build_index(library)
+
+    assert again.text_problem is None, "no text encoder is here any more, and so none that does not fit"
+    assert (again.cutoff, again.built) == (report.cutoff, None)
 
 
 # --- the copy that is run -------------------------------------------------------------------------

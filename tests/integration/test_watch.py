@@ -16,13 +16,14 @@ from typing import Any
 import pytest
 
 from pixfind import errors, machine
+from pixfind.embedding.runners.serial import Serial
 from pixfind.embedding.schedule import TimeWindow
 from pixfind.library import folder_events, path_text, scan, verify, watch_lock
 from pixfind.library.library import Library
 from pixfind.testing import make_image, make_library, make_pictures
 from pixfind.testing.libraries import QUIET, make_slow_pictures
 from pixfind.testing.waiting import wait_for
-from pixfind.workflows import index, running
+from pixfind.workflows import index, running, settling
 from pixfind.workflows import watch as workflow
 from pixfind.workflows.options import EmbedOptions
 
@@ -329,14 +330,21 @@ def _offline(watched: Watched) -> bool:
 
 
 @contextlib.contextmanager
-def watching(watched: Watched, options: EmbedOptions = QUIET, **more: Any) -> Iterator[list[workflow.WatchEvent]]:
-    """Watch in a thread of this process; yields what it tells."""
+def watching(
+    watched: Watched, options: EmbedOptions = QUIET, *, in_processes: bool = False, **more: Any
+) -> Iterator[list[workflow.WatchEvent]]:
+    """Watch in a thread of this process, which embeds too unless `in_processes`, and waits for less; yields what it tells."""
     told: list[workflow.WatchEvent] = []
     failed: list[BaseException] = []
+    runner = None if in_processes else Serial()
 
     def work() -> None:
         try:
-            workflow.watch(watched.path, options, tell=told.append, **more)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(settling, "QUIET_SECONDS", 0.1)
+                for name in ("_REST_SECONDS", "_ROOTS_SECONDS", "_LOCKED_SECONDS"):
+                    patch.setattr(workflow, name, 0.1)
+                workflow.watch(watched.path, options, tell=told.append, runner=runner, **more)
         except BaseException as error:  # noqa: BLE001 - of the thread, for the test
             failed.append(error)
 
@@ -425,6 +433,30 @@ def test_a_round_that_fails_is_tried_again(watched: Watched, monkeypatch: pytest
         watched.wait_until(path)
 
 
+def test_a_folder_that_is_given_is_added_first_and_watched(watched: Watched, tmp_path: Path) -> None:
+    make_pictures(tmp_path / "three", 2, first=30)
+    with watching(watched, folders=[watched.one, tmp_path / "three"]) as told:
+        watched.wait_until(tmp_path / "three" / "picture_00030.jpg", watched.one / "picture_00000.jpg")
+        make_pictures(tmp_path / "three", 1, first=40)
+        watched.wait_until(tmp_path / "three" / "picture_00040.jpg")
+
+    first = next(event for event in told if isinstance(event, workflow.Watching))
+    assert (str(watched.one), str(watched.two), str(tmp_path / "three")) == first.folders
+
+
+def test_a_folder_that_is_given_begins_a_library(tmp_path: Path) -> None:
+    new = Watched.__new__(Watched)
+    new.path, new.process, new.log = tmp_path / "new", None, tmp_path / "log"
+    new.log.touch()
+    make_pictures(tmp_path / "pictures", 2)
+    with pytest.raises(errors.FolderNotReadable):
+        workflow.watch(new.path, QUIET, folders=[tmp_path / "nowhere"])
+    assert not new.path.exists()
+    with watching(new, folders=[tmp_path / "pictures"]):
+        new.wait_until(tmp_path / "pictures" / "picture_00001.jpg")
+    assert [] == new.verify()
+
+
 def test_the_first_round_fails_with_its_error(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(*_: Any, **__: Any) -> Any:
         raise errors.DiskFull(path=watched.path, detail="no space left")
@@ -458,7 +490,7 @@ def test_when_its_hours_end_it_gives_the_library_back_and_goes_on_later(
     options = EmbedOptions(workers=1, share=1.0, nice=0, hours=TimeWindow.parse("22:00-07:00"))
     make_slow_pictures(watched.one / "slow", 80)
     allowed.set()
-    with watching(watched, options) as told:
+    with watching(watched, options, in_processes=True) as told:
         wait_for(lambda: 0 < watched.pending() < 80, what=lambda: told)
         allowed.clear()
         wait_for(lambda: not watched.writes(), what=lambda: told)
@@ -480,11 +512,11 @@ def test_a_library_that_is_deleted_ends_the_watch(watched: Watched, tmp_path: Pa
 def test_stop_asks_the_embed_that_runs_and_else_the_watch(watched: Watched) -> None:
     with Library.open(watched.path, write=True) as library:
         with watch_lock.held(watched.path), library.lock("index"):
-            assert "index" == running.stop(library)[0]
+            assert "index" == running.stop(library)[0].verb
             assert not watch_lock.stop_requested(watched.path)
         with watch_lock.held(watched.path):
-            verb, has_ended = running.stop(library)
-            assert ("watch", True, False) == (verb, watch_lock.stop_requested(watched.path), has_ended())
+            found, has_ended = running.stop(library)
+            assert ("watch", True, False) == (found.verb, watch_lock.stop_requested(watched.path), has_ended())
         assert has_ended()
         with pytest.raises(errors.NothingRunning):
             running.stop(library)

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 import requests
 
-from pixfind.demo import draw_collection
 from pixfind.library import verify
 from pixfind.library.library import Library
 from pixfind.search import build
-from pixfind.testing import make_image, make_library
+from pixfind.testing import make_drawn_pictures, make_image, make_library
 from pixfind.testing.servers import Server, serving
 
 
@@ -34,8 +33,11 @@ class Client:
         assert status == answer.status_code, answer.text[:500]
         return answer
 
+    def json(self, path: str, status: int = 200) -> Any:
+        return self.get(path, status).json()
+
     def hits(self, path: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.get(path).json()["hits"]
+        found: list[dict[str, Any]] = self.json(path)["hits"]
         return found
 
 
@@ -43,7 +45,7 @@ class Client:
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A library with 60 drawn pictures, embedded and indexed. Ends with `verify`."""
     place = tmp_path_factory.mktemp("drawn")
-    draw_collection(place / "pictures", 60)
+    make_drawn_pictures(place / "pictures", 60)
     with make_library(place / "library", place / "pictures") as library:
         build.build_index(library)
     yield place / "library"

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import json
 import re
 import socket
 import struct
@@ -39,6 +40,13 @@ def _raw(client: Any, head: bytes, *, seconds: float = 20) -> bytes:
         return b"".join(iter(lambda: connection.recv(65_536), b""))
 
 
+def _kind(answer: bytes) -> str:
+    """The kind of the error that the first of these answers tells."""
+    body, _ = json.JSONDecoder().raw_decode(answer.partition(b"\r\n\r\n")[2].decode())
+    kind: str = body["error"]["kind"]
+    return kind
+
+
 # --- hosts and origins -----------------------------------------------------------------------------
 
 
@@ -59,9 +67,13 @@ def test_our_own_names_pass(client: Any, host: str) -> None:
 
 
 def test_two_hosts_or_none_are_no_request(client: Any) -> None:
-    assert _raw(client, b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example\r\n\r\n").startswith(b"HTTP/1.1 400")
-    assert _raw(client, b"GET / HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 400")
-    assert b" 403 " in _raw(client, b"GET / HTTP/1.0\r\n\r\n")[:20]
+    for head, status, kind in (
+        (b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example\r\n\r\n", b"400", "InvalidRequest"),
+        (b"GET / HTTP/1.1\r\n\r\n", b"400", "InvalidRequest"),
+        (b"GET / HTTP/1.0\r\n\r\n", b"403", "HostNotAllowed"),
+    ):
+        answer = _raw(client, head)
+        assert (status, kind) == (answer.split(b" ", 2)[1], _kind(answer))
 
 
 @pytest.mark.parametrize(
@@ -88,7 +100,8 @@ def test_another_site_may_not_ask(client: Any, headers: dict[str, str]) -> None:
 def test_the_page_itself_may_ask_and_a_link_may_open_it(client: Any) -> None:
     own = {"Origin": client.server.address, "Sec-Fetch-Site": "same-origin"}
     client.get("/api/status", headers=own)
-    client.post("/api/embed", 409, headers={**own, "X-Pixfind": "1"}, json={"action": "stop"})
+    refused = client.post("/api/embed", 409, headers={**own, "X-Pixfind": "1"}, json={"action": "stop"})
+    assert "NothingRunning" == refused.json()["error"]["kind"]
     client.get("/", headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"})
 
 
@@ -99,8 +112,9 @@ def test_no_other_site_is_given_leave(client: Any) -> None:
 
     assert answer.status_code >= 400
     assert [] == [name for name in answer.headers if name.lower().startswith("access-control")]
-    client.post("/api/embed", 422, json={"action": "stop"})
-    client.post("/api/embed", 422, json={"action": "stop"}, headers={"X-Pixfind": "0"})
+    for headers in ({}, {"X-Pixfind": "0"}):
+        refused = client.post("/api/embed", 422, json={"action": "stop"}, headers=headers)
+        assert "InvalidRequest" == refused.json()["error"]["kind"]
 
 
 # --- tokens ----------------------------------------------------------------------------------------
@@ -115,8 +129,7 @@ def test_nothing_is_told_without_the_token(open_to_all: Any, path: str) -> None:
         {"Cookie": f"pixfind_session_{open_to_all.server.port}=wrong"},
     ):
         answer = requests.get(open_to_all.address + path, headers=headers, timeout=600)
-        assert answer.status_code in (401, 429)
-        assert answer.json()["error"]["kind"] in ("InvalidToken", "TooManyRequests")
+        assert answer.json()["error"]["kind"] == {401: "InvalidToken", 429: "TooManyRequests"}[answer.status_code]
 
 
 def test_the_token_opens_the_page_and_becomes_a_session(open_to_all: Any) -> None:
@@ -140,12 +153,9 @@ def test_the_token_is_taken_as_a_header(open_to_all: Any) -> None:
     for host in ("10.1.2.3", "pictures.example:80"):
         named = {**bearer, "Host": host}
         assert 200 == requests.get(f"{open_to_all.address}/api/status", headers=named, timeout=600).status_code
-    assert (
-        403
-        == requests.get(
-            f"{open_to_all.address}/api/status", headers={**bearer, "Host": "evil.example"}, timeout=50
-        ).status_code
-    )
+    named = {**bearer, "Host": "evil.example"}
+    refused = requests.get(f"{open_to_all.address}/api/status", headers=named, timeout=600)
+    assert (403, "HostNotAllowed") == (refused.status_code, refused.json()["error"]["kind"])
     assert 200 == requests.get(f"{open_to_all.address}/healthz", timeout=600).status_code
 
 
@@ -156,11 +166,15 @@ def test_the_token_is_in_no_log(open_to_all: Any) -> None:
 def test_guessing_is_slowed_down(one: Path, serve: Callable[..., Any]) -> None:
     client = serve(one, token=True)
     address = f"http://127.0.0.1:{client.server.port}/api/status"
-    got = [requests.get(address, headers={"Authorization": f"Bearer {n}"}, timeout=600).status_code for n in range(15)]
+    refused = [requests.get(address, headers={"Authorization": f"Bearer {n}"}, timeout=600) for n in range(15)]
+    got = [answer.status_code for answer in refused]
 
     # How many there are at once, and how many later: tests/unit/test_access.py, with a clock that is turned.
     assert [401] * 10 == got[:10]
     assert 429 in got
+    assert [{401: "InvalidToken", 429: "TooManyRequests"}[status] for status in got] == [
+        answer.json()["error"]["kind"] for answer in refused
+    ]
     bearer = {"Authorization": f"Bearer {client.server.token}"}
     assert 200 == requests.get(address, headers=bearer, timeout=600).status_code
 
@@ -277,7 +291,8 @@ def test_a_query_cannot_name_a_file(client: Any, drawn: Path, term: str) -> None
 
 def test_a_body_that_announces_too_much_is_not_read(client: Any) -> None:
     head = b"POST /api/search HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99999999999\r\n\r\n"
-    assert _raw(client, head + b"x" * 1000).startswith(b"HTTP/1.1 413")
+    answer = _raw(client, head + b"x" * 1000)
+    assert (b"413", "PayloadTooLarge") == (answer.split(b" ", 2)[1], _kind(answer))
 
 
 def test_a_body_without_a_length_is_cut_off_at_the_limit(client: Any) -> None:
@@ -295,63 +310,30 @@ def test_a_body_without_a_length_is_cut_off_at_the_limit(client: Any) -> None:
 
 
 def test_small_bodies_have_a_small_limit(client: Any) -> None:
-    client.post("/api/embed", 413, data=b" " * 100_000, headers={"X-Pixfind": "1"})
+    refused = client.post("/api/embed", 413, data=b" " * 100_000, headers={"X-Pixfind": "1"})
+    assert "PayloadTooLarge" == refused.json()["error"]["kind"]
 
 
 @pytest.mark.parametrize(
-    ("name", "body", "status"),
+    ("body", "status", "kind"),
     [
-        ("empty", b"", 400),
-        ("text", b"not a picture" * 50, 415),
-        ("svg", b"<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'/></svg>", 415),
-        ("bomb", png_bomb(), 413),
-        ("truncated", (b"\xff\xd8\xff\xe0" + bytes(5000)), 415),
-        ("huge jpeg header", b"\xff\xd8\xff\xc0\x00\x11\x08\xff\xff\xff\xff\x03\x01\x11\x00\x02\x11\x01\x03\x11\x01" + bytes(50), 415),
-        ("webp of nothing", b"RIFF" + struct.pack("<I", 2**32 - 1) + b"WEBPVP8 " + bytes(40), 415),
-        ("multipart", b"--x\r\nContent-Disposition: form-data; name=a; filename=/etc/passwd\r\n\r\nx\r\n--x--", 415),
+        (b"", 400, "EmptyBody"),
+        (b"not a picture" * 50, 415, "NotAnImage"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'/></svg>", 415, "NotAnImage"),
+        (png_bomb(), 413, "UploadTooLarge"),
+        ((b"\xff\xd8\xff\xe0" + bytes(5000)), 415, "Truncated"),
+        (b"\xff\xd8\xff\xc0\x00\x11\x08\xff\xff\xff\xff\x03\x01\x11\x00\x02\x11\x01\x03\x11\x01" + bytes(50), 415, "Truncated"),
+        (b"RIFF" + struct.pack("<I", 2**32 - 1) + b"WEBPVP8 " + bytes(40), 415, "Truncated"),
+        (b"--x\r\nContent-Disposition: form-data; name=a; filename=/etc/passwd\r\n\r\nx\r\n--x--", 415, "NotAnImage"),
     ],
+    ids=["empty", "text", "svg", "bomb", "truncated", "huge jpeg header", "webp of nothing", "multipart"],
 )  # fmt: skip
-def test_a_malformed_upload_is_told_and_harms_nothing(client: Any, name: str, body: bytes, status: int) -> None:
-    answer = client.session.post(f"{client.server.address}/api/search?k=1", data=body, timeout=600)
-
-    assert answer.status_code in (status, 413, 415), (name, answer.text)
-    assert answer.json()["error"]["message"]
+def test_a_malformed_upload_is_told_and_harms_nothing(client: Any, body: bytes, status: int, kind: str) -> None:
+    assert kind == client.post("/api/search?k=1", status, data=body).json()["error"]["kind"]
     client.get("/healthz")
 
 
 # --- slow and many ----------------------------------------------------------------------------------
-
-
-def test_clients_that_are_slow_are_sent_away_while_others_are_answered(client: Any) -> None:
-    """Slowloris: heads that come a byte at a time and never end, and connections that say nothing at all."""
-    with contextlib.ExitStack() as held:
-        slow = [
-            held.enter_context(socket.create_connection(("127.0.0.1", client.server.port), timeout=0.01))
-            for _ in range(60)
-        ]
-        for connection in slow[1:]:
-            connection.sendall(b"GET /api/status HTTP/1.1\r\nHost: 127.0.0.1\r\n")
-        going_on = dict(enumerate(slow))
-
-        def all_ended() -> bool:
-            assert client.hits("/api/search?q=sky&k=1")
-            for number, connection in list(going_on.items()):
-                if _has_ended(connection, drip=number > 0):
-                    del going_on[number]
-            return not going_on
-
-        wait_for(all_ended, what=lambda: going_on)
-
-
-def _has_ended(connection: socket.socket, *, drip: bool) -> bool:
-    try:
-        if drip:
-            connection.sendall(b"X")
-        return connection.recv(1) == b""
-    except TimeoutError:
-        return False
-    except OSError:
-        return True
 
 
 def test_one_client_may_not_hold_all_connections(client: Any) -> None:
@@ -390,14 +372,14 @@ def test_slow_uploads_and_streams_leave_room_for_other_requests(one: Path, serve
         wait_for(lambda: ask("POST", "/api/search", data=b"text") == 429)
         streams = [held.enter_context(begin(stream)) for _ in range(16)]
         assert all(b" 200 " in connection.recv(100) for connection in streams)
-        assert 429 == ask("GET", "/api/events")
+        assert "TooManyRequests" == client.get("/api/events", 429).json()["error"]["kind"]
         assert 200 == ask("GET", "/api/search?q=sky")
     wait_for(lambda: ask("POST", "/api/search", data=b"text") == 415)
 
 
 @pytest.mark.parametrize(
     "sent",
-    [b"\0\1\2\3\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET /\r\n\r\n", b"G" * 100_000, b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    [b"\0\1\2\3\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET /\r\n\r\n", b"G" * 200_000, b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
      b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n" + b"A: b\r\n" * 200_000 + b"\r\n", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nA: \xff\0\r\n\r\n",
      b"POST /api/search HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: -5\r\n\r\n",
      b"POST /api/search HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n",
@@ -411,8 +393,13 @@ def test_what_is_no_request_gets_an_error_and_nothing_more(client: Any, sent: by
         # The server may have hung up while the rest was still being sent: a reset, a broken pipe, not connected any more.
         answer = b""
 
-    assert answer == b"" or answer.split(b" ", 2)[1] in (b"400", b"403", b"404", b"415", b"431")
-    assert 1 >= answer.count(b"HTTP/1.1 2")
+    assert answer == b"" or (answer.split(b" ", 2)[1], _kind(answer)) in (
+        (b"400", "InvalidRequest"),
+        (b"400", "EmptyBody"),
+        (b"403", "HostNotAllowed"),
+        (b"404", "NotFound"),  # a long path that arrives at once is a request
+    )
+    assert 0 == answer.count(b"HTTP/1.1 2")
     client.get("/healthz")
 
 
@@ -450,8 +437,10 @@ def test_a_site_that_was_named_may_ask_with_the_token(one: Path, serve: Callable
         headers={**site, "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization"},
     ).headers
     found = client.get("/api/search?q=sky", headers={**site, "Authorization": f"Bearer {client.server.token}"}).headers
-    refused = client.get("/api/search?q=sky", 401, headers=site).headers
+    refused_answer = client.get("/api/search?q=sky", 401, headers=site)
+    refused = refused_answer.headers
 
+    assert "InvalidToken" == refused_answer.json()["error"]["kind"]
     assert "Authorization" in preflight["access-control-allow-headers"]
     for headers in (preflight, found, refused):
         assert "https://photos.example" == headers["access-control-allow-origin"]
@@ -465,6 +454,7 @@ def test_no_other_site_may_ask(one: Path, serve: Callable[..., Any]) -> None:
     for origin in ("https://photos.example.evil", "http://photos.example", "https://photos.example:8443", "null", "*"):
         for method, more in (("GET", {}), ("OPTIONS", {"Access-Control-Request-Method": "GET"})):
             answer = client.send(method, "/api/search?q=sky", 403, headers={"Origin": origin, **more})
+            assert "OriginNotAllowed" == answer.json()["error"]["kind"]
             assert "access-control-allow-origin" not in answer.headers
 
 
@@ -499,7 +489,7 @@ def test_all_refusals_have_a_status_of_a_client_or_of_a_busy_server() -> None:
     kinds = errors.RequestError.__subclasses__()
 
     assert kinds
-    assert all(400 <= kind.status < 500 or kind.status == 503 for kind in kinds)
+    assert all(400 <= kind.status < 500 or kind.status in {503, 504} for kind in kinds)
 
 
 def test_problem_details_have_their_media_type_where_it_is_accepted(client: Any) -> None:
@@ -518,4 +508,4 @@ def test_the_version_in_the_path_may_be_left_out(client: Any) -> None:
     for path in ("status", "search?q=sky&k=3", "images/1", "failures"):
         ours, former = (client.get(f"/api/{version}{path}").json() for version in ("v1/", ""))
         assert ours.keys() == former.keys()
-    client.get("/api/v2/status", 404)
+    assert "NotFound" == client.get("/api/v2/status", 404).json()["error"]["kind"]

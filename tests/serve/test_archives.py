@@ -13,8 +13,8 @@ from pixfind import errors
 from pixfind.images import source
 from pixfind.library.library import Library
 from pixfind.server import images
-from pixfind.server.decoders import DecoderPool
 from pixfind.testing import make_library, make_pictures
+from pixfind.worker.decoders import DecoderPool
 
 
 @pytest.fixture

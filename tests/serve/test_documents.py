@@ -25,7 +25,7 @@ def guarded(drawn: Path, connect: Callable[..., Any]) -> Iterator[Any]:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the examples are for curl")
-@pytest.mark.parametrize("example", [line for line in EXAMPLES if "start" not in line])
+@pytest.mark.parametrize("example", [line for line in EXAMPLES if not re.search("start|scan", line)])
 def test_an_example_of_the_document_works(guarded: Any, tmp_path: Path, example: str) -> None:
     make_image(tmp_path / "picture.jpg")
     port = guarded.server.port

@@ -1,8 +1,6 @@
 """The state of a library, told live; an embed started, paused and stopped from outside."""
 
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +12,7 @@ from pixfind.library import verify
 from pixfind.library.library import Library
 from pixfind.search import build
 from pixfind.testing import make_broken, make_library, make_pictures, make_slow_pictures, wait_for
+from pixfind.testing.commands import Commands
 
 _CONTROL = {"X-Pixfind": "1"}
 
@@ -44,9 +43,8 @@ def _act(client: Any, action: str, status: int = 202) -> dict[str, Any]:
     return answer
 
 
-def test_the_status_is_that_of_the_command_line(client: Any, drawn: Path) -> None:
-    command = [sys.executable, "-m", "pixfind", "--library", str(drawn), "status", "--json"]
-    expected = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+def test_the_status_is_that_of_the_command_line(client: Any, drawn: Path, commands: Commands) -> None:
+    expected = json.loads(commands.run(["--library", str(drawn), "status", "--json"]).stdout)
     found = client.get("/api/status").json()
 
     same = ("library", "images", "merged_rows", "index_rows", "recall", "model", "precision", "running", "failures")
@@ -92,11 +90,11 @@ def test_a_library_without_embeddings_is_served_and_says_what_to_do(tmp_path: Pa
 
 def test_an_embed_is_started_watched_and_searched_without_a_restart(tmp_path: Path, serve: Callable[..., Any]) -> None:
     """From an empty library to an answer, by the page's own means; searching all the while."""
-    make_pictures(tmp_path / "pictures", 1000)
+    make_pictures(tmp_path / "pictures", 200)
     make_library(tmp_path / "library", tmp_path / "pictures", embed=False).close()
     client = serve(tmp_path / "library")
     empty = client.get("/api/search?q=red&all=true").json()
-    assert (1000, 0, []) == (client.get("/api/status").json()["images"]["pending"], empty["rows"], empty["hits"])
+    assert (200, 0, []) == (client.get("/api/status").json()["images"]["pending"], empty["rows"], empty["hits"])
 
     _act(client, "start")
     running = _until(client, lambda state: state["running"])
@@ -106,11 +104,22 @@ def test_an_embed_is_started_watched_and_searched_without_a_restart(tmp_path: Pa
         client.get("/api/search?q=red&all=true")
     done = _until(client, lambda state: not state["running"])
 
-    assert (1000, 1000, 1000) == (done["images"]["embedded"], done["searchable_rows"], done["index_rows"])
+    assert (200, 200, 200) == (done["images"]["embedded"], done["searchable_rows"], done["index_rows"])
     found = client.get("/api/search?q=red&all=true").json()
-    assert (1000, 60) == (found["rows"], len(found["hits"]))
+    assert (200, 60) == (found["rows"], len(found["hits"]))
     assert found["generation"]
     assert "NothingRunning" == _act(client, "stop", 409)["error"]["kind"]
+
+
+def test_a_scan_finds_what_is_new_and_embeds_it(tmp_path: Path, serve: Callable[..., Any]) -> None:
+    make_pictures(tmp_path / "pictures", 5)
+    make_library(tmp_path / "library", tmp_path / "pictures").close()
+    client = serve(tmp_path / "library")
+    make_pictures(tmp_path / "pictures", 3, first=100)
+
+    _act(client, "scan")
+    done = _until(client, lambda state: state["searchable_rows"] == 8 and state["index_rows"] == 8)
+    assert 8 == done["images"]["embedded"]
 
 
 def test_pictures_merged_by_others_are_found_without_a_restart(tmp_path: Path, serve: Callable[..., Any]) -> None:
@@ -199,16 +208,11 @@ def test_ctrl_c_ends_the_server_at_once_whoever_listens(tmp_path: Path, serve: C
     assert "Traceback" not in client.server.log.read_text(encoding="utf-8")
 
 
-def _start(*options: str) -> tuple[int, str]:
-    command = [sys.executable, "-m", "pixfind", *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
-    return done.returncode, done.stderr
-
-
-def test_a_server_that_cannot_start_says_why(tmp_path: Path, client: Any, drawn: Path) -> None:
-    code, said = _start("--library", str(drawn), "serve", "--port", str(client.server.port))
-    assert (37, True) == (code, "--port 0" in said)
-    code, said = _start("--library", str(tmp_path / "none"), "serve", "--port", "0")
-    assert (3, True) == (code, "There is no library" in said)
-    code, said = _start("--library", str(drawn), "serve", "--host", "no.such.name.invalid", "--port", "0")
-    assert (37, True) == (code, "no.such.name.invalid" in said)
+def test_a_server_that_cannot_start_says_why(tmp_path: Path, client: Any, drawn: Path, commands: Commands) -> None:
+    for library, options, code, said in (
+        (drawn, ("--port", str(client.server.port)), 37, "--port 0"),
+        (tmp_path / "none", ("--port", "0"), 3, "There is no library"),
+        (drawn, ("--host", "no.such.name.invalid", "--port", "0"), 37, "no.such.name.invalid"),
+    ):
+        done = commands.run(["--library", str(library), "serve", *options])
+        assert (code, True) == (done.returncode, said in done.stderr.decode())

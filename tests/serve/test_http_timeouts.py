@@ -1,6 +1,7 @@
-"""Clients that are too slow, or too many, lose their connection and nobody else's."""
+"""Clients that are too slow, or too many, lose their connection and nobody else's; what is not HTTP is answered like other errors."""
 
 import contextlib
+import json
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
@@ -10,6 +11,7 @@ import pytest
 import uvicorn
 
 from pixfind.server import http_timeouts
+from pixfind.server.clients import Proxies
 from pixfind.testing import wait_for
 
 REQUEST = b"GET /%b HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -32,7 +34,7 @@ async def application(scope: dict[str, Any], _receive: object, send: Send) -> No
 @pytest.fixture
 def server() -> Iterator[uvicorn.Server]:
     """A server of the application, with the limits of pixfind, in a thread."""
-    config = uvicorn.Config(application, port=0, http=http_timeouts.TimedProtocol, lifespan="off", log_config=None)
+    config = uvicorn.Config(application, port=0, log_config=None, **http_timeouts.settings(Proxies()))
     made = uvicorn.Server(config)
     thread = threading.Thread(target=made.run)
     thread.start()
@@ -90,6 +92,40 @@ def test_the_next_request_of_a_connection_has_the_same_time(
     assert ends(connection)
 
 
+def test_clients_that_are_slow_are_sent_away_while_others_are_answered(
+    connect: Callable[[], socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slowloris: heads that come a byte at a time and never end, and connections that say nothing at all."""
+    other = connect()
+    assert answered(other)
+    monkeypatch.setattr(http_timeouts, "HEADER_SECONDS", 0.5)
+    going_on = {number: connect() for number in range(60)}
+    for number, connection in going_on.items():
+        connection.settimeout(0.01)
+        if number > 0:
+            connection.sendall(b"GET /small HTTP/1.1\r\nHost: 127.0.0.1\r\n")
+
+    def all_ended() -> bool:
+        assert answered(other)
+        for number, connection in list(going_on.items()):
+            if has_ended(connection, drip=number > 0):
+                del going_on[number]
+        return not going_on
+
+    wait_for(all_ended, what=lambda: going_on)
+
+
+def has_ended(connection: socket.socket, *, drip: bool) -> bool:
+    try:
+        if drip:
+            connection.sendall(b"X")
+        return connection.recv(1) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+
+
 def test_a_client_that_reads_nothing_is_cut_off_and_others_are_answered(
     server: uvicorn.Server, connect: Callable[[], socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,3 +161,47 @@ def test_one_address_has_a_limited_number_of_connections(
 
     assert ends(connect())
     assert all(answered(connection) for connection in allowed)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\0\1\2\3\r\n\r\n",
+        b"GET /\r\n\r\n",
+        b"GET /small HTTP/1.1\r\n\r\n",
+        # One byte more than is waited for; the server reads them all before it closes, so that its answer is not lost.
+        (b"GET /small HTTP/1.1\r\nHost: localhost\r\nX-Long: ").ljust((192 << 10) + 1, b"a"),
+    ],
+    ids=["noise", "no version", "no host", "long"],
+)
+def test_what_is_no_request_gets_problem_details(connect: Callable[[], socket.socket], sent: bytes) -> None:
+    connection = connect()
+    connection.sendall(sent)
+    head, _, body = b"".join(iter(lambda: connection.recv(1 << 20), b"")).partition(b"\r\n\r\n")
+    status, *headers = head.decode("ascii").lower().splitlines()
+    told = json.loads(body)
+
+    assert "http/1.1 400 bad request" == status
+    assert {"content-type: application/json", f"content-length: {len(body)}", "connection: close"} <= set(headers)
+    assert (400, "urn:pixfind:error:InvalidRequest", told["error"]["message"]) == (
+        told["status"],
+        told["type"],
+        told["detail"],
+    )
+    assert ("InvalidRequest", "RequestWrong") == (told["error"]["kind"], told["error"]["former_kind"])
+
+
+def test_a_head_with_the_longest_query_is_a_request(connect: Callable[[], socket.socket]) -> None:
+    assert answered(connect(), b"small?q=".ljust(191 << 10, b"a"))
+
+
+def test_a_body_that_is_not_http_after_its_answer_has_begun_ends_the_connection(
+    connect: Callable[[], socket.socket], caplog: pytest.LogCaptureFixture
+) -> None:
+    connection = connect()
+    connection.sendall(b"POST /large HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+    connection.recv(100)
+    connection.sendall(b"no chunk\r\n")
+
+    assert ends(connection)
+    assert [] == [record for record in caplog.records if record.levelname == "ERROR"]

@@ -40,7 +40,7 @@ def test_an_agent_searches_and_looks(drawn: Path) -> None:
 
     tools, found, looked, status = _ask(drawn, talk)
 
-    assert ["search_images", "get_image", "get_status"] == [tool.name for tool in tools.tools]
+    assert ["search_images", "get_image", "get_images", "get_status"] == [tool.name for tool in tools.tools]
     assert all(tool.description and tool.input_schema["type"] == "object" for tool in tools.tools)
     assert all(tool.annotations and tool.annotations.read_only_hint for tool in tools.tools)
     assert 3 == len(found.structured_content["hits"])
@@ -50,6 +50,37 @@ def test_an_agent_searches_and_looks(drawn: Path) -> None:
     with Image.open(io.BytesIO(base64.b64decode(picture.data))) as image:
         assert ("JPEG", 128) == (image.format, max(image.size))
     assert (60, False) == (status.structured_content["searchable_rows"], status.structured_content["running"])
+
+
+def test_an_agent_looks_at_many_pictures_at_once(drawn: Path) -> None:
+    async def talk(session: ClientSession) -> Any:
+        return await session.call_tool("get_images", {"image_ids": [*range(1, 24), 99_999]})
+
+    answer = _ask(drawn, talk)
+    words = [part.text for part in answer.content if part.type == "text"]
+    pictures = [base64.b64decode(part.data) for part in answer.content if part.type == "image"]
+
+    assert not answer.is_error
+    assert [f"image_id {number}" for number in (*range(1, 24), 99_999)] == [text.partition(":")[0] for text in words]
+    assert 23 == len(pictures)
+    assert "no embedded image" in words[-1]
+    assert sum(map(len, pictures)) < 23 * 10_000
+    for picture in pictures:
+        with Image.open(io.BytesIO(picture)) as image:
+            assert ("JPEG", 128) == (image.format, max(image.size))
+
+
+def test_the_tools_say_their_limits(drawn: Path) -> None:
+    """Each argument has a description, and a number its limits: what an agent may ask is written where it reads it."""
+
+    async def talk(session: ClientSession) -> Any:
+        return await session.list_tools()
+
+    for tool in _ask(drawn, talk).tools:
+        for name, schema in tool.input_schema["properties"].items():
+            assert "description" in schema, (tool.name, name)
+            if schema.get("type") in {"integer", "number"}:
+                assert {"minimum", "maximum"} <= set(schema), (tool.name, name)
 
 
 def test_an_agent_is_told_what_was_wrong_and_reads_no_file(drawn: Path) -> None:

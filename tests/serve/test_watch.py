@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,7 @@ from pixfind.server import embed_control
 from pixfind.server.services import Services
 from pixfind.server.watch_control import WatchControl
 from pixfind.testing import make_library, make_pictures, wait_for
+from pixfind.testing.commands import Commands
 
 _CONTROL = {"X-Pixfind": "1"}
 
@@ -91,10 +91,12 @@ def test_a_watch_that_is_killed_returns(served: Path, serve: Callable[..., Any])
     assert (watch_of(client) or {})["running"]
 
 
-def test_a_watch_that_was_asked_to_end_returns_when_it_is_asked_to(served: Path, serve: Callable[..., Any]) -> None:
+def test_a_watch_that_was_asked_to_end_returns_when_it_is_asked_to(
+    served: Path, serve: Callable[..., Any], commands: Commands
+) -> None:
     client = serve(served, "--watch")
     first = wait_for(lambda: pid_of(served))
-    subprocess.run([sys.executable, "-m", "pixfind", "--library", str(served), "stop"], check=True)
+    assert 0 == commands.run(["--library", str(served), "stop"]).returncode
     wait_for(lambda: (watch_of(client) or {}).get("stopped") == "it was asked to end")
     client.post("/api/embed", 202, json={"action": "start"}, headers=_CONTROL)
 

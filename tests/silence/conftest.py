@@ -26,7 +26,7 @@ OURS = (
     "pixfind.worker",
     "pixfind.worker.sample",
     "pixfind.models.backends.nncf",
-    "pixfind.server.decoder_process",
+    "pixfind.worker.decoder_process",
 )
 
 Watch = Strace | Audit

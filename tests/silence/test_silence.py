@@ -23,8 +23,9 @@ from pixfind.cli import app
 from pixfind.library import watch_lock
 from pixfind.library.library import Library
 from pixfind.storage.output import Output
-from pixfind.testing import make_image, make_library, make_slow_pictures, wait_for
+from pixfind.testing import draw_text, make_image, make_library, make_slow_pictures, wait_for
 from pixfind.testing.images import picture
+from pixfind.testing.objects import serving
 from pixfind.testing.raw import make_dng
 from pixfind.testing.watch import Audit, Seen, Strace
 from pixfind.workflows import export_file
@@ -45,11 +46,13 @@ VERBS: dict[str, tuple[str, ...]] = {
     "relocate": ("{home}/pictures", "{home}/moved", "--dry-run", "--anyway"),
     "backup": ("{home}/backup",),
     "export": ("{home}/library/images.jsonl", "--embeddings"),
+    "albums": (),
     "models": (),
     "model": ("show", "starter"),
     "merge": (),
     "build-index": (),
     "completions": ("bash",),
+    "config": (),
     "man": (),
 }
 TALKERS = {
@@ -58,6 +61,8 @@ TALKERS = {
     "import",
     "add",
     "embed",
+    "label",
+    "read-text",
     "stop",
     "pause",
     "resume",
@@ -71,6 +76,8 @@ TALKERS = {
 needs_openvino = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="needs the openvino extra")
 needs_nncf = pytest.mark.skipif(importlib.util.find_spec("nncf") is None, reason="needs the nncf extra")
 needs_raw = pytest.mark.skipif(importlib.util.find_spec("rawpy") is None, reason="needs the raw extra")
+needs_ocr = pytest.mark.skipif(importlib.util.find_spec("rapidocr") is None, reason="needs the ocr extra")
+needs_cloud = pytest.mark.skipif(importlib.util.find_spec("obstore") is None, reason="needs the cloud extra")
 needs_mcp = pytest.mark.skipif(importlib.util.find_spec("mcp") is None, reason="needs the mcp extra")
 
 
@@ -81,6 +88,14 @@ def test_every_verb_is_watched() -> None:
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_verb_that_looks_is_silent(filled: Any, verb: str) -> None:
     filled.run(verb, *(argument.format(home=filled.home) for argument in VERBS[verb]))
+
+    filled.assert_silent()
+
+
+def test_label_is_silent(filled: Any) -> None:
+    words = filled.home / "library" / "labels.txt"
+    words.write_text("red >= 0\nsnow >= 0\n", encoding="utf-8")
+    filled.run("label", words)
 
     filled.assert_silent()
 
@@ -109,6 +124,42 @@ def test_raw_files_are_read_in_silence(place: Any, preview: tuple[int, int] | No
 
     assert runs_worker(place.assert_silent())
     assert '"embedded": 13' in place.run("status", "--json").stdout
+
+
+@needs_cloud
+def test_only_the_store_that_is_named_is_asked(place: Any) -> None:
+    with serving() as store:
+        for path in (place.home / "pictures").iterdir():
+            store.put(path.name, path.read_bytes())
+        # Without credentials clients ask the metadata service of clouds, at an address that is not loopback.
+        refused = place.run("add", "s3://photos", "--endpoint", store.address, "--model", "starter", code=44)
+        place.assert_silent()
+        assert "--instance-role" in refused.stderr
+        assert not store.requests
+        place.run("index", "s3://photos", "--endpoint", store.address, "--anonymous", *STARTER)
+
+    assert runs_worker(place.assert_silent())
+    assert '"embedded": 12' in place.run("status", "--json").stdout
+
+
+def test_only_the_web_server_that_is_named_is_asked(place: Any) -> None:
+    with serving() as store:
+        for path in (place.home / "pictures").iterdir():
+            store.put(path.name, path.read_bytes())
+        place.run("index", f"{store.address}/photos", *STARTER)
+
+    assert runs_worker(place.assert_silent())
+    assert '"embedded": 12' in place.run("status", "--json").stdout
+
+
+@needs_ocr
+def test_text_is_read_in_silence(known: Any) -> None:
+    draw_text(known.home / "pictures" / "page.png", "Invoice 2023")
+    known.run("index")
+    known.run("read-text")
+
+    assert runs_worker(known.assert_silent())
+    assert "says" in known.run("search", "says:invoice").stdout
 
 
 def test_add_is_silent(place: Any) -> None:
@@ -243,7 +294,7 @@ def test_a_program_that_uses_pixfind_is_silent(filled: Any) -> None:
         "import sys, pixfind\n"
         "with pixfind.open(sys.argv[1]) as library:\n"
         "    assert library.search('sky', k=3).hits\n"
-        "for name in ('openvino', 'onnxruntime', 'huggingface_hub', 'transformers', 'torch', 'nncf', 'ray', 'mcp', 'fastapi'):\n"
+        "for name in ('openvino', 'onnxruntime', 'huggingface_hub', 'transformers', 'torch', 'nncf', 'mcp', 'fastapi'):\n"
         "    try: __import__(name)\n"
         "    except ImportError: pass\n"
     )
@@ -251,6 +302,14 @@ def test_a_program_that_uses_pixfind_is_silent(filled: Any) -> None:
     subprocess.run(command, env=filled.environment(), check=True, timeout=600)
 
     filled.assert_silent()
+
+
+def test_ray_asks_nobody_but_the_system_for_the_name_of_the_user(filled: Any) -> None:
+    pytest.importorskip("ray")
+    command = filled.watch.command(sys.executable, "-c", "import pixfind.embedding.runners.ray, ray")
+    subprocess.run(command, env=filled.environment(), check=True, timeout=600)
+
+    assert {'unix:"/var/run/nscd/socket"'} >= set(filled.watch.seen().connections)
 
 
 # --- what the watch itself sees -------------------------------------------------------------------

@@ -14,7 +14,7 @@ from pixfind.cli.console import Console
 from pixfind.embedding.progress import RunReport, Snapshot
 from pixfind.index.build import IndexReport
 from pixfind.index.header import IndexHeader, IndexKind
-from pixfind.library.scan import ScanReport
+from pixfind.library.scan_report import ScanReport
 from pixfind.library.verify import Finding
 from pixfind.search.build import BuildReport
 from pixfind.workflows.status import Status
@@ -46,6 +46,7 @@ RUN = RunReport(
     stopped=False,
     outcomes={"embedded": 1_230, "failed": 4},
     failures={"damaged: it has no frame": 1, "cannot be read: [Errno 13]": 2, "a": 0, "b": 0},
+    left={"s3://photos: no connection": 3},
     stages={"decode": 61.25},
     processor_seconds=170.0,
     bytes_read=2_500_000,
@@ -63,6 +64,7 @@ SNAPSHOT = Snapshot(
     bottleneck="decode",
     because="the model waits 40 % of the time",
     paused=None,
+    held_back=None,
     stages={},
     bytes_per_second=None,
     cores=None,
@@ -77,7 +79,8 @@ def test_a_run_is_reported_with_its_rate_and_the_most_frequent_reasons(capsys: p
 
     assert "embedded 1,234 images in 1 min 40 s, 12.6 images/s" == lines[0]
     assert "  4 failed" == lines[1]
-    assert ["    2 cannot be read: [Errno 13]", "    1 damaged: it has no frame", "    0 a"] == lines[2:]
+    assert ["    2 cannot be read: [Errno 13]", "    1 damaged: it has no frame", "    0 a"] == lines[2:5]
+    assert ["  3 left for the next run: s3://photos: no connection"] == lines[5:]
 
 
 def test_a_verbose_report_has_every_reason_and_where_the_time_went(capsys: pytest.CaptureFixture[str]) -> None:
@@ -171,8 +174,8 @@ def test_a_scan_names_some_of_each_kind_and_counts_what_pixfind_does_not_read(
         "  problems: /photos/[1].jpg",
         "  problems: /photos/[2].jpg",
         "  problems: ... and 2 more",
-        "  2 files of formats that pixfind does not read: 2 .mp4",
         "  42 RAW files left out: 40 .cr2, 2 .arw; to read them: pixfind index",
+        "  2 videos left out: 2 .mp4; to look into them: pixfind index FOLDER --video",
     ] == capsys.readouterr().err.splitlines()
 
 
@@ -225,6 +228,18 @@ LEDGER = {
     "offline": 0,
 }
 
+ROOT: dict[str, Any] = {
+    "path": "/home/ada/photos [1]",
+    "kind": "folder",
+    "images": 10,
+    "offline": None,
+    "archives": False,
+    "settings": {},
+    "exclude": [],
+    "exclude_configured": {},
+    "mounted_in": None,
+}
+
 RESTING = Status(
     library="/home/ada/photos [1]",
     images=LEDGER,
@@ -244,12 +259,15 @@ RESTING = Status(
     bottleneck=None,
     because=None,
     paused=None,
+    held_back=None,
     stages={},
     bytes_per_second=None,
     cores=None,
     failures={},
+    texts=None,
     left_out={},
     offline={},
+    roots=[],
     bytes=12_345_678,
     free_bytes=79 * 10**9,
 )
@@ -268,6 +286,9 @@ EMBEDDING = dataclasses.replace(
     workers=[
         {
             "worker": 0,
+            "host": "here",
+            "node": "",
+            "device": "cpu",
             "pid": 4712,
             "images": 3_000,
             "images_per_second": 617.2,
@@ -276,6 +297,9 @@ EMBEDDING = dataclasses.replace(
         },
         {
             "worker": 1,
+            "host": "desktop",
+            "node": "f00",
+            "device": "cuda",
             "pid": 4713,
             "images": 0,
             "images_per_second": None,
@@ -309,9 +333,16 @@ def test_the_status_of_a_running_embed_has_its_workers(
         "embed is running (process 4711)",
         "  1,234.5 images/s, 65 s left, 1.60 cores, 12.3 MB/s read",
         "  bottleneck: decode (the model waits 40 % of the time)",
+        "  node desktop: 1 worker(s), 0.0 images/s, cuda",
         "  worker 0: process 4712, 3,000 images, 617.2/s, decode, last commit -",
-        "  worker 1: process 4713, 0 images, -, ?, last commit 7 s ago",
-    ] == lines_of(EMBEDDING, capsys)[-5:]
+        "  worker 1: process 4713 on desktop, 0 images, -, ?, last commit 7 s ago",
+    ] == lines_of(EMBEDDING, capsys)[-6:]
+
+
+def test_a_status_says_which_store_a_run_waits_for(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = lines_of(dataclasses.replace(EMBEDDING, held_back="s3://photos: 503 Slow Down", workers=[]), capsys)
+
+    assert "  held back by the network (s3://photos: 503 Slow Down)" in lines
 
 
 def test_the_status_of_a_paused_embed_says_why(capsys: pytest.CaptureFixture[str]) -> None:
@@ -324,7 +355,17 @@ def test_the_status_names_what_is_offline_gone_failed_and_not_read(capsys: pytes
         RESTING,
         images=LEDGER | {"gone": 3, "offline": 1_000},
         left_out={".psd": 12},
-        offline={"/mnt/usb": "the drive is not connected"},
+        roots=[
+            ROOT | {"path": "/mnt/usb", "offline": "the drive is not connected", "images": 1_000},
+            ROOT
+            | {
+                "path": "/home/ada",
+                "archives": True,
+                "settings": {"video_every": 5.0, "video_frames": 1_000},
+                "exclude": ["Cache", "*.tmp.jpg"],
+                "exclude_configured": {"index": ["raw"]},
+            },
+        ],
         failures={"damaged": 1},
         recall=0.99949,
     )
@@ -333,10 +374,12 @@ def test_the_status_names_what_is_offline_gone_failed_and_not_read(capsys: pytes
     assert [
         "  3 gone, 1,000 on roots that are offline",
         "  12 files of formats that pixfind does not read: 12 .psd",
-        "  offline: /mnt/usb (the drive is not connected)",
+        "  /mnt/usb (folder): 1,000 images offline: the drive is not connected",
+        "  /home/ada (folder): 10 images, archives, videos every 5 s, at most 1,000 frames, without 'Cache' '*.tmp.jpg', "
+        "without 'raw' (configured for `pixfind index`)",
         "  1 damaged",
         "6 rows merged, 0 in the index, recall@10 0.999",
-    ] == lines[2:7]
+    ] == lines[2:8]
 
 
 def test_the_status_of_a_model_switch_says_how_to_go_on_and_back(capsys: pytest.CaptureFixture[str]) -> None:

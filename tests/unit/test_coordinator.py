@@ -24,13 +24,24 @@ from hypothesis import strategies as st
 
 from pixfind import errors, machine
 from pixfind.embedding import coordinator, plan, progress
+from pixfind.embedding.elastic import Elastic, Node, Room
 from pixfind.embedding.schedule import PausePolicy, TimeWindow
 from pixfind.library import control, merge, scan, trim, verify
 from pixfind.library.library import Library, ModelIdentity
-from pixfind.testing.scripted import Changes, Dies, Fails, Fate, Hangs, Scripted, scripted_config
+from pixfind.testing.scripted import (
+    Changes,
+    Dies,
+    Fails,
+    FallsSilent,
+    Fate,
+    Hangs,
+    Scripted,
+    WaitsForRoom,
+    scripted_config,
+)
 from pixfind.testing.waiting import Clock
 from pixfind.types import Choice
-from pixfind.worker.protocol import EXIT_DEGRADED, Embed, Fatal, Quota, Stop, ToWorker
+from pixfind.worker.protocol import EXIT_DEGRADED, LOST, Embed, Fatal, Quota, Stop, ToWorker
 
 SEGV, KILL = -signal.SIGSEGV, -signal.SIGKILL
 
@@ -70,10 +81,11 @@ def coordinated(
     count: int = 1,
     images_per_worker: int = 1,
     pause_policy: PausePolicy | None = None,
+    elastic: Elastic | None = None,
     **changes: Any,
 ) -> coordinator.Coordinator:
     planned = plan.make(cores=Choice(2.0, ""), memory=Choice(1 << 32, ""), workers=count, share=1.0, **changes)
-    planned = dataclasses.replace(planned, images_per_worker=Choice(images_per_worker, ""))
+    planned = dataclasses.replace(planned, images_per_worker=Choice(images_per_worker, ""), elastic=elastic)
     config = scripted_config(library.data, library.logs, library.dimension)
     return coordinator.Coordinator(library, workers, planned, config, pause_policy=pause_policy, clock=workers.clock)
 
@@ -208,8 +220,9 @@ def test_a_kill_from_outside_counts_less_than_a_crash(make: Make, code: int, cra
     assert crashes == report.deaths
 
 
-def test_a_degraded_worker_puts_nothing_in_quarantine(make: Make) -> None:
-    library, workers = make(12), Scripted({"03.jpg": [Dies(EXIT_DEGRADED)] * 6})
+@pytest.mark.parametrize("code", [EXIT_DEGRADED, LOST])
+def test_a_worker_that_is_degraded_or_whose_machine_is_gone_puts_nothing_in_quarantine(make: Make, code: int) -> None:
+    library, workers = make(12), Scripted({"03.jpg": [Dies(code)] * 6})
     report = run(library, workers)
 
     assert (12, 0, 0, 0) == counts(library)
@@ -274,6 +287,14 @@ def test_somebody_who_kills_them_at_their_start_has_to_do_it_longer(make: Make) 
 
     with pytest.raises(errors.WorkerCrashLoop):
         run(make(5), Scripted(starts=[Dies(KILL)] * 100))
+
+
+def test_a_worker_for_which_there_is_no_room_is_stopped_when_nothing_is_left(make: Make) -> None:
+    library, workers = make(8), Scripted(starts=[WaitsForRoom()])
+    run(library, workers, count=2)
+
+    assert (8, 0, 0, 0) == counts(library)
+    assert [Stop()] == [message for worker, message in workers.sent if worker == 0]
 
 
 def test_a_worker_that_became_ready_wipes_out_what_was_before(make: Make) -> None:
@@ -589,17 +610,150 @@ def test_another_share_of_the_machine_is_heard_while_it_runs(make: Make) -> None
     assert math.isinf(told[-1])
 
 
+# --- clusters -----------------------------------------------------------------------------------------
+
+
+def cluster_of(nodes: int) -> Room:
+    """So many nodes of one core each."""
+    return Room((Node("node", cores=1.0, gpus=0.0, memory=1 << 32),) * nodes)
+
+
+def elastic(least: int = 1, most: float = math.inf) -> Elastic:
+    """One core for each worker, and all cores may be used."""
+    return Elastic(least, most, share=1.0, cpus=1.0, gpus=0.0)
+
+
+def test_workers_are_added_when_nodes_join_and_a_late_one_gets_work(make: Make) -> None:
+    library, workers = make(60), Scripted(seconds=0.5)
+    workers.offered = cluster_of(1)
+    workers.at(3.0, lambda: setattr(workers, "offered", cluster_of(3)))
+    run(library, workers, elastic=elastic())
+
+    assert [0, 1, 2] == workers.started
+    assert {0, 1, 2} == {worker for worker, _ in workers.dispatched()}
+    assert (60, 0, 0, 0) == counts(library)
+
+
+@pytest.mark.parametrize(("most", "images_per_worker", "started"), [(2, 1, 2), (math.inf, 30, 2), (math.inf, 1, 9)])
+def test_no_more_workers_are_added_than_were_asked_for_or_the_images_need(
+    make: Make, most: float, images_per_worker: int, started: int
+) -> None:
+    workers = Scripted(seconds=0.5, batch=1)
+    workers.offered = cluster_of(1)
+    workers.at(1.5, lambda: setattr(workers, "offered", cluster_of(9)))
+    run(make(40), workers, elastic=elastic(most=most), images_per_worker=images_per_worker)
+
+    assert list(range(started)) == workers.started
+
+
+def test_a_worker_that_leaves_with_its_node_waits_for_room_only_where_so_many_were_asked_for(make: Make) -> None:
+    def after_a_loss(least: int) -> list[int]:
+        workers = Scripted({"10.jpg": [Dies(LOST)]}, seconds=0.5)
+        workers.offered = cluster_of(2)
+        workers.at(0.5, lambda: setattr(workers, "offered", cluster_of(1)))
+        library = make(30)
+        run(library, workers, count=2, elastic=elastic(least=least))
+        assert (30, 0, 0, 0) == counts(library)
+        return workers.started
+
+    assert [0, 1] == after_a_loss(least=1)
+    assert 3 == len(after_a_loss(least=2))
+
+
+def test_a_place_that_became_free_is_taken_again_when_a_node_joins(make: Make) -> None:
+    library, workers = make(60), Scripted({"10.jpg": [Dies(LOST)]}, seconds=0.5)
+    workers.offered = cluster_of(2)
+    workers.at(0.5, lambda: setattr(workers, "offered", cluster_of(1)))
+    workers.at(10.0, lambda: setattr(workers, "offered", cluster_of(2)))
+    run(library, workers, count=2, elastic=elastic())
+
+    assert 3 == len(workers.started)
+    assert {0, 1} == set(workers.started), "no number is new: worker files are reused"
+    assert (60, 0, 0, 0) == counts(library)
+
+
+def test_the_budget_grows_with_the_cluster(make: Make) -> None:
+    workers = Scripted(seconds=0.5)
+    workers.offered = cluster_of(1)
+    workers.at(5.0, lambda: setattr(workers, "offered", cluster_of(4)))
+    half = dataclasses.replace(elastic(most=1), share=0.5)
+    run(make(40), workers, elastic=half)
+    told = [message.cpu_quota for _, message in workers.sent if isinstance(message, Quota)]
+
+    assert max(told[1:3]) <= 0.5
+    assert 1.5 < told[-1] <= 2.0
+
+
+def test_what_a_slow_node_holds_at_the_end_is_assigned_a_second_time_and_the_first_row_counts(make: Make) -> None:
+    library, workers = make(40), Scripted({"03.jpg": [FallsSilent(1000.0)]})
+    workers.nodes = {0: "fast", 1: "slow"}
+    report = run(library, workers, count=2)
+    assigned = Counter(image for _, images in workers.dispatched() for image in images)
+
+    assert {1, 2} == set(assigned.values()), "some were assigned a second time"
+    assert (40, 0, 0, 0) == counts(library)
+    # What the slow one had made durable and could not report is in its worker file, and became nothing.
+    rows = sum(library.catalogue.rows_scanned(worker) for worker in (0, 1))
+    assert rows > 40
+    assert 40 == merge.merge(library).rows == report.outcomes["embedded"]
+    assert workers.clock.passed < 60, "the run does not wait for the slow one"
+
+
+def test_on_one_node_nothing_is_assigned_a_second_time(make: Make) -> None:
+    library, workers = make(40), Scripted({"03.jpg": [FallsSilent(50.0)]})
+    workers.nodes = {0: "one", 1: "one"}
+    run(library, workers, count=2)
+
+    assert {1} == set(Counter(image for _, images in workers.dispatched() for image in images).values())
+    assert (40, 0, 0, 0) == counts(library)
+
+
+def test_an_image_that_crashes_both_workers_that_hold_it_fails_alone(make: Make) -> None:
+    library, workers = make(40), Scripted({"03.jpg": [FallsSilent(15.0), Dies(SEGV), Dies(SEGV)], "37.jpg": Dies(SEGV)})
+    workers.nodes = {0: "fast", 1: "slow"}
+    run(library, workers, count=2)
+
+    assert (39, 0, 1, 0) == counts(library)
+    assert "failed" == outcomes(library)["37.jpg"][0]
+
+
+def test_a_worker_that_does_not_end_when_nothing_is_left_is_ended(make: Make) -> None:
+    library, workers = make(8), Scripted(starts=[None, Hangs()])
+    report = run(library, workers, count=2)
+
+    assert ([1], 0, False) == (sorted(set(workers.killed)), report.deaths, report.stopped)
+    assert (8, 0, 0, 0) == counts(library)
+
+
 # --- whatever happens ---------------------------------------------------------------------------------
 
 
 _FATE = st.one_of(
     st.none(),
     st.sampled_from(
-        [Dies(SEGV), Dies(KILL), Dies(EXIT_DEGRADED), Dies(1, saved=True), Hangs(), Fails(), Changes(b"new content")]
+        [
+            Dies(SEGV),
+            Dies(KILL),
+            Dies(EXIT_DEGRADED),
+            Dies(1, saved=True),
+            Hangs(),
+            Fails(),
+            Changes(b"new content"),
+            FallsSilent(11.0),
+        ]
     ),
     st.lists(
         st.sampled_from(
-            [Dies(SEGV), Dies(KILL), Dies(EXIT_DEGRADED), Dies(3, saved=True), Hangs(), Changes(b"another")]
+            [
+                Dies(SEGV),
+                Dies(KILL),
+                Dies(EXIT_DEGRADED),
+                Dies(LOST),
+                Dies(3, saved=True),
+                Hangs(),
+                Changes(b"another"),
+                FallsSilent(30.0),
+            ]
         ),
         min_size=1,
         max_size=3,
@@ -618,17 +772,25 @@ _FATE = st.one_of(
     sizes=st.lists(st.integers(1, 6), min_size=12, max_size=12),
     count=st.integers(1, 4),
     save_every=st.sampled_from([1, 3, 50]),
+    on_nodes=st.booleans(),
 )
 def test_whatever_workers_do_the_run_ends_and_the_ledger_adds_up(
-    tmp_path_factory: pytest.TempPathFactory, fates: list[Any], sizes: list[int], count: int, save_every: int
+    tmp_path_factory: pytest.TempPathFactory,
+    fates: list[Any],
+    sizes: list[int],
+    count: int,
+    save_every: int,
+    on_nodes: bool,
 ) -> None:
-    """Files of a few sizes, so that there are copies, and others of the same size."""
+    """Files of a few sizes, so that there are copies, and others of the same size; on nodes what is slow is assigned twice."""
     names = [f"{number:02}.jpg" for number in range(12)]
     files = {name: bytes([number % 3]) * size for number, (name, size) in enumerate(zip(names, sizes, strict=True))}
     # A worker that ends as degraded on one image for ever would be replaced for ever.
     script = {name: fate for name, fate in zip(names, fates, strict=True) if fate != Dies(EXIT_DEGRADED)}
     with made(tmp_path_factory.mktemp("any") / "made", files) as library:
-        report = run(library, Scripted(script, save_every=save_every), count=count, seconds_per_image=1.0)
+        workers = Scripted(script, save_every=save_every)
+        workers.nodes = {k: f"node {k}" for k in range(count if on_nodes else 0)}
+        report = run(library, workers, count=count, seconds_per_image=1.0)
 
         embedded, duplicate, failed, pending = counts(library)
         assert (12, 0) == (embedded + duplicate + failed, pending)

@@ -51,7 +51,7 @@ def test_a_library_counts_and_lists_former_reasons_with_the_present_ones(tmp_pat
     reasons = ("vanished: the file was there when it was registered", str(errors.FileMissing()), "empty file")
     with Library.create(tmp_path / "library") as library:
         catalogue = library.catalogue
-        catalogue.run("add_root", "scan.sql", path="/pictures", device=0, exclude="[]", added_at=0)
+        catalogue.run("add_root", "scan.sql", path="/pictures", device=0, exclude="[]", added_at=0, settings="{}")
         for number in range(1, 4):
             catalogue._connection.execute(
                 "INSERT INTO images (root_id, path, size, mtime_ns) VALUES (1, ?, ?, 0)", (f"/{number}.jpg", number)

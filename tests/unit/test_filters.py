@@ -1,5 +1,9 @@
 """Filters: what options mean, and what is refused."""
 
+import datetime as dt
+import time
+from typing import Any
+
 import pytest
 
 from pixfind import errors
@@ -28,10 +32,35 @@ def test_a_date_is_the_beginning_of_what_it_names(value: str, instant: int) -> N
     assert instant == filters.parse(before=value).before
 
 
+def test_a_date_in_words_is_counted_from_the_present() -> None:
+    now = dt.datetime(2026, 11, 27, 6, 20)  # noqa: DTZ001  by the clock on the wall
+
+    made = filters.parse(after="last summer", before="two weeks ago", now=now)
+
+    assert filters.parse(after="2026-06-01", before="2026-11-13") == made
+
+
+def test_registration_is_counted_in_real_time_and_taking_by_the_clock_of_the_camera(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        made = filters.parse(after="2026-01-02", added_after="2026-01-02")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+    assert made.after is not None
+    assert made.added_after == made.after + 5 * 3600
+
+
 @pytest.mark.parametrize(
     "options",
     [
-        {"after": "yesterday"},
+        {"after": "tomorrow"},
+        {"added_after": "one of these days"},
+        {"added_after": "yesterday", "added_before": "yesterday"},
         {"after": "2021-13"},
         {"after": "2021-02-30"},
         {"before": ""},
@@ -91,3 +120,15 @@ def test_all_options_together() -> None:
 )
 def test_distances_are_those_of_the_earth(one: tuple[float, float], two: tuple[float, float], km: float) -> None:
     assert km == pytest.approx(filters.kilometres(*one, *two), rel=0.005, abs=0.001)
+
+
+@pytest.mark.parametrize("value", ["1 hour ago", "past 3 hours", "five minutes ago"])
+@pytest.mark.parametrize("option", ["after", "before"])
+def test_hours_before_now_are_for_when_a_picture_was_added(option: str, value: str) -> None:
+    taken: dict[str, Any] = {option: value}
+    added: dict[str, Any] = {f"added_{option}": value}
+
+    with pytest.raises(errors.InvalidFilter, match=f"--added-{option}"):
+        filters.parse(**taken)
+
+    assert filters.parse(**added)

@@ -7,7 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from pixfind.cli.options import grouped
+from pixfind.cli.grouped_options import grouped
 
 
 @dataclass(frozen=True, kw_only=True)

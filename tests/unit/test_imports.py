@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 import typer
 
+from pixfind.embedding.runners.serial import Serial
 from pixfind.testing import make_library, make_pictures
+from pixfind.testing.libraries import QUIET
+from pixfind.workflows.index import index
 
 
 @pytest.mark.parametrize("module", ["pixfind.library.library", "pixfind.library.control", "pixfind.types"])
@@ -85,15 +88,18 @@ _WITHOUT = {
     "search-image pictures/000.jpg": ("pydantic", "rich", "tokenizers"),
     "embed 1 --cpu 50% --memory 4GiB --between 22:00-07:00 --device cpu --max-megapixels 5": ("pydantic", "rich"),
     "model list --json": ("pydantic", "rich", "numpy"),
+    "-q index": ("pydantic", "rich", "PIL", "faiss", "onnxruntime", "huggingface_hub", "tokenizers", "asyncio"),
+    "--help": ("numpy", "PIL", "pixfind.workflows.watch", "pixfind.worker"),
 }
 
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A library with five embedded images."""
+    """A library with five embedded images and an index of them."""
     place = tmp_path_factory.mktemp("imports")
     make_pictures(place / "pictures", 5)
-    make_library(place / "library", place / "pictures").close()
+    with make_library(place / "library", place / "pictures") as made:
+        index(made, (), QUIET, runner=Serial())
     return place / "library"
 
 

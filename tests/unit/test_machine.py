@@ -1,5 +1,6 @@
 """What the machine allows this process."""
 
+import json
 import os
 import subprocess
 import sys
@@ -98,3 +99,43 @@ def test_file_systems_that_do_not_tell_all_changes_are_known(
     monkeypatch.setattr(psutil, "disk_partitions", lambda **_: partitions)
 
     assert told == machine.untold_changes(path)
+
+
+_BLAS = """
+import json, os, sys
+from pixfind import machine
+machine.begin_with_one_blas_thread()
+import numpy, threadpoolctl
+def threads(): return [each["num_threads"] for each in threadpoolctl.threadpool_info() if each["user_api"] == "blas"]
+before = threads()
+with machine.all_blas_threads():
+    within = threads()
+print(json.dumps([before, within, threads()]))
+"""
+
+
+@pytest.mark.parametrize(("chosen", "within"), [(None, os.cpu_count()), ("1", 1)])
+def test_numpy_begins_with_one_thread_and_builds_with_all(chosen: str | None, within: int) -> None:
+    ours = ("_NUM_THREADS", "_BLAS_THREAD")
+    environment = {name: value for name, value in os.environ.items() if not name.endswith(ours)}
+    if chosen:
+        environment["OPENBLAS_NUM_THREADS"] = chosen
+    done = subprocess.run([sys.executable, "-c", _BLAS], env=environment, check=True, capture_output=True)
+    threads = json.loads(done.stdout)
+    if not threads[0]:
+        pytest.skip("NumPy was built with another BLAS here")
+    assert threads == [[1], [within], [1]]
+
+
+def test_a_process_that_one_of_ours_starts_builds_with_all_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENBLAS_NUM_THREADS", "PIXFIND_BEGAN_WITH_ONE_BLAS_THREAD"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(machine, "_began_with_one", False)
+    machine.begin_with_one_blas_thread()
+    done = subprocess.run([sys.executable, "-c", _BLAS], check=True, capture_output=True)
+
+    threads = json.loads(done.stdout)
+    if not threads[0]:
+        pytest.skip("NumPy was built with another BLAS here")
+    assert [os.cpu_count()] == threads[1]

@@ -32,6 +32,7 @@ from pixfind.worker.protocol import (
     Stop,
     ToWorker,
 )
+from pixfind.worker.work import EmbedWork
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,7 @@ class Run:
         self.sent: list[FromWorker] = []
         self.answer: Callable[[FromWorker], list[ToWorker]] = lambda message: []
         config = scripted_config(Path("/nowhere"), Path("/nowhere"), encoder.dimension)
-        self.worker = pipeline.Worker(config, encoder, self.sink, self._take)
+        self.worker = pipeline.Worker(config, EmbedWork(encoder, self.sink), self._take)
 
     def _take(self, message: FromWorker) -> None:
         self.sent.append(message)

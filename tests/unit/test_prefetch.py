@@ -44,8 +44,8 @@ def images(tmp_path: Path) -> list[ImageRef]:
 
 
 def prefetcher(encoder: Preparing, events: "queue.SimpleQueue[Any]", **changes: int) -> prefetch.Prefetcher:
-    bounds = {"decoders": 2, "byte_budget": 2**20, **changes}
-    return prefetch.Prefetcher(encoder, decode.Limits(10_000_000), events, **bounds)  # type: ignore[arg-type]
+    bounds: dict[str, Any] = {"decoders": 2, "byte_budget": 2**20, **changes}
+    return prefetch.Prefetcher(encoder, decode.Limits(10_000_000), events, **bounds)
 
 
 def taken(events: "queue.SimpleQueue[Any]", count: int) -> list[prefetch.Event]:

@@ -39,7 +39,7 @@ def library(tmp_path: Path) -> Iterator[Library]:
 
 @pytest.fixture
 def tracker(library: Library, clock: Clock) -> Tracker:
-    return Tracker(library, clock)
+    return Tracker(library, library.catalogue.count_pending(), clock)
 
 
 def worker(images: int = 0, **stages: float) -> WorkerCounters:
@@ -105,7 +105,7 @@ def test_the_rate_counts_from_when_the_first_worker_was_ready(tracker: Tracker, 
     tracker.snapshot({}, {0: worker()})
     clock.sleep(5.0)
     tracker.worker_ready("cpu", "fp32")
-    tracker.record_embedded(18, 2)
+    tracker.record({Outcome.EMBEDDED: 18, Outcome.DUPLICATE: 2})
     found = tracker.snapshot({}, {0: worker(18)})
 
     assert pytest.approx(4.0) == found.images_per_second
@@ -116,7 +116,7 @@ def test_the_rate_counts_from_when_the_first_worker_was_ready(tracker: Tracker, 
 def test_images_that_fail_are_done_too(tracker: Tracker, clock: Clock) -> None:
     tracker.worker_ready("cpu", "fp32")
     clock.sleep(10.0)
-    tracker.record_embedded(10)
+    tracker.record({Outcome.EMBEDDED: 10})
     tracker.record_settled([Settled(1, Outcome.FAILED, "truncated"), Settled(2, Outcome.SKIPPED, "too large")])
 
     found = tracker.snapshot({}, {})
@@ -128,7 +128,7 @@ def test_more_than_were_pending_leave_no_time_below_zero(tracker: Tracker, clock
     """Images that changed meanwhile are embedded again."""
     tracker.worker_ready("cpu", "fp32")
     clock.sleep(10.0)
-    tracker.record_embedded(120)
+    tracker.record({Outcome.EMBEDDED: 120})
 
     assert 0 == tracker.snapshot({}, {}).eta_seconds
 
@@ -180,7 +180,7 @@ def test_what_is_published_is_the_snapshot_at_most_twice_a_second(
 ) -> None:
     first = tracker.snapshot({}, {})
     clock.sleep(0.4)
-    tracker.record_embedded(5)
+    tracker.record({Outcome.EMBEDDED: 5})
     tracker.snapshot({}, {})
     assert json.loads(json.dumps(dataclasses.asdict(first))) == progress.read(library.path)
 
@@ -213,7 +213,7 @@ def test_the_report_adds_up_and_takes_the_published_progress_away(
     clock.sleep(4.0)
     tracker.worker_ready("gpu", "fp16")
     clock.work(10.0)
-    tracker.record_embedded(70, 5)
+    tracker.record({Outcome.EMBEDDED: 70, Outcome.DUPLICATE: 5})
     tracker.record_settled([Settled(1, Outcome.FAILED, "truncated"), Settled(2, Outcome.FAILED, "truncated")])
     workers = {0: worker(30, model=5.0), 1: worker(40, model=6.0)}
     workers[0].crashes, workers[1].commits, workers[0].processor_seconds = 1, 7, 20.0
@@ -232,7 +232,7 @@ def test_the_report_adds_up_and_takes_the_published_progress_away(
 def test_a_run_of_less_than_a_second_has_no_rate(tracker: Tracker, clock: Clock) -> None:
     tracker.worker_ready("cpu", "fp32")
     clock.sleep(0.5)
-    tracker.record_embedded(3)
+    tracker.record({Outcome.EMBEDDED: 3})
 
     assert tracker.report(stopped=True).images_per_second is None
 

@@ -100,7 +100,7 @@ def test_what_is_no_message_from_a_worker_is_refused(line: str) -> None:
 
 
 def test_an_outcome_that_this_version_does_not_know_is_refused() -> None:
-    saved = protocol.Saved(0, (Settled(1, Outcome.FAILED, "truncated"),), (), {}, 0, 1, 0.0)
+    saved = protocol.Saved(0, (Settled(1, Outcome.FAILED, "truncated"),), (), (), {}, 0, 1, 0.0)
     line = protocol.encode(saved)
 
     assert saved == protocol.decode_from_worker(line)

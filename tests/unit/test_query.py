@@ -161,3 +161,16 @@ def test_texts_full_of_signs_read_back_as_themselves(source: str) -> None:
     again = query.parse(str(made))
 
     assert [(t.kind, t.value, t.weight) for t in made.terms] == [(t.kind, t.value, t.weight) for t in again.terms]
+
+
+def test_words_that_must_stand_somewhere_end_the_term_before_them() -> None:
+    assert ["text beach", "name 2023"] == [f"{term.kind} {term.value}" for term in query.parse("beach name:2023").terms]
+    assert ["name scans", "says total"] == [
+        f"{term.kind} {term.value}" for term in query.parse("name:scans Says:total").terms
+    ]
+    assert ["text two words", "says a bakery"] == [
+        f"{term.kind} {term.value}" for term in query.parse('two words says:"a bakery"').terms
+    ]
+    assert ["text what he says: nothing"] == [
+        f"{term.kind} {term.value}" for term in query.parse("what he says: nothing").terms
+    ]

@@ -27,8 +27,8 @@ def test_the_migrations_add_up_to_the_schema() -> None:
     assert _described(schema) == _described("".join(sql.migrations()))
 
 
-#: `filters` and `below` are parts of other statements; the tables that the scan and the sync make for themselves are made first.
-_FRAGMENTS = {"filters", "below"}
+#: These are parts of other statements; the tables that the scan and the sync make for themselves are made first.
+_FRAGMENTS = {"filters", "first_copy", "below", "facet_values"}
 _FIRST = (
     ("scan.sql", "begin_batch"),
     ("sync.sql", "begin_changed"),
@@ -38,6 +38,7 @@ _STATEMENTS = [
     (file, name)
     for file in (
         "adopted.sql",
+        "fields.sql",
         "images.sql",
         "library.sql",
         "relocate.sql",
@@ -66,7 +67,7 @@ def _made(path: Path | str) -> sqlite3.Connection:
     database = sqlite3.connect(path)
     database.create_function("path_text", 1, path_text.to_text)
     database.create_function("relocated", 1, str)
-    database.create_function("root_of", 1, int)
+    database.create_function("root_of", 2, lambda *_: 0)
     database.create_function("km", 4, lambda *_: 0)
     database.create_function("reason_kind", 1, former.reason_kind)
     database.executescript("".join(sql.migrations()))

@@ -59,3 +59,7 @@ def test_a_file_gets_styles_only_when_asked_for(environment: dict[str, str]) -> 
     styles.write(styled, "[dim]a[/dim]", environment)
 
     assert ("a\n", "\x1b[0;2ma\x1b[0m\n") == (plain.getvalue(), styled.getvalue())
+
+
+def test_a_terminal_obeys_nothing_from_outside() -> None:
+    assert r"a\x1b[31mred\x07\x9b" + "\n\tb" == styles.render(styles.escape("a\x1b[31mred\x07\x9b\n\tb"), styled=True)

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from pixfind import errors, telemetry
+from pixfind import errors, machine, telemetry
 from pixfind.cli import options
 from pixfind.cli.console import Console
 from pixfind.storage import disk
@@ -66,9 +66,24 @@ def _exit_with(console: Console, error: errors.OperationError) -> NoReturn:
     raise SystemExit(error.exit_code) from error
 
 
+def _open_standard_streams() -> None:
+    """Give a program that was started without standard input, output or error streams that lead nowhere: a file of ours would take their place."""
+    for descriptor, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            with contextlib.suppress(OSError):
+                os.dup2(opened := os.open(os.devnull, os.O_RDWR), descriptor)
+                if opened != descriptor:
+                    os.close(opened)
+                # For the programs that this one starts as well.
+                os.set_inheritable(descriptor, True)
+                setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115  a descriptor
+
+
 def main() -> None:
     """Run a command; the entry point of `pixfind`."""
+    _open_standard_streams()
     telemetry.disable_export()
+    machine.begin_with_one_blas_thread()
     if COMPLETE in os.environ:
         from typer.completion import completion_init  # type: ignore[attr-defined]  # public, but not in its __all__
 

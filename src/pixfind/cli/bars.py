@@ -45,9 +45,9 @@ def bar(what: str, *, of_bytes: bool = False) -> Iterator[Progress]:
 
 
 @contextlib.contextmanager
-def run() -> Iterator[Callable[[Snapshot], None]]:
-    """Show the progress of an embed in the block; yields a function of its snapshots."""
-    with rich.progress.Progress(*run_columns(), console=_screen(), transient=True) as shown:
+def run(what: str) -> Iterator[Callable[[Snapshot], None]]:
+    """Show the progress of an embed, or of what else is done to images, in the block; yields a function of its snapshots."""
+    with rich.progress.Progress(*run_columns(what), console=_screen(), transient=True) as shown:
         task = shown.add_task("", total=None, rate="starting workers")
 
         def show(snapshot: Snapshot) -> None:
@@ -56,12 +56,12 @@ def run() -> Iterator[Callable[[Snapshot], None]]:
         yield show
 
 
-def run_columns() -> tuple[ProgressColumn, ...]:
+def run_columns(what: str = "embedding") -> tuple[ProgressColumn, ...]:
     """Return the columns of a running embed; where the terminal is too narrow, only the last one is shortened."""
     fixed = Column(no_wrap=True)
     return (
         SpinnerColumn(table_column=fixed),
-        TextColumn("embedding", table_column=fixed),
+        TextColumn(what, table_column=fixed),
         BarColumn(bar_width=20, table_column=fixed),
         MofNCompleteColumn(table_column=fixed),
         _Rate(),

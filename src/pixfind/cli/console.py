@@ -9,35 +9,33 @@ import contextlib
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pixfind.cli import styles
+from pixfind.cli import nodes, results, roots, styles
+from pixfind.cli.moments import moments
+from pixfind.cli.plain_progress import BYTES, PlainProgress, PlainRun
 from pixfind.cli.styles import escape
 from pixfind.images import suffixes
-from pixfind.types import Progress, format_bytes, format_duration, format_transfer
+from pixfind.types import Progress, format_bytes, format_duration, iso_time
 
 if TYPE_CHECKING:
     # Types alone: what a command does not need it does not wait for.
     from rich.table import Table
 
+    from pixfind.embedding.elastic import Room
     from pixfind.embedding.plan import Plan
     from pixfind.embedding.progress import RunReport, Snapshot
-    from pixfind.library.scan import ScanReport
+    from pixfind.library.scan_report import ScanReport
     from pixfind.library.verify import Finding
     from pixfind.models.hub import Missing
     from pixfind.search.build import BuildReport
     from pixfind.search.duplicates import Duplicates, Group
-    from pixfind.search.results import SearchResult
+    from pixfind.search.results import Hit, SearchResult
     from pixfind.storage.output import Output
     from pixfind.workflows.status import Status
 
-_PLAIN_SECONDS = 5.0
-
-BYTES = "bytes"
-"""the unit of a bar that shows sizes, the rate and the time left"""
-
+_OF_LISTS = ("missing", "invalid", "repeated")
 _OUTCOMES = ("embedded", "duplicate", "failed", "skipped", "pending")
 
 
@@ -78,7 +76,11 @@ class Console:
 
     def json(self, values: Any) -> None:
         """Write values as JSON to standard output."""
-        self.data(json.dumps(values, indent=2, default=str))
+        self.data(json.dumps(results.plain(values), indent=2))
+
+    def json_line(self, values: Any) -> None:
+        """Write values as JSON in one line, for an output that has many of them."""
+        self.data(json.dumps(results.plain(values)))
 
     # --- messages ---------------------------------------------------------------------------------
 
@@ -110,7 +112,7 @@ class Console:
     def bar(self, what: str, unit: str = "") -> Iterator[Progress]:
         """Show a progress bar in the block; yields a function of (done, total)."""
         if self.quiet or not styles.is_terminal(sys.stderr):
-            yield _PlainProgress(self, what, unit)
+            yield PlainProgress(self.say, what, unit)
             return
         from pixfind.cli import bars
 
@@ -118,26 +120,26 @@ class Console:
             yield show
 
     @contextlib.contextmanager
-    def run(self) -> "Iterator[Callable[[Snapshot], None]]":
-        """Show the progress of an embed in the block; yields a function of its snapshots."""
+    def run(self, what: str = "embedding") -> "Iterator[Callable[[Snapshot], None]]":
+        """Show the progress of an embed, or of another run over images, in the block; yields a function of its snapshots."""
         if self.quiet or not styles.is_terminal(sys.stderr):
-            yield _PlainRun(self)
+            yield PlainRun(self.say, what)
             return
         from pixfind.cli import bars
 
-        with bars.run() as show:
+        with bars.run(what) as show:
             yield show
 
     # --- tables -----------------------------------------------------------------------------------
 
-    def plan(self, plan: "Plan") -> None:
-        """Write a plan as a table to standard output."""
+    def plan(self, plan: "Plan", room: "Room | None" = None) -> None:
+        """Write a plan as a table to standard output, with the nodes of a cluster."""
         from rich.markup import escape as literal
         from rich.table import Table
 
         table = Table("what", "value", "why", box=None, pad_edge=False, header_style="bold")
-        for name, value, reason in plan.lines():
-            table.add_row(name.replace("_", " "), f"[cyan]{value}[/cyan]", literal(reason))
+        for name, value, reason in [*plan.lines(), *nodes.planned(plan, room)]:
+            table.add_row(literal(name.replace("_", " ")), f"[cyan]{value}[/cyan]", literal(reason))
         _draw(table)
 
     def models(self, models: Sequence[dict[str, Any]], default: str) -> None:
@@ -185,7 +187,7 @@ class Console:
 
     def scan(self, report: "ScanReport") -> None:
         """Report a scan: how many files, and the names of some of each kind."""
-        kinds = ("new", "changed", "moved", "returned", "gone", "excluded", "offline", "problems")
+        kinds = ("new", "changed", "moved", "returned", "gone", "excluded", "offline", "problems", *_OF_LISTS)
         counts = [f"{getattr(report, kind):,} {kind}" for kind in kinds if getattr(report, kind)]
         self.say(f"{report.seen:,} files seen: {', '.join(counts) or 'nothing new'}")
         for kind in kinds[1:]:
@@ -205,17 +207,19 @@ class Console:
         for line in _unread(report.left_out):
             self.say(f"  {line}")
 
-    def report(self, report: "RunReport") -> None:
-        """Report an embed."""
+    def report(self, report: "RunReport", done: str = "embedded") -> None:
+        """Report an embed, or a run that did something else to images."""
         rate = f", {report.images_per_second:,.1f} images/s" if report.images_per_second else ""
-        ended = "stopped after" if report.stopped else "embedded"
+        ended = "stopped after" if report.stopped else done
         self.say(f"{ended} {report.images:,} images in {format_duration(report.seconds)}{rate}")
-        for outcome in ("duplicate", "failed", "skipped"):
+        for outcome in ("duplicate", "no text", "failed", "skipped"):
             if report.outcomes.get(outcome):
                 self.say(f"  {report.outcomes[outcome]:,} {outcome}")
         worst = sorted(report.failures.items(), key=lambda item: -item[1])
         for reason, count in worst if self.verbose else worst[:3]:
             self.say(f"    {count:,} {escape(reason)}")
+        for reason, count in report.left.items():
+            self.say(f"  {count:,} left for the next run: {escape(reason)}")
         if report.deaths:
             self.say(f"  crashed and replaced: {numbered(report.deaths, 'worker')}; see logs/")
         if self.verbose:
@@ -235,12 +239,14 @@ class Console:
             self.print(f"  {images['gone']:,} gone, {images['offline']:,} on roots that are offline")
         for line in _unread(status.left_out):
             self.print(f"  {line}")
-        for root, why in status.offline.items():
-            self.print(f"  offline: {escape(root)} ({escape(why)})")
+        for line in roots.lines(status.roots):
+            self.print(f"  {line}")
         for reason, count in list(status.failures.items())[:10]:
             self.print(f"  {count:,} {escape(reason)}")
         recall = f", recall@10 {status.recall:.3f}" if status.recall is not None else ""
         self.print(f"{status.merged_rows:,} rows merged, {status.index_rows:,} in the index{recall}")
+        if (read := status.texts) is not None:
+            self.print("text: " + " + ".join(f"{count:,} {outcome}" for outcome, count in read.items()))
         self._inactive_models(status)
         self.print(f"{status.bytes / 1e6:,.1f} MB used, {status.free_bytes / 1e9:,.0f} GB free")
         self._running(status)
@@ -273,8 +279,8 @@ class Console:
             self.print("nothing is running")
             return
         self.print(f"[green]{escape(status.run['verb'])} is running[/green] (process {status.run['pid']})")
-        if status.paused:
-            self.print(f"  {escape(status.paused)}")
+        if waits := status.paused or (status.held_back and f"held back by the network ({status.held_back})"):
+            self.print(f"  {escape(waits)}")
         elif status.images_per_second is not None:
             left = f", {format_duration(status.eta_seconds)} left" if status.eta_seconds is not None else ""
             cores = f", {status.cores:.2f} cores" if status.cores is not None else ""
@@ -282,13 +288,8 @@ class Console:
             self.print(f"  {status.images_per_second:,.1f} images/s{left}{cores}{read}")
             if status.bottleneck:
                 self.print(f"  bottleneck: {status.bottleneck} ({status.because})")
-        for worker in status.workers:
-            rate = f"{worker['images_per_second']:,.1f}/s" if worker["images_per_second"] is not None else "-"
-            ago = f"{time.time() - worker['last_commit']:.0f} s ago" if worker["last_commit"] else "-"
-            self.print(
-                f"  worker {worker['worker']}: process {worker['pid']}, {worker['images']:,} images, {rate}, "
-                f"{worker['bottleneck'] or '?'}, last commit {ago}"
-            )
+        for line in nodes.running(status.workers):
+            self.print(f"  {escape(line)}")
 
     def index(self, report: "BuildReport") -> None:
         """Report which index was built, why, and its recall on this library."""
@@ -314,7 +315,11 @@ class Console:
             z = f"  {hit.query_z:+.1f}" if hit.query_z is not None else ""
             folded = f"  (and {hit.folded} like it)" if hit.folded else ""
             shot = f"  (same shot: {', '.join(map(os.path.basename, hit.same_shot))})" if hit.same_shot else ""
-            self.data(f"{hit.rank:>3}  {hit.score:.3f}{z}  {hit.path}{shot}{folded}")
+            video = f"  ({found})" if (found := moments(hit)) else ""
+            library = f"  [{hit.library}]" if hit.library else ""
+            # Of filters alone nothing has a score.
+            score = (iso_time(hit.date) or "")[:10] if hit.because == ("filters",) else f"{hit.score:.3f}"
+            self.data(f"{hit.rank:>3}  {score}{z}  {hit.path}{library}{video}{shot}{folded}{_reasons(hit)}")
             if picture and (shown := picture(hit.path)):
                 self.data(shown)
         if result.hits:
@@ -351,6 +356,14 @@ class Console:
             self.print(f"  --repair: {escape(finding.repair)}")
 
 
+def _reasons(hit: "Hit") -> str:
+    """Return why a hit is one where that is not what it looks like alone: the first line with the words, or its name."""
+    # Text of a picture is that of a stranger: no escape sequence of a terminal, and no second line.
+    says = [f'says "{"".join(each if each.isprintable() else " " for each in hit.lines[0].text)}"'] if hit.lines else []
+    reasons = [*says, *(["by its name"] if "name" in hit.because else [])]
+    return f"  ({', '.join(reasons)})" if reasons else ""
+
+
 def numbered(count: int, noun: str) -> str:
     """Return "1 group" or "2 groups"."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
@@ -359,12 +372,19 @@ def numbered(count: int, noun: str) -> str:
 def _unread(left_out: Mapping[str, int]) -> Iterator[str]:
     """Say how many files are left out for their format, and what would read those that can be read."""
     raw = {suffix: count for suffix, count in left_out.items() if suffix in suffixes.RAW}
-    others = {suffix: count for suffix, count in left_out.items() if suffix not in raw}
+    videos = {suffix: count for suffix, count in left_out.items() if suffix in suffixes.VIDEOS}
+    others = {suffix: count for suffix, count in left_out.items() if suffix not in raw and suffix not in videos}
     if others:
         yield f"{numbered(sum(others.values()), 'file')} of formats that pixfind does not read: {_most_first(others)}"
     if raw:
         command = "pixfind index" if suffixes.reads_raw() else escape("pip install 'pixfind[raw]', then pixfind index")
         yield f"{numbered(sum(raw.values()), 'RAW file')} left out: {_most_first(raw)}; to read them: {command}"
+    if videos:
+        install = "" if suffixes.reads_videos() else escape("pip install 'pixfind[video]', then ")
+        yield (
+            f"{numbered(sum(videos.values()), 'video')} left out: {_most_first(videos)};"
+            f" to look into them: {install}pixfind index FOLDER --video"
+        )
 
 
 def _most_first(counts: Mapping[str, int]) -> str:
@@ -389,38 +409,3 @@ def _pipe_may_close() -> Iterator[None]:
         # Python flushes standard output at exit, and would print an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
-
-
-class _PlainProgress:
-    """Progress where there is no terminal: a line every few seconds."""
-
-    def __init__(self, console: Console, what: str, unit: str) -> None:
-        self._console = console
-        self._what = what
-        self._unit = unit
-        self._shown_at = time.monotonic()
-        self._first: tuple[float, int] | None = None
-
-    def __call__(self, done: int, total: int | None) -> None:
-        if self._first is None:
-            self._first = time.monotonic(), done
-        if time.monotonic() - self._shown_at >= _PLAIN_SECONDS:
-            self._shown_at = time.monotonic()
-            if self._unit == BYTES and total:
-                self._console.say(f"{self._what}: {format_transfer(done, total, *self._first, time.monotonic())}")
-                return
-            of = f" of {total:,}" if total else ""
-            self._console.say(f"{self._what}: {done:,}{of} {self._unit}".rstrip())
-
-
-class _PlainRun:
-    """A running embed where there is no terminal."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._shown_at = time.monotonic()
-
-    def __call__(self, snapshot: "Snapshot") -> None:
-        if time.monotonic() - self._shown_at >= _PLAIN_SECONDS:
-            self._shown_at = time.monotonic()
-            self._console.say(f"embedding: {snapshot.done:,} of {snapshot.total:,}, {snapshot.line()}")

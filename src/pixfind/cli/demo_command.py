@@ -11,7 +11,9 @@ from pixfind import errors
 from pixfind.cli import search_commands
 from pixfind.cli.console import Console
 from pixfind.cli.index_commands import end
-from pixfind.cli.options import BUILD, command
+from pixfind.cli.options import BUILD, DryRun, command
+from pixfind.cli.styles import escape
+from pixfind.library import protected_files
 from pixfind.library.library import Library
 from pixfind.storage import output
 
@@ -25,8 +27,11 @@ def demo(
     count: Annotated[int, typer.Option(min=20, help="How many pictures.")] = 150,
     html: Annotated[
         output.Output | None,
-        typer.Option(parser=output.Output.at, metavar="FILE", help="The contact sheet; default: in the library."),
+        typer.Option(
+            parser=protected_files.page_at, metavar="FILE", help="The contact sheet; default: in the library."
+        ),
     ] = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Draw a small collection and walk through the guide on it: no pictures of your own, no network."""
     from pixfind import demo as drawing
@@ -35,12 +40,18 @@ def demo(
     folder = (pictures or path / "pictures").absolute()
     if folder.exists() and not folder.is_dir():
         raise errors.FolderNotReadable(path=folder, detail="it is a file")
+    if dry_run:
+        console.say(
+            f"would draw {count} pictures into {escape(str(folder))}, index them in the library {escape(str(path))}"
+        )
+        console.say(f"and write a contact sheet: {escape(str(html.path if html else path / 'sky.html'))}")
+        return
     _guide(console, "0", f"draw {count} pictures into {folder}", "")
     with console.bar("drawing", "pictures") as show:
         drawing.draw_collection(folder, count, progress=lambda done: show(done, count))
     with Library.create(path) as library:
         _fill(library, folder, console)
-    sheet = html or output.Output.at(path / "sky.html")
+    sheet = html or protected_files.output_at(path / "sky.html")
     _guide(console, "5", "search", 'pixfind search-text "sky"')
     search_commands.show(context.obj, "sky", 8, sheet)
     for query in ("sunset over the sea", "red flower"):

@@ -5,15 +5,21 @@ The commands status, verify and plan: the state of a library and of this machine
 import contextlib
 import itertools
 import time
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pixfind import errors
-from pixfind.cli.console import numbered
-from pixfind.cli.options import INSPECT, Cpu, Json, Workers, command, share
+from pixfind.cli import collections
+from pixfind.cli.console import Console, numbered
+from pixfind.cli.options import INSPECT, Cpu, Device, DryRun, EmbedFlags, Json, On, Workers, command
+from pixfind.cli.results import plain
 from pixfind.library import generations
 from pixfind.library.library import Library
+
+if TYPE_CHECKING:
+    from pixfind.library import verify as checks
 
 
 @command(rich_help_panel=INSPECT)
@@ -26,6 +32,9 @@ def status(
     from pixfind.workflows import status as state
 
     console = context.obj.console
+    if context.obj.collection is not None and not watch:
+        collections.status(context.obj, context.obj.collection, json=json)
+        return
     with Library.open(context.obj.path) as library:
         while True:
             now = state.status(library)
@@ -46,14 +55,38 @@ def verify(
     repair: Annotated[
         bool, typer.Option("--repair", help="Rebuild derived data; images whose embeddings are lost become pending.")
     ] = False,
+    dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """Check the library: counts, checksums, image/row references and the index."""
+    console, collection = context.obj.console, context.obj.collection
+    if dry_run and not repair:
+        raise errors.OptionRequires(
+            first="--dry-run", second="--repair", instead="Leave it out: a check changes nothing."
+        )
+    # Each finding says what --repair does about it.
+    repair = repair and not dry_run
+    # A repair works on one library, so `path` refuses several.
+    several = collection is not None and not repair
+    paths = collection.folders("`verify` reads") if several else [context.obj.path]
+    findings = [finding for path in paths for finding in _findings(path, console, repair=repair, json=json)]
+    if json:
+        console.json([{slot: getattr(finding, slot) for slot in finding.__slots__} for finding in findings])
+    else:
+        console.findings(findings)
+        console.print(
+            "[green]consistent[/green]: nothing found" if not findings else numbered(len(findings), "finding")
+        )
+    if findings:
+        raise typer.Exit(errors.LibraryDamaged.exit_code)
+
+
+def _findings(path: Path, console: Console, *, repair: bool, json: bool) -> "list[checks.Finding]":
+    """Return what is wrong with a library; with `repair` what is left of it."""
     from pixfind.library import repair as repairs
     from pixfind.library import verify as checks
     from pixfind.workflows import inactive_models, switch_model
 
-    path, console = context.obj.path, context.obj.console
     if repair and (model := switch_model.restore_if_needed(path)) is not None:
         console.say(f"models.json was lost and has been written again: searches use {model}")
     if repair and (kept := repairs.rebuild_if_needed(path)) is not None:
@@ -73,26 +106,36 @@ def verify(
                     console.findings(found)
                 found = repairs.repair(one, found)
             findings += found
-    if json:
-        console.json([{slot: getattr(finding, slot) for slot in finding.__slots__} for finding in findings])
-    else:
-        console.findings(findings)
-        console.print(
-            "[green]consistent[/green]: nothing found" if not findings else numbered(len(findings), "finding")
-        )
-    if findings:
-        raise typer.Exit(errors.LibraryDamaged.exit_code)
+    return findings
 
 
 @command(rich_help_panel=INSPECT)
-def plan(context: typer.Context, workers: Workers = None, cpu: Cpu = "80%") -> None:
-    """Show the numbers that embed would use, each with its reason."""
+def plan(
+    context: typer.Context,
+    workers: Workers = None,
+    cpu: Cpu = "80%",
+    device: Device = "auto",
+    on: On = None,
+    json: Json = False,
+) -> None:
+    """
+    Show the numbers that embed would use, each with its reason.
+
+    With --on also how many workers fit on which node of the cluster.
+    """
     from pixfind.models import engines
-    from pixfind.workflows.options import EmbedOptions, make_plan
+    from pixfind.workflows.embed import opened_runner
+    from pixfind.workflows.options import plan_for
 
     tuned = None
     if generations.is_library(context.obj.path):
         with Library.open(context.obj.path) as library:
             model = library.model()
         tuned = None if model is None else engines.tuned_split(model.hash, model.precision)
-    context.obj.console.plan(make_plan(EmbedOptions(workers=workers, share=share(cpu)), tuned))
+    options = EmbedFlags(cpu=cpu, device=device).options(model=None, precision="auto", workers=workers, on=on)
+    with opened_runner(options) as runner:
+        made, room = plan_for(options, tuned, runner.room()), runner.room()
+    if json:
+        context.obj.console.json({**plain(made), "room": room})
+    else:
+        context.obj.console.plan(made, room)

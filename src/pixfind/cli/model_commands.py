@@ -2,17 +2,22 @@
 Commands about models: model list, show, fetch, switch, rollback, prune; models; tune.
 """
 
+import contextlib
 import dataclasses
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pixfind import errors
+from pixfind.cli import previews
+from pixfind.cli.console import Console
+from pixfind.cli.context import Context
+from pixfind.cli.grouped_options import grouped
 from pixfind.cli.options import (
     MODELS,
     Command,
-    Context,
     Device,
+    DryRun,
     EmbedFlags,
     Group,
     Json,
@@ -21,11 +26,15 @@ from pixfind.cli.options import (
     WorkersOption,
     app,
     command,
-    grouped,
     model_names,
 )
+from pixfind.cli.results import plain
 from pixfind.cli.styles import escape
 from pixfind.library.library import Library
+
+if TYPE_CHECKING:
+    # A type alone: --help does without what switches models.
+    from pixfind.workflows.switch_model import RollbackReport
 
 model_app = typer.Typer(
     name="model",
@@ -70,9 +79,7 @@ def fetch(
             help="Of the published weights of the part for texts; auto: the one that is here, else the smaller one.",
         ),
     ] = "auto",
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be downloaded; download nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """Download a model now, both its parts, for a machine that will be offline later; continues a download that was interrupted."""
@@ -109,6 +116,8 @@ def switch(
         typer.Option("--anyway", help="Switch even if some images that can be found now would no longer be found."),
     ] = False,
     workers: WorkersOption = None,
+    dry_run: DryRun = False,
+    json: Json = False,
     flags: EmbedFlags,
 ) -> None:
     """
@@ -116,6 +125,7 @@ def switch(
 
     The same as `pixfind index --model NAME`. Continues where an earlier run stopped.
     """
+    from pixfind.cli.exclusion_options import ExclusionFlags
     from pixfind.cli.index_commands import run_index
     from pixfind.workflows import inactive_models
 
@@ -127,37 +137,60 @@ def switch(
         if active is not None and name == active.name and precision in {"auto", active.precision}:
             context.obj.console.say(f"searches already use {active.name} {active.precision}; embedding what is new")
     options = flags.options(model=name, precision=precision, workers=workers)
-    run_index(context, options, [], [], anyway=anyway)
+    run_index(context, options, [], ExclusionFlags(), anyway=anyway, dry_run=dry_run, json=json)
 
 
 @model_app.command(cls=Command)
-def rollback(context: typer.Context) -> None:
+def rollback(context: typer.Context, dry_run: DryRun = False, json: Json = False) -> None:
     """Cancel a model switch in progress, or return to the previous model."""
     from pixfind.cli.progress import TerminalObserver
     from pixfind.workflows import switch_model
 
     console = context.obj.console
+    if dry_run:
+        from pixfind.workflows import rehearsal
+
+        _tell_rollback(console, rehearsal.preview_rollback(context.obj.path), dry_run=True, json=json)
+        return
     with Library.open(context.obj.path, write=True) as library, library.lock("rollback"):
         with TerminalObserver(console) as observer:
             done = switch_model.rollback(library, observer)
-        console.say(f"searches use {done.model.name} {done.model.precision}")
-        if (retired := done.retired) is not None:
-            console.say(f"  the embeddings of {retired.name} {retired.precision} are kept until the next switch;")
-            console.say(f"  `pixfind model switch {retired.name}` uses them")
-        if done.pending:
-            console.say(f"  {done.pending:,} images are pending: pixfind index")
+        _tell_rollback(console, done, dry_run=False, json=json)
         switch_model.finish_interrupted(library)
+
+
+def _tell_rollback(console: Console, done: "RollbackReport", *, dry_run: bool, json: bool) -> None:
+    if json:
+        console.json({**dataclasses.asdict(done), "dry_run": dry_run})
+        return
+    would = "would " if dry_run else ""
+    console.say(f"searches {would}use {done.model.name} {done.model.precision}")
+    if (retired := done.retired) is not None:
+        are = "would be" if dry_run else "are"
+        console.say(f"  the embeddings of {retired.name} {retired.precision} {are} kept until the next switch;")
+        console.say(f"  `pixfind model switch {retired.name}` {'would use' if dry_run else 'uses'} them")
+    if done.pending:
+        console.say(f"  {done.pending:,} images {'would be' if dry_run else 'are'} pending: pixfind index")
 
 
 @model_app.command(cls=Command)
-def prune(context: typer.Context) -> None:
+def prune(context: typer.Context, dry_run: DryRun = False, json: Json = False) -> None:
     """Delete the embeddings kept for `pixfind model rollback` to free disk space."""
     from pixfind.workflows import switch_model
 
-    with Library.open(context.obj.path, write=True) as library, library.lock("prune"):
-        switch_model.finish_interrupted(library)
-        deleted = switch_model.prune(library)
-    context.obj.console.say(f"deleted the embeddings of {', '.join(deleted)}" if deleted else "nothing was kept")
+    with contextlib.ExitStack() as held:
+        library = held.enter_context(Library.open(context.obj.path, write=not dry_run))
+        if dry_run:
+            deleted = switch_model.kept(library)
+        else:
+            held.enter_context(library.lock("prune"))
+            switch_model.finish_interrupted(library)
+            deleted = switch_model.prune(library)
+    if json:
+        context.obj.console.json({"deleted": deleted, "dry_run": dry_run})
+        return
+    verb = "would delete" if dry_run else "deleted"
+    context.obj.console.say(f"{verb} the embeddings of {', '.join(deleted)}" if deleted else "nothing was kept")
 
 
 @command(rich_help_panel=MODELS)
@@ -208,6 +241,8 @@ def tune(
     model: Model = None,
     sample: Annotated[int, typer.Option(min=16, help="Pictures to compare on.")] = 128,
     device: Device = "auto",
+    dry_run: DryRun = False,
+    json: Json = False,
 ) -> None:
     """Find the fastest precision that keeps the answers, on your own pictures."""
     from pixfind.cli.progress import TerminalObserver
@@ -217,11 +252,17 @@ def tune(
 
     console = context.obj.console
     options = EmbedOptions(model=model, device=device)
+    if dry_run:
+        previews.tune(context, options, sample, json=json)
+        return
     with Library.open(context.obj.path) as library, TerminalObserver(console) as observer:
         report = tune_model(library, fetch_model(library, options, observer), options, sample, observer=observer)
         known, embedded = library.model(), library.has_embeddings()
-    for line in report.lines():
-        console.data(line)
+    if json:
+        console.json({**plain(report), "dry_run": False})
+    else:
+        for line in report.lines():
+            console.data(line)
     if known is not None and known.precision != (best := report.choice.value):
         how = (
             f"embed it again with `pixfind index --precision {best}`"

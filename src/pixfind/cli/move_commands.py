@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pixfind.cli.options import MOVE, Json, Model, command
+from pixfind import errors
+from pixfind.cli.options import MOVE, DryRun, Json, Model, command
+from pixfind.cli.results import plain
+from pixfind.library import protected_files
 from pixfind.library.library import Library
 from pixfind.storage import output
 
@@ -23,7 +26,7 @@ def relocate(
     context: typer.Context,
     old: Annotated[str, typer.Argument(metavar="OLD", help="Where the pictures were, as the library knows it.")],
     new: Annotated[str, typer.Argument(metavar="NEW", help="Where they are now.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change; change nothing.")] = False,
+    dry_run: DryRun = False,
     anyway: Annotated[
         bool, typer.Option("--anyway", help="Also when none of the pictures that are looked for is there.")
     ] = False,
@@ -56,6 +59,7 @@ def relocate(
 def backup(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder, or an earlier backup.")],
+    dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """
@@ -63,21 +67,24 @@ def backup(
 
     The copy is a library: `pixfind --library DIR search-text ...` answers from it. The pictures themselves are not copied.
     """
-    from pixfind.workflows.backup import backup as workflow
+    from pixfind.workflows import backup as workflow
 
     console = context.obj.console
-    with Library.open(context.obj.path) as library, console.bar("copying", "embeddings") as show:
-        done = workflow(library, folder, show)
+    with Library.open(context.obj.path) as library:
+        if dry_run:
+            done = workflow.preview(library, folder)
+        else:
+            with console.bar("copying", "embeddings") as show:
+                done = workflow.backup(library, folder, show)
     if json:
-        from dataclasses import asdict
-
-        console.json({**asdict(done), "path": str(done.path)})
+        console.json({**plain(done), "dry_run": dry_run})
         return
     from pixfind.cli.styles import escape
 
     models = "" if done.models == 1 else f" of {done.models} models"
+    would, copied = ("would be ", "would be copied") if dry_run else ("", "copied now")
     console.say(
-        f"{done.images:,} images and {done.rows:,} embeddings in {escape(str(done.path))}, {done.copied_rows:,}{models} copied now"
+        f"{done.images:,} images and {done.rows:,} embeddings {would}in {escape(str(done.path))}, {done.copied_rows:,}{models} {copied}"
     )
 
 
@@ -85,30 +92,90 @@ def backup(
 def export(
     context: typer.Context,
     file: Annotated[
-        output.Output,
+        output.Output | None,
         typer.Argument(
-            parser=output.Output.at, metavar="FILE", help="NAME.parquet, .csv or .jsonl; - is standard output."
+            parser=protected_files.output_at, metavar="FILE", help="NAME.parquet, .csv or .jsonl; - is standard output."
         ),
-    ],
+    ] = None,
     embeddings: Annotated[
         bool, typer.Option("--embeddings", help="With the embedding of each image; not in CSV.")
     ] = False,
     kind: Annotated[
         str | None, typer.Option("--format", metavar="KIND", help="parquet, csv or jsonl; default: by the file's name.")
     ] = None,
+    xmp: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Instead of a table XMP sidecars with the labels of each image, below DIR."),
+    ] = None,
+    xmp_beside: Annotated[
+        bool, typer.Option("--xmp-beside", help="The same beside the pictures: IMG_1.jpg.xmp for IMG_1.jpg.")
+    ] = False,
+    album: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="With --xmp: an album whose name its images get as well.")
+    ] = None,
+    dry_run: DryRun = False,
+    json: Json = False,
 ) -> None:
-    """Write a table of all images that have an embedding: path, size, dates, camera, place."""
+    """
+    Write a table of all images that have an embedding: path, size, dates, camera, place, labels; or XMP sidecars with their labels.
+
+    Nothing is ever written into a picture, and a sidecar of another program is never overwritten.
+    """
+    from pixfind.cli import sidecars
+
+    if xmp is not None or xmp_beside:
+        explicit = [name for name, given in (("FILE", file), ("--format", kind), ("--embeddings", embeddings)) if given]
+        if xmp is not None and xmp_beside:
+            explicit.append("--xmp-beside")
+        if explicit:
+            raise errors.ConflictingOptions(
+                first="--xmp" if xmp is not None else "--xmp-beside",
+                second=explicit[0],
+                detail="one command writes one thing",
+                instead=f"Leave out {explicit[0]}.",
+            )
+        if dry_run:
+            raise errors.ConflictingOptions(
+                first="--xmp" if xmp is not None else "--xmp-beside",
+                second="--dry-run",
+                detail="which sidecars change is known when they are written",
+                instead="Write them into a new folder to look at them: --xmp DIR",
+            )
+        sidecars.write(context.obj, xmp, album or (), json=json)
+        return
+    if album:
+        raise errors.OptionRequires(first="--album", second="--xmp", instead="Add --xmp DIR.")
+    if file is None:
+        raise typer.BadParameter("name a file, or --xmp DIR", param_hint="FILE")
+    _table(context, file, kind, embeddings=embeddings, dry_run=dry_run, json=json)
+
+
+def _table(
+    context: typer.Context, file: output.Output, kind: str | None, *, embeddings: bool, dry_run: bool, json: bool
+) -> None:
     from pixfind.workflows import export_file
 
     if kind is not None and kind not in set(export_file.Format):
         raise typer.BadParameter(f"{kind!r} is not one of {', '.join(export_file.Format)}", param_hint="--format")
     chosen = export_file.Format(kind) if kind else export_file.Format.of(file.path)
+    if json and file.is_standard_output and not dry_run:
+        raise errors.ConflictingOptions(
+            first="--json",
+            second=f"FILE {file.path}",
+            detail="both would be written to standard output",
+            instead="Leave out one, or name a file.",
+        )
     with Library.open(context.obj.path) as library:
-        written = export_file.export_file(library, file, chosen, embeddings=embeddings)
+        written = (export_file.count if dry_run else export_file.export_file)(
+            library, file, chosen, embeddings=embeddings
+        )
+    if json:
+        context.obj.console.json({"images": written, "format": chosen, "path": file.path, "dry_run": dry_run})
+        return
     from pixfind.cli.styles import escape
 
     where = "" if file.is_standard_output else f" in {escape(str(file.path))}"
-    context.obj.console.say(f"{written:,} images{where}")
+    context.obj.console.say(f"{written:,} images{' would be' if dry_run else ''}{where}")
 
 
 @command("import", rich_help_panel=MOVE)
@@ -118,6 +185,7 @@ def import_(
         Path, typer.Argument(metavar="FILE", help="Parquet or JSON lines with the columns path and embedding.")
     ],
     model: Model = None,
+    dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """
@@ -125,24 +193,26 @@ def import_(
 
     Register the pictures first: `pixfind add FOLDER`. A sample is embedded again, and every picture read, before anything is believed.
     """
-    from pixfind.workflows.import_embeddings import import_embeddings
+    from pixfind.workflows import import_embeddings as workflow
     from pixfind.workflows.options import EmbedOptions
 
-    console = context.obj.console
-    with (
-        Library.open(context.obj.path, write=True) as library,
-        library.lock("import"),
-        console.bar("reading", "pictures") as show,
-    ):
-        done = import_embeddings(library, file, EmbedOptions(model=model), progress=show)
+    console, options = context.obj.console, EmbedOptions(model=model)
+    with ExitStack() as held:
+        library = held.enter_context(Library.open(context.obj.path, write=not dry_run))
+        if dry_run:
+            done = workflow.preview(library, file, options)
+        else:
+            held.enter_context(library.lock("import"))
+            show = held.enter_context(console.bar("reading", "pictures"))
+            done = workflow.import_embeddings(library, file, options, progress=show)
     if json:
-        from dataclasses import asdict
-
-        console.json(asdict(done))
+        console.json({**plain(done), "dry_run": dry_run})
         return
-    console.say(
-        f"{done.imported:,} embeddings imported; {done.checked} of them made again (lowest cosine {done.cosine:.4f})"
-    )
+    if dry_run:
+        console.say(f"at most {done.imported:,} embeddings would be imported, once pictures and a sample are checked")
+    else:
+        again = f"{done.checked} of them made again (lowest cosine {done.cosine:.4f})"
+        console.say(f"{done.imported:,} embeddings imported; {again}")
     for count, what in (
         (done.known, "had an embedding already"),
         (done.unknown, "are not in the library: pixfind add FOLDER"),

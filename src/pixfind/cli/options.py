@@ -2,26 +2,27 @@
 Shared by all commands: the program, its global options, and options of several commands.
 """
 
-import dataclasses
 import functools
 import importlib
-import inspect
 import os
 import re
-from collections.abc import Callable
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import typer.core
 
 import pixfind
 from pixfind import errors
-from pixfind.cli import conversion
+from pixfind.cli import configuration, conversion, narrow_help
 from pixfind.cli.console import Console
+from pixfind.cli.context import Context, collection_of
 from pixfind.embedding.budget import MIN_MEMORY
+from pixfind.embedding.elastic import WorkerRange
 from pixfind.embedding.schedule import TimeWindow
+from pixfind.library import protected_files
 from pixfind.library.library import locate
 from pixfind.storage import output
 
@@ -45,6 +46,13 @@ _PANELS = (BUILD, SEARCH, RUNNING, MODELS, INSPECT, MOVE, SERVE, SHELL)
 class _Parameters:
     """Shows flags without `<bool>` in the help, because they take no value, and converts values by `conversion`."""
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        columns = shutil.get_terminal_size().columns
+        if columns < narrow_help.BELOW_COLUMNS:
+            formatter.write(narrow_help.render(self, ctx, columns))
+        else:
+            super().format_help(ctx, formatter)  # type: ignore[misc]  # of the command that this is mixed into
+
     def get_params(self, ctx: Any) -> list[Any]:
         params: list[Any] = super().get_params(ctx)  # type: ignore[misc]  # of the command that this is mixed into
         for param in params:
@@ -55,7 +63,37 @@ class _Parameters:
 
 
 class Command(_Parameters, typer.core.TyperCommand):
-    """A command."""
+    """A command; options that are not given have the defaults that the user has set (`configuration`)."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        used = ctx.find_object(Context)
+        if used is None or ctx.resilient_parsing or not {"-h", "--help"}.isdisjoint(args):
+            return super().parse_args(ctx, args)
+        found = configuration.settings(
+            _typed(ctx),
+            self.params,
+            used.one if used.collection is None else None,
+            (name for names in MODULES.values() for name in names),
+        )
+        ctx.default_map = {name: setting.value for name, setting in found.items()}
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            name = getattr(error.param, "name", None) or ""
+            setting, given = found.get(name), ctx.get_parameter_source(name)
+            if setting is None or given is None or given.name != "DEFAULT_MAP":
+                raise
+            detail = f"{setting.option} of `pixfind {setting.command}`: {error.message}".rstrip(".")
+            raise errors.InvalidConfiguration(where=setting.source, detail=detail) from error
+
+
+def _typed(ctx: Any) -> str:
+    """Return the words of a command behind the name of the program."""
+    words: list[str] = []
+    while ctx.parent is not None:
+        words.insert(0, ctx.info_name)
+        ctx = ctx.parent
+    return " ".join(words)
 
 
 class Group(_Parameters, typer.core.TyperGroup):
@@ -86,11 +124,15 @@ class Program(Group):
 MODULES = {
     "demo_command": ("demo",),
     "index_commands": ("index", "add", "embed", "merge", "build-index"),
+    "text_commands": ("read-text",),
+    "label_commands": ("label",),
     "search_commands": ("search", "search-text", "search-image", "duplicates"),
+    "album_commands": ("albums",),
     "watch_commands": ("watch",),
     "run_commands": ("stop", "pause", "resume", "limit"),
     "model_commands": ("model", "models", "tune"),
     "inspect_commands": ("status", "verify", "plan"),
+    "config_command": ("config",),
     "move_commands": ("relocate", "backup", "export", "import"),
     "serve_commands": ("serve", "mcp"),
     "shell_commands": ("completions", "man"),
@@ -106,30 +148,22 @@ def load(command: str | None = None) -> None:
 
 def library_first(words: list[str]) -> list[str]:
     """
-    Return the arguments with `--library DIR` moved to the front.
+    Return the arguments with each `--library LIBRARY` moved to the front, named once where it was named twice.
 
-    Arguments after `--` are not changed. Raises ConflictingOptions when two libraries are named.
+    Arguments after `--` are not changed.
     """
     end = words.index("--") if "--" in words else len(words)
-    named: list[list[str]] = []
+    named: dict[str, None] = {}
     others: list[str] = []
     left = iter(words[:end])
     for word in left:
         if word == "--library" and (value := next(left, None)) is not None:
-            named.append([word, value])
+            named[value] = None
         elif word.startswith("--library="):
-            named.append(["--library", word.partition("=")[2]])
+            named[word.partition("=")[2]] = None
         else:
             others.append(word)
-    if any(name != named[0] for name in named):
-        first, second = named[0], next(name for name in named if name != named[0])
-        raise errors.ConflictingOptions(
-            first=" ".join(first),
-            second=" ".join(second),
-            detail="a command works on one library",
-            instead="Give --library once.",
-        )
-    return [*(named[0] if named else []), *others, *words[end:]]
+    return [*(part for value in named for part in ("--library", value)), *others, *words[end:]]
 
 
 app = typer.Typer(
@@ -145,50 +179,6 @@ command = functools.partial(app.command, cls=Command)
 """registers a command; `rich_help_panel` is one of the panels below"""
 
 
-def grouped(function: Callable[..., None]) -> Callable[..., None]:
-    """
-    Let a command take dataclasses of options: each of their fields becomes an option of its own.
-
-    A field is annotated as a parameter of a command would be, and its default is the option's.
-    """
-    hints = get_type_hints(function, include_extras=True)
-    groups = {name: hint for name, hint in hints.items() if dataclasses.is_dataclass(hint) and isinstance(hint, type)}
-    parameters = []
-    for parameter in inspect.signature(function).parameters.values():
-        if parameter.name in groups:
-            parameters += _parameters(groups[parameter.name])
-        else:
-            parameters.append(parameter.replace(annotation=hints[parameter.name]))
-
-    @functools.wraps(function)
-    def ungrouped(**values: Any) -> None:
-        for name, group in groups.items():
-            values[name] = group(**{field.name: values.pop(field.name) for field in dataclasses.fields(group)})
-        function(**values)
-
-    ungrouped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # read by inspect.signature
-    ungrouped.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return ungrouped
-
-
-def _parameters(group: type) -> list[inspect.Parameter]:
-    hints = get_type_hints(group, include_extras=True)
-    return [
-        inspect.Parameter(
-            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
-        )
-        for field in dataclasses.fields(group)
-    ]
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What commands get from the global options."""
-
-    path: Path
-    console: Console
-
-
 def _show_version(requested: bool) -> None:
     if requested:
         Console.data(f"pixfind {pixfind.__version__}")
@@ -199,7 +189,11 @@ def _show_version(requested: bool) -> None:
 def options(
     context: typer.Context,
     library: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The library to use; also accepted after the command.")
+        list[str] | None,
+        typer.Option(
+            metavar="DIR",
+            help="The library to use; also accepted after the command. Several, an address of `pixfind serve` or a file collection.toml are searched as one.",
+        ),
     ] = None,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show more details.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Show errors only.")] = False,
@@ -211,11 +205,15 @@ def options(
         raise errors.ConflictingOptions(
             first="--verbose", second="--quiet", detail="they contradict each other", instead="Leave out one."
         )
-    path = locate(library)
+    console = Console(quiet=quiet, verbose=verbose)
+    if (collection := collection_of(library)) is not None:
+        context.obj = Context(Path(), console, collection)
+        return
+    path = locate(Path(library[0]) if library else None)
     for place in (path, *path.parents):
         if os.path.isfile(place):  # noqa: PTH113  `Path.is_file` raises where a folder is not readable
             raise errors.LibraryNotADirectory(path=place)
-    context.obj = Context(path, Console(quiet=quiet, verbose=verbose))
+    context.obj = Context(path, console)
 
 
 def explicit_options(context: typer.Context) -> dict[str, str]:
@@ -270,11 +268,18 @@ def hours(text: str) -> TimeWindow:
         raise typer.BadParameter(f"{text!r} is not a span of hours; write 22:00-07:00") from None
 
 
-Workers = Annotated[
-    int | None, typer.Argument(min=1, metavar="[WORKERS]", help="Worker processes; default: 80 % of the cores.")
-]
+def worker_range(text: str) -> WorkerRange:
+    """Parse "4" and "1-16" as a number of workers; raises BadParameter."""
+    try:
+        return WorkerRange.parse(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no number of workers; write 4, or 1-16 on a cluster") from None
+
+
+_WORKERS = "Worker processes, or on a cluster the fewest and the most: 1-16; default: 80 % of the cores."
+Workers = Annotated[WorkerRange | None, typer.Argument(parser=worker_range, metavar="[WORKERS]", help=_WORKERS)]
 WorkersOption = Annotated[
-    int | None, typer.Option("--workers", min=1, help="Worker processes; default: 80 % of the cores.")
+    WorkerRange | None, typer.Option("--workers", parser=worker_range, metavar="WORKERS", help=_WORKERS)
 ]
 Cpu = Annotated[str, typer.Option(metavar="SHARE", help="Share of the machine's processor time for pixfind.")]
 
@@ -308,26 +313,61 @@ NewPrecision = Annotated[
 ]
 Precision = Annotated[str, typer.Option(help="auto, fp32, int8, bf16 or int8-openvino; chosen the first time.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
-Exclude = Annotated[
-    list[str] | None, typer.Option(metavar="GLOB", help="Leave out files and folders with this name or path.")
-]
 Archives = Annotated[
     bool, typer.Option("--archives", help="Also look into the zip and tar files below the folders, from now on.")
 ]
 Html = Annotated[
     output.Output | None,
     typer.Option(
-        parser=output.Output.at, metavar="FILE", help="Write a contact sheet to look at; - is standard output."
+        parser=protected_files.page_at, metavar="FILE", help="Write a contact sheet to look at; - is standard output."
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")]
+# No `Path`, which takes a slash out of an address.
 KnownPaths = Annotated[
-    list[Path] | None,
+    list[str] | None,
     typer.Argument(
-        metavar="PATH", help="Folders with pictures, zip or tar files; default: all that the library knows."
+        metavar="PATH",
+        help="Folders with pictures, zip or tar files, lists (CSV, Parquet ...), s3://bucket/prefix (gs://, az://); default: all that the library knows.",
     ),
 ]
-Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Folders with pictures, zip or tar files.")]
+Paths = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="PATH...",
+        help="Folders with pictures, zip or tar files, lists (CSV, Parquet ...), s3://bucket/prefix (gs://, az://).",
+    ),
+]
+
+
+On = Annotated[
+    str | None,
+    typer.Option(
+        "--on",
+        metavar="CLUSTER",
+        help="Embed on a Ray cluster: HOST:PORT, ray://HOST:PORT, ray (the one that is configured here) or local-ray (start one, to try it).",
+    ),
+]
+
+
+def folder_map(text: str) -> tuple[str, str]:
+    """Parse "/volume1/photos=/mnt/photos"; raises BadParameter."""
+    here, equals, there = text.partition("=")
+    if not (equals and here.startswith("/") and there.startswith("/")):
+        raise typer.BadParameter(f"{text!r} is no pair of folders; write /volume1/photos=/mnt/photos")
+    return here, there
+
+
+Map = Annotated[
+    list[Any] | None,
+    typer.Option(
+        "--map",
+        parser=folder_map,
+        metavar="FROM=TO",
+        help="With --on: nodes have the pictures below FROM of this machine below TO. What a node does not find is sent to it.",
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -356,21 +396,38 @@ class EmbedFlags:
     ] = 200
     retry: Annotated[bool, typer.Option("--retry", help="Try again what failed or was skipped.")] = False
 
-    def options(self, *, model: str | None, precision: str, workers: int | None = None) -> "EmbedOptions":
+    def options(
+        self,
+        *,
+        model: str | None,
+        precision: str,
+        workers: WorkerRange | None = None,
+        on: str | None = None,
+        maps: list[tuple[str, str]] | None = None,
+    ) -> "EmbedOptions":
         """Return what was asked for; refuses what no machine can do with these numbers, before any work is done."""
         from pixfind.workflows.options import EmbedOptions, make_plan
 
+        if workers is not None and not workers.fixed and on is None:
+            instead = "On one machine give one number: its cores do not come and go."
+            raise errors.OptionRequires(first=f"A range of workers ({workers})", second="--on", instead=instead)
+        if maps and on is None:
+            instead = "On one machine the pictures lie where they were found."
+            raise errors.OptionRequires(first="--map", second="--on", instead=instead)
         options = EmbedOptions(
             model=model,
             precision=precision,
             device=self.device,
-            workers=workers,
+            workers=None if workers is None else workers.least,
+            most_workers=None if workers is None else workers.most,
             share=share(self.cpu),
             nice=self.nice,
             memory=self.memory,
             megapixels=self.max_megapixels,
             hours=self.between,
             pause_when_busy=self.pause_when_busy,
+            on=on,
+            maps=tuple(maps or ()),
             retry=self.retry,
         )
         make_plan(options)

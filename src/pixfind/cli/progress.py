@@ -7,9 +7,10 @@ Owns the messages of `index`, `add`, `embed`, `merge` and `build-index`. Importe
 import contextlib
 import functools
 from collections.abc import Callable
-from typing import Self
+from typing import Any, Self
 
 from pixfind.cli.console import Console
+from pixfind.cli.results import plain
 from pixfind.cli.styles import escape
 from pixfind.embedding.progress import Snapshot
 from pixfind.types import Progress, no_progress
@@ -21,15 +22,34 @@ _BARS = {
     Step.SCAN: ("scanning", "files"),
     Step.MERGE: ("merging", "rows"),
     Step.BUILD_INDEX: ("building the index", "rows"),
+    Step.LABEL: ("labelling", "rows"),
     Step.VERIFY: ("checking rows", "rows"),
 }
 
 
-class TerminalObserver:
-    """An `events.Observer` that shows events; used in a `with` block, so that an error removes the bar."""
+_KEYS = {
+    events.CarriedOver: "carried_over",
+    events.EmbedFinished: "embedded",
+    events.ReadFinished: "read",
+    events.RowsMerged: "merged",
+    events.IndexBuilt: "index",
+    events.ModelSwitched: "switched",
+}
+"""event -> its key in the JSON of a command"""
 
-    def __init__(self, console: Console) -> None:
+
+class TerminalObserver:
+    """
+    An `events.Observer` that shows events; used in a `with` block, so that an error removes the bar.
+
+    With `json` nothing is written to standard output before `tell` writes what the steps came to.
+    """
+
+    def __init__(self, console: Console, *, json: bool = False) -> None:
         self._console = console
+        self._json = json
+        self.results: dict[str, Any] = {}
+        """what the steps came to, by the keys of the JSON"""
         self._bar = contextlib.ExitStack()
         self._show_step: Progress = no_progress
         self._show_run: Callable[[Snapshot], None] = lambda snapshot: None
@@ -48,7 +68,24 @@ class TerminalObserver:
         else:
             # Any other event means that the previous step has ended.
             self._bar.close()
+            self._keep(event)
             self._show(event)
+
+    def tell(self, **more: Any) -> None:
+        """Print what the steps came to where JSON is wanted: an object with a key for each step that was done, and with `more`."""
+        if self._json:
+            self._console.json({**self.results, **more})
+
+    def _keep(self, event: events.Event) -> None:
+        match event:
+            case events.FolderScanned(folder, report):
+                self.results.setdefault("scanned", []).append({"folder": folder, **plain(report)})
+            case events.ModelChosen(model, reason):
+                self.results["model"] = {**plain(model), "reason": reason}
+            case events.EmbedStarted(plan=plan) | events.ReadStarted(plan=plan):
+                self.results["plan"] = plan
+            case _ if (key := _KEYS.get(type(event))) is not None:
+                self.results[key] = getattr(event, "report", event)
 
     @functools.singledispatchmethod
     def _show(self, event: events.Event) -> None:
@@ -81,9 +118,13 @@ class TerminalObserver:
         self._console.say(f"  until it is complete, searches use {escape(active.name)} {active.precision}")
 
     @_show.register
+    def _(self, event: events.CarriedOver) -> None:
+        self._console.say(f"{event.images:,} images took their embeddings from the libraries that had them before")
+
+    @_show.register
     def _(self, event: events.EmbedStarted) -> None:
         self._console.step(f"embedding {event.pending:,} images")
-        if self._console.verbose:
+        if self._console.verbose and not self._json:
             self._console.plan(event.plan)
         self._show_run = self._bar.enter_context(self._console.run())
 
@@ -92,12 +133,37 @@ class TerminalObserver:
         self._console.report(event.report)
 
     @_show.register
+    def _(self, event: events.ReadStarted) -> None:
+        self._console.step(f"reading the text in {event.pending:,} pictures")
+        if self._console.verbose and not self._json:
+            self._console.plan(event.plan)
+        self._show_run = self._bar.enter_context(self._console.run("reading text"))
+
+    @_show.register
+    def _(self, event: events.ReadFinished) -> None:
+        self._console.report(event.report, "read")
+
+    @_show.register
     def _(self, event: events.RowsMerged) -> None:
         self._console.say(f"merged {event.report.rows:,} rows, {event.report.total:,} in all")
 
     @_show.register
     def _(self, event: events.IndexBuilt) -> None:
         self._console.index(event.report)
+
+    @_show.register
+    def _(self, event: events.Labelled) -> None:
+        report = event.report
+        self._console.say(f"labels: {report.labels:,}, {report.rows:,} rows looked at")
+        if report.problem:
+            self._console.say(f"  left as they are: {escape(report.problem)}")
+        if report.undecided:
+            names = ", ".join(f'"{escape(name)}"' for name in report.undecided)
+            self._console.say(
+                f"  no cut-off could be measured here, so nothing has {names}; put a threshold behind: NAME >= 2"
+            )
+        for name in report.unknown:
+            self._console.say(f'  the model knows no word of "{escape(name)}": nothing has this label')
 
     @_show.register
     def _(self, event: events.ModelSwitched) -> None:

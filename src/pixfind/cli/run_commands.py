@@ -6,55 +6,63 @@ Import nothing heavy: they answer at once, whatever the machine is busy with.
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pixfind import errors
-from pixfind.cli.options import RUNNING, command, deprecated, refuse_others, share
+from pixfind.cli.options import RUNNING, DryRun, Json, command, deprecated, refuse_others, share
 from pixfind.library import control
 from pixfind.library.library import Library
 
+if TYPE_CHECKING:
+    # A type alone: these commands answer at once.
+    from pixfind.workflows.running import Running
+
 
 @command(rich_help_panel=RUNNING)
-def stop(context: typer.Context) -> None:
+def stop(context: typer.Context, dry_run: DryRun = False, json: Json = False) -> None:
     """End a running embed cleanly, or else a watch: nothing that was saved is lost."""
     from pixfind.workflows import running
 
     console = context.obj.console
     with Library.open(context.obj.path) as library:
-        verb, has_ended = running.stop(library)
+        if dry_run:
+            _tell(context, "stop", running.to_stop(library), "", dry_run=True, json=json)
+            return
+        found, has_ended = running.stop(library)
         with console.bar("waiting for the workers") as show:
             waited = 0
             while not has_ended():
                 time.sleep(0.2)
                 waited += 1
                 show(waited // 5, None)
-    console.say(f"stopped; `pixfind {'watch' if verb == 'watch' else 'embed'}` continues from here")
+    verb = "watch" if found.verb == "watch" else "embed"
+    _tell(context, "stop", found, f"stopped; `pixfind {verb}` continues from here", dry_run=False, json=json)
 
 
 @command(rich_help_panel=RUNNING)
-def pause(context: typer.Context) -> None:
+def pause(context: typer.Context, dry_run: DryRun = False, json: Json = False) -> None:
     """Pause a running embed; its workers stay and keep their memory."""
-    _request(context.obj.path, control.ControlRequest(pause=True))
-    context.obj.console.say(_PAUSED)
+    _ask(context, "pause", control.ControlRequest(pause=True), _PAUSED, dry_run=dry_run, json=json)
 
 
 @command(rich_help_panel=RUNNING)
-def resume(context: typer.Context) -> None:
+def resume(context: typer.Context, dry_run: DryRun = False, json: Json = False) -> None:
     """Resume a paused embed."""
-    _request(context.obj.path, control.ControlRequest(pause=False))
-    context.obj.console.say(_RESUMED)
+    _ask(context, "resume", control.ControlRequest(pause=False), _RESUMED, dry_run=dry_run, json=json)
 
 
 @command(rich_help_panel=RUNNING)
 def limit(
     context: typer.Context,
     cpu: Annotated[str, typer.Argument(metavar="SHARE", help="Share of the machine's processor time: 25%.")],
+    dry_run: DryRun = False,
+    json: Json = False,
 ) -> None:
     """Change the share of the machine that a running embed may use."""
-    _request(context.obj.path, control.ControlRequest(cpu=share(cpu)))
-    context.obj.console.say(_LIMITED.format(cpu=cpu))
+    requested = control.ControlRequest(cpu=share(cpu))
+    _ask(context, "limit", requested, _LIMITED.format(cpu=cpu), dry_run=dry_run, json=json, share=requested.cpu)
 
 
 _PAUSED = "pause requested; `pixfind resume` continues the embed"
@@ -85,8 +93,36 @@ def control_by_flags(context: typer.Context, set_cpu: str | None, *, pause: bool
             context.obj.console.say(said)
 
 
-def _request(path: Path, requested: control.ControlRequest) -> int:
+def _ask(
+    context: typer.Context,
+    asked: str,
+    requested: control.ControlRequest,
+    said: str,
+    *,
+    dry_run: bool,
+    json: bool,
+    **more: Any,
+) -> None:
+    """Request something from the process that embeds, or say which one that is; raises NothingRunning."""
+    from pixfind.workflows import running
+
+    with Library.open(context.obj.path) as library:
+        found = running.embedding(library) if dry_run else running.request(library, requested)
+    _tell(context, asked, found, said, dry_run=dry_run, json=json, **more)
+
+
+def _tell(
+    context: typer.Context, asked: str, found: "Running", said: str, *, dry_run: bool, json: bool, **more: Any
+) -> None:
+    if json:
+        context.obj.console.json({"request": asked, "verb": found.verb, "pid": found.pid, **more, "dry_run": dry_run})
+    else:
+        reached = f"`pixfind {found.verb}`" + (f" (process {found.pid})" if found.pid else "")
+        context.obj.console.say(f"would ask {reached} to {asked}" if dry_run else said)
+
+
+def _request(path: Path, requested: control.ControlRequest) -> None:
     from pixfind.workflows import running
 
     with Library.open(path) as library:
-        return running.request(library, requested)
+        running.request(library, requested)

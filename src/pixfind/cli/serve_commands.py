@@ -11,7 +11,8 @@ import typer
 
 from pixfind import errors
 from pixfind.cli.console import Console
-from pixfind.cli.options import SERVE, command, refuse_others
+from pixfind.cli.options import SERVE, Json, command, refuse_others
+from pixfind.cli.results import plain
 
 if TYPE_CHECKING:
     # A type alone: --help does not wait for the server.
@@ -76,11 +77,36 @@ def serve(
             help="Requests a second for each client; default: 1,000, or 10,000 when only this machine can connect.",
         ),
     ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(min=1, max=64, help="Processes that answer; each has the model and the index in its own memory."),
+    ] = 1,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            "--on",
+            metavar="CLUSTER",
+            help="Serve each library from a node of a Ray cluster that has it: ray, HOST:PORT or local-ray; with --workers processes for each.",
+        ),
+    ] = None,
+    json: Json = False,
 ) -> None:
-    """Serve the library to browsers and programs, until Ctrl-C."""
+    """Serve the library, or several as one, to browsers and programs, until Ctrl-C."""
     from pixfind.server import access, server
     from pixfind.server.clients import Proxies
 
+    if watch and context.obj.collection is not None:
+        raise errors.NotForCollections(
+            detail="--watch keeps one library current",
+            instead="Leave it out, and run `pixfind --library LIBRARY watch` for each of them.",
+        )
+    if watch and on is not None:
+        raise errors.ConflictingOptions(
+            first="--watch",
+            second="--on",
+            detail="a library is kept current by the machine that has it",
+            instead="Leave out --watch, and run `pixfind --library LIBRARY watch` there.",
+        )
     if no_token and not access.is_local(host):
         raise errors.ConflictingOptions(
             first="--no-token",
@@ -100,6 +126,8 @@ def serve(
             "allow_origin",
             "trusted_proxy",
             "max_rate",
+            "workers",
+            "json",
             instead="Leave out one.",
         )
 
@@ -109,7 +137,7 @@ def serve(
         raise typer.BadParameter(f"--trusted-proxy: {error}") from None
 
     def ready(started: server.Ready) -> None:
-        _announce(context.obj.console, started)
+        _announce(context.obj.console, started, json=json)
         if open_page:
             _open(context.obj.console, started)
 
@@ -123,20 +151,27 @@ def serve(
         proxies=proxies,
         origins=tuple(allow_origin or ()),
         watch=watch,
+        workers=workers,
     )
-    server.run(context.obj.path, options, ready)
+    if on is None:
+        server.run(context.obj.served, options, ready)
+    else:
+        from pixfind.server import on_cluster
+
+        on_cluster.run(context.obj.served, on, options, ready)
 
 
-def _announce(console: Console, started: "Ready") -> None:
+def _announce(console: Console, started: "Ready", *, json: bool) -> None:
     # Flushed at once, because scripts wait for this line.
-    console.data(started.page)
+    if json:
+        console.json_line({**plain(started), "page": started.page})
+    else:
+        console.data(started.page)
     if started.token is None:
         console.say("no token is needed: every user of this machine can look at the pictures and start an embed")
     else:
         console.say("open this address, which contains the token, in a browser; it then keeps a session for 30 days")
-        where = (
-            f"it is in {started.token_file}" if started.token_file else "no file can keep it private in this library"
-        )
+        where = f"it is in {started.token_file}" if started.token_file else "no file can keep it private here"
         console.say(f"programs send the header Authorization: Bearer TOKEN; {where}")
     console.say("press Ctrl-C to stop")
 
@@ -152,7 +187,7 @@ def _open(console: Console, started: "Ready") -> None:
 
 @command(rich_help_panel=SERVE)
 def mcp(context: typer.Context) -> None:
-    """Serve agents over standard input and output (Model Context Protocol): search_images, get_image, get_status."""
+    """Serve agents over standard input and output (Model Context Protocol): search_images, get_image, get_images, get_status."""
     from pixfind.server import mcp_server
 
-    mcp_server.run(context.obj.path)
+    mcp_server.run(context.obj.served)

@@ -19,10 +19,18 @@ _TAG = re.compile(rf"\[(/?)((?:{_NAME})(?: (?:{_NAME}))*)\]")
 #: Stands for a bracket of text from outside: half of a pair of UTF-16, which no file name and no message holds.
 _BRACKET = "\udfff"
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""what a terminal obeys; a newline and a tab are shown"""
+
 
 def escape(text: str) -> str:
-    """Return text from outside so that nothing in it is taken for a style."""
-    return text.replace("[", _BRACKET)
+    """Return text from outside so that nothing in it is taken for a style, and no terminal obeys it."""
+    return printable(text).replace("[", _BRACKET)
+
+
+def printable(text: str) -> str:
+    """Return text from outside so that no terminal obeys it."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def render(text: str, *, styled: bool, coloured: bool = True) -> str:

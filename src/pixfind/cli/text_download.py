@@ -7,13 +7,13 @@ Imported by the commands that search, so it imports nothing that a search does n
 from typing import TYPE_CHECKING
 
 from pixfind.cli.console import Console
-from pixfind.library.library import Library
 
 if TYPE_CHECKING:
+    from pixfind.search.encoders import ModelOwner
     from pixfind.search.query import Query
 
 
-def fetch_texts(console: Console, library: Library, query: "Query") -> None:
+def fetch_texts(console: Console, library: "ModelOwner", query: "Query") -> None:
     """Download the text encoder with a bar where a query with words needs one that is not here."""
     from pixfind.models import text_source
     from pixfind.search.query import TermKind

@@ -28,6 +28,7 @@ class Pacing:
         self.paused: str | None = None
         """why the run is paused; None while it works"""
         self._cores = plan.cores.value
+        self._share = 1.0 if plan.elastic is None else plan.elastic.share
         self._policy = policy
         self._clock = clock
         self._budget = Budget(plan.budget.value, clock)
@@ -46,7 +47,13 @@ class Pacing:
 
     def limit(self, share: float) -> None:
         """Allow the run this share of the machine, 0 to 1, from now on; 1 is no limit."""
-        self._budget.cores = math.inf if share >= 1 else share * self._cores
+        self._share = share
+        self._divide()
+
+    def resize(self, cores: float) -> None:
+        """Take note that a cluster has so many cores by now: the share of them that is allowed stays."""
+        self._cores = cores
+        self._divide()
 
     def update(
         self, usage: Mapping[int, WorkerUsage], running: Sequence[int], *, pause_requested: bool
@@ -62,3 +69,6 @@ class Pacing:
         self.paused = reason
         quotas = self._budget.quotas(usage, running)
         return dict.fromkeys(quotas, 0.0) if reason else quotas
+
+    def _divide(self) -> None:
+        self._budget.cores = math.inf if self._share >= 1 else self._share * self._cores

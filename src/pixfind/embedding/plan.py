@@ -10,7 +10,8 @@ from dataclasses import dataclass, fields
 
 from pixfind import errors
 from pixfind.embedding.budget import MIN_MEMORY
-from pixfind.images import decode
+from pixfind.embedding.elastic import Elastic
+from pixfind.images.limits import Limits, limits_for
 from pixfind.types import Choice, Split
 
 SHARE = 0.8
@@ -34,7 +35,7 @@ class Plan:
     budget: Choice[float]
     """cores' worth of processor time that all our processes together may use"""
     workers: Choice[int]
-    """at most"""
+    """at most; on a cluster at first"""
     images_per_worker: Choice[int]
     """pending images for which one more worker is started, up to `workers`"""
     threads: Choice[int]
@@ -51,13 +52,16 @@ class Plan:
     """bytes of files that each worker reads ahead"""
     memory: Choice[int]
     """bytes that each worker may allocate for its data; an image that needs more fails, instead of driving the machine into its swap"""
-    limits: Choice[decode.Limits]
+    limits: Choice[Limits]
     """largest image that is decoded"""
     seconds_per_image: Choice[float]
+    elastic: Elastic | None = None
+    """how many workers there are once nodes of a cluster come and go; None on one machine"""
 
     def lines(self) -> list[tuple[str, str, str]]:
         """Return (name, value, reason) of each decision."""
-        return [(f.name, _format(getattr(self, f.name).value), getattr(self, f.name).reason) for f in fields(self)]
+        decided = [(f.name, getattr(self, f.name)) for f in fields(self) if f.name != "elastic"]
+        return [(name, _format(choice.value), choice.reason) for name, choice in decided]
 
 
 def make(
@@ -116,7 +120,7 @@ def make(
             _READ_AHEAD, "a disk's next answers lie ready, and twenty camera files fit; more would only take memory"
         ),
         memory=_memory(memory, decided.value, requested=memory_limit is not None),
-        limits=decode.limits_for(memory.value // (decided.value * decoders), megapixels),
+        limits=limits_for(memory.value // (decided.value * decoders), megapixels),
         seconds_per_image=Choice(seconds_per_image, "longer than any intact image takes on a slow disk"),
     )
 
@@ -157,7 +161,7 @@ def _memory(memory: Choice[int], workers: int, *, requested: bool) -> Choice[int
 def _format(value: object) -> str:
     if isinstance(value, int) and value > 2**20:
         return f"{value / 2**30:.1f} GiB"
-    if isinstance(value, decode.Limits):
+    if isinstance(value, Limits):
         return f"{value.max_pixels / 1e6:.0f} MP"
     if isinstance(value, tuple):
         return ", ".join(map(str, value))

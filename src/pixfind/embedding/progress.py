@@ -21,7 +21,7 @@ from pixfind.embedding.bottleneck import STAGES, bottleneck, explain
 from pixfind.embedding.runners import WorkerUsage
 from pixfind.library.library import Library
 from pixfind.storage import disk
-from pixfind.types import Clock, Outcome, Settled, format_duration
+from pixfind.types import Clock, Settled, format_duration
 from pixfind.worker.protocol import Saved
 
 log = logging.getLogger("pixfind.coordinator")
@@ -52,6 +52,8 @@ class WorkerCounters:
     """since the model was loaded"""
     loader_threads: int = 0
     """threads that read and decode at the moment"""
+    device: str = ""
+    """on which its model runs; empty before that is known"""
 
     def update(self, saved: Saved, now: float) -> None:
         """Take over the figures that came with a save; `now` is in seconds since 1970."""
@@ -68,12 +70,18 @@ class WorkerProgress:
     """One worker, as `status` shows it; its figures are those of the last minute."""
 
     worker: int
+    host: str | None
+    """name of the machine that it runs on; None for a worker inside this process, and for one that waits for room on a cluster"""
+    node: str
+    """id of the cluster's node; empty on this machine"""
+    device: str
+    """on which its model runs; empty before that is known"""
     pid: int | None
-    """None for a worker inside this process"""
+    """on its machine; None as for `host`"""
     images: int
     images_per_second: float | None
     bottleneck: str | None
-    """disk, decode, model or budget"""
+    """disk, network, decode, model or budget"""
     stages: dict[str, float]
     """stage -> seconds a second"""
     bytes_per_second: float | None
@@ -96,11 +104,13 @@ class Snapshot:
     images_per_second: float | None
     eta_seconds: float | None
     bottleneck: str | None
-    """disk, decode, model or budget"""
+    """disk, network, decode, model or budget"""
     because: str | None
     """the figures behind it"""
     paused: str | None
     """why the run is paused; None while it works"""
+    held_back: str | None
+    """for which source a worker waits, and why; None while none waits"""
     stages: dict[str, float]
     """stage -> seconds a second, over all workers"""
     bytes_per_second: float | None
@@ -113,6 +123,8 @@ class Snapshot:
         """Return the state of the run in one line, for a terminal and for the log."""
         if self.paused:
             return self.paused
+        if self.held_back:
+            return f"held back by the network ({self.held_back})"
         if self.images_per_second is None:
             return "measuring"
         parts = [f"{self.images_per_second:,.1f} images/s"]
@@ -133,9 +145,11 @@ class RunReport:
     """of these, until the first worker was ready"""
     stopped: bool
     outcomes: dict[str, int]
-    """embedded, duplicate, failed, skipped -> images"""
+    """embedded, duplicate, failed, skipped -> images; of a run that reads: read, no text, failed, skipped"""
     failures: dict[str, int]
     """reason -> images"""
+    left: dict[str, int]
+    """reason -> images whose source could not be reached: they are still pending"""
     stages: dict[str, float]
     """seconds; those of several threads add up"""
     processor_seconds: float
@@ -182,6 +196,9 @@ class _WorkerRates:
         stages = {stage: window.rate(counters.stages.get(stage, 0.0)) or 0.0 for stage, window in self._stages.items()}
         return WorkerProgress(
             worker=worker,
+            host=usage.host if usage else None,
+            node=usage.node if usage else "",
+            device=counters.device,
             pid=usage.pid if usage else None,
             images=counters.images,
             images_per_second=self._images.rate(counters.images),
@@ -197,11 +214,12 @@ class _WorkerRates:
 class Tracker:
     """Counts what becomes of the images of one run."""
 
-    def __init__(self, library: Library, clock: Clock = time) -> None:
+    def __init__(self, library: Library, total: int, clock: Clock = time) -> None:
         self._clock = clock
         self._path = library.path / _NAME
-        self._total = library.catalogue.count_pending()
+        self._total = total
         self._outcomes: collections.Counter[str] = collections.Counter()
+        self._left: collections.Counter[str] = collections.Counter()
         self._failures: collections.Counter[str] = collections.Counter()
         self._began = self._clock.monotonic()
         self._ready_at: float | None = None
@@ -220,9 +238,9 @@ class Tracker:
         if self._ready_at is None:
             self._ready_at, self._processor = self._clock.monotonic(), self._clock.process_time()
 
-    def record_embedded(self, images: int, duplicates: int = 0) -> None:
-        """Count images that have got a row of their own, and those that share the row of an equal one."""
-        self._outcomes += collections.Counter({Outcome.EMBEDDED: images, Outcome.DUPLICATE: duplicates})
+    def record(self, outcomes: Mapping[str, int]) -> None:
+        """Count images that have ended with a result."""
+        self._outcomes += collections.Counter(outcomes)
 
     def record_settled(self, images: Iterable[Settled]) -> None:
         """Count images that have ended without a row."""
@@ -230,12 +248,17 @@ class Tracker:
             self._outcomes[image.outcome] += 1
             self._failures[image.reason or "?"] += 1
 
+    def record_left(self, reasons: Iterable[str]) -> None:
+        """Count images whose source could not be reached, by the reasons."""
+        self._left.update(reasons)
+
     def snapshot(
         self,
         usage: Mapping[int, WorkerUsage],
         workers: Mapping[int, WorkerCounters],
         *,
         paused: str | None = None,
+        held_back: str | None = None,
         cores: float | None = None,
     ) -> Snapshot:
         """Return the state of the run now; publish it for `status` at most twice a second, and log it once a minute."""
@@ -257,6 +280,7 @@ class Tracker:
             bottleneck=limit,
             because=explain(limit, stages, len(each)) if limit else None,
             paused=paused,
+            held_back=held_back,
             stages=stages,
             bytes_per_second=sum(read) if read else None,
             cores=cores,
@@ -280,6 +304,7 @@ class Tracker:
             stopped=stopped,
             outcomes=dict(self._outcomes),
             failures=dict(self._failures),
+            left=dict(self._left),
             stages={stage: sum(c.stages.get(stage, 0.0) for c in counters) for stage in STAGES},
             processor_seconds=self._clock.process_time() - self._processor + sum(c.processor_seconds for c in counters),
             bytes_read=sum(c.bytes_read for c in counters),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from pixfind.embedding.progress import WorkerCounters
-from pixfind.types import ImageRef
+from pixfind.types import ImageRef, ReadText
 from pixfind.worker.protocol import WorkerConfig
 
 
@@ -14,16 +14,24 @@ class WorkerSlot:
     config: WorkerConfig
     assigned: dict[int, ImageRef] = field(default_factory=dict)
     """images that were sent to the worker and have neither been adopted nor settled"""
+    assigned_at: float = 0.0
+    """the clock's monotonic seconds when the last of them were"""
     embedded: set[int] = field(default_factory=set)
     """those of them that went through the model and are not saved yet"""
     unadopted: int = 0
-    """rows that the worker has saved and that were not adopted yet"""
+    """rows and texts that the worker has saved and that were not adopted yet"""
+    texts: list[ReadText] = field(default_factory=list)
+    """those texts"""
     ready: bool = False
     """its model is loaded"""
     batch: int = 1
     """images that it puts through the model together, once it is ready"""
+    dismissed_at: float | None = None
+    """the clock's monotonic seconds when it was told to stop, because nothing was left"""
     stopped: bool = False
-    """no worker will run in this slot any more"""
+    """no worker runs in this slot; on a cluster another one may once there is room"""
+    held_back: str = ""
+    """for which source it waits, and why"""
     isolated: int | None = None
     """the image from quarantine that it tries alone"""
     last_message_at: float = 0.0

@@ -77,6 +77,22 @@ class RawSupportMissing(ImageProblem):
     transient = True
 
 
+class VideoSupportMissing(ImageProblem):
+    """video support missing: install it with: pip install 'pixfind[video]'"""
+
+    transient = True
+
+
+class NoVideo(ImageProblem):
+    """no video: {detail}"""
+
+
+class EncryptedVideo(ImageProblem):
+    """encrypted: pixfind does not read videos that need a key"""
+
+    skipped = True
+
+
 class EncryptedMember(ImageProblem):
     """encrypted: pixfind does not read members of archives that need a password"""
 
@@ -87,3 +103,16 @@ class MemberTooLarge(ImageProblem):
     """too large in its archive: {size:,.0f} MB are over the limit of {limit:,.0f} MB"""
 
     skipped = True
+
+
+class ObjectTooLarge(ImageProblem):
+    """too large to fetch: {size:,.0f} MB are over the limit of {limit:,.0f} MB"""
+
+    skipped = True
+
+
+class SourceAway(ImageProblem):
+    """source away: {detail}"""
+
+    # Never the outcome of an image: it stays pending, and the next run tries again.
+    transient = True

@@ -102,6 +102,42 @@ class ArchiveUnreadable(OperationError):
     exit_code = 39
 
 
+class StoreUnreachable(OperationError):
+    """
+    {path} cannot be listed: {detail}.
+    {instead}
+    """
+
+    exit_code = 42
+
+
+class CloudSupportMissing(OperationError):
+    """
+    {path} lies in object storage, which needs the extra `cloud`.
+    Install it with: pip install 'pixfind[cloud]'
+    """
+
+    exit_code = 43
+
+
+class AddressRefused(OperationError):
+    """
+    {path} cannot be read: {detail}.
+    {instead}
+    """
+
+    exit_code = 44
+
+
+class ListUnreadable(OperationError):
+    """
+    {path} cannot be read as a list of pictures: {detail}.
+    pixfind reads CSV, TSV, JSON lines, Parquet and text with one address a line, by the ending of the name. Check the file, then add it again.
+    """
+
+    exit_code = 48
+
+
 class NotEmbedded(OperationError):
     """
     Nothing in {path} is embedded yet.

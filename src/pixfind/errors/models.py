@@ -119,3 +119,12 @@ class NotFinite(OperationError):
     """
 
     exit_code = 29
+
+
+class ReaderUnusable(OperationError):
+    """
+    The package rapidocr cannot read text as it is installed here: {detail}.
+    Install it again with: pip install --force-reinstall 'pixfind[ocr]'
+    """
+
+    exit_code = 59

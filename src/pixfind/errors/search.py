@@ -78,3 +78,12 @@ class InvalidPixels(OperationError):
     """
 
     exit_code = 53
+
+
+class WordsNotIndexed(OperationError):
+    """
+    The words of names and texts cannot be searched, because of {path}: {detail}.
+    Make it with: pixfind build-index
+    """
+
+    exit_code = 58

@@ -21,6 +21,33 @@ class InvalidTokenFile(OperationError):
     exit_code = 60
 
 
+class ServerWorkerEnded(OperationError):
+    """
+    A worker of the server {how} before it was ready.
+    What it said stands above. Try with one: pixfind serve
+    """
+
+    exit_code = 93
+
+
+class ServerWorkerNotStarted(OperationError):
+    """
+    A worker of the server could not be started: {detail}.
+    End other programs, or serve with one: pixfind serve
+    """
+
+    exit_code = 73
+
+
+class OneProcessOnly(OperationError):
+    """
+    {workers} workers cannot share an address on Windows.
+    Leave out --workers: pixfind serve
+    """
+
+    exit_code = 94
+
+
 class Overloaded(RequestError):
     """The server is overloaded. Retry in a second."""
 
@@ -66,6 +93,45 @@ class AlreadyRunning(RequestError):
 
 class ControlForbidden(RequestError):
     """The server's user cannot write to the library, so embedding cannot be controlled from here."""
+
+    status = 403
+
+
+class EmbedElsewhere(RequestError):
+    """
+    This server searches several libraries ({names}) and embeds none, so it cannot {action}.
+    Run it for one: pixfind --library LIBRARY index
+    """
+
+    status = 403
+
+
+class LibrarySilent(RequestError):
+    """The library {library}, which has this image, did not answer: {detail}."""
+
+    status = 504
+
+
+class NotOneLibrary(RequestError):
+    """
+    This server searches several libraries ({names}), and a collection cannot be a library of a different one.
+    Name its libraries in collection.toml instead.
+    """
+
+    status = 404
+
+
+class LibraryTooLargeForMap(RequestError):
+    """The map shows libraries of up to {limit:,} images. Filter by a place instead: near=LATITUDE,LONGITUDE,KM"""
+
+    status = 422
+
+
+class RootsForbidden(RequestError):
+    """
+    Folders are added only where a token keeps others out: whoever adds one can look at the pictures in it.
+    Add it in a terminal, pixfind index FOLDER, or start the server without --no-token.
+    """
 
     status = 403
 
@@ -135,5 +201,23 @@ class InvalidRequest(RequestError):
 
 class ModelNotServed(RequestError):
     """This library uses the model {known}, not {model}. Use {known}, or "pixfind"."""
+
+    status = 404
+
+
+class SelectionTooLarge(RequestError):
+    """
+    {count:,} pictures of {megabytes:,.0f} MB are selected, and a zip takes {max_count:,} of {max_megabytes:,.0f} MB together.
+    Download them in parts, or copy their paths.
+    """
+
+    status = 413
+
+
+class FilesUnavailable(RequestError):
+    """
+    {count:,} of {total:,} pictures cannot be read now, the first of them because: {detail}
+    Leave them out of the selection, or plug their drive in.
+    """
 
     status = 404

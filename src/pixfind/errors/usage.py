@@ -23,6 +23,20 @@ class OptionRequires(InvalidUsage):
     """
 
 
+class InvalidPart(InvalidUsage):
+    """
+    {text!r} is no part: write which of how many, from 1/1 to {limit}/{limit}.
+    For the third of sixteen libraries: pixfind add FOLDER --part 3/16
+    """
+
+
+class InvalidConfiguration(InvalidUsage):
+    """
+    {where} is not valid: {detail}.
+    `pixfind config --help` says how options are set.
+    """
+
+
 class NothingToIndex(InvalidUsage):
     """
     There is no library in {path} yet, and no folder was given.
@@ -57,4 +71,32 @@ class NoModelSwitch(InvalidUsage):
     """
     There is no switch to complete: no other model is being embedded in {path}.
     Name the new model: pixfind model switch NAME
+    """
+
+
+class ColumnMissing(InvalidUsage):
+    """
+    The list {path} has no column {column}.
+    Name one that it has: {columns}
+    """
+
+
+class ColumnRepeated(InvalidUsage):
+    """
+    The list {path} has the column {column} more than once.
+    Give each its own name, or leave {column} out of --column and --keep.
+    """
+
+
+class ExclusionUnknown(InvalidUsage):
+    """
+    {path} has no exclusion {glob!r} that could be taken back.
+    {detail}
+    """
+
+
+class ColumnNotNamed(InvalidUsage):
+    """
+    The list {path} has several columns, and none was named for the addresses.
+    Name one: pixfind add {path} --column NAME; it has {columns}
     """

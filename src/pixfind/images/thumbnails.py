@@ -4,7 +4,7 @@ Thumbnails: small JPEGs of pictures, and a folder that caches them.
 Owns their format and the folder's size. Everything here is derived: a thumbnail that is missing, incomplete or deleted is
 made again, so nothing is synced and no error of the folder ever reaches a search.
 Must not know the catalogue; a picture is identified by the hash of its bytes, so a moved one keeps its thumbnail and a
-changed one gets a new one. `cli.contact_sheet` and `server.images` show them.
+changed one gets a new one. `search.contact_sheet` and `server.images` show them.
 """
 
 import contextlib

@@ -42,6 +42,11 @@ class Readahead:
         if self._map is not None:
             self._map.madvise(mmap.MADV_RANDOM)
 
+    @property
+    def warm(self) -> bool:
+        """Whether rows lie in memory: the array is no map, or what was read last did not come from the disk."""
+        return self._map is None or self._cold is False
+
     @contextlib.contextmanager
     def reading(self, rows: NDArray[int64] | None) -> Iterator[None]:
         """Advise the system for a block that reads these rows, ascending; None: all of them, in order."""

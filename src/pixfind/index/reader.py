@@ -20,6 +20,9 @@ from pixfind.index.readahead import Readahead
 GATHER_ROWS = 20_000
 """Up to so many allowed rows are all scored, without codes."""
 
+_SCORE, _SCAN, _FETCH = 0.9, 0.012, 90.0
+"""Nanoseconds to score one dimension of an allowed row in memory, to scan one of a row's code, and to fetch one candidate; their ratios count."""
+
 Allowed = NDArray[bool_] | NDArray[int64]
 """Which rows may be hits: a mask over rows (rows beyond its end are not allowed), or the rows themselves."""
 
@@ -65,14 +68,23 @@ class Index:
         rows = None if allowed is None else _as_rows(allowed, len(self.embeddings))
         depth = min(k, len(self.embeddings))
         coded = self.header.rows if self._codes is not None else 0
-        if coded == 0 or (rows is not None and len(rows) <= GATHER_ROWS):
+        wanted = candidates or _depth(self.header, depth)
+        if coded == 0 or (rows is not None and self._gathers(len(rows), wanted)):
             return padded(*self._scan(queries, depth, rows), k)
         if rows is None:
             tail = self._scan_from(coded, queries, depth)
         else:
             tail = self._scan(queries, depth, rows[np.searchsorted(rows, coded) :])
-        found = self._search_codes(queries, depth, rows, candidates or _depth(self.header, depth))
+        found = self._search_codes(queries, depth, rows, wanted)
         return padded(*merged(found, tail, depth), k)
+
+    def _gathers(self, allowed: int, depth: int) -> bool:
+        """Return whether scoring all allowed rows costs less than finding `depth` of them by their codes."""
+        if allowed <= GATHER_ROWS:
+            return True
+        # From the disk each row costs a read, and by their codes far fewer are read.
+        rows, dimension = self.embeddings.shape
+        return self._readahead.warm and scoring_costs_less(allowed, rows, dimension, depth)
 
     def _scan_from(self, first: int, queries: NDArray[float32], k: int) -> TopK:
         # A part of the file as it lies there: rows that are gathered by number take three times as long.
@@ -93,11 +105,16 @@ class Index:
         per_query = self._candidates(queries, depth, rows)
         return stacked(
             [
-                self._scan(query[None], k, rows if found is None else found)
+                self._scan_covered(query[None], k, rows if found is None else found)
                 for query, found in zip(queries, per_query, strict=True)
             ],
             k,
         )
+
+    def _scan_covered(self, query: NDArray[float32], k: int, rows: NDArray[int64] | None) -> TopK:
+        with self._readahead.reading(rows):
+            # Not the rows behind those that the file covers: they are scored on their own.
+            return scan(self.embeddings[: self.header.rows], query, k, rows)
 
     def _candidates(
         self, queries: NDArray[float32], depth: int, rows: NDArray[int64] | None
@@ -144,6 +161,16 @@ def open(path: Path, embeddings: NDArray[float16]) -> Index:  # noqa: A001  inde
         return Index(embeddings, header, None, None)
     codes = faiss_codes.load(path, header)
     return Index(embeddings, header, codes, None if codes is not None else f"{path} cannot be read by FAISS")
+
+
+def scoring_costs_less(allowed: int, rows: int, dimension: int, depth: int) -> bool:
+    """
+    Return whether scoring so many allowed rows, gathered in memory, costs less than a scan of all codes with a filter.
+
+    The scan fetches 1.3 x depth candidates for each that is allowed, which is what a narrow filter pays for in a large index.
+    """
+    fetched = min(1.3 * depth * rows / max(allowed, 1), rows / 4)
+    return allowed * dimension * _SCORE < rows * dimension * _SCAN + fetched * _FETCH
 
 
 def _as_rows(allowed: Allowed, count: int) -> NDArray[int64]:

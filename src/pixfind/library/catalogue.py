@@ -7,7 +7,6 @@ Must not know what an embedding is or how a picture is decoded. Whoever holds th
 
 import contextlib
 import errno
-import json
 import os
 import time
 from collections import Counter
@@ -24,9 +23,8 @@ from pixfind.library.database import Connection
 from pixfind.storage import disk
 from pixfind.types import EmbeddedImage, ImageRef, Outcome, Settled
 
-#: value, and why
-_PRAGMAS = {
-    "journal_mode": "WAL",  # readers (status, search, sqlite3) never wait for the writer
+_PRAGMAS = {  # value, and why
+    "journal_mode": "WAL",  # readers never wait for the writer
     "synchronous": "FULL",  # a commit that was reported survives a power cut
     "busy_timeout": 30_000,  # ms; a checkpoint may hold the file for a moment
     "foreign_keys": "ON",
@@ -49,9 +47,20 @@ _SYNC_STEPS = (
     "sync_excluded",
     "sync_included",
     "sync_new",
+    "sync_old_fields",
+    "sync_new_fields",
+    "sync_texts",
+    "sync_old_labels",
+    "sync_old_marked",
+    "sync_old_marks",
+    "sync_new_labels",
+    "sync_settings",
 )
 
 _FOR_WRITERS = frozenset({"journal_mode", "synchronous"})
+
+
+LEDGER = ("seen", "embedded", "pending", "failed", "duplicate", "skipped", "gone", "offline")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,8 @@ class Root:
     """JSON: files of known kinds that are not read, by suffix"""
     in_archives: int
     """1 where the archives below it are looked into"""
+    settings: str
+    """JSON: what its source needs beside its path"""
 
 
 class AdoptedRun(NamedTuple):
@@ -194,32 +205,31 @@ class Catalogue:
         """Return the registered folders, in the order of their ids."""
         return [Root(*row) for row in self.rows("roots", "scan.sql")]
 
-    def left_out(self) -> dict[str, int]:
-        """Count the files of kinds that are not read, as the last scans saw them, by suffix; the most frequent first."""
-        counted: Counter[str] = Counter()
-        for root in self.roots():
-            counted.update(json.loads(root.left_out))
-        return dict(counted.most_common())
-
     def ledger(self) -> dict[str, int]:
         """
         Count the images: seen = embedded + duplicate + failed + skipped + pending.
 
         `gone` is counted apart; `offline` is the part of seen whose root is offline.
         """
-        counts = dict.fromkeys(("seen", "embedded", "pending", "failed", "duplicate", "skipped", "gone", "offline"), 0)
+        return self.ledger_and_roots()[0]
+
+    def ledger_and_roots(self) -> tuple[dict[str, int], dict[int, int]]:
+        """Return what `ledger` does, and how many images of each root are there, by its id: one look for both."""
+        of_roots: Counter[int] = Counter()
+        counts = dict.fromkeys(LEDGER, 0)
         offline = {root.id for root in self.roots() if root.offline}
         for outcome, gone, root_id, count in self.rows("ledger"):
             if gone:
                 counts["gone"] += count
                 continue
             counts["seen"] += count
+            of_roots[root_id] += count
             # Another outcome can only come from another program; `verify` finds that the parts no longer add up.
             if (name := outcome or "pending") in counts:
                 counts[name] += count
             if root_id in offline:
                 counts["offline"] += count
-        return counts
+        return counts, of_roots
 
     def pending(self, *, part: int = 0, parts: int = 1, after: int = 0, limit: int = 1000) -> list[ImageRef]:
         """Return up to `limit` images with `id % parts == part` that wait, in the order of their ids, from `after` on."""
@@ -430,9 +440,8 @@ def _make_writable(path: Path) -> None:
     """
     Make the file of a database where it is missing: SQLite creates its log with the same mode.
 
-    One that is there must not be opened for that. Closing a file takes back all POSIX locks that this process has on it, those of its other
-    connections too; the next process to close the database would then delete the log that they still write to
-    (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    One that is there must not be opened for that: closing a file takes back all POSIX locks that this process has on it, and the next to close the
+    database would delete the log that others still write to (https://www.sqlite.org/howtocorrupt.html, 2.2).
     """
     with disk.writing(path):
         if path.is_symlink() or not path.exists():

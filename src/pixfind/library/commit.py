@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+
 from pixfind.library import trim
 from pixfind.library.catalogue import AdoptedRun
 from pixfind.library.library import Library
@@ -97,6 +99,37 @@ def adopt_and_trim(library: Library) -> Adopted:
     return adopted
 
 
+def take_back(library: Library) -> int:
+    """
+    Give images that wait the merged rows that were theirs, and return how many: those that were left out for a while, with the bytes that they had.
+
+    Raises LibraryDamaged.
+    """
+    catalogue = library.catalogue
+    hashes = dict(catalogue.rows("known_pending")) if library.merged_rows else {}
+    if not hashes:
+        return 0
+    ids = np.fromiter(hashes, np.int64)
+    taken = 0
+    with library.merged() as merged, catalogue.transaction():
+        for start in range(0, merged.count, _BATCH_ROWS):
+            table = merged.indices.read(start, min(start + _BATCH_ROWS, merged.count))
+            for row in (start + np.flatnonzero(np.isin(table["image_id"], ids))).tolist():
+                entry, embedding = merged.read(row, row + 1)
+                image = embedding_files.row_of(entry[0])
+                # A damaged row stays without an image, and so does one of other bytes.
+                if (
+                    image.fingerprint.hash != hashes[image.image_id]
+                    or not embedding_files.crc_holds(entry, embedding)[0]
+                ):
+                    continue
+                outcome = catalogue.adopt_row(image, row)
+                taken += outcome is not None
+                if outcome is Outcome.EMBEDDED:
+                    catalogue.contents.index_row(image.fingerprint.hash, row)
+    return taken
+
+
 def _not_scanned(library: Library, workers: Iterable[int]) -> Iterator[_Batch]:
     """Yield what each worker file holds beyond the rows that were scanned, durable, up to its first damaged row."""
     for worker in workers:
@@ -126,7 +159,7 @@ def _adopt_together(library: Library, batches: Iterable[_Batch], adopted: dict[i
     catalogue = library.catalogue
     with catalogue.transaction():
         # The embeddings' own count too, so that an old copy of the database never names a row twice.
-        next_index = max(int(catalogue.setting("next_embedding_index") or 0), library.merged_rows)
+        next_index = library.promised_rows
         for batch in batches:
             runs = _Runs(batch.worker, next_index)
             made = Adopted(damaged=batch.damaged)

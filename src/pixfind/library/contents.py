@@ -47,6 +47,10 @@ class Contents:
         """Take note of a content that has got its row; should the transaction fail, then `row` finds that out."""
         self._recent()[content] = embedding_index
 
+    def index_row(self, content: bytes, embedding_index: int) -> None:
+        """Put an old row into the table, which may have been filled while no image pointed to it; in a transaction of the caller."""
+        self._catalogue.run("index_content", "contents.sql", hash=content, embedding_index=embedding_index)
+
     def index_when_many(self, *, ended: bool = False) -> None:
         """
         Move the contents that are kept in memory into the table once there are many; in a transaction of the caller.

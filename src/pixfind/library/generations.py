@@ -8,6 +8,7 @@ Why it is done so: docs/decisions/0006.
 """
 
 import contextlib
+import fnmatch
 import json
 import re
 import shutil
@@ -24,10 +25,20 @@ _FOLDER = "models"
 _GENERATION = re.compile(rf"\.|{_FOLDER}/[1-9]\d*")
 
 #: All that pixfind writes into data/. The first generation is the library's own folder, where users may have put other files.
-_DATA = ("embeddings*.npy", "indices*.npy", "model.json", "faiss.index", "background.npz", "worker_*.lock", ".*.tmp")
+_DATA = (
+    "embeddings*.npy",
+    "indices*.npy",
+    "model.json",
+    "faiss.index",
+    "background.npz",
+    "fulltext.db*",
+    "worker_*.lock",
+    ".*.tmp",
+)
 
 #: All that a library and a generation contain, folders before their content.
 _OURS = (
+    "pixfind.toml",
     "metadata*.db*",
     _NAME,
     _FOLDER,
@@ -39,7 +50,7 @@ _OURS = (
     "thumbnails",
     "*.json",
     "serve-*.*",
-    "library.lock",
+    "*.lock",
 )
 
 #: field of Generations -> its key in models.json: the file format keeps its first names
@@ -136,6 +147,16 @@ def is_library(path: Path) -> bool:
     return (path / "metadata.db").exists() or (path / _NAME).exists()
 
 
+def library_of(path: Path) -> Path | None:
+    """Return the library that has, or may come to have, a file of ours at this absolute path; None where it is the user's own."""
+    for folder in path.parents:
+        if is_library(folder):
+            top = path.relative_to(folder).parts[0]
+            if any(fnmatch.fnmatchcase(top, name) for name in _OURS):
+                return folder
+    return None
+
+
 def existing(library: Path) -> list[str]:
     """Return the generations that are there, whatever their role, the oldest first."""
     numbers = sorted(int(path.name) for path in (library / _FOLDER).glob("*") if path.name.isdecimal())
@@ -158,7 +179,7 @@ def reserve(library: Path, generations: Generations) -> tuple[str, Generations]:
 
 def delete_database(database: Path) -> None:
     """Delete a database of ours with its log, which SQLite would apply to whatever takes its place."""
-    for name in (database.name, f"{database.name}-wal", f"{database.name}-shm"):
+    for name in (database.name, *(f"{database.name}-{log}" for log in ("wal", "shm", "journal"))):
         disk.delete(database.with_name(name))
 
 

@@ -5,18 +5,24 @@ Owns the comparison, for one scan of one root: which files are as they were, at 
 becomes of all others is `scan`'s. Only reads.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from operator import itemgetter
+from typing import Any
 
+from pixfind.images import source
+from pixfind.images.source import File
 from pixfind.library import path_text
 from pixfind.library.catalogue import Catalogue, Root
-from pixfind.library.walk import File
 
 _STRETCH = 1_000
 """Files that are compared with one range of the catalogue, in the order of their paths."""
 
 _MAX_ROWS = 4 * _STRETCH
-"""Rows that are read for them. Where there are more, other files lie between, and a lookup of each costs less."""
+"""Rows that are read for them. Where there are more, other files lie between, and each is looked up by itself."""
+
+_SCATTERED = 20
+"""Stretches that are looked up like that before a range is tried again: a list in no order has no others."""
 
 
 class KnownFiles:
@@ -26,8 +32,10 @@ class KnownFiles:
         self._catalogue = catalogue
         self._root = root
         self._last_id = int(catalogue.value("last_id", "scan.sql"))
+        self._takes = takes(root)
         # A byte for each image: 10 MB for ten million.
         self._seen = bytearray(self._last_id + 1)
+        self._scattered = 0
 
     def without_unchanged(self, batch: Sequence[File]) -> list[File]:
         """
@@ -38,29 +46,41 @@ class KnownFiles:
         # An archive may hold a name twice.
         files = sorted({file.path: file for file in batch}.values(), key=itemgetter(0))
         left: list[File] = []
-        seen = self._seen
+        seen, takes_others = self._seen, self._takes
         for start in range(0, len(files), _STRETCH):
             stretch = files[start : start + _STRETCH]
-            unchanged = self._unchanged(stretch)
+            known = self._known(stretch)
             for file in stretch:
-                if (image_id := unchanged.get(file)) is None:
+                if (row := known.get(file[0])) is None:
+                    left.append(file)
+                elif not row[4]:
+                    if takes_others:
+                        left.append(file)
+                # Of a file with a size below 0 nothing is known now.
+                elif file[1] >= 0 and (file[1] != row[1] or file[2] != row[2]):
                     left.append(file)
                 else:
-                    seen[image_id] = 1
+                    seen[row[3]] = 1
         return left
 
-    def _unchanged(self, stretch: list[File]) -> dict[tuple[str, int, int], int]:
-        """Return the ids of images that are present between the first and the last of these files, by path, size and time."""
-        rows = self._catalogue.all_rows(
-            "between",
-            "scan.sql",
-            root_id=self._root.id,
-            first=path_text.to_text(stretch[0].path),
-            last=path_text.to_text(stretch[-1].path),
-            last_id=self._last_id,
-            limit=_MAX_ROWS + 1,
-        )
-        return {row[:3]: row[3] for row in rows if row[4]} if len(rows) <= _MAX_ROWS else {}
+    def _known(self, stretch: list[File]) -> dict[str, tuple[Any, ...]]:
+        """
+        Return the rows of images that are there, of these files and of others between them, by their paths.
+
+        A row is (path, size, mtime_ns, id, whether it is of this root, True).
+        """
+        these = {"root_id": self._root.id, "last_id": self._last_id}
+        rows: list[tuple[Any, ...]] = []
+        if not self._scattered:
+            first, last = path_text.to_text(stretch[0].path), path_text.to_text(stretch[-1].path)
+            limits = {"first": first, "last": last, "limit": _MAX_ROWS + 1}
+            rows = self._catalogue.all_rows("between", "scan.sql", **these, **limits)
+            self._scattered = _SCATTERED if len(rows) > _MAX_ROWS else 0
+        if self._scattered:
+            self._scattered -= 1
+            paths = json.dumps([path_text.to_text(file.path) for file in stretch])
+            rows = self._catalogue.all_rows("at", "scan.sql", **these, paths=paths)
+        return {row[0]: row for row in rows if row[5]}
 
     def mark(self, ids: Iterable[int]) -> None:
         """Note that these images were seen; those that are newer than this scan need no note."""
@@ -78,3 +98,8 @@ class KnownFiles:
         """Tell whether all images that are present were seen; counted, so it costs little."""
         present = self._catalogue.value("count_present", "scan.sql", root_id=self._root.id, last_id=self._last_id)
         return self._seen.count(1) == int(present)
+
+
+def takes(root: Root) -> bool:
+    """Tell whether a root takes the images of others that it finds: a list takes what no other root has, so that they do not take the same from each other."""
+    return source.prefix(root.path) is not None

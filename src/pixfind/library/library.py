@@ -64,6 +64,7 @@ class Library:
         self.data = generations.folder(path, generation) / "data"
         self.logs = path / "logs"
         self.catalogue = catalogue
+        self.use_sources()
 
     @classmethod
     def open(cls, path: Path, *, write: bool = False, generation: str | None = None) -> Self:
@@ -116,6 +117,15 @@ class Library:
     def close(self) -> None:
         """Close the catalogue."""
         self.catalogue.close()
+
+    def use_sources(self) -> None:
+        """Let this process read the images of all roots that are registered by now, wherever they lie."""
+        known = [(root.path, json.loads(root.settings)) for root in self.catalogue.roots() if "://" in root.path]
+        if known:
+            # Nearly no command reads pictures of such roots: it is imported for those that have them.
+            from pixfind.images import source
+
+            source.use(known)
 
     def superseded(self) -> bool:
         """
@@ -210,9 +220,8 @@ class Library:
 
     def has_embeddings(self) -> bool:
         """Whether anything was embedded; until then the library can still be tied to a different model."""
-        rows = self.merged_rows or int(self.catalogue.setting("next_embedding_index") or 0)
         files = (worker_files.paths(self.data, worker)[0] for worker in worker_files.workers(self.data))
-        return bool(rows) or any(npy_header.shape(path)[0] for path in files)
+        return bool(self.promised_rows) or any(npy_header.shape(path)[0] for path in files)
 
     def exchange_model(self, model: ModelIdentity) -> None:
         """Tie a library in which nothing is embedded to another model; raises WorkerFilesBusy while a worker has its files open."""
@@ -256,6 +265,11 @@ class Library:
     def merged_rows(self) -> int:
         """N, from the header of embeddings.npy; 0 before the first merge. Raises LibraryDamaged."""
         return npy_header.shape(self.embeddings_path)[0]
+
+    @property
+    def promised_rows(self) -> int:
+        """How many embeddings the library has, merged or still in worker files; raises LibraryDamaged."""
+        return max(int(self.catalogue.setting("next_embedding_index") or 0), self.merged_rows)
 
     def embeddings(self) -> "NDArray[np.float16]":
         """

@@ -15,6 +15,7 @@ from typing import Any
 
 _ESCAPE = re.compile(rb"\\x(5c|[89a-f][0-9a-f])")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
 #: Code points by which Python carries a byte that is not UTF-8.
 _BYTES = range(0xDC80, 0xDD00)
@@ -51,17 +52,17 @@ def _row_from_text(row: tuple[Any, ...], places: list[int]) -> tuple[Any, ...]:
 
 
 def range_below(prefix: str) -> tuple[str, str]:
-    """Return (first, after the last) of the texts of paths that begin with `prefix`, which ends in a separator."""
+    """Return (first, after the last) of the texts of paths that begin with `prefix`, whose last character is ASCII, such as a separator."""
     first = to_text(prefix)
     # The next character, such as "0" after "/", comes right behind all that begin with this one.
     return first, first[:-1] + chr(ord(first[-1]) + 1)
 
 
-def ranges_at(path: str, mark: str) -> tuple[tuple[str, str], ...]:
-    """Return the ranges of the texts of a path itself, of paths below it, and of what begins with it and `mark`."""
+def ranges_at(path: str, inside: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Return the ranges of the texts of a path itself, and of those that begin with one of `inside`, as `range_below` does."""
     text = to_text(path)
     # No path holds a NUL, which would come right behind its own end.
-    return (text, text + "\0"), range_below(path.rstrip(os.sep) + os.sep), range_below(path + mark)
+    return (text, text + "\0"), *map(range_below, inside)
 
 
 def readable(text: str) -> str:
@@ -71,6 +72,15 @@ def readable(text: str) -> str:
     For messages that may name a path, and for patterns of paths: what a user copied out of the catalogue stays as it is.
     """
     return _SURROGATE.sub(_escaped, text)
+
+
+def plain(text: str) -> str:
+    """
+    Return text with spaces for what no name needs: control characters, ends of lines, what reverses the text around it, and what is no character.
+
+    What joins letters and emoji, or keeps them apart, stays.
+    """
+    return _UNSAFE.sub(" ", text)
 
 
 def _escaped(found: re.Match[str]) -> str:

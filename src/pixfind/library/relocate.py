@@ -6,7 +6,7 @@ times only where the new place stores them less precisely. Must not know models 
 A library may come from a system whose paths look different: `C:\Photos\a.jpg` becomes `/photos/a.jpg`.
 """
 
-import contextlib
+import json
 import ntpath
 import os
 import re
@@ -14,11 +14,9 @@ from dataclasses import dataclass, field
 
 from pixfind import errors
 from pixfind.images import source
-from pixfind.images.source import archives
 from pixfind.library import path_text, scan
 from pixfind.library.catalogue import Catalogue, Root
 from pixfind.library.library import Library
-from pixfind.library.walk import prefix_of
 from pixfind.types import Progress, no_progress
 
 _SAMPLE = 50
@@ -86,10 +84,10 @@ class Move:
     _new_inside: str = field(init=False)
 
     def __post_init__(self) -> None:
-        if archives.is_archive_name(self.old) and archives.is_archive_name(self.new) and not os.path.isdir(self.new):
-            # One archive: its members come behind another mark than the files of a folder.
-            object.__setattr__(self, "_old_inside", self.old + archives.MARK)
-            object.__setattr__(self, "_new_inside", self.new + archives.MARK)
+        if (mark := source.mark_of(self.old)) and source.mark_of(self.new) == mark:
+            # One container: what is in it comes behind another mark than the files of a folder.
+            object.__setattr__(self, "_old_inside", self.old + mark)
+            object.__setattr__(self, "_new_inside", self.new + mark)
             return
         separator = "\\" if self.is_foreign else os.sep
         object.__setattr__(self, "_old_inside", self.old if self.old.endswith(separator) else self.old + separator)
@@ -181,9 +179,9 @@ def relocate(library: Library, move: Move, *, anyway: bool = False, progress: Pr
             catalogue.run("move_root", "relocate.sql", id=root.id, path=path_text.to_text(move.moved(root.path)))
             # The sample has shown that it is the same folder, whatever device it lies on now.
             if found.sample.same or found.sample.rounded:
-                with contextlib.suppress(OSError):
-                    device = os.stat(move.moved(root.path)).st_dev
-                    catalogue.run("set_device", "relocate.sql", id=root.id, device=device)
+                found_there = source.reachable(move.moved(root.path), json.loads(root.settings))
+                if found_there.device is not None:
+                    catalogue.run("set_device", "relocate.sql", id=root.id, device=found_there.device)
         catalogue.run("forget_archives", "relocate.sql", **move.text_range)
         catalogue.run("free_image_paths", "relocate.sql")
         catalogue.run("move_images", "relocate.sql")
@@ -195,14 +193,19 @@ def _add_functions(catalogue: Catalogue, move: Move) -> None:
     """Let statements call `relocated` and `root_of`, which know the roots as they are now."""
     places = [(move.moved(root.path) if move.concerns(root.path) else root.path, root.id) for root in catalogue.roots()]
     # The innermost first: a drive inside a root is a root of its own.
-    inside = sorted(((prefix_of(path), root_id) for path, root_id in places), reverse=True, key=_depth)
+    prefixes = ((source.prefix(path), root_id) for path, root_id in places)
+    inside = sorted(((prefix, root_id) for prefix, root_id in prefixes if prefix), reverse=True, key=_depth)
 
-    def root_of(text: str) -> int | None:
+    # What a list names stays with it, wherever it lies.
+    anywhere = {root_id for path, root_id in places if source.prefix(path) is None}
+
+    def root_of(text: str, before: int) -> int | None:
         path = path_text.from_text(text)
-        return next((root_id for place, root_id in inside if path.startswith(place)), None)
+        found = next((root_id for place, root_id in inside if path.startswith(place)), None)
+        return before if found is None and before in anywhere else found
 
     catalogue.add_function("relocated", 1, lambda text: path_text.to_text(move.moved(path_text.from_text(text))))
-    catalogue.add_function("root_of", 1, root_of)
+    catalogue.add_function("root_of", 2, root_of)
 
 
 def _depth(place: tuple[str, int]) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pixfind import errors
-from pixfind.library import commit, generations, merge, trim, verify
+from pixfind.library import commit, fulltext, generations, labels, merge, trim, verify
 from pixfind.library.catalogue import Catalogue
 from pixfind.library.library import Library
 from pixfind.storage import disk, embedding_files, worker_files
@@ -55,6 +55,8 @@ def _repair_once(library: Library, findings: list[verify.Finding]) -> None:
             library.catalogue.contents.rebuild()
     if "index" in codes:
         disk.delete(library.index_path)
+    if "fulltext" in codes:
+        generations.delete_database(fulltext.path(library.data))
     trim.cut_damaged(library)
     commit.adopt_left_behind(library)
     with contextlib.suppress(errors.MergeRefused):
@@ -84,6 +86,7 @@ def _restart_from(library: Library, rows: int) -> None:
         library.catalogue.set_setting("next_embedding_index", str(rows))
         # Other contents get these rows now.
         library.catalogue.contents.rebuild()
+        labels.forget(library.catalogue)
     if library.merged_rows or rows:
         with library.merged(write=True) as merged:
             merged.shorten(rows)

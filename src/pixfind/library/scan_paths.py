@@ -10,14 +10,13 @@ import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from pixfind.images import suffixes
-from pixfind.images.source import archives
+from pixfind.images import source, suffixes
+from pixfind.images.source import FolderWalk
 from pixfind.library import path_text, scan
 from pixfind.library.catalogue import Root
 from pixfind.library.known_files import KnownFiles
 from pixfind.library.library import Library
-from pixfind.library.scan import ScanReport
-from pixfind.library.walk import Walk, batches, is_archive, is_left_out, prefix_of
+from pixfind.library.scan_report import ScanReport
 from pixfind.types import Progress, no_progress
 
 
@@ -26,7 +25,7 @@ class _Part:
     """The changed places of one root."""
 
     root: Root
-    walk: Walk
+    walk: FolderWalk
     known: KnownFiles
     places: list[str] = field(default_factory=list)
     seen: int = 0
@@ -67,9 +66,10 @@ def scan_paths(
         else:
             scan.settle_unseen(library, root, part.walk, part.known, report, part.places)
         scan.note_problems(part.walk, report)
-        queue += [scan.add_mount(library, path) for path in part.walk.mounts]
+        queue += [scan.add_mount(library, root, path) for path in part.walk.mounts]
     while queue:
         queue += scan.scan_root(library, queue.pop(0), report, progress)
+    scan.take_back(library, report)
     return report
 
 
@@ -78,12 +78,13 @@ def may_matter(library: Library, path: str) -> bool:
     roots = [root.path for root in library.catalogue.roots()]
     if any(is_below(root, path) for root in roots):
         return True
-    below = [path.removeprefix(prefix_of(root)) for root in roots if is_below(path, root)]
-    if not below or is_below(path, library.path.as_posix()) or is_left_out(min(below, key=len)):
+    below = [path.removeprefix(os.path.join(root, "")) for root in roots if is_below(path, root)]
+    if not below or is_below(path, library.path.as_posix()) or source.is_left_out(min(below, key=len)):
         return False
-    if suffixes.suffix(os.path.basename(path)) in suffixes.registered() | archives.SUFFIXES or os.path.isdir(path):
+    name = os.path.basename(path)
+    if suffixes.is_image_name(name) or source.may_be_container(name) or os.path.isdir(path):
         return True
-    ranges = path_text.ranges_at(path, archives.MARK)
+    ranges = path_text.ranges_at(path, source.inside(path))
     return any(library.catalogue.value("any_at", "scan.sql", first=first, last=last) for first, last in ranges)
 
 
@@ -116,11 +117,11 @@ def _parts(
     deepest_first = sorted(roots, key=lambda root: -len(root.path))
     for path in changed:
         root = next((each for each in deepest_first if path.startswith(os.path.join(each.path, ""))), None)
-        if root is None or root.offline or root.id in as_a_whole or is_archive(root.path):
+        if root is None or root.offline or root.id in as_a_whole:
             continue
         if root.id not in parts:
-            others = [other.path for other in roots if other.id != root.id]
-            walk = Walk(root, others, skip={library.path.as_posix(), *others}, unsettled=unsettled)
+            if (walk := source.walk_parts(scan.order(library, root, unsettled=unsettled))) is None:
+                continue
             parts[root.id] = _Part(root, walk, KnownFiles(library.catalogue, root))
         parts[root.id].places.append(parts[root.id].walk.topmost(path))
     for part in parts.values():
@@ -129,12 +130,13 @@ def _parts(
 
 
 def _register(library: Library, part: _Part, report: ScanReport, progress: Progress) -> None:
-    for batch in batches(part.walk.files_at(part.places)):
-        scan.register(library, part.root, batch, part.known, report)
+    for batch in source.batches(part.walk.files_at(part.places)):
+        ours = [file for file in batch if scan.is_ours(part.walk, file.path)]
+        scan.register(library, part.root, ours, part.known, report)
         part.seen += len(batch)
-        report.seen += len(batch)
+        report.seen += len(ours)
         progress(report.seen, None)
-    for archive in part.walk.archives:
+    for archive in part.walk.containers:
         part.seen += 1 + scan.scan_archive(library, part.root, archive, part.walk, part.known, report)
         progress(report.seen, None)
 
@@ -150,7 +152,7 @@ def _all_would_be_gone(library: Library, part: _Part) -> bool:
     if part.seen or part.walk.links_out:
         return False
     gone = 0
-    for first, last in (each for place in part.places for each in path_text.ranges_at(place, archives.MARK)):
+    for first, last in (each for place in part.places for each in scan.ranges_at(part.root, place)):
         gone += len(part.known.unseen(first, last))
     left = library.catalogue.rows("present_of_root", "scan.sql", root_id=part.root.id, limit=gone + 1)
     return bool(gone) and sum(1 for _ in left) <= gone

@@ -4,6 +4,7 @@ Checks that a library is consistent: the counts, every checksum, the references 
 Owns what counts as a fault. `verify` only reads, and is the oracle of every test that touches state; `repair` acts on what it finds.
 """
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from pixfind import errors
 from pixfind.index import header
+from pixfind.library import backup_marker, fulltext
 from pixfind.library.catalogue import Catalogue
 from pixfind.library.library import Library
 from pixfind.storage import embedding_files, npy, npy_header, worker_files
@@ -47,6 +49,7 @@ def verify(library: Library, progress: Progress = no_progress) -> list[Finding]:
         findings += _merged_rows(library, progress)
         findings += _worker_rows(library)
         findings += _index(library)
+        findings += _full_text(library)
     return findings
 
 
@@ -104,7 +107,7 @@ def _arrays(library: Library) -> Iterator[Finding]:
 
 def _lengths(library: Library) -> Iterator[Finding]:
     rows = {path: npy_header.shape(path)[0] for path in (library.embeddings_path, library.indices_path)}
-    if len(set(rows.values())) > 1:
+    if len({min(count, _end(library)) for count in rows.values()}) > 1:
         described = ", ".join(f"{path.name} {count}" for path, count in rows.items())
         yield Finding("unequal-lengths", str(library.data), f"rows promised: {described}", "the shorter count is kept")
     for path in rows:
@@ -120,8 +123,15 @@ def _lengths(library: Library) -> Iterator[Finding]:
                     yield Finding("too-few-rows", str(path), what, "images of the missing rows become pending")
 
 
+def _end(library: Library) -> int:
+    """Return where the rows of a backup end that is being made, or whose making was killed: the next one names those behind. Those of any other library end nowhere."""
+    if not backup_marker.is_unfinished(library.path):
+        return sys.maxsize
+    return int(library.catalogue.setting("next_embedding_index") or 0)
+
+
 def _merged_rows(library: Library, progress: Progress) -> Iterator[Finding]:
-    total = intact_rows(library)
+    total = min(intact_rows(library), _end(library))
     named = np.zeros(total, np.bool_)
     if total:
         with library.merged() as merged:
@@ -217,3 +227,13 @@ def _index(library: Library) -> Iterator[Finding]:
         return  # Already reported with the embeddings.
     if problem is not None:
         yield Finding("index", str(library.index_path), problem, "deleted; `pixfind build-index` builds it again")
+
+
+def _full_text(library: Library) -> Iterator[Finding]:
+    """The full-text index; a library without one is consistent."""
+    path = fulltext.path(library.data)
+    if path.exists():
+        try:
+            fulltext.check(path)
+        except errors.LibraryDamaged as error:
+            yield Finding("fulltext", str(path), str(error), "deleted; `pixfind build-index` makes it again")

@@ -56,6 +56,8 @@ class TextEncoder(Protocol):
     device: str
     precision: str
     engine: Choice[str]
+    lists_words: bool
+    """whether it has a list of the words that the model knows; only the starter has"""
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return [n, dimension] rows of unit length."""
@@ -115,6 +117,7 @@ class _Texts:
         self._tower, self.engine = engines.open_text(files, threads=threads, precision=precision, device=device)
         self._tokens = texts.load(files, self._tower.context)
         self._vocabulary = vocabulary.load(files.directory)
+        self.lists_words = self._vocabulary is not None
         self.dimension = files.dimension
         self.device = self._tower.device
         self.precision = self._tower.precision

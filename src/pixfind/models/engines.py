@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pixfind import errors
 from pixfind.models import cache, preprocess
-from pixfind.models.backends import free_batch, half_precision, nncf, onnx_graphs, quantize, towers
+from pixfind.models.backends import free_batch, half_precision, nncf, onnx_graphs, packed_weights, quantize, towers
 from pixfind.models.files import Layout, ModelFiles
 from pixfind.models.tokenizer import Tokens
 from pixfind.types import Choice, Split
@@ -67,13 +67,30 @@ def _image_tower(
     graph = free_batch.vision(files, made)
     if nncf.is_named(precision):
         graph = nncf.graph(graph, files, precision)
-    return towers.ImageTower(_session(graph, files.vision, precision, threads=threads, device=device), files, made)
+    elif precision == "int8":
+        graph = quantize.int8(graph, files.vision)
+
+    def tower(path: Path) -> towers.ImageTower:
+        return towers.ImageTower(_session(path, precision, threads=threads, device=device), files, made)
+
+    if _is_packed(precision, device):
+        graph = packed_weights.packed(graph, lambda path: tower(path).run(free_batch.pictures(made.side)))
+    return tower(graph)
+
+
+def _is_packed(precision: str, device: str) -> bool:
+    """Tell whether the session packs the weights of an image model for this processor."""
+    if _library(precision) != "onnxruntime":
+        return False
+    from pixfind.models.backends import onnx
+
+    return onnx.runs_on_cpu(precision, device)
 
 
 T = TypeVar("T")
 
 _DERIVED = 3
-"""graphs at most that are made one from another: a free batch, int8, mapped"""
+"""graphs at most that are made one from another: a free batch, int8, mapped or packed"""
 
 
 def _again(open_once: Callable[[], T]) -> T:
@@ -89,9 +106,12 @@ def _again(open_once: Callable[[], T]) -> T:
 
 def is_what_is_asked_for(known: str, files: ModelFiles, asked: str, device: str = "auto") -> bool:
     """Tell whether the precision `known` of a library is one that is `asked` for; raises as `image_precision`."""
-    if asked == "auto" or (asked == nncf.PRECISION and nncf.is_named(known)):
-        return True
-    return known == image_precision(files, asked, device).value
+    return is_named_by(known, asked) or known == image_precision(files, asked, device).value
+
+
+def is_named_by(known: str, asked: str) -> bool:
+    """Tell whether `asked` names no one precision, and `known` is among those that it names."""
+    return asked == "auto" or (asked == nncf.PRECISION and nncf.is_named(known))
 
 
 def is_quantization(precision: str) -> bool:
@@ -109,19 +129,13 @@ def _library(precision: str) -> str:
     return "openvino" if precision == "bf16" or nncf.is_named(precision) else "onnxruntime"
 
 
-def _session(
-    graph: Path, published: Path, precision: str, *, threads: int, device: str, repack: bool = True
-) -> towers.Session:
+def _session(graph: Path, precision: str, *, threads: int, device: str, repack: bool = True) -> towers.Session:
     if _library(precision) == "openvino":
         from pixfind.models.backends import openvino
 
         return openvino.Session(graph, threads=threads, precision=precision)
     from pixfind.models.backends import onnx
 
-    if precision == "int8":
-        graph = quantize.int8(graph, published)
-    if not repack:
-        graph = onnx_graphs.mapped(graph)
     return onnx.Session(graph, threads=threads, precision=precision, device=device, repack=repack)
 
 
@@ -160,7 +174,11 @@ def _text_tower(files: ModelFiles, precision: str, *, threads: int, device: str)
     graph = free_batch.text(files)
     if files.has_half_text:
         graph = half_precision.widened(graph, lambda path: free_batch.rows_of_texts(path, files))
-    return towers.TextTower(_session(graph, files.text, precision, threads=threads, device=device, repack=False), files)
+    if precision == "int8":
+        graph = quantize.int8(graph, files.text)
+    if _library(precision) == "onnxruntime":
+        graph = onnx_graphs.mapped(graph)
+    return towers.TextTower(_session(graph, precision, threads=threads, device=device, repack=False), files)
 
 
 def image_precision(files: ModelFiles, precision: str, device: str = "auto") -> Choice[str]:

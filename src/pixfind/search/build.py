@@ -89,6 +89,13 @@ def build_index(
     return BuildReport(report.header, report, None if known is None else known.query_cutoff, problem)
 
 
+def is_due(library: Library) -> bool:
+    """Tell whether `build_index` would build, having read the whole index file to check; raises NotEmbedded."""
+    embeddings, known = library.embeddings(), _known_calibration(library)
+    covering = _covering(library, embeddings, thorough=True)
+    return covering is None or known is None or not _is_measured(covering, known, len(embeddings))
+
+
 def _covering(library: Library, embeddings: NDArray[float16], *, thorough: bool) -> header.IndexHeader | None:
     """Return the header of the index file if it is one of these embeddings, of nearly all; None when a build is needed."""
     found, problem = header.read_header(library.index_path)
@@ -111,6 +118,9 @@ def _known_calibration(library: Library) -> ScoreCalibration | None:
     model = library.model()
     known = None if model is None else calibration.load(calibration.path(library.data), model.hash, model.dimension)
     if model is None or known is None:
+        return None
+    if known.query_cutoff is not None and known.negative is None:
+        # An older version measured it, and did not keep what collections need.
         return None
     here = reference_embeddings.key_on_this_machine(model.name)
     return known if here in {None, known.text_encoder} else None

@@ -18,9 +18,10 @@ shown if either z-score exceeds its cut-off.
 
 import io
 import json
+import math
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 
@@ -43,11 +44,14 @@ _FORMAT = 2
 _FACTS = {
     "cutoff": "query_cutoff",
     "cutoff_fitting": "image_cutoff",
+    "clear": "clear_z",
     "model": "model",
     "rows": "rows",
     "text_encoder": "text_encoder",
 }
 _ARRAYS = ("mean", "covariance", "text", "text_covariance")
+_NEGATIVE = "negative_"
+"""prefix of the arrays of `NegativeHits` in the file"""
 
 
 @cache
@@ -56,6 +60,20 @@ def queries(section: str) -> list[str]:
     text = Path(__file__).with_name("calibration_queries.txt").read_text(encoding="utf-8")
     _, _, rest = text.partition(f"[{section}]\n")
     return rest.partition("\n\n")[0].splitlines()
+
+
+@dataclass(frozen=True, slots=True)
+class NegativeHits:
+    """The best hits of the negative queries: what the cut-offs are measured from, kept so that several libraries can be joined."""
+
+    queries: NDArray[float32]
+    """[q, d] unit rows"""
+    scores: NDArray[float32]
+    """[q, k] of the k best hits, best first; -inf where there are fewer"""
+    lifted: NDArray[float32]
+    """[q, k] the scores less that of any text on the image; -inf where there are fewer"""
+    image_z: NDArray[float32]
+    """[q, k]; -inf where there are fewer"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +92,29 @@ class ScoreCalibration:
     """`query_z` from which a hit for a text is shown; None when it was never measured"""
     image_cutoff: float | None = None
     """... or its `image_z`; None when it was never measured"""
+    clear_z: float | None = None
+    """z-score of the plain scores of a query that the best hit of few negative queries exceeds; None when it was never measured, or by an older version"""
     model: str = ""
     """hash of the model's files; empty when no texts were measured"""
     rows: int = 0
     """of the embeddings, when this was measured"""
     text_encoder: str = ""
     """key of the text encoder and the built-in queries; empty when no texts were measured, or by an older version"""
+    negative: NegativeHits | None = None
+    """None when no texts were measured, or by an older version"""
 
     def standard_deviation(self, query: NDArray[float32]) -> float:
         """Return the standard deviation of the scores of a unit query [d] over the library; never 0."""
         return float(np.sqrt(max(float(query @ self.covariance @ query), 1e-12)))
+
+    def clear_score(self, query: NDArray[float32]) -> float:
+        """
+        Return the score from which an image looks like a unit query [d] beyond doubt: few queries that no picture answers have so high a best hit.
+
+        Where that was not measured it is the best of as many scores as there are rows, if these were normally distributed.
+        """
+        above = math.sqrt(2 * math.log(max(self.rows, 2))) if self.clear_z is None else self.clear_z
+        return float(query @ self.mean) + above * self.standard_deviation(query)
 
     def query_z(
         self, query: NDArray[float32], scores: NDArray[float32], rows: NDArray[float16], *, texts: float = 1.0
@@ -94,8 +125,11 @@ class ScoreCalibration:
         `scores` [k] are the cosines of `rows` [k, d] with the unit `query` [d]. What any text scores on a row is subtracted first, as some
         images are near to all texts; `texts` is how many texts the query amounts to (0 for "this but not that").
         """
+        return self.z_of_lifted(query, scores - float32(texts) * (rows.astype(float32) @ self.text), texts=texts)
+
+    def z_of_lifted(self, query: NDArray[float32], lifted: NDArray[float32], *, texts: float = 1.0) -> NDArray[float32]:
+        """Return the z-score of scores from which what any text scores on the image was subtracted; else as `query_z`."""
         own = query - float32(texts) * self.text
-        lifted: NDArray[float32] = scores - float32(texts) * (rows.astype(float32) @ self.text)
         z: NDArray[float32] = (lifted - float(own @ self.mean)) / self.standard_deviation(own)
         return z.astype(float32)
 
@@ -110,6 +144,17 @@ class ScoreCalibration:
         lifted: NDArray[float32] = scores - float32(texts) * (wide @ self.text)
         z: NDArray[float32] = lifted / np.sqrt(np.maximum(variance, 1e-12))
         return z.astype(float32)
+
+    def z_scores(
+        self, queries: NDArray[float32], texts: NDArray[float32], rows: NDArray[float32]
+    ) -> tuple[NDArray[float32], NDArray[float32]]:
+        """Return `query_z` and `image_z` [n, q] of unit rows [n, d] for several unit queries [q, d], which amount to so many texts [q]."""
+        lifted = rows @ queries.T - np.outer(rows @ self.text, texts)
+        own = queries - np.outer(texts, self.text)
+        spread = np.sqrt(np.maximum(np.einsum("ij,ij->i", own @ self.covariance, own), 1e-12))
+        of_images = np.sqrt(np.maximum(np.einsum("ij,ij->i", rows @ self.text_covariance, rows), 1e-12))
+        query_z, image_z = (lifted - own @ self.mean) / spread, lifted / of_images[:, None]
+        return query_z.astype(float32), image_z.astype(float32)
 
     def alignment(self) -> float | None:
         """
@@ -164,22 +209,40 @@ def measure(
         model=model,
         text_encoder=text_encoder,
     )
-    if len(embeddings) < _MIN_ROWS or min(len(negative), len(reference)) < _MIN_QUERIES:
+    if min(len(negative), len(reference)) < _MIN_QUERIES:
         return made
-    tops = [
-        _top(made, query, scores[rows >= 0], embeddings[rows[rows >= 0]])
-        for query, rows, scores in zip(negative, *best(negative), strict=True)
-    ]
+    return with_cutoffs(replace(made, negative=_negative_hits(made, negative, embeddings, *best(negative))))
+
+
+def with_cutoffs(made: ScoreCalibration) -> ScoreCalibration:
+    """Return a calibration with the cut-offs that follow from its negative hits; without any where there are too few rows or no such hits."""
+    negative = made.negative
+    if made.rows < _MIN_ROWS or negative is None:
+        return made
+    query_z = [made.z_of_lifted(query, row).max() for query, row in zip(negative.queries, negative.lifted, strict=True)]
+    tops = np.array([query_z, negative.image_z.max(axis=1)], dtype=float32)
     # Each cut-off lets half of the remaining share pass, so that both together let pass at most all of it (union bound).
-    cutoffs = np.quantile(tops, (1 + _REJECTED_SHARE) / 2, axis=0).tolist()
-    return replace(made, query_cutoff=cutoffs[0], image_cutoff=cutoffs[1])
+    query_cutoff, image_cutoff = np.quantile(tops, (1 + _REJECTED_SHARE) / 2, axis=1).tolist()
+    spread = [made.standard_deviation(query) for query in negative.queries]
+    clear_z = float(np.quantile((negative.scores[:, 0] - negative.queries @ made.mean) / spread, _REJECTED_SHARE))
+    return replace(made, query_cutoff=query_cutoff, image_cutoff=image_cutoff, clear_z=clear_z)
 
 
-def _top(
-    made: ScoreCalibration, query: NDArray[float32], scores: NDArray[float32], rows: NDArray[float16]
-) -> tuple[float, float]:
-    """Return the highest z-scores of a query's best hits."""
-    return float(made.query_z(query, scores, rows).max()), float(made.image_z(scores, rows).max())
+def _negative_hits(
+    made: ScoreCalibration,
+    queries: NDArray[float32],
+    embeddings: NDArray[float16],
+    rows: NDArray[np.int64],
+    scores: NDArray[float32],
+) -> NegativeHits:
+    """Return what `rows` and `scores` [q, k], the best hits of the queries [q, d], say about the cut-offs."""
+    lifted, image_z = (np.full(scores.shape, -np.inf, dtype=float32) for _ in range(2))
+    for place, found in enumerate(rows):
+        there = found >= 0
+        hits = embeddings[found[there]]
+        lifted[place, there] = scores[place, there] - hits.astype(float32) @ made.text
+        image_z[place, there] = made.image_z(scores[place, there], hits)
+    return NegativeHits(queries, scores, lifted, image_z)
 
 
 def path(data: Path) -> Path:
@@ -189,27 +252,52 @@ def path(data: Path) -> Path:
 
 def save(path: Path, made: ScoreCalibration) -> None:
     """Publish a calibration atomically; raises what `disk.publishing` raises."""
-    facts = {key: getattr(made, name) for key, name in _FACTS.items()}
-    arrays = {name: getattr(made, name) for name in _ARRAYS}
-    # In memory first: after a failed write NumPy leaves its archive open, and Python warns of that at exit.
-    content = io.BytesIO()
-    np.savez(content, facts=np.array(json.dumps({"format": _FORMAT, **facts})), **arrays)
-    disk.publish(path, content.getvalue())
+    disk.publish(path, to_bytes(made))
 
 
 def load(path: Path, model: str, dimension: int) -> ScoreCalibration | None:
     """Return what was measured for this model (hash, dimension); None when there is nothing usable."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        made = from_bytes(path.read_bytes(), dimension)
+    except OSError:
+        return None
+    return made if made is not None and made.model == model else None
+
+
+def to_bytes(made: ScoreCalibration) -> bytes:
+    """Return a calibration as an .npz archive."""
+    facts = {key: getattr(made, name) for key, name in _FACTS.items()}
+    arrays = {name: getattr(made, name) for name in _ARRAYS}
+    if made.negative is not None:
+        arrays |= {_NEGATIVE + field.name: getattr(made.negative, field.name) for field in fields(NegativeHits)}
+    content = io.BytesIO()
+    np.savez(content, facts=np.array(json.dumps({"format": _FORMAT, **facts})), **arrays)
+    return content.getvalue()
+
+
+def from_bytes(content: bytes, dimension: int) -> ScoreCalibration | None:
+    """Return the calibration in an .npz archive, for embeddings of this dimension; None when it is none. Loads no pickles."""
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             facts = json.loads(str(arrays["facts"]))
-            if facts.pop("format") != _FORMAT or facts["model"] != model:
+            if facts.pop("format") != _FORMAT:
                 return None
             made = ScoreCalibration(
                 **{name: arrays[name] for name in _ARRAYS},
                 **{name: facts[key] for key, name in _FACTS.items() if key in facts},
+                negative=_negative_in(arrays, dimension),
             )
     except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError, EOFError):
         return None
     fits = made.mean.shape == made.text.shape == (dimension,)
     fits = fits and made.covariance.shape == made.text_covariance.shape == (dimension, dimension)
     return made if fits else None
+
+
+def _negative_in(arrays: Mapping[str, NDArray[float32]], dimension: int) -> NegativeHits | None:
+    names = [field.name for field in fields(NegativeHits)]
+    if any(_NEGATIVE + name not in arrays for name in names):
+        return None
+    found = NegativeHits(**{name: arrays[_NEGATIVE + name] for name in names})
+    fits = found.queries.shape == (len(found.scores), dimension)
+    return found if fits and found.scores.shape == found.lifted.shape == found.image_z.shape else None

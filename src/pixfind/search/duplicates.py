@@ -1,12 +1,12 @@
 """
-Near-duplicates: pictures that are nearly the same.
+Duplicates: files with the same bytes, near-duplicates, shots and bursts.
 
-Owns the definition: a high cosine between embeddings and, for listed groups, similar perceptual hashes too, because people delete files
-by them. Lists duplicates, deletes nothing. Must not know queries. `searcher` folds hits with it.
+Owns the definition of near-duplicates: a high cosine between embeddings and, for listed groups, similar perceptual hashes too, because people delete files
+by them. Shots (`shots`) and bursts (`bursts`) have groups of their own: nobody wants to delete those by mistake. Lists groups, deletes nothing. Must not know queries. `ranking` folds hits with it.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -14,10 +14,13 @@ import numpy as np
 from numpy import bool_, float16, float32, int64
 from numpy.typing import NDArray
 
+from pixfind import machine
 from pixfind.errors import NotEmbedded
 from pixfind.index import reader
 from pixfind.library.library import Library
-from pixfind.search import calibration
+from pixfind.search import bursts, calibration, shots
+from pixfind.search.bursts import Taken
+from pixfind.search.filters import NO_FILTERS
 
 NEAR_FRACTION = 0.1
 """Near-duplicates have at most this fraction of the usual distance (1 - cosine) between two images of the library."""
@@ -45,6 +48,10 @@ class MatchKind(StrEnum):
     """the same bytes"""
     NEAR = "near"
     """different bytes, nearly the same picture"""
+    SHOT = "shot"
+    """the files of one shot, such as RAW and JPEG"""
+    BURST = "burst"
+    """taken by one camera within seconds, and nearly the same"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,28 +95,43 @@ def threshold(mean: NDArray[float32]) -> float:
     return max(MIN_COSINE, 1.0 - NEAR_FRACTION * usual)
 
 
-def group(rows: NDArray[float16], cosine: float) -> list[list[int]]:
+def group(rows: NDArray[float16], taken: Sequence[Taken], mean: NDArray[float32]) -> list[list[tuple[int, MatchKind]]]:
     """
-    Group ranked unit rows [n, d]: each joins the first group whose first row it is a near-duplicate of.
+    Group ranked unit rows [n, d]: each joins the first group whose first row it is a near-duplicate of, or of whose burst it is.
 
-    Returns positions in the ranking, groups in the order of their first row.
+    `mean` [d] is that of the library. Returns positions in the ranking, and what each is to the first (NEAR for the first itself), groups in the order of their first row.
     """
     wide = rows.astype(float32)
-    close = (wide @ wide.T) >= cosine
-    groups: dict[int, list[int]] = {}
+    cosines = wide @ wide.T
+    near, of_burst = cosines >= threshold(mean), cosines >= bursts.threshold(mean)
+    groups: dict[int, list[tuple[int, MatchKind]]] = {}
     for place in range(len(rows)):
-        first = next((first for first in groups if close[place, first]), place)
-        groups.setdefault(first, []).append(place)
+        close = np.flatnonzero(near[place, :place] | of_burst[place, :place]).tolist()
+        kinds = (
+            (first, _kind(near[place, first], of_burst[place, first], taken[place], taken[first]))
+            for first in close
+            if first in groups
+        )
+        first, kind = next(((first, kind) for first, kind in kinds if kind), (place, MatchKind.NEAR))
+        groups.setdefault(first, []).append((place, kind))
     return list(groups.values())
 
 
+def _kind(near: bool_, of_burst: bool_, one: Taken, other: Taken) -> MatchKind | None:
+    """Return what two pictures are to each other; one that was saved again has the time of its original, so a second between them makes a burst."""
+    if of_burst and one.in_burst_with(other) and not (near and one.at == other.at):
+        return MatchKind.BURST
+    return MatchKind.NEAR if near else None
+
+
+@machine.all_blas_threads()
 def find(
     library: Library, *, near: bool = True, cosine: float | None = None, progress: Progress | None = None
 ) -> Duplicates:
     """
-    Group images with the same bytes and, unless `near` is False, those that are nearly the same.
+    Group images with the same bytes and, unless `near` is False, those that are nearly the same: near-duplicates, shots and bursts.
 
-    Near ones are pairs whose embeddings reach `cosine` (None: chosen for this library) and whose pixels agree.
+    Near ones are pairs whose embeddings reach `cosine` (None: chosen for this library) and whose pixels agree; a group of them that is one shot has that kind.
     Raises NotEmbedded before anything is embedded.
     """
     if not library.merged_rows:
@@ -119,14 +141,24 @@ def find(
         return Duplicates(exact, 0)
     embeddings = library.embeddings()
     live = library.live_rows()
-    cosine = threshold(calibration.moments(embeddings).mean) if cosine is None else cosine
+    mean = calibration.moments(embeddings).mean
+    cosine, of_burst = threshold(mean) if cosine is None else cosine, bursts.threshold(mean)
     hashes = _HashCache(library)
-    groups = _UnionFind()
-    for one, two, score in _pairs(reader.open(library.index_path, embeddings), live, cosine, progress):
-        if hashes.similar(one, two):
-            groups.join(one, two, score)
-    near_groups = (_near_group(library, rows, score) for rows, score in groups.groups())
-    return Duplicates((*exact, *near_groups), hashes.unchecked)
+    near_rows, burst_rows = _UnionFind(), _UnionFind()
+    opened = reader.open(library.index_path, embeddings)
+    for one, two, score in _pairs(opened, live, min(cosine, of_burst), progress):
+        first, second = hashes.taken(one), hashes.taken(two)
+        in_burst = score >= of_burst and first.in_burst_with(second)
+        # What was saved again has the time of its original: then the pixels decide.
+        if in_burst and first.at != second.at:
+            burst_rows.join(one, two, score)
+        elif score >= cosine and hashes.similar(one, two):
+            near_rows.join(one, two, score)
+        elif in_burst:
+            burst_rows.join(one, two, score)
+    near_groups = (_shot_or_near(library, _group(library, MatchKind.NEAR, *found)) for found in near_rows.groups())
+    burst_groups = (_group(library, MatchKind.BURST, *found) for found in burst_rows.groups())
+    return Duplicates((*exact, *near_groups, *burst_groups), hashes.unchecked)
 
 
 def _exact(library: Library) -> Iterator[Group]:
@@ -156,11 +188,12 @@ def _pairs(
 
 
 class _HashCache:
-    """Perceptual hashes of the images of rows, each read once."""
+    """Perceptual hashes and times of the images of rows, each read once."""
 
     def __init__(self, library: Library) -> None:
         self._library = library
         self._hashes: dict[int, NDArray[bool_] | None] = {}
+        self._taken: dict[int, Taken] = {}
         self.unchecked = 0
 
     def similar(self, one: int, two: int) -> bool:
@@ -169,6 +202,12 @@ class _HashCache:
             self.unchecked += 1
             return False
         return int((first != second).sum()) <= _MAX_DIFFERENT_BITS
+
+    def taken(self, row: int) -> Taken:
+        if row not in self._taken:
+            found = next(self._library.catalogue.rows("taken_of_row", "search.sql", row=row), None)
+            self._taken[row] = bursts.UNKNOWN if found is None else Taken(*found)
+        return self._taken[row]
 
     def _hash(self, row: int) -> NDArray[bool_] | None:
         if row not in self._hashes:
@@ -206,8 +245,16 @@ class _UnionFind:
         return row
 
 
-def _near_group(library: Library, rows: list[int], cosine: float) -> Group:
+def _group(library: Library, kind: MatchKind, rows: list[int], cosine: float) -> Group:
     found = library.catalogue.rows("members", "search.sql", rows=str(list(map(int, np.array(rows, dtype=int64)))))
     members = [Member(image_id, path, size, row) for row, image_id, path, size in found]
     members.sort(key=lambda member: (-member.size, member.image_id))
-    return Group(MatchKind.NEAR, tuple(members), cosine)
+    return Group(kind, tuple(members), cosine)
+
+
+def _shot_or_near(library: Library, found: Group) -> Group:
+    """Return a group of near-duplicates as a shot where all its files are one."""
+    paths = [member.path for member in found.members]
+    files = shots.beside(library.catalogue, paths[:1], NO_FILTERS).get(paths[0], ())
+    one_shot = set(paths) <= {file.path for file in files}
+    return replace(found, kind=MatchKind.SHOT) if one_shot else found

@@ -6,14 +6,15 @@ Must not know queries or the index.
 
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy import float16, float32, uint8
 from numpy.typing import NDArray
 
 from pixfind import errors
-from pixfind.library.library import Library, ModelIdentity
+from pixfind.library.library import ModelIdentity
 from pixfind.models import hub, text_source
 from pixfind.models.encoders import ImageEncoder, TextEncoder, open_image_encoder, open_text_encoder
 from pixfind.models.files import ModelFiles
@@ -24,14 +25,33 @@ if TYPE_CHECKING:
 _MAX_PIXELS = 200_000_000
 
 
+class ModelOwner(Protocol):
+    """What a model belongs to: a library, or a collection of them."""
+
+    @property
+    def path(self) -> Path:
+        """Where it lies, for messages."""
+
+    def model(self) -> ModelIdentity | None:
+        """Return the model; None before anything was embedded."""
+
+    def remember_model(self, model: ModelIdentity) -> None:
+        """Raise OtherModel where this is another model."""
+
+
 class Encoders:
     """The text and the image encoder of a library's model. Thread-safe, but each encoder runs one call at a time."""
 
-    def __init__(self, library: Library) -> None:
-        self._library = library
+    def __init__(self, library: ModelOwner) -> None:
+        self.owner = library
         self._text: TextEncoder | None = None
         self._image: ImageEncoder | None = None
         self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Give back what belongs to these encoders alone; they are not used any more."""
+        with self._lock:
+            self._text = self._image = None
 
     def text(self) -> TextEncoder:
         """Return the text encoder; raises NotEmbedded, and what fetching or loading the model raises."""
@@ -41,8 +61,13 @@ class Encoders:
             return self._text
 
     def use_full_text(self) -> bool:
-        """Replace a text encoder in half precision by the full one, downloading it; return whether there was one. Raises as `text`."""
-        if not self.text_files().has_half_text:
+        """
+        Replace the text encoder of this machine, where it is in half precision, by the full one; return whether it was.
+
+        Downloads the full one. Raises as `text`.
+        """
+        # Where none is here, nothing is replaced: it would be downloaded for that alone, or refused to an offline machine.
+        if not (text_source.is_here(self._model().name) and self.text_files().has_half_text):
             return False
         with self._lock:
             self._text = self._open_full_text()
@@ -65,14 +90,23 @@ class Encoders:
         """Return the image encoder in the precision of the library; raises as `text`."""
         with self._lock:
             if self._image is None:
-                model = self._library.model()
+                model = self.owner.model()
                 precision = model.precision if model else "auto"
                 self._image = open_image_encoder(self.files(), precision=precision)
             return self._image
 
+    @property
+    def dimension(self) -> int:
+        """Numbers in one embedding; raises NotEmbedded."""
+        return self._model().dimension
+
     def encode_texts(self, texts: Sequence[str]) -> NDArray[float32]:
         """Return unit rows [n, d] of some texts; raises as `text`."""
         return self.text().encode(texts)
+
+    def lists_words(self) -> bool:
+        """Tell whether the model has a list of the words that it knows."""
+        return self.text().lists_words
 
     def unknown(self, text: str) -> bool:
         """Tell whether the model knows no word of the text."""
@@ -108,16 +142,16 @@ class Encoders:
         return self._checked(hub.resolve(self._model().name))
 
     def _model(self) -> ModelIdentity:
-        model = self._library.model()
+        model = self.owner.model()
         if model is None:
-            raise errors.NotEmbedded(path=self._library.path)
+            raise errors.NotEmbedded(path=self.owner.path)
         return model
 
     def _checked(self, files: ModelFiles) -> ModelFiles:
         model = self._model()
         if files.hash and files.hash != model.hash:
             # The files of a model folder were replaced: texts of one model would be compared with images of another.
-            self._library.remember_model(ModelIdentity(files.name, files.hash, files.dimension, model.precision))
+            self.owner.remember_model(ModelIdentity(files.name, files.hash, files.dimension, model.precision))
         return files
 
 

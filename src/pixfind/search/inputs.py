@@ -5,7 +5,7 @@ Owns the checks and how each becomes an embedding. Must not know the library.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from pixfind.images.decode.problems import check_size
 from pixfind.search import query
 from pixfind.search.encoders import Encoders, unit_rows
 from pixfind.search.query import Query
+from pixfind.search.query_vector import valid_unicode
+from pixfind.types import Sort
 
 PathLike = str | os.PathLike[str]
 
@@ -49,9 +51,15 @@ class QueryParts:
     vectors: list[NDArray[Any]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, wanted: Iterable[Wanted]) -> "QueryParts":
+    def of(cls, wanted: Wanted | Iterable[Wanted]) -> "QueryParts":
+        """Sort one part, or several; raises InvalidQuery, for none too."""
         parts = cls()
-        for each in wanted:
+        listed = (
+            [wanted]
+            if isinstance(wanted, str | os.PathLike | bytes | Image.Image | np.ndarray | Query)
+            else as_list(wanted, "query")
+        )
+        for each in listed:
             match each:
                 case Query():
                     parts.queries.append(each)
@@ -61,15 +69,41 @@ class QueryParts:
                     parts.vectors.append(each)
                 case _:
                     parts.pictures.append(each)
+        if not listed:
+            query.parse("")  # which refuses it in its own words
         return parts
 
     def query(self) -> Query:
         terms = tuple(term for each in self.queries for term in each.terms)
         return Query(terms, " ".join(filter(None, (each.source for each in self.queries))))
 
+    def vectors_with(self, encoders: Callable[[], Encoders]) -> list[NDArray[float32]]:
+        """Return the unit rows [d] of its embeddings and pictures; `encoders` is asked where there are any. Raises InvalidVector, ImageProblem."""
+        if not self.vectors and not self.pictures:
+            return []
+        using = encoders()
+        rows = [unit_row(vector, using.dimension) for vector in self.vectors]
+        return rows + [encode_picture(using, picture) for picture in self.pictures]
 
-def is_one(wanted: object) -> bool:
-    return isinstance(wanted, str | os.PathLike | bytes | Image.Image | np.ndarray | Query)
+
+def encode_texts(encoders: Callable[[], Encoders], texts: str | Iterable[str]) -> NDArray[float32]:
+    """Return the unit embedding [d] of a text, [n, d] of several; `encoders` is asked once they are known to be texts."""
+    one = isinstance(texts, str)
+    listed = [texts] if isinstance(texts, str) else as_list(texts, "text")
+    for text in listed:
+        if not isinstance(text, str):
+            message = f"{type(text).__name__} is no text"
+            raise TypeError(message)
+    rows = encoders().encode_texts([valid_unicode(text) for text in listed])
+    return rows[0] if one else rows
+
+
+def to_sort(name: Sort | str) -> Sort:
+    """Return an order by its name; raises InvalidFilter."""
+    try:
+        return Sort(name)
+    except ValueError:
+        raise errors.InvalidFilter(option="sort", value=name, detail=f"there are {', '.join(Sort)}") from None
 
 
 def as_list(several: object, what: str) -> list[Any]:

@@ -7,7 +7,7 @@ Owns the grammar and the errors that point at a character. Pure: it opens no fil
 Terms become one embedding in `search`.
 
 A query is a sequence of terms. A term may begin with a sign (+ if there is none), then a weight and a colon, then its value:
-words, "words in quotes", the name of an image file, `file:NAME`, or `id:NUMBER` for an image of the library. Words without
+words, "words in quotes", the name of an image file, `file:NAME`, `id:NUMBER` for an image of the library, `says:WORDS` for words that stand in the picture, or `name:WORDS` for words of its name. Words without
 quotes extend to the next sign, so `black dog -red ball` has two terms. In quotes only \" and \\ are special.
 """
 
@@ -19,6 +19,7 @@ from enum import StrEnum
 
 from pixfind.errors import InvalidQuery
 from pixfind.images.suffixes import RAW, SUFFIXES
+from pixfind.library import tokens
 
 MAX_QUERY_CHARACTERS = 4_000
 """of a whole query"""
@@ -32,10 +33,10 @@ MAX_WEIGHT = 100.0
 _SIGN = re.compile(r"[+-]")
 # A digit after the colon makes it a time or a ratio: "3:10 to yuma", "16:9".
 _WEIGHT = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+):(?![0-9])")
-_PREFIX = re.compile(r"(id|file|text):", re.IGNORECASE)
+_PREFIX = re.compile(r"(id|file|text|name|says):", re.IGNORECASE)
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _WORD = re.compile(r"\S*")
-_NEXT_TERM = re.compile(r'\s+(?=[+-]|")')
+_NEXT_TERM = re.compile(r'\s+(?=[+-]|"|(?:name|says):\S)', re.IGNORECASE)
 _PATH_START = re.compile(r"(?:\.{1,2}|~[^\s/\\]*)?[/\\]|[A-Za-z]:[/\\]")
 _WINDOW = 60
 
@@ -49,6 +50,14 @@ class TermKind(StrEnum):
     """an image file anywhere"""
     ID = "id"
     """an image of the library"""
+    NAME = "name"
+    """words that must stand in the name of the file, of a folder around it or of the camera"""
+    SAYS = "says"
+    """words that must stand in the picture"""
+
+
+#: What no embedding is made of: a hit has it or not.
+WORD_KINDS = frozenset({TermKind.NAME, TermKind.SAYS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +87,14 @@ class Query:
     terms: tuple[Term, ...]
     source: str = ""
     """the text that was parsed"""
+
+    def of_words(self) -> tuple[Term, ...]:
+        """Return the terms that ask for words which stand somewhere."""
+        return tuple(term for term in self.terms if term.kind in WORD_KINDS)
+
+    def of_looks(self) -> "Query":
+        """Return the query without these terms: what becomes an embedding."""
+        return Query(tuple(term for term in self.terms if term.kind not in WORD_KINDS), self.source)
 
     def __str__(self) -> str:
         return " ".join(map(str, self.terms))
@@ -196,7 +213,9 @@ def _check_value(kind: TermKind, value: str, source: str, at: int) -> None:
         raise _wrong("an id is a whole number, as `--json` shows it", source, at)
     if kind is TermKind.FILE and "\0" in value:
         raise _wrong("file names cannot contain NUL", source, at)
-    if kind is TermKind.TEXT and len(value) > MAX_TEXT_CHARACTERS:
+    if kind in WORD_KINDS and not tokens.wanted(value):
+        raise _wrong("expected a letter or a digit", source, at)
+    if kind in {TermKind.TEXT, *WORD_KINDS} and len(value) > MAX_TEXT_CHARACTERS:
         detail = f"this text has {len(value):,} characters, over the limit of {MAX_TEXT_CHARACTERS:,}"
         raise _wrong(detail, source, at + MAX_TEXT_CHARACTERS)
 

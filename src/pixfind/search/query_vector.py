@@ -9,14 +9,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
-from numpy import float32
+from numpy import float16, float32
 from numpy.typing import NDArray
 
 from pixfind import errors
 from pixfind.images import source
 from pixfind.library.library import Library
+from pixfind.search.calibration import ScoreCalibration
 from pixfind.search.encoders import Encoders, unit_rows
 from pixfind.search.query import Query, Term, TermKind
 from pixfind.search.snapshot import Snapshot
@@ -39,12 +41,46 @@ class QueryVector:
     """texts of which the model knows no word"""
     noise: bool
     """whether an unknown text is part of the query, because no other positive term was left"""
+    lists_words: bool = False
+    """whether the model has a list of the words that it knows"""
+
+
+NONE = QueryVector(np.empty(0, float32), None, (), (), noise=False)
+"""of a query that asks for words alone"""
+
+
+class KnownImages(Protocol):
+    """The images whose embeddings are there, so that no model is needed for them."""
+
+    def of_content(self, content: bytes) -> NDArray[float16] | None:
+        """Return the embedding [d] of an image with this hash; None where there is none."""
+
+    def of_id(self, image_id: int) -> NDArray[float16]:
+        """Return the embedding [d] of an image; raises ImageNotFound."""
+
+
+class LibraryImages:
+    """The images of one library."""
+
+    def __init__(self, library: Library, snapshot: Snapshot) -> None:
+        self._library, self._embeddings = library, snapshot.index.embeddings
+
+    def of_content(self, content: bytes) -> NDArray[float16] | None:
+        row = self._library.catalogue.contents.row(content)
+        return None if row is None or row >= len(self._embeddings) else self._embeddings[row]
+
+    def of_id(self, image_id: int) -> NDArray[float16]:
+        row = self._library.catalogue.value("row_of_image", "search.sql", image_id=image_id)
+        if row is None or row >= len(self._embeddings):
+            raise errors.ImageNotFound(image_id=image_id, path=self._library.path)
+        embedding: NDArray[float16] = self._embeddings[row]
+        return embedding
 
 
 def encode(
-    library: Library,
+    images: KnownImages,
     encoders: Encoders,
-    snapshot: Snapshot,
+    known: ScoreCalibration,
     query: Query,
     files: Sequence[bytes] = (),
     vectors: Sequence[NDArray[float32]] = (),
@@ -54,14 +90,17 @@ def encode(
 
     Raises InvalidQueryImage, ImageNotFound, QueryCancelsOut, and what loading a model raises.
     """
-    sources = _TermEncoder(library, encoders, snapshot)
+    sources = _TermEncoder(images, encoders)
     unknown = _unknown_words(query, encoders)
     query, ignored = _drop_unknown(query, encoders, require_positive=not files and not vectors)
     rows = [*sources.of_terms(query.terms), *map(sources.of_bytes, files), *vectors]
-    vector, texts = _weighted_sum(query, rows, snapshot)
+    vector, texts = _weighted_sum(query, rows, known)
     texts_only = not files and not vectors and all(term.kind is TermKind.TEXT for term in query.terms)
     noise = any(term.kind is TermKind.TEXT and term.value in ignored for term in query.terms)
-    return QueryVector(vector, texts if texts_only else None, unknown, ignored, noise)
+    # A text that is not wanted beside words that are: every image with the words is a hit.
+    judged = texts_only and any(term.weight > 0 for term in query.terms)
+    lists_words = judged and encoders.lists_words()
+    return QueryVector(vector, texts if judged else None, unknown, ignored, noise, lists_words)
 
 
 def texts_of(terms: Sequence[Term]) -> list[str]:
@@ -95,13 +134,15 @@ def _drop_unknown(query: Query, encoders: Encoders, *, require_positive: bool) -
     return replace(query, terms=left), tuple(term.value for term in query.terms if term in unknown)
 
 
-def _weighted_sum(query: Query, rows: Sequence[NDArray[float32]], snapshot: Snapshot) -> tuple[NDArray[float32], float]:
+def _weighted_sum(
+    query: Query, rows: Sequence[NDArray[float32]], known: ScoreCalibration
+) -> tuple[NDArray[float32], float]:
     """Return one unit row [d] for the whole query, and how many texts it amounts to."""
-    if len(rows) == 1:
+    if len(rows) == 1 and all(term.weight > 0 for term in query.terms):
         return rows[0], 1.0
     wanted = [term.weight for term in query.terms] + [1.0] * (len(rows) - len(query.terms))
     # Divided by the standard deviation of their scores: scores of images vary several times as much as those of texts, and would dominate.
-    weights = np.array(wanted) / [snapshot.calibration.standard_deviation(row) for row in rows]
+    weights = np.array(wanted) / [known.standard_deviation(row) for row in rows]
     total = weights @ np.array(rows)
     length = float(np.linalg.norm(total))
     if length < _MIN_RELATIVE_LENGTH * np.abs(weights).sum():
@@ -110,10 +151,10 @@ def _weighted_sum(query: Query, rows: Sequence[NDArray[float32]], snapshot: Snap
 
 
 class _TermEncoder:
-    """Embeds terms: with the model, or from the library itself where it has the image."""
+    """Embeds terms: with the model, or from what is embedded already."""
 
-    def __init__(self, library: Library, encoders: Encoders, snapshot: Snapshot) -> None:
-        self._library, self._encoders, self._embeddings = library, encoders, snapshot.index.embeddings
+    def __init__(self, images: KnownImages, encoders: Encoders) -> None:
+        self._images, self._encoders = images, encoders
 
     def of_terms(self, terms: tuple[Term, ...]) -> list[NDArray[float32]]:
         texts = texts_of(terms)
@@ -121,10 +162,10 @@ class _TermEncoder:
         return [next(encoded) if term.kind is TermKind.TEXT else self._of_image(term) for term in terms]
 
     def of_bytes(self, data: bytes, name: str = "the picture") -> NDArray[float32]:
-        row = self._library.catalogue.contents.row(source.content_hash(data))
-        if row is not None and row < len(self._embeddings):
-            # The library has an image with the same bytes: no model is needed.
-            return unit_rows(self._embeddings[row])
+        embedding = self._images.of_content(source.content_hash(data))
+        if embedding is not None:
+            # An image with the same bytes is here: no model is needed.
+            return unit_rows(embedding)
         try:
             return self._encoders.encode_file(data)
         except errors.ImageProblem as error:
@@ -133,10 +174,7 @@ class _TermEncoder:
     def _of_image(self, term: Term) -> NDArray[float32]:
         if term.kind is TermKind.FILE:
             return self._of_file(term.value)
-        row = self._library.catalogue.value("row_of_image", "search.sql", image_id=int(term.value))
-        if row is None or row >= len(self._embeddings):
-            raise errors.ImageNotFound(image_id=term.value, path=self._library.path)
-        return unit_rows(self._embeddings[row])
+        return unit_rows(self._images.of_id(int(term.value)))
 
     def _of_file(self, name: str) -> NDArray[float32]:
         try:

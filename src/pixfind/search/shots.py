@@ -52,7 +52,9 @@ def beside(catalogue: Catalogue, paths: Iterable[str], filters: Filters) -> Mapp
 
 
 def _suffix(path: str) -> str:
-    return suffixes.suffix(os.path.basename(path))  # noqa: PTH119  names may hold any bytes
+    """Return the extension of a picture; none of a frame of a video, which is no file of a shot."""
+    found = suffixes.suffix(os.path.basename(path))  # noqa: PTH119  names may hold any bytes
+    return "" if found in suffixes.VIDEOS else found
 
 
 def _differ_in_suffix(path: str, other: str) -> bool:

@@ -24,6 +24,8 @@ class Snapshot:
 
     index: reader.Index
     calibration: ScoreCalibration
+    etag: str
+    """changes whenever results may change"""
 
 
 class SnapshotCache:
@@ -39,7 +41,7 @@ class SnapshotCache:
         with self._lock:
             seen = self.state(library)
             if seen != self._seen or self._snapshot is None:
-                self._snapshot = _open(library)
+                self._snapshot = _open(library, f"{abs(hash(seen)):x}")
                 self._seen = seen
             return self._snapshot
 
@@ -55,16 +57,16 @@ class SnapshotCache:
     @property
     def etag(self) -> str:
         """A string that changes whenever results may change; empty before the first search."""
-        return "" if self._snapshot is None else f"{abs(hash(self._seen)):x}"
+        return "" if self._snapshot is None else self._snapshot.etag
 
 
-def _open(library: Library) -> Snapshot:
+def _open(library: Library, etag: str) -> Snapshot:
     model = library.model()
     if model is None or not library.merged_rows:
         raise errors.NotEmbedded(path=library.path)
     embeddings = library.embeddings()
     known = calibration.load(calibration.path(library.data), model.hash, model.dimension)
-    return Snapshot(reader.open(library.index_path, embeddings), known or calibration.moments(embeddings))
+    return Snapshot(reader.open(library.index_path, embeddings), known or calibration.moments(embeddings), etag)
 
 
 def _header(path: Path) -> bytes:

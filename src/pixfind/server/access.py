@@ -39,7 +39,7 @@ _RATE, _LOCAL_RATE = 1_000.0, 10_000.0
 _MAX_CLIENTS = 10_000
 _HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src 'self'; connect-src 'self'; "
         "form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
@@ -60,6 +60,8 @@ _LOGIN_PAGE: Final = """<!doctype html>
 </html>
 """
 """what a browser without a session gets for the page"""
+
+_WRONG_TOKEN_RATE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class AccessRules:
     """other sites whose pages may ask, as browsers name them: https://photos.example"""
     max_concurrent: int = 128
     """requests of one client that may run at the same time"""
-    wrong_token_rate: float = 0.2
+    wrong_token_rate: float = _WRONG_TOKEN_RATE
     """requests with a wrong token, a second for each client; a burst may have ten"""
 
 
@@ -103,13 +105,21 @@ def rules_for(
     rate: float | None = None,
     proxies: Proxies = NO_PROXIES,
     origins: tuple[str, ...] = (),
+    workers: int = 1,
 ) -> AccessRules:
-    """Return the rules for a server that listens on `host` and is called by the names in `allowed` too; `rate` None: the default."""
+    """
+    Return the rules for a server that listens on `host` and is called by the names in `allowed` too; `rate` None: the default.
+
+    Each of several `workers` counts for itself: together they let a client guess as few tokens as one.
+    """
     wildcard = host in ("0.0.0.0", "::")  # noqa: S104  compared, not listened on
     own = socket.gethostname() if wildcard else host
     names = _LOCAL | {name.lower() for name in (own, *allowed)}
     rate = rate or (_LOCAL_RATE if is_local(host) and not proxies else _RATE)
-    return AccessRules(frozenset(names), wildcard, token, port, rate, proxies, frozenset(origins))
+    wrong = _WRONG_TOKEN_RATE / workers
+    return AccessRules(
+        frozenset(names), wildcard, token, port, rate, proxies, frozenset(origins), wrong_token_rate=wrong
+    )
 
 
 @dataclass(slots=True)

@@ -5,37 +5,39 @@ Owns paths, parameters and headers; each route is a few lines that call the modu
 """
 
 import asyncio
-import contextlib
 import hashlib
-import os
-import urllib.parse
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Header, Query, Request
 from fastapi import Path as InPath
-from pydantic import ValidationError
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import pixfind
 from pixfind import errors
-from pixfind.library.library import Library
+from pixfind.collection import wire
 from pixfind.server import (
-    embed_control,
+    album_routes,
+    count_schemas,
     error_handlers,
     file_response,
     images,
     knn_service,
+    member_api,
     openai_api,
+    root_routes,
     schemas,
+    selection_routes,
     uploads,
 )
 from pixfind.server.access import CLIENT
 from pixfind.server.clients import PerClient
 from pixfind.server.compression import Compression
+from pixfind.server.counted_response import CountedResponse
 from pixfind.server.metrics import CONTENT_TYPE
+from pixfind.server.search import SearchService
 from pixfind.server.services import Services
 
 PAGE = Path(__file__).parent / "page"
@@ -45,12 +47,19 @@ _API = "/api/v1"
 
 _DAY = "private, max-age=86400"
 _KEEP_ALIVE_SECONDS = 15.0
-_PAGE_TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+_PAGE_TYPES = {
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+    ".json": "application/json",
+}
 _MAX_STREAMS = 16
 """event streams of one client: each lasts as long as it likes, and other requests must find room"""
 _ERRORS: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": schemas.ErrorResponse},
     503: {"model": schemas.ErrorResponse},
+    504: {"model": schemas.ErrorResponse},
 }
 
 _SECURITY_SCHEMES = {
@@ -72,11 +81,6 @@ _IMAGE_BODY = {
 }
 
 
-def _json(schema: dict[str, Any]) -> dict[str, Any]:
-    """Describe a JSON body that the route reads itself: FastAPI would read it without a size limit."""
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
-
-
 Id = Annotated[int, InPath(ge=1, le=schemas.MAX_ID)]
 
 
@@ -96,7 +100,11 @@ def make(services: Services) -> FastAPI:
     app.add_middleware(Compression)
     app.include_router(_search_routes(services), prefix=_API, responses=_ERRORS)
     app.include_router(_image_routes(services), prefix=f"{_API}/images", responses=_ERRORS)
+    app.include_router(selection_routes.make(services), prefix=f"{_API}/selection", responses=_ERRORS)
+    app.include_router(album_routes.make(services), prefix=f"{_API}/albums", responses=_ERRORS)
     app.include_router(_state_routes(services), prefix=_API, responses=_ERRORS)
+    app.include_router(root_routes.make(services), prefix=_API, responses=_ERRORS)
+    app.include_router(_member_routes(services), prefix=wire.PATH, responses=_ERRORS)
     app.include_router(_program_routes(services), responses=_ERRORS)
     app.include_router(_page_routes())
     described = app.openapi()
@@ -141,6 +149,30 @@ def _search_routes(services: Services) -> APIRouter:
         async with services.uploads.read(request, uploads.MAX_IMAGE_BYTES) as picture:
             return await services.searches.search(parameters, picture)
 
+    @router.get("/timeline", response_model=count_schemas.Timeline)
+    async def timeline(parameters: Annotated[schemas.Page, Query()]) -> Response:
+        """How many images that pass the filters each month has, and where to begin with it."""
+        return Response(await services.searches.timeline_json(parameters, services.view), media_type="application/json")
+
+    @router.get("/facets", response_model=count_schemas.Facets)
+    async def facets(parameters: Annotated[schemas.SearchRequest, Query()]) -> Response:
+        """How many images of a result have which camera, shape, year and kind; of a query the 500 best hits are counted."""
+        return Response(await services.searches.facets_json(parameters, services.view), media_type="application/json")
+
+    @router.get("/places", response_model=count_schemas.Places)
+    async def places(parameters: Annotated[count_schemas.MapView, Query()]) -> Response:
+        """Where the images that pass the filters were taken: images close together on a map are one place."""
+        return Response(await services.searches.places_json(parameters, services.view), media_type="application/json")
+
+    @router.get("/folders", response_model=count_schemas.Folders)
+    async def folders(
+        parameters: Annotated[schemas.Page, Query()], below: Annotated[str | None, Query(max_length=1_000)] = None
+    ) -> Response:
+        """The folders in the folder `below`, or the roots, and how many images that pass the filters each has."""
+        return Response(
+            await services.searches.folders_json(parameters, below, services.view), media_type="application/json"
+        )
+
     return router
 
 
@@ -150,7 +182,7 @@ def _image_routes(services: Services) -> APIRouter:
     @router.get("/{image_id}")
     async def metadata(image_id: Id) -> schemas.Metadata:
         """Metadata of one image."""
-        return await services.libraries.run(lambda library: images.metadata(library, image_id))
+        return await services.view.metadata(image_id)
 
     @router.get("/{image_id}/similar")
     async def similar(image_id: Id, page: Annotated[schemas.Page, Query()]) -> schemas.SearchResponse:
@@ -158,10 +190,12 @@ def _image_routes(services: Services) -> APIRouter:
         return await services.searches.similar(image_id, page)
 
     @router.get("/{image_id}/thumbnail", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
-    async def thumbnail(request: Request, image_id: Id, size: Annotated[int, Query(ge=1, le=1024)] = 256) -> Response:
-        """A JPEG whose longer side is `size`, rounded up to 128, 256, 512 or 1024."""
+    async def thumbnail(
+        request: Request, image_id: Id, size: Annotated[int, Query(ge=1, le=images.SIDES[-1])] = 256
+    ) -> Response:
+        """A JPEG whose longer side is `size`, rounded up to 128, 256, 512, 1024, 2048 or 4096."""
         side = images.side_for(size)
-        jpeg = await services.libraries.run(lambda library: services.thumbnails.get(library, image_id, side))
+        jpeg = await services.view.thumbnail(image_id, side)
         return _cached(request, jpeg, "image/jpeg", _DAY)
 
     @router.get(
@@ -171,15 +205,9 @@ def _image_routes(services: Services) -> APIRouter:
     )
     async def file(request: Request, image_id: Id) -> Response:
         """The file itself, as it is; a part of it for a `Range` of bytes."""
-        record, descriptor = await services.libraries.run(lambda library: _opened(library, image_id))
-        return _file_response(request, record, descriptor)
+        return await services.view.file(request, image_id)
 
     return router
-
-
-def _opened(library: Library, image_id: int) -> tuple[images.ImageRecord, int]:
-    record = images.image(library, image_id)
-    return record, images.open_file(library, record)
 
 
 def _cached(request: Request, body: bytes, media_type: str, cache_control: str) -> Response:
@@ -188,20 +216,6 @@ def _cached(request: Request, body: bytes, media_type: str, cache_control: str) 
     if file_response.names(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type=media_type)
-
-
-def _file_response(request: Request, record: images.ImageRecord, descriptor: int) -> Response:
-    """Return a file; the browser may display only types in which nothing can run, and downloads all others."""
-    media_type = images.media_type(os.pread(descriptor, 16, 0))
-    name = urllib.parse.quote(os.fsencode(record.name))
-    headers = {
-        "Content-Disposition": f"{'inline' if media_type else 'attachment'}; filename*=UTF-8''{name}",
-        "Content-Security-Policy": "default-src 'none'; sandbox",
-        "Cache-Control": "private, no-cache",
-    }
-    return file_response.of_file(
-        request, descriptor, headers, media_type or "application/octet-stream", images.version(record, descriptor)
-    )
 
 
 def _state_routes(services: Services) -> APIRouter:
@@ -219,7 +233,7 @@ def _state_routes(services: Services) -> APIRouter:
         k: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> schemas.Failures:
         """Images without an embedding, and why."""
-        return await services.libraries.run(lambda library: embed_control.failures(library, reason, offset, k))
+        return await services.view.failures(reason, offset, k)
 
     streams = PerClient(_MAX_STREAMS)
 
@@ -233,66 +247,45 @@ def _state_routes(services: Services) -> APIRouter:
 
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         counted = streams.one(request.scope[CLIENT])
-        return _CountedResponse(counted, stream(), headers=headers, media_type="text/event-stream")
+        return CountedResponse(counted, stream(), headers=headers, media_type="text/event-stream")
 
-    @router.post("/embed", status_code=202, openapi_extra=_json(schemas.EmbedAction.model_json_schema()))
+    @router.post("/embed", status_code=202, openapi_extra=uploads.described(schemas.EmbedAction.model_json_schema()))
     async def embed(request: Request, x_pixfind: Annotated[str, Header(pattern="^1$")]) -> schemas.Status:  # noqa: ARG001  checked by its type
-        """Start, pause, resume or stop embedding. The header `X-Pixfind: 1` shows that the request does not come from another web site."""
-        if not services.can_control:
-            raise errors.ControlForbidden
+        """Start, pause, resume or stop embedding, or scan the folders. The header `X-Pixfind: 1` shows that the request does not come from another web site."""
         async with services.uploads.read(request, uploads.MAX_JSON_BYTES) as body:
-            command = _embed_action(body)
-        watch_again = command.action == "start" and services.watch is not None and services.watch.restart()
-        if not watch_again:
-            await services.libraries.run(lambda library: embed_control.act(library, command.action))
+            command = uploads.parsed(schemas.EmbedAction, body, "{action: start, scan, pause, resume or stop}")
+        await services.act(command.action)
         services.watcher.poll_faster()
         return await services.watcher.status()
 
     return router
 
 
-class _CountedResponse(StreamingResponse):
-    """A stream that is counted from its first byte to its end."""
-
-    def __init__(self, counted: contextlib.AbstractContextManager[None], *content: Any, **options: Any) -> None:
-        super().__init__(*content, **options)
-        self._counted = counted
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope.get(file_response.IS_HEAD):
-            # Its body never ends, and nobody would read it.
-            await Response(headers=dict(self.headers)).__call__(scope, receive, send)
-            return
-        with self._counted:
-            await super().__call__(scope, receive, send)
-
-
-def _embed_action(body: bytes) -> schemas.EmbedAction:
-    try:
-        return schemas.EmbedAction.model_validate_json(body)
-    except ValidationError as error:
-        raise errors.InvalidRequest(detail="the body is not {action: start, pause, resume or stop}") from error
+def _member_routes(services: Services) -> APIRouter:
+    if isinstance(services.searches, SearchService):
+        return member_api.routes(services.searches, services.view, services.uploads)
+    return member_api.refusal(services.names)
 
 
 def _program_routes(services: Services) -> APIRouter:
     router = APIRouter(tags=["programs"])
 
-    @router.post("/v1/embeddings", openapi_extra=_json(openai_api.REQUEST_SCHEMA))
+    @router.post("/v1/embeddings", openapi_extra=uploads.described(openai_api.REQUEST_SCHEMA))
     async def embed(request: Request) -> Response:
         """Embeddings of texts and pictures, for clients of OpenAI's API."""
         async with services.uploads.read(request, openai_api.MAX_BYTES) as body:
             inputs = await asyncio.to_thread(openai_api.parse_request, body)
-        model = await services.libraries.run(lambda library: library.model())
-        if model is None:
-            raise errors.NotEmbedded(path="this library")
-        return JSONResponse(await openai_api.embed(services.searches.encoders, inputs, model.name))
+        model, encoders = await services.searches.model_and_encoders()
+        return JSONResponse(await openai_api.embed(encoders, inputs, model.name))
 
-    @router.post("/knn-service", openapi_extra=_json(knn_service.REQUEST_SCHEMA))
+    @router.post("/knn-service", openapi_extra=uploads.described(knn_service.REQUEST_SCHEMA))
     async def knn(request: Request) -> list[dict[str, Any]]:
         """Search in the form of clip-retrieval's backend, for its ClipClient."""
         async with services.uploads.read(request, knn_service.MAX_BYTES) as body:
-            dimension = await services.libraries.run(lambda library: library.dimension)
-            wanted = await asyncio.to_thread(knn_service.parse_request, body, dimension)
+            model = await services.searches.model()
+            if model is None:
+                raise errors.NotEmbedded(path="this library")
+            wanted = await asyncio.to_thread(knn_service.parse_request, body, model.dimension)
             found = await services.searches.nearest(wanted.query, wanted.page, wanted.picture, wanted.vector)
         return knn_service.answer(found, str(request.base_url))
 
@@ -304,7 +297,7 @@ def _program_routes(services: Services) -> APIRouter:
     @router.get("/v1/models")
     async def models() -> dict[str, Any]:
         """The names that `model` may have in a request for embeddings."""
-        model = await services.libraries.run(lambda library: library.model())
+        model = await services.searches.model()
         return openai_api.models(None if model is None else model.name)
 
     @router.get("/healthz")

@@ -14,10 +14,10 @@ import numpy as np
 from numpy import float32
 from numpy.typing import NDArray
 
+from pixfind import errors
 from pixfind.images import source
-from pixfind.library.library import Library
-from pixfind.search.encoders import Encoders
-from pixfind.server.decoders import DecoderPool
+from pixfind.search.encoders import Encoders, ModelOwner
+from pixfind.worker.decoders import DecoderPool
 
 _MAX_TEXTS = 4_096
 _MAX_FILES = 64
@@ -30,7 +30,7 @@ _MAX_BATCH = 32
 class BatchedEncoder(Encoders):
     """The encoders of a library, shared by its searchers. Call `ready` and `file_ready` on the event loop, the rest from any thread."""
 
-    def __init__(self, library: Library, decoders: DecoderPool) -> None:
+    def __init__(self, library: ModelOwner, decoders: DecoderPool) -> None:
         super().__init__(library)
         self._decoders = decoders
         self.batches = 0
@@ -94,7 +94,10 @@ class BatchedEncoder(Encoders):
             if (vector := self._files.get(content)) is not None:
                 return vector
         # Without the lock: a picture that hangs its decoder must not hold up others.
-        prepared = self._decoders.prepare(data, self.image().preprocessing)
+        try:
+            prepared = self._decoders.prepare(data, self.image().preprocessing)
+        except errors.TooLarge as error:
+            raise errors.UploadTooLarge(**error.fields) from error
         # With it, because an encoder is not thread-safe.
         with self._file_lock:
             encoded: NDArray[float32] = self.encode_prepared([prepared])[0]
@@ -107,6 +110,7 @@ class BatchedEncoder(Encoders):
         """End the threads; queued texts are cancelled."""
         self._thread.shutdown(cancel_futures=True)
         self._file_threads.shutdown(cancel_futures=True)
+        super().close()
 
     async def _encode_pending(self) -> None:
         """Encode queued texts in batches until the queue is empty."""

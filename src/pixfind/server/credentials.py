@@ -116,19 +116,20 @@ def _write(path: Path, text: str) -> None:
 
 @dataclass(slots=True)
 class OwnerFiles:
-    """What tells the token of a running server to its owner: files in the library that nobody else can read."""
+    """What tells the token of a running server to its owner: files in a folder that nobody else can read."""
 
-    library: Path
+    folder: Path | None
+    """None: there is none, and so no file"""
     port: int
     _made: list[Path] = field(default_factory=list)
 
     def write_token(self, token: Token) -> Path | None:
-        """Write the token for programs of the owner; return the file, None where the library cannot keep one private."""
+        """Write the token for programs of the owner; return the file, None where the folder cannot keep one private."""
         return self._publish("token", token.text)
 
     def write_page(self, address: str) -> Path | None:
         """
-        Write a page that leads a browser to `address`; return the file, None where the library cannot keep one private.
+        Write a page that leads a browser to `address`; return the file, None where the folder cannot keep one private.
 
         A browser is started with this file and not with the address: all users of a machine can read the arguments of a program.
         """
@@ -146,7 +147,9 @@ class OwnerFiles:
                 path.unlink()
 
     def _publish(self, kind: str, text: str) -> Path | None:
-        path = self.library / f"serve-{self.port}.{kind}"
+        if self.folder is None:
+            return None
+        path = self.folder / f"serve-{self.port}.{kind}"
         try:
             # What a killed server left would give its mode to the new file.
             path.unlink(missing_ok=True)

@@ -15,6 +15,8 @@ from pixfind import errors
 from pixfind.search.results import Hit
 
 _MAX_NUMBER = 2**63 - 1
+_UNKNOWN_TIME = -_MAX_NUMBER
+"""behind all others"""
 
 
 class Order(StrEnum):
@@ -24,6 +26,16 @@ class Order(StrEnum):
     """by score, for a query"""
     NEWEST = "newest"
     """by time, for filters without a query"""
+    NEWER = "newer"
+    """the same list, read towards its beginning"""
+    BY_DATE = "date"
+    """by time, the best hits of a query"""
+    BY_ADDED = "added"
+    """by the time of registration, the best hits of a query"""
+    LAST_ADDED = "lastadded"
+    """by the time of registration, for filters without a query"""
+    ADDED_BEFORE = "addedbefore"
+    """the same list, read towards its beginning"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +44,28 @@ class Cursor:
 
     order: Order
     count: int
-    """hits up to and with this one"""
+    """hits up to and with this one; for NEWER those before it"""
     key: float
-    """its score, or its time in seconds since 1970"""
+    """what the list is sorted by: its score, or its time in seconds since 1970"""
     image_id: int
 
     def __str__(self) -> str:
         return f"{self.order}:{self.count}:{self.key!r}:{self.image_id}"
 
     @classmethod
-    def parse(cls, text: str, order: Order) -> Self:
-        """Return the cursor of a list in this order; raises InvalidRequest."""
+    def at(cls, hit: Hit, order: Order, count: int) -> Self:
+        """Return the cursor behind a hit of a ranked list, the `count`-th."""
+        return cls(order, count, _key(hit, order), hit.image_id)
+
+    @classmethod
+    def parse(cls, text: str, *orders: Order) -> Self:
+        """Return the cursor of a list in one of these orders; raises InvalidRequest."""
         try:
             name, count, key, image_id = text.split(":")
-            made = cls(Order(name), int(count), int(key) if order is Order.NEWEST else float(key), int(image_id))
+            made = cls(Order(name), int(count), float(key) if name == Order.BEST else int(key), int(image_id))
         except ValueError as error:
             raise errors.InvalidRequest(detail=f"cursor {text[:80]!r} is not one that a response has named") from error
-        if made.order is not order:
+        if made.order not in orders:
             raise errors.InvalidRequest(detail=f"cursor {text[:80]!r} belongs to a list in another order")
         if not (
             math.isfinite(made.key) and max(made.count, abs(made.key), made.image_id) <= _MAX_NUMBER and made.count >= 0
@@ -61,5 +78,18 @@ class Cursor:
         for place, hit in enumerate(hits):
             if hit.image_id == self.image_id:
                 return place + 1
-        # It was deleted, or folded into a different picture. Of equal scores none is left out: better twice than never.
-        return next((place for place, hit in enumerate(hits) if hit.score <= self.key), len(hits))
+        # It was deleted, or folded into a different picture.
+        if self.order is Order.BEST:
+            # Of equal scores none is left out: better twice than never.
+            return next((place for place, hit in enumerate(hits) if hit.score <= self.key), len(hits))
+        mine = (-self.key, -self.image_id)
+        behind = (place for place, hit in enumerate(hits) if (-_key(hit, self.order), -hit.image_id) > mine)
+        return next(behind, len(hits))
+
+
+def _key(hit: Hit, order: Order) -> float:
+    """Return what a ranked list is sorted by."""
+    if order is Order.BEST:
+        return hit.score
+    time = hit.date if order is Order.BY_DATE else hit.added
+    return _UNKNOWN_TIME if time is None else time

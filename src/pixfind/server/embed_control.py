@@ -9,15 +9,14 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from pixfind import errors
-from pixfind.library import control
+from pixfind.library import control, fields, labels
 from pixfind.library.library import Library
 from pixfind.server import schemas
-from pixfind.server.resource_pool import ResourcePool
 from pixfind.server.watch_control import WatchControl
 from pixfind.workflows import running, status
 
@@ -28,12 +27,17 @@ _VOLATILE = {"free_bytes", "bytes"}
 """Fields that change all the time: a change of these alone is not sent."""
 
 
-def read_status(library: Library, control: WatchControl | None = None, *, can_control: bool) -> schemas.Status:
+def read_status(
+    library: Library, control: WatchControl | None = None, *, can_control: bool, can_add_folders: bool = False
+) -> schemas.Status:
     """Return the status of a library; `control` has the watch of this server."""
     now = status.status(library)
     values = now.values()
     values["failures"] = {reason or "": count for reason, count in now.failures.items()}
     values["offline"] = {schemas.display_path(root): why for root, why in now.offline.items()}
+    for root in values["roots"]:
+        root["path"], outer = schemas.display_path(root["path"]), root["mounted_in"]
+        root["mounted_in"] = None if outer is None else schemas.display_path(outer)
     values["pause_reason"] = values.pop("paused", None)
     values["watch"] = _watch(now.watch, control)
     return schemas.Status(
@@ -41,7 +45,10 @@ def read_status(library: Library, control: WatchControl | None = None, *, can_co
         searchable_rows=now.merged_rows,
         paused=values["pause_reason"] is not None,
         can_control=can_control,
+        can_add_folders=can_add_folders,
         folders=[schemas.display_path(root.path) for root in library.catalogue.roots()],
+        fields=fields.names(library.catalogue),
+        labels=labels.names(library.catalogue),
     )
 
 
@@ -65,14 +72,15 @@ def failures(library: Library, reason: str | None, offset: int, k: int) -> schem
 
 def act(library: Library, action: str) -> None:
     """
-    Start, pause, resume or stop the embed of a library.
+    Start, pause, resume or stop the embed of a library, or scan its folders and embed what has changed.
 
-    Raises AlreadyRunning for a start while another process writes, NothingRunning for the others while none embeds.
+    Raises AlreadyRunning for a start or a scan while another process writes, NothingRunning for the others while none embeds.
     """
-    if action == "start":
+    starts = {"start": ("embed", "--index"), "scan": ("index",)}
+    if action in starts:
         if (holder := library.holder()) is not None:
             raise errors.AlreadyRunning(verb=holder["verb"], pid=holder["pid"])
-        running.start_detached(library, ["--library", str(library.path), "embed", "--index"])
+        running.start_detached(library, ["--library", str(library.path), *starts[action]])
         return
     requests = {
         "stop": control.ControlRequest(stop=True),
@@ -85,13 +93,9 @@ def act(library: Library, action: str) -> None:
 class StatusWatcher:
     """Polls the status while at least one stream is open, once for all streams."""
 
-    def __init__(
-        self, libraries: ResourcePool[Library], control: WatchControl | None = None, *, can_control: bool
-    ) -> None:
-        """Poll `libraries`; `control` has the watch of this server."""
-        self._libraries = libraries
-        self._control = control
-        self._can_control = can_control
+    def __init__(self, read: Callable[[], Awaitable[schemas.Status]]) -> None:
+        """Poll `read`, which raises Overloaded."""
+        self.status = read
         self._listeners: set[asyncio.Queue[schemas.Status | None]] = set()
         self._task: asyncio.Task[None] | None = None
         self._fast_since = -_FAST_POLL_SECONDS
@@ -101,12 +105,6 @@ class StatusWatcher:
     def listeners(self) -> int:
         """Open streams."""
         return len(self._listeners)
-
-    async def status(self) -> schemas.Status:
-        """Return the present status; raises Overloaded."""
-        return await self._libraries.run(
-            lambda library: read_status(library, self._control, can_control=self._can_control)
-        )
 
     def poll_faster(self) -> None:
         """Poll often for a while: an embed is about to start, pause or stop."""

@@ -23,11 +23,19 @@ _STATUS: dict[type[errors.OperationError], int] = {
     errors.InvalidFilter: 400,
     errors.QueryCancelsOut: 400,
     errors.InvalidCount: 400,
+    errors.InvalidAlbum: 400,
+    errors.AlbumNotFound: 404,
     errors.InvalidQueryImage: 415,
     errors.ImageNotFound: 404,
     errors.NotEmbedded: 409,
     errors.NothingRunning: 409,
     errors.LibraryLocked: 409,
+    errors.FolderNotReadable: 400,
+    errors.WordsNotIndexed: 409,
+    errors.LibrariesDiffer: 409,
+    errors.NotForCollections: 400,
+    errors.TooManyHits: 400,
+    errors.CollectionUnavailable: 504,
 }
 _RETRY_SECONDS = "1"
 

@@ -63,6 +63,17 @@ def of_file(
     return StreamingResponse(_chunks(file, part), code, shared, media_type)
 
 
+def shown_as(name: str, media_type: str | None, *, is_video: bool) -> dict[str, str]:
+    """Return the headers of a file called `name`, in the form of an address, of a type that a browser may display (None: it downloads it)."""
+    # A browser shows a video in a page of its own, which has to load it.
+    media = "media-src 'self'; " if is_video else ""
+    return {
+        "Content-Disposition": f"{'inline' if media_type else 'attachment'}; filename*=UTF-8''{name}",
+        "Content-Security-Policy": f"default-src 'none'; {media}sandbox",
+        "Cache-Control": "private, no-cache",
+    }
+
+
 def names(condition: str | None, tag: str) -> bool:
     """Tell whether If-None-Match names a tag: weakly compared, as it is for this header."""
     return condition is not None and any(

@@ -1,14 +1,17 @@
 """
 Limits of HTTP connections: the time limits that uvicorn leaves to a reverse proxy.
 
-Owns how long a client may take to send a request's head and to read a response, and how many connections it may have open.
+Owns how long a client may take to send a request's head and to read a response, how many connections it may have open, and the response to
+bytes that are not an HTTP request, which never reach the application.
 """
 
 import asyncio
 from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from pixfind.server import error_handlers
 from pixfind.server.clients import Proxies
 
 HEADER_SECONDS = 10.0
@@ -56,6 +59,20 @@ class TimedProtocol(H11Protocol):
             # The next request on this connection has begun; uvicorn's limit for idle ones ended with its first byte.
             self._header_timer = self.loop.call_later(HEADER_SECONDS, self.transport.abort)
 
+    def send_400_response(self, msg: str) -> None:
+        """Answer a head that is too long or not HTTP as the application answers errors, where uvicorn sends plain text."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            made = error_handlers.error_response(400, msg, "InvalidRequest", former_kind="RequestWrong")
+            for event in (
+                h11.Response(
+                    status_code=400, headers=[*made.raw_headers, (b"connection", b"close")], reason=b"Bad Request"
+                ),
+                h11.Data(data=bytes(made.body)),
+                h11.EndOfMessage(),
+            ):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
     def pause_writing(self) -> None:
         super().pause_writing()
         self._cancel_write_timer()
@@ -82,17 +99,17 @@ def _address(connection: object) -> str:
 
 
 def settings(proxies: Proxies) -> dict[str, Any]:
-    """Return the settings of uvicorn: limits of heads and connections, a short shutdown, no log of requests."""
+    """Return the settings of uvicorn: limits of heads and connections, no log of requests."""
     return {
         "http": type("Protocol", (TimedProtocol,), {"proxies": proxies}),
-        # Enough for the longest query with each character as four escaped bytes (%F0%9F%8F%94).
-        "h11_max_incomplete_event_size": 80 * 1024,
+        # Enough for the longest query and all conditions, each character as four escaped bytes (%F0%9F%8F%94).
+        "h11_max_incomplete_event_size": 192 * 1024,
         "limit_concurrency": 1_000,
         "timeout_keep_alive": 30,
-        "timeout_graceful_shutdown": 1,
         "log_level": "warning",
         "access_log": False,
         "server_header": False,
         "proxy_headers": False,  # `access` reads them: uvicorn takes the word of every proxy that has an address
         "ws": "none",
+        "lifespan": "off",  # the application has none, and the task that waits for its end logs a traceback when it is cancelled
     }

@@ -14,26 +14,45 @@ from pathlib import Path
 from typing import Any
 
 from pixfind import errors
-from pixfind.images import decode, source, thumbnails
-from pixfind.library import links
+from pixfind.images import decode, source, suffixes, thumbnails
+from pixfind.images.source import links
+from pixfind.library import fields, labels
 from pixfind.library.library import Library
 from pixfind.search import shots
 from pixfind.search.filters import NO_FILTERS
 from pixfind.server import schemas
-from pixfind.server.decoders import DecoderPool
+from pixfind.types import iso_time
+from pixfind.worker.decoders import DecoderPool
 
-SIDES = (128, 256, 512, 1024)
+SIDES = (128, 256, 512, 1024, 2048, 4096)
 """Longer sides of thumbnails, in pixels; a size in between is rounded up."""
 
 _HEAD_BYTES = 64
 
 # Types that every browser displays and in which nothing can run, by their first bytes: a file's name proves nothing.
-_INLINE_TYPES = (
+INLINE_TYPES = (
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"GIF87a", "image/gif"),
     (b"GIF89a", "image/gif"),
     (b"BM", "image/bmp"),
+)
+
+_MATROSKA = b"\x1a\x45\xdf\xa3"
+
+#: Where containers of videos have which bytes.
+_VIDEOS = (
+    *((4, box) for box in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")),
+    (0, _MATROSKA),
+    (8, b"AVI "),
+    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),  # ASF
+    (0, b"FLV"),
+    (0, b"OggS"),
+    (0, b"\0\0\x01\xba"),  # MPEG-PS
+    (0, b"\0\0\x01\xb3"),
+    (0, b"\x06\x0e\x2b\x34"),  # MXF
+    (0, b"\x1f\x07\0"),  # DV
+    *((at, b"\x47") for at in (0, 4)),  # MPEG-TS, with times before each packet on cameras
 )
 
 
@@ -61,6 +80,21 @@ class ImageRecord:
     def name(self) -> str:
         return os.path.basename(self.path)  # noqa: PTH119  names may hold any bytes
 
+    @property
+    def is_video(self) -> bool:
+        """Whether it is a frame of a video."""
+        return source.is_video(self.path)
+
+    @property
+    def file(self) -> str:
+        """The path of the file that holds it: its own, or that of the archive or the video."""
+        return source.file_of(self.path)
+
+    @property
+    def file_name(self) -> str:
+        """The name of the file that a client gets: of a frame that of its video."""
+        return os.path.basename(self.file) if self.is_video else self.name  # noqa: PTH119
+
 
 def image(library: Library, image_id: int) -> ImageRecord:
     """Return the image with this id; raises ImageNotFound when there is none or it is gone."""
@@ -82,9 +116,10 @@ def metadata(library: Library, image_id: int) -> schemas.Metadata:
         root=schemas.display_path(record.root),
         width=record.width or None,
         height=record.height or None,
-        bytes=record.size,
-        taken=schemas.iso_time(record.taken_at),
-        modified=schemas.iso_time(record.mtime_ns / 1e9) or "",
+        bytes=max(record.size, 0),
+        taken=iso_time(record.taken_at),
+        # Of an address that was never read nothing is known.
+        modified=(iso_time(record.mtime_ns / 1e9) if record.size >= 0 else None) or "",
         camera=record.camera or None,
         latitude=record.latitude,
         longitude=record.longitude,
@@ -92,39 +127,65 @@ def metadata(library: Library, image_id: int) -> schemas.Metadata:
         reason=record.reason,
         also=[schemas.display_path(path) for other, path in same if other != image_id],
         same_shot=[schemas.display_path(file.path) for file in files.get(record.path, ()) if file.image_id != image_id],
+        time=suffixes.frame_time(record.path),
+        labels=[] if record.row is None else labels.of_row(library.catalogue, record.row),
+        fields=fields.of_image(library.catalogue, image_id),
     )
 
 
 def open_file(library: Library, record: ImageRecord) -> int:
     """
-    Return a descriptor of the image's file, open for reading; of a copy without a name for a member of an archive.
+    Return a descriptor of the image's file, open for reading; of a copy without a name for a member of an archive and an object, of the video for a
+    frame.
 
-    Raises OutsideRoots when a link leads out of the registered folders, FileUnavailable when the file cannot be read, NotAPicture when no decoder
+    Raises OutsideRoots for what lies in no registered folder or address, also when a link leads there, FileUnavailable when the file cannot be read, NotAPicture when no decoder
     recognises its bytes.
     """
-    descriptor = _open_in_roots(library, record)
-    try:
-        if not _is_member(record):
-            _check_picture(record, os.pread(descriptor, _HEAD_BYTES, 0))
-            return descriptor
-        data = _read_member(record)
-    except BaseException:
+    if source.is_address(record.path):
+        data = _fetch(library, record).data
+    else:
+        descriptor = _open_in_roots(library, record)
+        try:
+            if not _is_copied(record):
+                _check_picture(record, os.pread(descriptor, _HEAD_BYTES, 0))
+                return descriptor
+            data = _read_member(record)
+        except BaseException:
+            os.close(descriptor)
+            raise
         os.close(descriptor)
-        raise
-    os.close(descriptor)
     with tempfile.TemporaryFile() as copy:
         copy.write(data)
         copy.seek(0)
         return os.dup(copy.fileno())
 
 
-def _is_member(record: ImageRecord) -> bool:
-    return source.file_of(record.path) != record.path
+def opened(library: Library, image_id: int) -> tuple[ImageRecord, int]:
+    """Return an image and a descriptor of its file; raises ImageNotFound and what `open_file` raises."""
+    record = image(library, image_id)
+    return record, open_file(library, record)
+
+
+def file_size(library: Library, record: ImageRecord) -> int:
+    """Return how many bytes `open_file` would give; raises as it does, but does not read what lies in an archive or on another machine."""
+    if source.is_address(record.path):
+        _check_address(library, record)
+        return record.size
+    if _is_copied(record):
+        os.close(_open_in_roots(library, record))
+        return record.size
+    with os.fdopen(open_file(library, record), "rb") as file:
+        return os.fstat(file.fileno()).st_size
+
+
+def _is_copied(record: ImageRecord) -> bool:
+    """Tell whether `open_file` gives a copy: of a member of an archive, of an object. Of a video it gives the whole file."""
+    return source.is_address(record.path) or (record.file != record.path and not record.is_video)
 
 
 def _open_in_roots(library: Library, record: ImageRecord) -> int:
     """Return a descriptor of the image's file or of its archive; raises OutsideRoots, FileUnavailable."""
-    path = source.file_of(record.path)
+    path = record.file
     try:
         # O_NONBLOCK: a pipe with the name of a picture must not wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -149,13 +210,37 @@ def _read_member(record: ImageRecord) -> bytes:
     return data
 
 
+def _fetch(library: Library, record: ImageRecord) -> source.Original:
+    """Read what lies on another machine; raises OutsideRoots, FileUnavailable, NotAPicture."""
+    _check_address(library, record)
+    # A root may have been added since the library was opened.
+    library.use_sources()
+    try:
+        original = source.read(record.path)
+    except errors.ImageProblem as error:
+        raise errors.FileUnavailable(image_id=record.image_id, detail=str(error)) from error
+    _check_picture(record, original.data[:_HEAD_BYTES])
+    return original
+
+
+def _check_address(library: Library, record: ImageRecord) -> None:
+    """Raise OutsideRoots for an address that lies in no root: nobody is asked for what the user never registered."""
+    if source.prefix(record.root) is None:
+        return  # A list names its addresses one by one.
+    prefixes = (source.prefix(root.path) for root in library.catalogue.roots() if source.is_address(root.path))
+    if not record.path.startswith(tuple(prefix for prefix in prefixes if prefix)):
+        raise errors.OutsideRoots(image_id=record.image_id)
+
+
 def _check_inside_roots(library: Library, record: ImageRecord, path: str, opened: os.stat_result) -> None:
     """Check that the open file is a regular file in a registered folder. Links may change at any time, so the open descriptor is compared."""
     if not stat.S_ISREG(opened.st_mode):
         raise errors.FileUnavailable(image_id=record.image_id, detail="it is not a file")
     real = os.path.realpath(path)
+    # A list names its files one by one: a link may not lead out of the folder of such a file either.
+    own = record.root if source.prefix(record.root) is not None else os.path.dirname(path)  # noqa: PTH120  names may hold any bytes
     others = (root.path for root in library.catalogue.roots())
-    if not links.leads_into(real, itertools.chain([record.root], others)):
+    if not links.leads_into(real, itertools.chain([own], others)):
         raise errors.OutsideRoots(image_id=record.image_id)
     try:
         found = Path(real).lstat()
@@ -167,20 +252,30 @@ def _check_inside_roots(library: Library, record: ImageRecord, path: str, opened
 
 def _check_picture(record: ImageRecord, head: bytes) -> None:
     """Refuse other files: a library may come from a stranger, who may have registered any file."""
-    if not decode.recognises(head):
+    known = any(head.startswith(magic, at) for at, magic in _VIDEOS) if record.is_video else decode.recognises(head)
+    if not known:
         raise errors.NotAPicture(image_id=record.image_id)
 
 
 def version(record: ImageRecord, descriptor: int) -> str | None:
     """Return what identifies the bytes that `open_file` has copied; None for a file that it has opened itself."""
-    if not _is_member(record):
+    if not _is_copied(record):
         return None
     return source.content_hash(os.pread(descriptor, os.fstat(descriptor).st_size, 0)).hex()
 
 
+def video_type(head: bytes) -> str | None:
+    """Return the media type of a video that browsers play, from the first 64 bytes; None for all others."""
+    if head.startswith(b"ftyp", 4):
+        return "video/quicktime" if head.startswith(b"qt  ", 8) else "video/mp4"
+    if head.startswith(_MATROSKA):
+        return "video/webm" if b"webm" in head else "video/x-matroska"
+    return "video/ogg" if head.startswith(b"OggS") else None
+
+
 def media_type(head: bytes) -> str | None:
     """Return the media type that a browser may display, from the first 16 bytes; None for all other files."""
-    for magic, kind in _INLINE_TYPES:
+    for magic, kind in INLINE_TYPES:
         if head.startswith(magic):
             return kind
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
@@ -212,9 +307,13 @@ class Thumbnails:
         if record.row is None:
             # No worker has decoded it successfully: another process would most likely fail too.
             raise errors.NoThumbnail(image_id=image_id, detail=record.reason or "it is not embedded yet")
+        if source.is_address(record.path):
+            return self._of_address(library, record, side)
         read: Callable[[], bytes]
         with os.fdopen(_open_in_roots(library, record), "rb") as file:
-            if _is_member(record):
+            if record.is_video:
+                return self._frame(record, os.fstat(file.fileno()), side)
+            if _is_copied(record):
                 # Its archive says what it is: one that has a thumbnail is not read.
                 found, read = source.version(record.path), lambda: _read_member(record)
             else:
@@ -228,3 +327,23 @@ class Thumbnails:
             return self._cache.get_or_make(
                 source.content_hash(data), side, lambda: self._decoders.thumbnail(data, side)
             )
+
+    def _of_address(self, library: Library, record: ImageRecord, side: int) -> bytes:
+        """Return the thumbnail of what was embedded, without a question to another machine where it is cached: a scan finds what has changed."""
+        _check_address(library, record)
+        cached = None if record.hash is None else self._cache.get(record.hash, side)
+        if cached is not None:
+            return cached
+        original = _fetch(library, record)
+        return self._cache.get_or_make(
+            original.fingerprint.hash, side, lambda: self._decoders.thumbnail(original.data, side)
+        )
+
+    def _frame(self, record: ImageRecord, status: os.stat_result, side: int) -> bytes:
+        def make() -> bytes:
+            return self._decoders.frame_thumbnail(record.path, (status.st_dev, status.st_ino), side)
+
+        # A video that has changed since the scan has other frames, which are shown and not kept.
+        if record.hash is None or not source.is_same_frame(record.path, record.mtime_ns, status):
+            return make()
+        return self._cache.get_or_make(record.hash, side, make)

@@ -4,19 +4,25 @@ The requests and responses of the API, as its OpenAPI description shows them.
 Owns names, types and bounds of the JSON. Must not know how a response is computed.
 """
 
-import datetime as dt
 import os
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pixfind.search.filters import Filters, Shape
+from pixfind.search.filters import MAX_LABELS, Filters, Shape
 from pixfind.search.filters import parse as parse_filters
 from pixfind.search.query import MAX_QUERY_CHARACTERS
+from pixfind.search.where import MAX_CONDITIONS
+from pixfind.types import Sort
 
 MAX_HITS = 500
 MAX_OFFSET = 5_000
+MAX_STACK = 50
+"""pictures behind a hit that a response has"""
 MAX_ID = 2**63 - 1
+
+_NO_NUL = r"^[^\x00]*$"
+"""what a file name and the argument of a command can hold"""
 
 ImageId = Annotated[int, Field(ge=1, le=MAX_ID, description="`image_id` of a hit")]
 
@@ -33,17 +39,35 @@ class Page(BaseModel):
     )
     distinct: bool = Field(default=False, description="fold near-duplicates into the best of them")
     each_file: bool = Field(
-        default=False, description="show the files of one shot, such as RAW and JPEG, as hits of their own"
+        default=False,
+        description="show the files of one shot, such as RAW and JPEG, and the frames of one video as hits of their own",
     )
     include_weak: bool = Field(default=False, alias="all", description="show hits below the cut-off too")
+    sort: Sort | None = Field(
+        None,
+        description="`score`, `date` (the newest first) or `added` (the last registered first); default: `score` for a query, `date` without one",
+    )
     inside: str | None = Field(None, alias="in", max_length=1_000, description="glob: a folder or files")
-    after: str | None = Field(None, max_length=40, description="taken on or after: 2021, 2021-05, 2021-05-17")
+    after: str | None = Field(None, max_length=40, description="taken on or after: 2021, 2021-05-17, last summer")
     before: str | None = Field(None, max_length=40, description="taken before")
+    added_after: str | None = Field(None, max_length=40, description="registered on or after: 2021-05-17, yesterday")
+    added_before: str | None = Field(None, max_length=40, description="registered before")
     min_size: int | None = Field(None, description="pixels that the shorter side has at least")
     max_size: int | None = Field(None, description="pixels that the longer side has at most")
     shape: Shape | None = None
     camera: str | None = Field(None, max_length=200, description="part of the camera's name")
     near: str | None = Field(None, max_length=80, description="LATITUDE,LONGITUDE,KM")
+    where: tuple[Annotated[str, Field(max_length=300)], ...] = Field(
+        (),
+        max_length=MAX_CONDITIONS,
+        description="conditions on fields of lists, which must all hold: license=cc0, width>1000, caption~dog",
+    )
+
+    label: tuple[Annotated[str, Field(max_length=101)], ...] = Field(
+        (),
+        max_length=MAX_LABELS,
+        description="labels that a hit has, or with a minus before it, has not; all must hold",
+    )
 
     def filters(self) -> Filters:
         """Return the filters; an empty field is none. Raises InvalidFilter for an invalid value."""
@@ -51,11 +75,15 @@ class Page(BaseModel):
             inside=self.inside or None,
             after=self.after or None,
             before=self.before or None,
+            added_after=self.added_after or None,
+            added_before=self.added_before or None,
             min_size=self.min_size,
             max_size=self.max_size,
             shape=self.shape,
             camera=self.camera or None,
             near=self.near or None,
+            where=[text for text in self.where if text.strip()],
+            label=[name for name in self.label if name.strip()],
         )
 
 
@@ -67,6 +95,28 @@ class SearchRequest(Page):
         max_length=MAX_QUERY_CHARACTERS,
         description='terms with signs and weights: `beach +"sunset" -people +2:id:17`',
     )
+
+
+class Line(BaseModel):
+    """A line of text in a picture."""
+
+    text: str
+    confidence: float = Field(description="0 to 1")
+    box: list[float] = Field(
+        description="corners, from the beginning of the line on: x, y, ... from 0 to 1 of the upright picture"
+    )
+
+
+class Stacked(BaseModel):
+    """A picture that stands behind a hit."""
+
+    image_id: int
+    path: str
+    name: str
+    width: int | None
+    height: int | None
+    date: str | None = Field(description="as that of a hit")
+    kind: str = Field(description="`near` (nearly the same picture) or `burst` (by the same camera within seconds)")
 
 
 class Hit(BaseModel):
@@ -81,15 +131,76 @@ class Hit(BaseModel):
     image_z: float | None = Field(description="z-score of `score` among the scores of everyday texts on this picture")
     unusual: float | None = Field(description="the former name of `query_z`", deprecated=True)
     fitting: float | None = Field(description="the former name of `image_z`", deprecated=True)
-    width: int | None
-    height: int | None
+    width: int | None = Field(description="pixels, of the upright picture")
+    height: int | None = Field(description="pixels, of the upright picture")
     taken: str | None = Field(description="local time of the camera where it named no offset, else UTC")
-    folded: int = Field(description="near-duplicates that are folded into this hit")
+    date: str | None = Field(
+        description="`taken`, or when the file was changed where that is not known: what newest first goes by"
+    )
+    added: str | None = Field(
+        default=None, description="when it was registered, UTC; null: by a version that did not keep it"
+    )
+    folded: int = Field(description="pictures that stand behind this hit")
+    stack: list[Stacked] = Field(
+        default_factory=list, description="the best of them: near-duplicates, and pictures of its burst"
+    )
     also: list[str] = Field(description="files with the same bytes")
     same_shot: list[str] = Field(description="the other files of the same shot, such as the RAW file beside a JPEG")
+    because: list[str] = Field(
+        description="why it is a hit: `looks` (near to the query), `says` (words stand in the picture), `name` (words stand in its name)"
+    )
+    lines: list[Line] = Field(description="lines of text in the picture in which words of the query stand")
+    time: float | None = Field(description="of a frame of a video: seconds from its start")
+    same_video: list[str] = Field(
+        description="frames of the same video that were found as well, in the order of their times"
+    )
+    library: str | None = Field(
+        default=None, description="which library of a collection has it; null where there is one"
+    )
 
 
-class SearchResponse(BaseModel):
+class HitMetadata(BaseModel):
+    """What is shown with a hit."""
+
+    width: int | None
+    height: int | None
+    taken: str | None
+    date: str | None
+    added: str | None = None
+
+
+class MetadataOfHits(BaseModel):
+    """What is shown with some hits."""
+
+    hits: dict[int, HitMetadata] = Field(description="image id -> metadata; images that are gone are left out")
+
+
+class Missing(BaseModel):
+    """A library of a collection that did not answer, so that its pictures are not in this response."""
+
+    library: str
+    why: str
+
+
+class Complete(BaseModel):
+    """A response that says which libraries of a collection are not in it."""
+
+    missing: list[Missing] = Field(
+        default_factory=list, description="libraries of a collection that did not answer; empty where there is one"
+    )
+
+
+class DateInQuery(BaseModel):
+    """A date among the words of a query, which a client may offer as a filter: nothing is filtered by it."""
+
+    words: str = Field(description="as they stand in the query: `in may 2021`")
+    meaning: str = Field(description="1 May 2021 to 31 May 2021")
+    query: str = Field(description="the query without these words")
+    after: str | None = Field(description="the filter `after` for it")
+    before: str | None = Field(description="the filter `before` for it")
+
+
+class SearchResponse(Complete):
     """The result of a search."""
 
     query: str
@@ -104,6 +215,10 @@ class SearchResponse(BaseModel):
     remark: str | None
     unknown: list[str] = Field(description="words of the query that the model does not know")
     ignored: list[str] = Field(description="texts that are left out because the model knows none of their words")
+    previous: str | None = Field(
+        description="the `cursor` of the page before this one; null on the first one, and in a ranked list"
+    )
+    date: DateInQuery | None = Field(default=None, description="a date among the words of the query")
     rows: int = Field(description="embeddings that were searched")
     seconds: float
     generation: str = Field(description="changes when the library's embeddings or its index do")
@@ -116,18 +231,24 @@ class Metadata(BaseModel):
     path: str
     name: str
     root: str
-    width: int | None
-    height: int | None
-    bytes: int
-    taken: str | None
+    width: int | None = Field(description="pixels, of the upright picture")
+    height: int | None = Field(description="pixels, of the upright picture")
+    bytes: int = Field(description="of the file")
+    taken: str | None = Field(description="local time of the camera where it named no offset, else UTC")
     modified: str
     camera: str | None
-    latitude: float | None
-    longitude: float | None
+    latitude: float | None = Field(description="decimal degrees, north positive")
+    longitude: float | None = Field(description="decimal degrees, east positive")
     outcome: str = Field(description="embedded, duplicate, failed, skipped or pending")
     reason: str | None
     also: list[str] = Field(description="files with the same bytes")
     same_shot: list[str] = Field(description="the other files of the same shot, such as the RAW file beside a JPEG")
+    time: float | None = Field(description="of a frame of a video: seconds from its start")
+    labels: list[str] = Field(default_factory=list, description="labels that it has")
+    fields: dict[str, str] = Field(description="what lists say of it, in the columns that they keep")
+    library: str | None = Field(
+        default=None, description="which library of a collection has it; null where there is one"
+    )
 
 
 class Watch(BaseModel):
@@ -141,6 +262,17 @@ class Watch(BaseModel):
         description="folder -> why it is scanned every `rescan_minutes`; changes elsewhere are noticed at once"
     )
     stopped: str | None = Field(description="why the watch of this server does not run; null while one runs")
+
+
+class MemberStatus(BaseModel):
+    """One library of a collection."""
+
+    name: str
+    where: str = Field(description="its folder or its address")
+    missing: str | None = Field(description="why it does not answer; null while it does")
+    images: dict[str, int] | None
+    searchable_rows: int | None
+    running: bool | None = Field(description="whether an embed runs")
 
 
 class Status(BaseModel):
@@ -169,17 +301,31 @@ class Status(BaseModel):
     bytes_per_second: float | None
     cores: float | None = Field(description="processors that the embed uses")
     failures: dict[str, int]
+    texts: dict[str, int] | None = Field(
+        description="read, no text, failed, pending -> pictures; null where nobody asked for their text to be read"
+    )
     left_out: dict[str, int] = Field(
         description="suffix -> files of that kind below the folders, which pixfind does not read"
     )
     offline: dict[str, str]
+    roots: list[dict[str, Any]] = Field(
+        default=[],
+        description="what was added: path, kind, images, offline, archives, settings, exclude, exclude_configured, mounted_in",
+    )
     bytes: int
     free_bytes: int
     searchable_rows: int
     paused: bool
     pause_reason: str | None
+    held_back: str | None
     can_control: bool
+    can_add_folders: bool = Field(default=False, description="whether folders may be registered from here")
     folders: list[str]
+    fields: list[str] = Field(description="names of the fields that `where` may ask for")
+    labels: list[str] = Field(default_factory=list, description="names of the labels that `label` may ask for")
+    libraries: list[MemberStatus] | None = Field(
+        default=None, description="of a collection, whose counts are those of all that answer; null for one library"
+    )
 
     model_config = ConfigDict(extra="forbid")
 
@@ -192,17 +338,73 @@ class Failure(BaseModel):
     reason: str
 
 
-class Failures(BaseModel):
+class Failures(Complete):
     """A page of images without an embedding."""
 
     failures: list[Failure]
     more: bool
 
 
+class Unavailable(BaseModel):
+    """One image whose file cannot be read now."""
+
+    image_id: int
+    detail: str
+
+
+class Selection(BaseModel):
+    """What a zip of some images would hold."""
+
+    count: int
+    bytes: int = Field(description="of the files that can be read")
+    unavailable: list[Unavailable]
+    fits: bool = Field(description="whether a zip may hold so many bytes")
+    max_count: int
+    max_bytes: int
+
+
+class Root(BaseModel):
+    """A folder that was registered, or an archive, a list, a place in object storage."""
+
+    path: str = Field(description="bytes that are not UTF-8 as `\\xNN`")
+    images: dict[str, int] = Field(description="searchable, pending, failed, skipped, gone -> images; none without any")
+    offline: str | None = Field(description="why it is away; null while it is there")
+    exclude: list[str] = Field(description="patterns of what is left out")
+    left_out: dict[str, int] = Field(description="suffix -> files of that kind, which pixfind does not read")
+    in_archives: bool
+
+
+class Roots(BaseModel):
+    """What the library looks after."""
+
+    roots: list[Root]
+
+
+class RootAction(BaseModel):
+    """What to do with a folder; what is new in it is embedded."""
+
+    action: Literal["add", "scan", "exclude"] = Field(
+        description="`add` registers it, `scan` scans it again, `exclude` also leaves out what fits the patterns, from now on"
+    )
+    path: str = Field(min_length=1, max_length=4_096, pattern=_NO_NUL, description="absolute, or as in `Root`")
+    exclude: list[Annotated[str, Field(min_length=1, max_length=300, pattern=_NO_NUL)]] = Field([], max_length=20)
+
+
+class LastRun(BaseModel):
+    """The last command that wrote the library, and the end of the log of embeds."""
+
+    verb: str | None = Field(description="null: there was none")
+    started: float | None = Field(description="seconds since 1970")
+    seconds: float | None = Field(description="null while it runs, and when it was killed")
+    lines: list[str]
+
+
 class EmbedAction(BaseModel):
     """What to do with the embed of this library."""
 
-    action: Literal["start", "pause", "resume", "stop"]
+    action: Literal["start", "scan", "pause", "resume", "stop"] = Field(
+        description="`scan` scans all folders, and embeds what has changed; `start` embeds what is pending"
+    )
 
 
 class ErrorDetail(BaseModel):
@@ -227,13 +429,3 @@ class ErrorResponse(BaseModel):
 def display_path(path: str) -> str:
     """Return a path as JSON can represent it: bytes that are not UTF-8 become U+FFFD."""
     return os.fsencode(path).decode("utf-8", "replace")
-
-
-def iso_time(seconds: float | None) -> str | None:
-    """Return seconds since 1970 as ISO 8601 without an offset; None where there are none, or for a year beyond 9999."""
-    if seconds is None:
-        return None
-    try:
-        return (dt.datetime(1970, 1, 1) + dt.timedelta(seconds=int(seconds))).isoformat()  # noqa: DTZ001  EXIF times rarely have a zone
-    except OverflowError:
-        return None

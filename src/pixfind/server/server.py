@@ -1,9 +1,11 @@
 """
-The HTTP server: one address, one process, until Ctrl-C.
+The HTTP server: one address, in this process or in several, until Ctrl-C.
 
 Owns uvicorn: its limits, its log and its shutdown. Connections are accepted only once the library is open and the model is loaded.
+Several processes: `worker_processes`.
 """
 
+import asyncio
 import contextlib
 import socket
 import urllib.parse
@@ -13,14 +15,19 @@ from pathlib import Path
 
 import threadpoolctl
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pixfind import errors, machine
+from pixfind.collection.config import CollectionConfig
 from pixfind.server import access, app, credentials, http_timeouts
 from pixfind.server.clients import Proxies
 from pixfind.server.credentials import Token
 from pixfind.server.services import Services
 
 _BACKLOG = 1024
+
+_GRACE_SECONDS = 1.0
+"""What runs for longer once the server was stopped is cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,8 @@ class Options:
     """other sites whose pages may ask"""
     watch: bool = False
     """keep the library current meanwhile, as `pixfind watch` does"""
+    workers: int = 1
+    """processes that answer"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,46 +77,85 @@ class Ready:
 OnReady = Callable[[Ready], None]
 
 
-def run(path: Path, options: Options, ready: OnReady) -> None:
+def run(served: Path | CollectionConfig, options: Options, ready: OnReady) -> None:
     """
-    Serve the library at `path` until the process is interrupted.
+    Serve the library in a folder, or several libraries as one, until the process is interrupted.
 
-    Raises LibraryNotFound, AddressInUse, InvalidTokenFile, what loading a model raises, and NotWritable where the watch cannot write.
+    Raises LibraryNotFound, LibrariesDiffer, AddressInUse, InvalidTokenFile, what loading a model raises, NotWritable where the watch cannot write, and
+    with several workers ServerWorkerEnded, ServerWorkerNotStarted and OneProcessOnly.
     """
     assert options.needs_token or access.is_local(options.host)
     token = _token(options)
-    listening = _listen(options.host, options.port)
+    listening = listen(options.host, options.port)
+    port = listening.getsockname()[1]
+    with contextlib.ExitStack() as opened:
+        opened.callback(listening.close)
+        files = credentials.OwnerFiles(_folder_of(served), port)
+        opened.callback(files.delete)
+
+        def announce() -> None:
+            ready(_ready(_address(options.host, port), token, options.token_file, files))
+
+        if options.workers == 1:
+            answer(served, options, token, listening, announce, files.delete)
+            return
+        # Imports what this module is imported by.
+        from pixfind.server import worker_processes
+
+        worker_processes.run(served, options, token, listening, announce)
+
+
+def answer(
+    served: Path | CollectionConfig,
+    options: Options,
+    token: Token | None,
+    listening: socket.socket,
+    announce: Callable[[], None],
+    on_shutdown: Callable[[], None] = lambda: None,
+) -> None:
+    """Answer requests in this process until it is interrupted; `announce` is called once connections are accepted. Raises as `run`."""
     # A search multiplies matrices of a hundred rows: waking a second thread for them takes longer, much longer where other searches
     # run on it at the same time.
     threadpoolctl.threadpool_limits(1, "blas")
     machine.keep_freed_memory()
     with contextlib.ExitStack() as opened:
-        opened.callback(listening.close)
-        services = Services.open(path, watch=options.watch)
+        services = (
+            Services.open(served, watch=options.watch, needs_token=options.needs_token)
+            if isinstance(served, Path)
+            else Services.of_collection(served)
+        )
         opened.callback(services.close)
-        port = listening.getsockname()[1]
         rules = access.rules_for(
             options.host,
-            port,
+            listening.getsockname()[1],
             token=token,
             allowed=options.hosts,
             rate=options.rate,
             proxies=options.proxies,
             origins=options.origins,
+            workers=options.workers,
         )
         protected = access.AccessMiddleware(app.make(services), rules, services.metrics.observe_request)
         # From here on the kernel accepts connections; uvicorn answers them as soon as it runs.
         listening.listen(_BACKLOG)
-        files = credentials.OwnerFiles(path, port)
-        opened.callback(files.delete)
         if services.watch is not None:
             services.watch.start()
-        ready(_ready(_address(options.host, port), token, options.token_file, files))
+        # Of several workers each accepts one connection at a time: one of them would take all that come together.
+        settings = http_timeouts.settings(options.proxies) | ({"backlog": 1} if options.workers > 1 else {})
+        config = uvicorn.Config(_Cancellable(protected), **settings)
         # uvicorn raises it again after its shutdown.
         with contextlib.suppress(KeyboardInterrupt):
-            _Server(uvicorn.Config(protected, **http_timeouts.settings(options.proxies)), services, files).run(
-                [listening]
-            )
+            announce()
+            _Server(config, services, on_shutdown).run([listening])
+
+
+def _folder_of(served: Path | CollectionConfig) -> Path | None:
+    """Return where a server tells its owner the token: in the library; of a collection beside its file, else in its first library on this machine."""
+    if isinstance(served, Path):
+        return served
+    if served.file is not None:
+        return served.file.parent
+    return next((member.path for member in served.members if member.path is not None), None)
 
 
 def _token(options: Options) -> Token | None:
@@ -127,19 +175,59 @@ def _with_token(address: str, token: str | None) -> str:
     return address if token is None else f"{address}?token={urllib.parse.quote(token, safe='')}"
 
 
-class _Server(uvicorn.Server):
-    """Ends the event streams before it waits for running requests: they would never end by themselves."""
+class _Cancellable:
+    """Lets a request that is cancelled end without a word: the server stops, and its connection is closed already."""
 
-    def __init__(self, config: uvicorn.Config, services: Services, files: credentials.OwnerFiles) -> None:
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # uvicorn logs whatever comes out of here as a bug, with a traceback.
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._app(scope, receive, send)
+
+
+class _Server(uvicorn.Server):
+    """
+    Ends the event streams before it waits for running requests, which would never end by themselves, and cancels those that take too long.
+
+    uvicorn's own limit cancels requests whose connections are open, and tells each in its log as a bug.
+    """
+
+    def __init__(self, config: uvicorn.Config, services: Services, on_shutdown: Callable[[], None]) -> None:
         super().__init__(config)
         self._services = services
-        self._files = files
+        self._on_shutdown = on_shutdown
+        self._warming: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        # The queue of the kernel, which uvicorn has made as short as what is accepted at a time.
+        for each in sockets or ():
+            each.listen(_BACKLOG)
+        self._warming = asyncio.create_task(self._services.view.warm())
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # Here too: after a SIGTERM nothing runs but this.
-        self._files.delete()
+        self._on_shutdown()
         await self._services.watcher.close()
+        limit = asyncio.create_task(self._cancel_requests_later())
+        # Returns once all requests have ended, or after a second Ctrl-C.
         await super().shutdown(sockets)
+        limit.cancel()
+        await self._cancel_requests()
+
+    async def _cancel_requests_later(self) -> None:
+        await asyncio.sleep(_GRACE_SECONDS)
+        await self._cancel_requests()
+
+    async def _cancel_requests(self) -> None:
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        # The requests hear that their connections are closed before they are cancelled.
+        await asyncio.sleep(0)
+        for task in list(self.server_state.tasks):
+            task.cancel()
 
 
 def _address(host: str, port: int) -> str:
@@ -147,7 +235,8 @@ def _address(host: str, port: int) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """Bind an address, on which nothing is accepted yet; raises AddressInUse."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # The protocol by name: without it asyncio does not switch Nagle's algorithm off, and each answer waits 40 ms for an acknowledgement.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

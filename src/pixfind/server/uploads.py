@@ -1,13 +1,15 @@
 """
 Request bodies: read with a size limit each, a memory limit for all of them together, and a time limit.
 
-Must not know what a body means.
+Must not know what a body means: the form that JSON has comes from the caller.
 """
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any, TypeVar
 
+from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
 from pixfind import errors
@@ -68,3 +70,19 @@ class Uploads:
             raise errors.EmptyBody from error
         if not body:
             raise errors.EmptyBody
+
+
+_Body = TypeVar("_Body", bound=BaseModel)
+
+
+def parsed(form: type[_Body], body: bytes, expected: str) -> _Body:
+    """Return the JSON in a body; raises InvalidRequest, which says what was `expected`."""
+    try:
+        return form.model_validate_json(body)
+    except ValidationError as error:
+        raise errors.InvalidRequest(detail=f"the body is not {expected}") from error
+
+
+def described(schema: dict[str, Any]) -> dict[str, Any]:
+    """Describe a JSON body that a route reads itself: FastAPI would read it without a size limit."""
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}

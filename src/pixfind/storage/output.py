@@ -126,7 +126,7 @@ def _replacing(target: Path) -> Iterator[BinaryIO]:
     temporary = target.with_name(f".{target.name[:_MAX_NAME_CHARACTERS]}.{os.getpid()}.{next(_numbers)}.tmp")
     try:
         with temporary.open("xb") as file:
-            _keep_mode(file.fileno(), target)
+            keep_mode(file.fileno(), target)
             yield file
             file.flush()
             disk.sync(file.fileno())
@@ -139,7 +139,8 @@ def _replacing(target: Path) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
 
 
-def _keep_mode(descriptor: int, target: Path) -> None:
+def keep_mode(descriptor: int, target: Path) -> None:
+    """Give a new file the mode and, where the system allows it, the owner of the one that it replaces, if there is one."""
     with contextlib.suppress(FileNotFoundError):
         was = target.stat()
         if hasattr(os, "fchown"):

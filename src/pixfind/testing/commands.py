@@ -40,7 +40,7 @@ class Commands:
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         self._server.stdin.close()
-        self._server.wait(20)
+        self._server.wait(600)
         self._server.stdout.close()
 
     def run(
@@ -74,8 +74,8 @@ class Commands:
 # --- the server -----------------------------------------------------------------------------------
 
 
-def _become(command: dict[str, Any]) -> int:
-    """In the fork: be that command; return its exit code."""
+def become(command: dict[str, Any]) -> int:
+    """In a fork: be that command; return its exit code."""
     import pixfind.__main__
     from pixfind.cli import main as run
 
@@ -108,7 +108,7 @@ def _forked(command: dict[str, Any]) -> int:
     if child == 0:
         code = 1
         try:
-            code = _become(command)
+            code = become(command)
         except BaseException:  # noqa: BLE001 - border: the process
             traceback.print_exc()
         finally:
@@ -118,9 +118,9 @@ def _forked(command: dict[str, Any]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def main() -> None:
-    """Read a command a line, answer with the exit code of each."""
-    import faiss  # noqa: F401 - loaded once, before the forks
+def load() -> None:
+    """Import what commands need, once, before the forks."""
+    import faiss  # noqa: F401
     import onnxruntime  # noqa: F401
 
     from pixfind import cli  # noqa: F401
@@ -128,6 +128,10 @@ def main() -> None:
     from pixfind.search import searcher  # noqa: F401
     from pixfind.workflows import index, status  # noqa: F401
 
+
+def main() -> None:
+    """Read a command a line, answer with the exit code of each."""
+    load()
     answers = os.fdopen(os.dup(1), "w", encoding="ascii")
     for line in sys.stdin:
         answers.write(f"{_forked(json.loads(line))}\n")

@@ -1,5 +1,5 @@
 """
-A decoder process that misbehaves: `python -m pixfind.testing.decoders`, in the place of `python -m pixfind.server.decoder_process`.
+A decoder process that misbehaves: `python -m pixfind.testing.decoders`, in the place of `python -m pixfind.worker.decoder_process`.
 
 It does what the last bytes of a picture say: see `HOWS`. All other pictures it decodes.
 """
@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from pixfind.images import decode, thumbnails
 from pixfind.images.decode import Decoded, Limits
-from pixfind.server import decoder_process
 from pixfind.testing import workers
+from pixfind.worker import decoder_process
 
 COMMAND = (sys.executable, "-m", "pixfind.testing.decoders")
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 __all__ = [
     "BROKEN",
@@ -101,6 +101,18 @@ def make_image(
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode(picture(seed, size, mode), path.suffix, exif=exif, **options))
+    return path
+
+
+def draw_text(path: Path | str, text: str, *, size: tuple[int, int] = (800, 400), letters: int = 48) -> Path:
+    """Write a picture with some lines of text, `letters` pixels high, and return where it lies; each text gives other bytes."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.new("RGB", size, (236, 232, 224))
+    ImageDraw.Draw(image).multiline_text(
+        (40, 60), text, fill=(24, 24, 40), font=ImageFont.load_default(letters), spacing=letters // 2
+    )
+    path.write_bytes(encode(image, path.suffix))
     return path
 
 

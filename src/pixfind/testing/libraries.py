@@ -2,13 +2,19 @@
 Small real libraries: real pictures, the real starter model, real SQLite, no processes.
 """
 
+import dataclasses
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 from PIL import Image
 
+from pixfind.demo import collection
 from pixfind.embedding.runners.serial import Serial
 from pixfind.library import scan
 from pixfind.library.library import Library
+from pixfind.search import calibration
+from pixfind.search.calibration import ScoreCalibration
 from pixfind.testing.images import encode, make_image, picture
 from pixfind.workflows.choose_model import choose_model
 from pixfind.workflows.embed import embed as embed_pending
@@ -25,6 +31,13 @@ def make_pictures(folder: Path, count: int, *, first: int = 0, size: tuple[int, 
     return [
         make_image(folder / f"picture_{seed:05d}.jpg", seed=seed, size=size) for seed in range(first, first + count)
     ]
+
+
+def make_drawn_pictures(folder: Path, count: int) -> list[Path]:
+    """Draw `count` pictures of the demo collection with half its width and height: that takes a quarter of the time."""
+    small = tuple((width // 2, height // 2) for width, height in collection.SIZES)
+    with mock.patch.object(collection, "SIZES", small):
+        return collection.draw_collection(folder, count)
 
 
 def make_slow_pictures(folder: Path, count: int) -> None:
@@ -53,3 +66,17 @@ def make_library(path: Path, pictures: Path, *, embed: bool = True) -> Library:
             embed_pending(library, QUIET, runner=Serial())
             merge(library)
     return library
+
+
+def calibration_of(library: Library) -> ScoreCalibration:
+    """Return the calibration of scores of a library whose index was built."""
+    model = library.model()
+    assert model is not None
+    made = calibration.load(calibration.path(library.data), model.hash, model.dimension)
+    assert made is not None
+    return made
+
+
+def recalibrate(library: Library, **changes: Any) -> None:
+    """Change fields of the calibration of scores, such as the cut-offs: the starter knows too few words to measure any."""
+    calibration.save(calibration.path(library.data), dataclasses.replace(calibration_of(library), **changes))

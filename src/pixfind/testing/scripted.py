@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixfind import errors
+from pixfind.embedding.elastic import Room
 from pixfind.embedding.runners import Ended, WorkerUsage
 from pixfind.images import source
 from pixfind.testing.waiting import Clock
@@ -40,6 +41,11 @@ class Hangs:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitsForRoom:
+    """The worker never starts, and ends when it receives a stop: as on a cluster that is full."""
+
+
+@dataclass(frozen=True, slots=True)
 class Fails:
     """The image ends without an embedding."""
 
@@ -55,7 +61,14 @@ class Changes:
     content: bytes
 
 
-Fate = Dies | Hangs | Fails | Changes | None
+@dataclass(frozen=True, slots=True)
+class FallsSilent:
+    """The worker continues, but for so many seconds nothing that it says arrives: as over a network that stalls."""
+
+    seconds: float
+
+
+Fate = Dies | Hangs | WaitsForRoom | Fails | Changes | FallsSilent | None
 """what an image does to its worker; None: it is embedded"""
 
 Fates = Mapping[str, Fate | Sequence[Fate]]
@@ -70,7 +83,11 @@ class _Worker:
     ready: bool = False
     paused: bool = False
     hanging: bool = False
+    waiting: bool = False
+    ended: bool = False
     stopping: bool = False
+    silent_until: float = 0.0
+    unsaid: list[FromWorker | Ended] = field(default_factory=list)
     inbox: "collections.deque[ToWorker]" = field(default_factory=collections.deque)
     images: "collections.deque[ImageRef]" = field(default_factory=collections.deque)
     claimed: dict[int, embed.Read] = field(default_factory=dict)
@@ -107,6 +124,10 @@ class Scripted:
         """(worker, message) of all that the coordinator sent"""
         self.killed: list[int] = []
         self.finished = False
+        self.offered: Room | None = None
+        """what the cluster offers, where there is one"""
+        self.nodes: dict[int, str] = {}
+        """worker -> its node, where there is a cluster"""
         self._fates = {
             name: collections.deque(f) if isinstance(f, Sequence) else f for name, f in (fates or {}).items()
         }
@@ -148,7 +169,7 @@ class Scripted:
         worked = False
         events: list[tuple[int, FromWorker | Ended]] = []
         for number, worker in list(self._workers.items()):
-            said = self._step(worker)
+            said = self._heard(worker, self._step(worker))
             worked = worked or bool(said)
             events += (
                 (number, one if isinstance(one, Ended) else protocol.decode_from_worker(protocol.encode(one)))
@@ -165,7 +186,10 @@ class Scripted:
             self._ended.append((worker, Ended(-signal.SIGKILL, "ended by SIGKILL")))
 
     def usage(self) -> dict[int, WorkerUsage]:
-        return {}
+        return {k: WorkerUsage("", 0, 0.0, node=self.nodes[k]) for k in self._workers if k in self.nodes}
+
+    def room(self) -> Room | None:
+        return self.offered
 
     def close(self) -> None:
         self._workers.clear()
@@ -183,15 +207,25 @@ class Scripted:
         ended, self._ended = self._ended, []
         return ended
 
+    def _heard(self, worker: _Worker, said: list[FromWorker | Ended]) -> list[FromWorker | Ended]:
+        """Return what arrives of what a worker says."""
+        worker.unsaid += said
+        if self.clock.passed < worker.silent_until:
+            return []
+        said, worker.unsaid = worker.unsaid, []
+        if any(isinstance(one, Ended) for one in said):
+            del self._workers[worker.config.worker]
+        return said
+
     def _end(self, worker: _Worker, code: int) -> list[FromWorker | Ended]:
-        del self._workers[worker.config.worker]
+        worker.ended = True
         return [
             Ended(code, f"ended by {signal.Signals(-code).name}" if code < 0 else f"it ended with exit code {code}")
         ]
 
     def _step(self, worker: _Worker) -> list[FromWorker | Ended]:
         """Do one thing; return what it sends to the coordinator."""
-        if worker.hanging:
+        if worker.hanging or worker.ended:
             return []
         if not worker.ready:
             return self._become_ready(worker)
@@ -202,17 +236,22 @@ class Scripted:
         if not worker.paused and (worker.granted or worker.images):
             worker.seconds += self._seconds
             said = self._load(worker)
-            if worker.config.worker not in self._workers:
+            if worker.ended:
                 return said
             return [*said, *self._save(worker, at_least=self._save_every)]
         return self._save(worker)
 
     def _become_ready(self, worker: _Worker) -> list[FromWorker | Ended]:
+        if worker.waiting:
+            return self._end(worker, 0) if Stop() in worker.inbox else []
         match self._starts.popleft() if self._starts else None:
             case Dies(code):
                 return self._end(worker, code)
             case Hangs():
                 worker.hanging = True
+                return []
+            case WaitsForRoom():
+                worker.waiting = True
                 return []
         worker.ready = True
         return [protocol.Ready("script", "fp16", self._batch)]
@@ -263,6 +302,8 @@ class Scripted:
             case Fails() as fails:
                 self._fail(worker, image_id, fails)
                 return []
+            case FallsSilent(seconds):
+                worker.silent_until = self.clock.passed + seconds
             case Changes(content):
                 Path(file.image.path).write_bytes(content)
                 now = source.read(file.image.path).fingerprint
@@ -288,7 +329,16 @@ class Scripted:
             rows=self._write(worker),
             settled=tuple(worker.settled),
             changed=tuple(worker.changed),
-            stages={"read": 0.0, "decode": 0.0, "model": worker.seconds, "save": 0.0, "wait": 0.0, "pace": 0.0},
+            left=(),
+            stages={
+                "read": 0.0,
+                "network": 0.0,
+                "decode": 0.0,
+                "model": worker.seconds,
+                "save": 0.0,
+                "wait": 0.0,
+                "pace": 0.0,
+            },
             bytes_read=0,
             loader_threads=1,
             processor_seconds=worker.seconds,

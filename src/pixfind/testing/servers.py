@@ -2,22 +2,27 @@
 A real `pixfind serve` in a separate process, on a free port.
 """
 
+import atexit
 import contextlib
-import os
+import functools
 import signal
 import subprocess
 import sys
+import tempfile
+import time
 import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from pixfind.testing.forked_processes import ForkedProcess, Forks
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
     """A running server."""
 
-    process: "subprocess.Popen[str]"
+    process: "subprocess.Popen[str] | ForkedProcess"
     address: str
     """http://HOST:PORT, without a trailing slash"""
     token: str | None
@@ -35,22 +40,26 @@ class Server:
         return self.process.wait(seconds)
 
 
+_POLL_SECONDS = 0.01
+
+by_forks = False
+"""Whether servers are forked from a Python that has imported everything: for tests, of which each would pay that second again, and no benchmark."""
+
+
+@functools.cache
+def _forks() -> Forks:
+    made = Forks()
+    atexit.register(made.close)
+    return made
+
+
 @contextlib.contextmanager
 def serving(library: Path, log: Path, *options: str, token: bool = False) -> Iterator[Server]:
     """Run `pixfind serve` on a free port in the block, with or without a token; raises RuntimeError when it does not start."""
-    command = [sys.executable, "-m", "pixfind", "--library", str(library), "serve", "--port", "0", *options]
-    if not token:
-        command.append("--no-token")
-    with (
-        log.open("w", encoding="utf-8") as errors,
-        # Its own session, so that SIGINT reaches only this process.
-        subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True, env={**os.environ}
-        ) as process,
-    ):
+    arguments = ["--library", str(library), "serve", "--port", "0", *options, *([] if token else ["--no-token"])]
+    with contextlib.ExitStack() as opened:
+        process, line = (_forked if by_forks else _started)(opened, arguments, log)
         try:
-            assert process.stdout is not None
-            line = process.stdout.readline().strip()
             if not line:
                 raise RuntimeError(f"the server did not start: {log.read_text(encoding='utf-8')}")
             parts = urllib.parse.urlsplit(line)
@@ -60,6 +69,37 @@ def serving(library: Path, log: Path, *options: str, token: bool = False) -> Ite
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
                 try:
-                    process.wait(20)
+                    process.wait(120)
                 except subprocess.TimeoutExpired:
                     process.kill()
+
+
+def _started(opened: contextlib.ExitStack, arguments: list[str], log: Path) -> tuple["subprocess.Popen[str]", str]:
+    """Return a new Python, and the first line that it prints."""
+    errors = opened.enter_context(log.open("w", encoding="utf-8"))
+    process = opened.enter_context(
+        subprocess.Popen(
+            [sys.executable, "-m", "pixfind", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            # Its own session, so that SIGINT reaches only this process.
+            start_new_session=True,
+        )
+    )
+    assert process.stdout is not None
+    return process, process.stdout.readline().strip()
+
+
+def _forked(opened: contextlib.ExitStack, arguments: list[str], log: Path) -> tuple[ForkedProcess, str]:
+    """Return a fork, and the first line that it prints."""
+    printed = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="pixfind-said-"))) / "out"
+    log.write_bytes(b"")
+    process = _forks().start(arguments, printed, log)
+    opened.callback(process.wait)
+    line = ""
+    while not line.endswith("\n") and process.poll() is None:
+        time.sleep(_POLL_SECONDS)
+        with contextlib.suppress(FileNotFoundError):
+            line = printed.read_text(encoding="utf-8")
+    return process, line.strip()

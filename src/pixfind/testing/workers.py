@@ -3,7 +3,7 @@ Workers that misbehave: `python -m pixfind.testing.workers HOW ARGUMENT`, in the
 
 Each stands for something that was seen in the field: a decoder that crashes, one that never returns, one that eats all memory, a
 process that is killed from outside. They do it when a picture's path contains the argument; "count" and "hold" take a file instead, which
-notes what was taken up, and holds everything back while it is there.
+notes what was taken up, and holds everything back while it is there; "slow" takes seconds and a file, and notes there how many were embedded; "blind" sees no picture whose path contains the argument.
 """
 
 import ctypes
@@ -12,33 +12,26 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
+from pixfind import errors
 from pixfind.images import decode
+from pixfind.images.pixels import Pixels
 from pixfind.models.encoders import ImageEncoder
+from pixfind.types import ImageRef
 from pixfind.worker import embed, process
-
-HOWS = (
-    "crash",
-    "hang",
-    "hang-whole",
-    "eat-memory",
-    "exit",
-    "count",
-    "hold",
-    "leave-child",
-    "leave-child-and-hang",
-    "leave-daemon",
-)
-
 
 _LOOK_SECONDS = 0.02
 
 
 def command(how: str, argument: str) -> tuple[str, ...]:
     """Return the command of a worker that behaves as `how` says, for `runners.local.Local`."""
-    assert how in HOWS
+    assert how in _HOWS
     return (sys.executable, "-m", "pixfind.testing.workers", how, argument)
 
 
@@ -97,52 +90,92 @@ def leave() -> None:
     os._exit(3)
 
 
-def _counted(path: str, load: Callable[..., embed.Loaded]) -> Callable[..., embed.Loaded]:
-    """Note each image in `path` before it is decoded: what was done, whatever came of it."""
-    lock = threading.Lock()
+def _at_image(misbehave: Callable[[], object]) -> Callable[[str], None]:
+    """Return what lets a worker misbehave at the images whose path contains the argument."""
 
-    def counted(file: embed.Read, encoder: ImageEncoder, limits: decode.Limits) -> embed.Loaded:
+    def prepare(argument: str) -> None:
+        load = embed.load
+
+        def poisoned(file: embed.Read, encoder: embed.Preparer, limits: decode.Limits) -> embed.Loaded:
+            if argument in file.image.path:
+                misbehave()
+            return load(file, encoder, limits)
+
+        embed.load = poisoned
+
+    return prepare
+
+
+def _count(path: str) -> None:
+    """Note each image in `path` before it is decoded: what was done, whatever came of it."""
+    lock, load = threading.Lock(), embed.load
+
+    def counted(file: embed.Read, encoder: embed.Preparer, limits: decode.Limits) -> embed.Loaded:
         with lock, Path(path).open("a", encoding="ascii") as log:
             log.write(f"{file.image.image_id}\n")
         return load(file, encoder, limits)
 
-    return counted
+    embed.load = counted
 
 
-def _held(gate: str, load: Callable[..., embed.Loaded]) -> Callable[..., embed.Loaded]:
+def _hold(gate: str) -> None:
     """Take up each image once the file `gate` is gone: until then the worker keeps all that it was assigned."""
+    load = embed.load
 
-    def held(file: embed.Read, encoder: ImageEncoder, limits: decode.Limits) -> embed.Loaded:
+    def held(file: embed.Read, encoder: embed.Preparer, limits: decode.Limits) -> embed.Loaded:
         while Path(gate).exists():
             time.sleep(_LOOK_SECONDS)
         return load(file, encoder, limits)
 
-    return held
+    embed.load = held
+
+
+def _slow(argument: str) -> None:
+    """Let each image take so many seconds in the model, without any processor time: two cores carry many such workers."""
+    seconds, log = argument.split(",", 1)
+    compute = embed.embed
+
+    def slow(encoder: ImageEncoder, batch: Sequence[Pixels]) -> tuple[NDArray[np.float16], set[int]]:
+        time.sleep(float(seconds) * len(batch))
+        with Path(log).open("a", encoding="ascii") as file:
+            file.write(f"{len(batch)}\n")
+        return compute(encoder, batch)
+
+    embed.embed = slow
+
+
+def _blind(argument: str) -> None:
+    """See no picture with the argument in its path: a node that has not mounted the folder."""
+    read = embed.read
+
+    def blind(image: ImageRef) -> embed.Read:
+        if argument in image.path:
+            raise errors.FileMissing
+        return read(image)
+
+    embed.read = blind
+
+
+_HOWS: Final[dict[str, Callable[[str], None]]] = {
+    "crash": _at_image(crash),
+    "hang": _at_image(hang),
+    "hang-whole": _at_image(hang_whole),
+    "eat-memory": _at_image(eat_memory),
+    "exit": _at_image(leave),
+    "leave-child": _at_image(leave_child),
+    "leave-child-and-hang": _at_image(leave_child_and_hang),
+    "leave-daemon": _at_image(leave_daemon),
+    "count": _count,
+    "hold": _hold,
+    "slow": _slow,
+    "blind": _blind,
+}
+"""HOW -> what prepares the worker for the argument"""
 
 
 def main() -> int:
     how, argument = sys.argv[1:]
-    load = embed.load
-    if how in {"count", "hold"}:
-        embed.load = {"count": _counted, "hold": _held}[how](argument, load)
-        return process.main()
-    misbehave = {
-        "crash": crash,
-        "hang": hang,
-        "hang-whole": hang_whole,
-        "eat-memory": eat_memory,
-        "exit": leave,
-        "leave-child": leave_child,
-        "leave-child-and-hang": leave_child_and_hang,
-        "leave-daemon": leave_daemon,
-    }[how]
-
-    def poisoned(file: embed.Read, encoder: ImageEncoder, limits: decode.Limits) -> embed.Loaded:
-        if argument in file.image.path:
-            misbehave()
-        return load(file, encoder, limits)
-
-    embed.load = poisoned
+    _HOWS[how](argument)
     return process.main()
 
 

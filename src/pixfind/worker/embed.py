@@ -8,6 +8,7 @@ Must not know of the catalogue, of messages, or where the rows go next (`pipelin
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from pixfind.images import decode, source
 from pixfind.images.pixels import Pixels
 from pixfind.models.encoders import ImageEncoder
 from pixfind.types import Fingerprint, ImageMetadata, ImageRef
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,8 @@ class Loaded:
     metadata: ImageMetadata
     seconds: tuple[float, float]
     """(reading, decoding)"""
+    fetched: bool = False
+    """its file came from the library's machine"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,26 +45,46 @@ class Read:
     original: source.Original
     seconds: float
     """that reading took"""
+    side: ImageMetadata | None = None
+    """date and place that a file beside it tells; None: nobody has looked yet"""
+
+
+class Preparer(Protocol):
+    """What makes decoded pictures ready: an image encoder, or a reader of text."""
+
+    decode_side: int
+    """shortest side, pixels, to which pictures need to be decoded at least"""
+
+    def prepare(self, image: "Image.Image") -> NDArray[np.uint8]:
+        """Return pixels [h, w, 3] of an upright picture. Thread-safe."""
 
 
 def read(image: ImageRef) -> Read:
     """Read the file of an image; raises ImageProblem, among them ModifiedSinceScan when it is not what was registered."""
     began = time.perf_counter()
     original = source.read(image.path)
-    fingerprint = original.fingerprint
-    if (fingerprint.size, fingerprint.mtime_ns) != (image.size, image.mtime_ns):
-        raise errors.ModifiedSinceScan(size=fingerprint.size, mtime_ns=fingerprint.mtime_ns)
+    check_version(image, original.fingerprint)
     return Read(image, original, time.perf_counter() - began)
 
 
-def load(file: Read, encoder: ImageEncoder, limits: decode.Limits) -> Loaded:
-    """Decode what was read and prepare it for `encoder`: pixels [h, w, 3] uint8; raises ImageProblem."""
+def check_version(image: ImageRef, found: Fingerprint) -> None:
+    """Raise ModifiedSinceScan when what was read of an image is not what was registered."""
+    if (image.size, image.mtime_ns) not in ((found.size, found.mtime_ns), source.UNKNOWN):
+        raise errors.ModifiedSinceScan(size=found.size, mtime_ns=found.mtime_ns)
+
+
+def load(file: Read, encoder: Preparer, limits: decode.Limits) -> Loaded:
+    """Decode what was read and prepare it with `encoder`: pixels [h, w, 3] uint8; raises ImageProblem."""
     began = time.perf_counter()
     decoded = decode.decode(file.original.data, limits=limits, shortest_side=encoder.decode_side)
     pixels = encoder.prepare(decoded.image)
     seconds = (file.seconds, time.perf_counter() - began)
-    metadata = source.completed(file.image.path, decoded.metadata)
-    return Loaded(file.image.image_id, pixels, file.original.fingerprint, metadata, seconds)
+    if file.side is None:
+        metadata = source.completed(file.image.path, decoded.metadata)
+    else:
+        metadata = decoded.metadata.with_facts_of(file.side)
+    fetched = file.side is not None
+    return Loaded(file.image.image_id, pixels, file.original.fingerprint, metadata, seconds, fetched)
 
 
 def embed(encoder: ImageEncoder, batch: Sequence[Pixels]) -> tuple[NDArray[np.float16], set[int]]:
@@ -67,7 +93,9 @@ def embed(encoder: ImageEncoder, batch: Sequence[Pixels]) -> tuple[NDArray[np.fl
 
     An image for which the model gives something other than numbers is left out; raises NotFinite when that is so for all of several.
     """
-    raw = encoder.forward(batch)
+    # A picture alone goes through the model beside itself: ONNX Runtime multiplies a single row in another order than several, and the last bit would
+    # depend on how many pictures were left.
+    raw = encoder.forward(batch) if len(batch) > 1 else encoder.forward([*batch, *batch])[:1]
     try:
         return encoder.finish(raw), set()
     except errors.NotFinite as error:

@@ -1,35 +1,37 @@
 """
-One worker: from messages that assign images to rows in a sink.
+One worker: from messages that assign images to rows in a sink, or to texts.
 
-Owns the pipeline: `prefetch` reads and decodes files, the model runs in this thread, `saver` makes rows durable about twice a second. Never sees SQLite:
+Owns the pipeline: `prefetch` reads and decodes files, the model runs in this thread (`work`), `saver` makes rows durable about twice a second. Never sees SQLite:
 it gets paths and ids, and reports which rows are durable; the coordinator assigns, adopts and replaces. Must not know what carries the messages
 (`process` does, or `embedding.runners.serial`) or where rows go (`sink`).
 """
 
+import contextlib
+import json
 import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pixfind import errors
-from pixfind.images import decode
-from pixfind.images.source import archives
+from pixfind.images import decode, source
 from pixfind.models import hub
 from pixfind.models.encoders import ImageEncoder, open_image_encoder
+from pixfind.models.readers import TextReader, open_text_reader
 from pixfind.storage import disk
-from pixfind.types import EmbeddedImage, ImageRef, Outcome, Settled
+from pixfind.types import ImageRef, Outcome, Settled
 from pixfind.worker import embed, prefetch, protocol
 from pixfind.worker.batch_size import BatchSizeTuner
+from pixfind.worker.files import FilesOfNode
+from pixfind.worker.model_files import with_model
 from pixfind.worker.protocol import Claim, Embedded, FromWorker, Ready, Saved, ToWorker, WorkerConfig
 from pixfind.worker.saver import Saver
-from pixfind.worker.sink import FileSink, Sink
+from pixfind.worker.sink import FileSink, MessageSink
 from pixfind.worker.throttle import Throttle
+from pixfind.worker.work import EmbedWork, ReadWork, Results, Work
 
 _SAVE_SECONDS = 0.5
 _SAVE_ROWS = 4096
@@ -65,34 +67,41 @@ class _StageSample:
 class Worker:
     """The pipeline of one worker."""
 
-    def __init__(self, config: WorkerConfig, encoder: ImageEncoder, sink: Sink, send: Send) -> None:
-        self.batch_size = BatchSizeTuner(config.batches if encoder.device == "cpu" else config.gpu_batches)
+    def __init__(self, config: WorkerConfig, work: Work, send: Send) -> None:
+        self.batch_size = BatchSizeTuner(config.batches if work.device == "cpu" else config.gpu_batches)
         self.events: queue.SimpleQueue[ToWorker | prefetch.Event] = queue.SimpleQueue()
         """messages of the coordinator, and what the prefetcher's threads report"""
         self._config = config
-        self._encoder = encoder
-        self._sink = sink
+        self._work = work
         self._send = send
         self._throttle = Throttle(config.cpu_quota)
         limits = decode.Limits(config.max_pixels, config.max_scaled_pixels)
+        self.files_of_node = FilesOfNode(send, config.maps) if config.sends_rows else None
+        """files that this machine may not see"""
         self._prefetcher = prefetch.Prefetcher(
-            encoder, limits, self.events, decoders=config.decoders, byte_budget=config.read_ahead
+            work.preparer,
+            limits,
+            self.events,
+            decoders=config.decoders,
+            byte_budget=config.read_ahead,
+            files=self.files_of_node,
         )
         self._assigned: dict[int, ImageRef] = {}
         self._claimed: dict[int, embed.Read] = {}
         self._loaded: list[embed.Loaded] = []
-        self._rows: list[EmbeddedImage] = []
-        self._embeddings: list[NDArray[np.float16]] = []
+        self._results = Results()
         self._saver = Saver()
         self._settled: list[Settled] = []
         self._changed: list[protocol.Changed] = []
+        self._left: list[protocol.Left] = []
+        self._held_back = ""
         self._saved_at = time.monotonic()
-        self._stages = dict.fromkeys(("read", "decode", "model", "save", "wait"), 0.0)
+        self._stages = dict.fromkeys(("read", "network", "decode", "model", "save", "wait"), 0.0)
         self._bytes_read = 0
         self._processor_at_start = time.process_time()
         self._hung_threads = 0
         self._sampled = _StageSample.now(self._stages)
-        self._shown_life_at, self._listed = time.monotonic(), archives.listed
+        self._shown_life_at, self._activity = time.monotonic(), self._network_activity()
         self._stopping = False
         self._rests = False
         self.closed = False
@@ -122,6 +131,8 @@ class Worker:
     def close(self) -> None:
         """End the threads that load images, and the one that saves."""
         self.closed = True
+        if self.files_of_node is not None:
+            self.files_of_node.close()
         self._prefetcher.close()
         self._saver.close()
 
@@ -155,7 +166,9 @@ class Worker:
                 claims.append((image.image_id, original.fingerprint.hash))
             case embed.Loaded():
                 if event.image_id in self._assigned:
-                    self._stages["read"] += event.seconds[0]
+                    networked = event.fetched or source.is_address(self._assigned[event.image_id].path)
+                    stage = "network" if networked else "read"
+                    self._stages[stage] += event.seconds[0]
                     self._stages["decode"] += event.seconds[1]
                     self._bytes_read += event.fingerprint.size
                     self._loaded.append(event)
@@ -190,12 +203,15 @@ class Worker:
         if isinstance(problem, errors.ModifiedSinceScan):
             self._changed.append(protocol.Changed(image.image_id, problem.fields["size"], problem.fields["mtime_ns"]))
             return
+        if isinstance(problem, errors.SourceAway):
+            self._left.append(protocol.Left(image.image_id, problem.fields["detail"]))
+            return
         if not isinstance(problem, errors.ImageProblem):
             # Border: one image. A bug of ours in one image must not end the others; the log has the trace.
-            log.error("image %d: %s", image.image_id, image.path, exc_info=problem)
+            log.error("image %d: %s", image.image_id, source.for_logs(image.path), exc_info=problem)
             problem = errors.Damaged(detail=f"{type(problem).__name__}: {problem}")
         outcome = Outcome.SKIPPED if problem.skipped else Outcome.FAILED
-        log.warning("%s: %s: %s", outcome, image.path, problem)
+        log.warning("%s: %s: %s", outcome, source.for_logs(image.path), problem)
         self._settled.append(Settled(image.image_id, outcome, str(problem), problem.transient))
 
     def _forget(self, image_id: int) -> None:
@@ -211,25 +227,36 @@ class Worker:
                 self._fail(self._assigned[image_id], errors.DecodeTimeout(seconds=limit))
 
     def _show_life(self) -> None:
-        """Send a message while an archive is being looked into: that may take longer than the coordinator waits for one."""
+        """Send a message while an archive is being looked into, or the network is slow: that may take longer than the coordinator waits for one."""
+        if (held_back := source.held_back() or "") != self._held_back:
+            self._held_back = held_back
+            self._send(protocol.HeldBack(held_back))
         if time.monotonic() - self._shown_life_at < _LIFE_SECONDS:
             return
-        if archives.listed != self._listed:
+        activity = self._network_activity()
+        if held_back or activity != self._activity:
             self._send(Embedded(()))
-        self._shown_life_at, self._listed = time.monotonic(), archives.listed
+        self._shown_life_at, self._activity = time.monotonic(), activity
+
+    def _network_activity(self) -> int:
+        return source.activity() + (self.files_of_node.activity if self.files_of_node is not None else 0)
 
     def _tune_threads(self) -> None:
         """Read more files at a time when the model waits for the disk: nothing else here costs no processor time."""
         if time.monotonic() - self._sampled.at < _TUNE_SECONDS:
             return
         before, self._sampled = self._sampled, _StageSample.now(self._stages)
-        waits, reads, decodes = (self._sampled.share(before, stage) for stage in ("wait", "read", "decode"))
+        waits, reads, fetches, decodes = (
+            self._sampled.share(before, stage) for stage in ("wait", "read", "network", "decode")
+        )
         threads = self._prefetcher.threads
-        if waits > _MAX_WAIT_SHARE and reads > decodes and threads < prefetch.MAX_THREADS:
-            self._prefetcher.grow(max(1, threads // 2))
+        most = prefetch.MAX_NETWORK_THREADS if fetches > reads else prefetch.MAX_THREADS
+        if waits > _MAX_WAIT_SHARE and reads + fetches > decodes and threads < most:
+            self._prefetcher.grow(max(1, threads // 2), most)
             log.info(
-                "%d loader threads: the model waits for the disk %.0f%% of the time",
+                "%d loader threads: the model waits for the %s %.0f%% of the time",
                 self._prefetcher.threads,
+                "network" if fetches > reads else "disk",
                 100 * waits,
             )
 
@@ -243,15 +270,13 @@ class Worker:
         size = self.batch_size.size
         batch, self._loaded = self._loaded[:size], self._loaded[size:]
         began = time.perf_counter()
-        embeddings, without = embed.embed(self._encoder, [loaded.pixels for loaded in batch])
+        problems = self._work.do(batch, self._results)
         seconds = time.perf_counter() - began
         self._stages["model"] += seconds
         self.batch_size.record(len(batch), seconds)
-        for position in without:
-            self._fail(self._assigned[batch[position].image_id], errors.NoEmbedding())
-        batch = [loaded for position, loaded in enumerate(batch) if position not in without]
-        self._rows += [EmbeddedImage(loaded.image_id, loaded.fingerprint, loaded.metadata) for loaded in batch]
-        self._embeddings.append(embeddings)
+        for position, problem in problems.items():
+            self._fail(self._assigned[batch[position].image_id], problem)
+        batch = [loaded for position, loaded in enumerate(batch) if position not in problems]
         for loaded in batch:
             self._forget(loaded.image_id)
         # More can be assigned at once: these are through, though not durable yet.
@@ -259,9 +284,9 @@ class Worker:
 
     def _save_is_due(self) -> bool:
         self._saver.check()
-        if not (self._rows or self._settled or self._changed):
+        if not (self._results or self._settled or self._changed or self._left):
             return False
-        if len(self._rows) >= _SAVE_ROWS:
+        if len(self._results) >= _SAVE_ROWS:
             # More are not kept in memory, however slow the disk is.
             return True
         idle = not self._assigned
@@ -273,48 +298,50 @@ class Worker:
 
     def _save(self) -> None:
         """Let the saver make the rows durable and then report them: the coordinator adopts what is reported."""
-        rows, embeddings, settled, changed = self._rows, self._embeddings, tuple(self._settled), tuple(self._changed)
-        self._saver.save(lambda: self._save_now(rows, embeddings, settled, changed))
-        self._rows, self._embeddings, self._settled, self._changed = [], [], [], []
+        results, settled, changed, left = self._results, tuple(self._settled), tuple(self._changed), tuple(self._left)
+        self._saver.save(lambda: self._save_now(results, settled, changed, left))
+        self._results, self._settled, self._changed, self._left = Results(), [], [], []
         self._saved_at = time.monotonic()
 
     def _save_now(
         self,
-        rows: list[EmbeddedImage],
-        embeddings: list[NDArray[np.float16]],
+        results: Results,
         settled: tuple[Settled, ...],
         changed: tuple[protocol.Changed, ...],
+        left: tuple[protocol.Left, ...],
     ) -> None:
         """In the thread of the saver."""
         began = time.perf_counter()
-        if rows:
-            self._sink.append(rows, np.concatenate(embeddings))
+        self._work.save(results)
         self._stages["save"] += time.perf_counter() - began
         self._send(
             Saved(
-                rows=len(rows),
+                rows=len(results.images),
                 settled=settled,
                 changed=changed,
+                left=left,
                 stages={**self._stages, "pace": self._throttle.waited},
                 bytes_read=self._bytes_read,
                 loader_threads=self._prefetcher.threads,
                 processor_seconds=time.process_time() - self._processor_at_start,
+                texts=tuple(results.texts),
             )
         )
 
 
 class EncoderOfRuns:
-    """The image encoder of the runs that one process serves: loaded again only for a run that needs another one."""
+    """The image encoder, or the reader, of the runs that one process serves: loaded again only for a run that needs another one."""
 
     def __init__(self) -> None:
         self._wanted: object = None
         self._encoder: ImageEncoder | None = None
+        self._reader: TextReader | None = None
 
     def open(self, config: WorkerConfig) -> ImageEncoder:
         """Return the encoder that a run needs; raises OperationError."""
         if self._encoder is None or self._wanted != config.encoder:
             # Never two at a time in memory.
-            self._encoder = None
+            self._encoder, self._reader = None, None
             self._encoder = open_image_encoder(
                 hub.resolve(config.model, offline=True),
                 threads=config.threads,
@@ -324,19 +351,29 @@ class EncoderOfRuns:
             self._wanted = config.encoder
         return self._encoder
 
+    def open_reader(self, config: WorkerConfig) -> TextReader:
+        """Return the reader that a run needs; raises OperationError."""
+        if self._reader is None or self._wanted != config.encoder:
+            self._encoder, self._reader = None, None
+            self._reader = open_text_reader(config.threads)
+            self._wanted = config.encoder
+        return self._reader
+
 
 def serve(config: WorkerConfig, inbox: Inbox, send: Send, encoders: EncoderOfRuns | None = None) -> int:
     """
-    Embed what the messages in `inbox` assign, until one of them is Stop or Rest; return the exit code, or RESTS.
+    Do with what the messages in `inbox` assign what `config` says, until one of them is Stop or Rest; return the exit code, or RESTS.
 
     Sends Ready once the model is loaded and the worker files are locked, and Fatal for an OperationError.
     """
     try:
-        with FileSink(Path(config.data), config.worker, config.dimension) as sink:
-            encoder = (encoders or EncoderOfRuns()).open(config)
-            log.info("ready: %s on %s, %s", config.model, encoder.device, encoder.precision)
-            worker = Worker(config, encoder, sink, send)
-            send(Ready(encoder.device, encoder.precision, worker.batch_size.largest))
+        if config.sends_rows:
+            config = with_model(config, inbox, send)
+        source.use((root, json.loads(settings)) for root, settings in config.sources)
+        with _open_work(config, encoders or EncoderOfRuns(), send) as work, source.patient(config.patience):
+            log.info("ready: %s on %s, %s", config.model, work.device, work.precision)
+            worker = Worker(config, work, send)
+            send(Ready(work.device, work.precision, worker.batch_size.largest))
             threading.Thread(target=_pass_on, args=(inbox, worker), daemon=True).start()
             try:
                 return worker.run()
@@ -352,6 +389,17 @@ def serve(config: WorkerConfig, inbox: Inbox, send: Send, encoders: EncoderOfRun
         return _fatal(disk.translated(error, "used", error.filename or f"a file of worker {config.worker}"), send)
 
 
+@contextlib.contextmanager
+def _open_work(config: WorkerConfig, encoders: EncoderOfRuns, send: Send) -> Iterator[Work]:
+    if config.reads_text:
+        yield ReadWork(encoders.open_reader(config))
+    elif config.sends_rows:
+        yield EmbedWork(encoders.open(config), MessageSink(send))
+    else:
+        with FileSink(Path(config.data), config.worker, config.dimension) as sink:
+            yield EmbedWork(encoders.open(config), sink)
+
+
 def _fatal(error: errors.OperationError, send: Send) -> int:
     """End the run, not only this worker: the next one would meet the same."""
     log.error("%s", error)
@@ -361,4 +409,10 @@ def _fatal(error: errors.OperationError, send: Send) -> int:
 
 def _pass_on(inbox: Inbox, worker: Worker) -> None:
     while not worker.closed:
-        worker.events.put(inbox.get())
+        message = inbox.get()
+        if isinstance(message, protocol.Content):
+            # At once: a thread waits for it, and the model may be at work for seconds.
+            assert worker.files_of_node is not None
+            worker.files_of_node.answer(message)
+        else:
+            worker.events.put(message)

@@ -13,15 +13,21 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pixfind.images import decode, source
-from pixfind.models.encoders import ImageEncoder
 from pixfind.types import ImageRef
 from pixfind.worker import embed
+from pixfind.worker.files import Files, FilesHere
 
 _READ_AHEAD = 2
 """threads beyond those that decode: files lie ready when a decode ends"""
 
+_UNKNOWN_BYTES = 16 << 20
+"""counted for a file of which nobody knows the size before it is read"""
+
 MAX_THREADS = 24
 """more reads at a time help no disk"""
+
+MAX_NETWORK_THREADS = 64
+"""requests to other machines spend their time waiting; each costs memory for one file"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +58,19 @@ class Prefetcher:
     """
 
     def __init__(
-        self, encoder: ImageEncoder, limits: decode.Limits, events: Events, *, decoders: int, byte_budget: int
+        self,
+        encoder: embed.Preparer,
+        limits: decode.Limits,
+        events: Events,
+        *,
+        decoders: int,
+        byte_budget: int,
+        files: Files | None = None,
     ) -> None:
         self.threads = decoders + _READ_AHEAD
         self.began: dict[int, float] = {}
         """image id -> when a thread began to read or to decode it, monotonic seconds; read it from any thread"""
+        self._files = files or FilesHere()
         self._encoder = encoder
         self._limits = limits
         self._events = events
@@ -70,9 +84,9 @@ class Prefetcher:
         self._closed = False
         self.grow(0)
 
-    def grow(self, by: int) -> None:
-        """Add threads, up to MAX_THREADS in all: many disks answer several reads at a time sooner than one after the other."""
-        self.threads = min(self.threads + by, MAX_THREADS)
+    def grow(self, by: int, most: int = MAX_THREADS) -> None:
+        """Add threads, up to `most` in all: many disks answer several reads at a time sooner than one after the other."""
+        self.threads = min(self.threads + by, most)
         while len(self._running) < self.threads:
             thread = threading.Thread(target=self._work, name=f"loader {len(self._running)}", daemon=True)
             self._running.append(thread)
@@ -124,19 +138,25 @@ class Prefetcher:
                 self.began[file.image.image_id] = time.monotonic()
                 return (lambda: self._load(file)), file.image
             image = self._unread.popleft()
-            self._held[image.image_id] = image.size
+            self._held[image.image_id] = _bytes(image)
             return (lambda: self._read(image)), image
 
     def _fits(self) -> bool:
         if not self._unread:
             return False
-        return not self._held or sum(self._held.values()) + self._unread[0].size <= self._byte_budget
+        return not self._held or sum(self._held.values()) + _bytes(self._unread[0]) <= self._byte_budget
 
     def _read(self, image: ImageRef) -> None:
         # Before the time of this image begins: all images of an archive wait until it has been looked into.
-        source.prepare(image.path)
-        self.began[image.image_id] = time.monotonic()
-        file = embed.read(image)
+        self._files.prepare(image)
+        if not source.is_address(image.path):
+            # A source on another machine has its own limits of time, and a slow one is not the fault of the image.
+            self.began[image.image_id] = time.monotonic()
+        file = self._files.read(image)
+        if file is None:
+            # Nor is a slow network between here and the library's machine.
+            self.began.pop(image.image_id, None)
+            file = self._files.fetch(image)
         if image.same_size:
             # Not a thread's time any more: the answer of the coordinator may take a while.
             self.began.pop(image.image_id, None)
@@ -152,3 +172,7 @@ class Prefetcher:
             loaded = embed.load(file, self._encoder, self._limits)
         self.forget(loaded.image_id)
         self._events.put(loaded)
+
+
+def _bytes(image: ImageRef) -> int:
+    return _UNKNOWN_BYTES if image.size < 0 else image.size

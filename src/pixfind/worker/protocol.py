@@ -8,18 +8,21 @@ Must not know how lines travel (`embedding.runners`) or what either side does wi
 import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from pixfind import errors
-from pixfind.types import ImageRef, Settled
+from pixfind.types import ImageRef, ReadText, Settled, TextLine
 
 EXIT_DEGRADED = 75
 """exit code of a worker whose threads hang in images: replace it, and quarantine nothing that it was assigned"""
 
 RESTS = 256
 """what a worker's run ends with in place of an exit code when it rests; no process can end with it"""
+
+LOST = 257
+"""what a worker's run ends with in place of an exit code when the machine that it ran on is gone: it speaks against no image"""
 
 COORDINATOR = "PIXFIND_COORDINATOR"
 """environment variable of a worker's process: id of the process that started it, which may have ended by the time that it is read"""
@@ -63,14 +66,26 @@ class WorkerConfig:
     """bytes of data that this worker may allocate"""
     cpu_quota: float
     """cores that this worker may use; inf: no limit"""
+    sources: tuple[tuple[str, str], ...] = ()
+    """(root, JSON of its settings) of the roots that lie on other machines"""
+    patience: float = 0.0
+    """seconds to wait for a source that cannot be reached"""
+    reads_text: bool = False
+    """read the text in images, in place of embedding them"""
     nice: int = 0
     """added to the niceness of the process"""
     plan: tuple[str, ...] = ()
     """lines for the top of the log"""
+    maps: tuple[tuple[str, str], ...] = ()
+    """(from, to): folders of the library's machine, and where a node has them"""
+    sends_rows: bool = False
+    """rows go to the coordinator as `Rows`, and nothing is written into `data`, which may lie on another machine; files that are missing here are fetched"""
 
     @property
-    def encoder(self) -> tuple[str, str, int, str, str, int]:
-        """What decides which encoder is loaded, and how: the same value for two runs that can share it."""
+    def encoder(self) -> tuple[object, ...]:
+        """What decides which encoder or reader is loaded, and how: the same value for two runs that can share it."""
+        if self.reads_text:
+            return self.reads_text, self.threads
         return self.model, self.model_hash, self.dimension, self.precision, self.device, self.threads
 
 
@@ -109,7 +124,38 @@ class Rest:
     """Save what went through the model, and keep the model for another run; nothing else is sent until its configuration."""
 
 
-ToWorker = Embed | ClaimsAnswered | Quota | Stop | Rest
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The answer to `Fetch`: the file of an image, as the library's machine has read it, or why it could not."""
+
+    image_id: int
+    data: bytes
+    size: int
+    """of its fingerprint, as the next two"""
+    mtime_ns: int
+    hash: bytes
+    taken_at: tuple[int, ...] = ()
+    """seconds since 1970, where a file beside it tells; or nothing"""
+    place: tuple[float, ...] = ()
+    """likewise: latitude and longitude, or nothing"""
+    problem: str = ""
+    """name of the class in `errors`; then there are no data"""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """of the problem"""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPart:
+    """The answer to `FetchModel`."""
+
+    file: str
+    offset: int
+    data: bytes
+    files: tuple[tuple[str, int, str], ...] = ()
+    """(name, bytes, SHA-256) of each file, where they were asked for"""
+
+
+ToWorker = Embed | ClaimsAnswered | Quota | Stop | Rest | Content | ModelPart
 
 # --- from a worker --------------------------------------------------------------------------------
 
@@ -151,6 +197,48 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """An image whose source cannot be reached: it stays pending."""
+
+    image_id: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """The worker waits for a source that cannot be reached, or, with an empty text, no longer does."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of a worker on another machine: what carries its messages makes them durable before it passes on what follows."""
+
+    table: bytes
+    """INDEX_ROW entries [n] of `storage.embedding_files`"""
+    embeddings: bytes
+    """[n, d] float16, little-endian"""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """The worker's machine has no such file as an image's: what carries its messages answers with `Content`, from the library's machine."""
+
+    image_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class FetchModel:
+    """The worker's machine does not have the library's model: likewise, with a part of one of its files, or with their list."""
+
+    file: str
+    """relative to the model's folder; empty: which files there are"""
+    offset: int
+    """bytes before the part"""
+
+
+@dataclass(frozen=True, slots=True)
 class Saved:
     """Rows are durable, and images ended without a row; with the counters of the worker since its model was loaded."""
 
@@ -160,12 +248,16 @@ class Saved:
     """images that ended without a row since the last Saved"""
     changed: tuple[Changed, ...]
     """images that were not embedded because their file has changed"""
+    left: tuple[Left, ...]
+    """images that were given up for this run since the last Saved"""
     stages: Mapping[str, float]
     """stage -> seconds; those of several threads add up"""
     bytes_read: int
     loader_threads: int
     """threads that read and decode at the moment"""
     processor_seconds: float
+    texts: tuple[ReadText, ...] = ()
+    """that were read since the last Saved: a worker that reads has no rows, and the coordinator makes these durable"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +286,7 @@ class Resting:
     """The answer to `Rest`: no file of the library is open any more. A worker that should not be used again ends instead."""
 
 
-FromWorker = Ready | Claim | Embedded | Saved | Fatal | Resting
+FromWorker = Ready | Claim | Embedded | HeldBack | Rows | Fetch | FetchModel | Saved | Fatal | Resting
 
 # --- the wire -------------------------------------------------------------------------------------
 
@@ -208,12 +300,20 @@ _NAMES: dict[type, str] = {
     Ready: "ready",
     Claim: "claim",
     Embedded: "embedded",
+    HeldBack: "held_back",
+    Rows: "rows",
+    Fetch: "fetch",
+    Content: "content",
+    FetchModel: "fetch_model",
+    ModelPart: "model_part",
     Saved: "saved",
     Fatal: "fatal",
     Resting: "resting",
 }
 
-_FIELDS: dict[type, dict[str, Any]] = {kind: get_type_hints(kind) for kind in (*_NAMES, ImageRef, Settled, Changed)}
+_FIELDS: dict[type, dict[str, Any]] = {
+    kind: get_type_hints(kind) for kind in (*_NAMES, ImageRef, Settled, Changed, Left, ReadText, TextLine)
+}
 """class -> field -> type, in the order of the fields"""
 
 _M = TypeVar("_M")
@@ -221,7 +321,7 @@ _M = TypeVar("_M")
 
 def encode(message: WorkerConfig | ToWorker | FromWorker) -> str:
     """Return a message as one line of ASCII JSON, without its newline."""
-    content = {field.name: getattr(message, field.name) for field in dataclasses.fields(message)}
+    content = {each.name: getattr(message, each.name) for each in dataclasses.fields(message)}
     return json.dumps({_NAMES[type(message)]: content}, default=_plain)
 
 
@@ -256,7 +356,7 @@ def _plain(value: object) -> object:
     if isinstance(value, bytes):
         return value.hex()
     assert dataclasses.is_dataclass(value)
-    return [getattr(value, field.name) for field in dataclasses.fields(value)]
+    return [getattr(value, each.name) for each in dataclasses.fields(value)]
 
 
 def _build(kind: type[_M], content: Any) -> _M:

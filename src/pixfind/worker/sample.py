@@ -94,7 +94,8 @@ class _Decoder:
 
     def start(self, made: Preprocessing) -> None:
         """Wait until it has started: that is no picture's fault; raises _EndedError."""
-        self._write({**dataclasses.asdict(made), "interpolation": int(made.interpolation)})
+        preprocessing = {**dataclasses.asdict(made), "interpolation": int(made.interpolation)}
+        self._write({"preprocessing": preprocessing, "sources": source.used()})
         self._answer(_SECONDS)
 
     def ask(self, path: str, seconds: float) -> Pixels | None:
@@ -141,13 +142,16 @@ def load(path: str, made: Preprocessing, limits: decode.Limits) -> Pixels:
 
 
 def main() -> None:
-    """Answer each line of standard input, the JSON of a path, with pixels; the first line is the preprocessing."""
+    """Answer each line of standard input, the JSON of a path, with pixels; the first line has the preprocessing and the sources."""
     answers = os.fdopen(os.dup(1), "wb")
     # What a library prints must not get between the answers.
     os.dup2(2, 1)
     machine.limit_memory(_MEMORY)
     decode.use_one_thread_per_picture()
-    settings = json.loads(sys.stdin.readline())
+    first = json.loads(sys.stdin.readline())
+    # Without them a store at another endpoint would be looked for at the vendor's.
+    source.use(first["sources"])
+    settings = first["preprocessing"]
     settings["interpolation"] = Image.Resampling(settings["interpolation"])
     made = Preprocessing(**settings)
     limits = decode.limits_for(_MEMORY).value

@@ -1,20 +1,24 @@
 """
 Where a worker's rows go.
 
-Owns the `Sink` protocol, which is all that `pipeline.Worker` knows, and `FileSink`: the pair of worker files of one worker on this machine.
+Owns the `Sink` protocol, which is all that `pipeline.Worker` knows, `FileSink`, the pair of worker files of one worker on this machine, and
+`MessageSink`, for a worker whose files lie on another one.
 Must not know where rows come from; `library.commit` makes them part of the library.
 """
 
+import itertools
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pixfind import errors
 from pixfind.storage import embedding_files, worker_files
 from pixfind.types import EmbeddedImage
+from pixfind.worker import protocol
 
 _LOCK_SECONDS = 30.0
 """how long a predecessor that was killed may still hold the files"""
@@ -50,6 +54,17 @@ class FileSink:
             self._lock.release()
             raise
 
+    @classmethod
+    def free(cls, data: Path, dimension: int) -> Self:
+        """Open the worker files of the first number that no other process writes: parts of a cluster may be embedding meanwhile. Raises DiskFull."""
+        for worker in itertools.count():
+            try:
+                worker_files.lock(data, worker, patience=0).release()
+                return cls(data, worker, dimension)
+            except errors.WorkerFilesBusy:
+                continue
+        raise AssertionError
+
     def __enter__(self) -> Self:
         return self
 
@@ -61,7 +76,26 @@ class FileSink:
         self._pair.append(embedding_files.index_rows(rows, embeddings), embeddings)
         log.info("saved %d rows, %d in all", len(rows), self._pair.count)
 
+    def append_sent(self, rows: protocol.Rows) -> None:
+        """Make the rows that a `MessageSink` has sent durable; raises DiskFull."""
+        table = np.frombuffer(rows.table, embedding_files.INDEX_ROW)
+        embeddings = np.frombuffer(rows.embeddings, embedding_files.EMBEDDING).reshape(len(table), -1)
+        self._pair.append(table, embeddings)
+
     def close(self) -> None:
         """Close the files and release their lock."""
         self._pair.close()
         self._lock.release()
+
+
+class MessageSink:
+    """Sends rows, with their checksums, to where the worker files are."""
+
+    def __init__(self, send: Callable[[protocol.FromWorker], None]) -> None:
+        """Send rows by `send`; what carries them keeps the promise of `Sink.append`: it makes them durable before it passes on a `Saved`."""
+        self._send = send
+
+    def append(self, rows: Sequence[EmbeddedImage], embeddings: NDArray[np.float16]) -> None:
+        """Send `rows` and their embeddings [n, d] float16."""
+        table = embedding_files.index_rows(rows, embeddings)
+        self._send(protocol.Rows(table.tobytes(), embeddings.astype(embedding_files.EMBEDDING, copy=False).tobytes()))

@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from pixfind import errors
+from pixfind.library import albums, backup_marker, fulltext, generations
 from pixfind.library import backup as generation_backup
-from pixfind.library import generations
 from pixfind.library.generations import Generations
 from pixfind.library.library import Library
-from pixfind.storage import disk, locks
+from pixfind.storage import disk, locks, npy_header
 from pixfind.types import Progress, no_progress
 
-_MARKER = "backup.json"
 _ATTEMPTS = 5
 _PATIENCE_SECONDS = 2.0
 
@@ -55,6 +54,7 @@ def backup(library: Library, folder: Path, progress: Progress = no_progress) -> 
     _mark(path, library, None)
     with _held(path, library):
         _refuse_another(path, library)
+        backup_marker.begin(path)
         for _ in range(_ATTEMPTS):
             roles = generations.read(library.path)
             try:
@@ -70,10 +70,30 @@ def backup(library: Library, folder: Path, progress: Progress = no_progress) -> 
         if roles != Generations() or generations.has_roles(path):
             generations.publish(path, roles)
             generations.delete_unused(path)
+        _copy_albums(library, path)
+        with Library.open(path) as made:
+            # Not copied: what it lacks is indexed from the catalogue that was.
+            fulltext.update(made)
         _mark(path, library, dt.datetime.now(dt.UTC))
         with Library.open(path) as made:
             images = made.catalogue.value("count_images")
             return Backup(path, images, made.merged_rows, copied, len(roles.in_use()))
+
+
+def preview(library: Library, folder: Path) -> Backup:
+    """Return what `backup` would do now, `rows` and `images` being those that the copy would have; raises BackupRefused."""
+    path = Path(os.path.realpath(folder.expanduser()))
+    _refuse_folder(path, library)
+    if (path / backup_marker.NAME).is_file():
+        _refuse_another(path, library)
+    roles = generations.read(library.path)
+    copied = 0
+    for name in roles.in_use():
+        with Library.open(library.path, generation=name) as source:
+            there = npy_header.shape(generations.folder(path, name) / "data" / "indices.npy")[0]
+            copied += max(0, source.promised_rows - there)
+    images = library.catalogue.value("count_images")
+    return Backup(path, images, library.promised_rows, copied, len(roles.in_use()))
 
 
 def _in_order(roles: Generations) -> list[str]:
@@ -86,6 +106,17 @@ def _copy(library: Library, path: Path, generation: str, progress: Progress) -> 
         return generation_backup.copy(source, path, progress)
 
 
+def _copy_albums(library: Library, path: Path) -> None:
+    source, target = library.path / albums.NAME, path / albums.NAME
+    content = None
+    with disk.reading(source), contextlib.suppress(FileNotFoundError):
+        content = source.read_bytes()
+    if content is None:
+        disk.delete(target)
+    else:
+        disk.publish(target, content)
+
+
 def _refuse_folder(path: Path, library: Library) -> None:
     ours = Path(os.path.realpath(library.path))
     detail = None
@@ -95,8 +126,8 @@ def _refuse_folder(path: Path, library: Library) -> None:
         detail = "the library lies in it"
     elif path.exists() and not path.is_dir():
         detail = "it is a file"
-    elif path.is_dir() and not (path / _MARKER).is_file() and any(map(_is_not_ours, path.iterdir())):
-        detail = f"it holds files, and no {_MARKER} of an earlier backup"
+    elif path.is_dir() and not (path / backup_marker.NAME).is_file() and any(map(_is_not_ours, path.iterdir())):
+        detail = f"it holds files, and no {backup_marker.NAME} of an earlier backup"
     if detail is not None:
         raise errors.BackupRefused(path=path, library=library.path, detail=detail)
     if path.is_dir():
@@ -105,7 +136,7 @@ def _refuse_folder(path: Path, library: Library) -> None:
 
 def _is_not_ours(path: Path) -> bool:
     """A first backup that was killed at once leaves the temporary file of its marker."""
-    return not path.name.startswith(f".{_MARKER}.")
+    return not path.name.startswith(f".{backup_marker.NAME}.")
 
 
 def _refuse_another(path: Path, library: Library) -> None:
@@ -143,8 +174,8 @@ def _last_run(path: Path, generation: str) -> tuple[object, ...] | None:
 
 def _marker(path: Path) -> dict[str, Any]:
     try:
-        with disk.reading(path / _MARKER):
-            found = json.loads((path / _MARKER).read_text(encoding="utf-8"))
+        with disk.reading(path / backup_marker.NAME):
+            found = json.loads((path / backup_marker.NAME).read_text(encoding="utf-8"))
         return {"backup_of": found["backup_of"], "last_runs": dict(found.get("last_runs") or {})}
     except (ValueError, TypeError, KeyError):
         return {"backup_of": None}
@@ -165,11 +196,11 @@ def _held(path: Path, library: Library) -> Iterator[None]:
 
 def _mark(path: Path, library: Library, completed: dt.datetime | None) -> None:
     """Say that the folder is a backup, and since when it is complete; it stays what it was while the next one is made."""
-    if completed is None and (path / _MARKER).exists():
+    if completed is None and (path / backup_marker.NAME).exists():
         return
     about = {
         "backup_of": os.fspath(library.path),
         "completed_at": completed and completed.isoformat(timespec="seconds"),
         "last_runs": completed and {name: _last_run(path, name) for name in generations.existing(path)},
     }
-    disk.publish(path / _MARKER, (json.dumps(about, indent=2) + "\n").encode())
+    backup_marker.write(path, about)

@@ -1,5 +1,6 @@
 """Build the search index."""
 
+from pixfind.library import fulltext
 from pixfind.library.library import Library
 from pixfind.search import build
 from pixfind.search.build import BuildReport
@@ -8,10 +9,11 @@ from pixfind.workflows.events import IndexBuilt, Observer, Step, ignore, start
 
 def build_index(library: Library, observer: Observer = ignore, *, thorough: bool = False) -> BuildReport:
     """
-    Make the index of all merged embeddings current (`search.build`); call it inside `library.lock("build-index")`.
+    Make the index of all merged embeddings (`search.build`) and the full-text index current; call it inside `library.lock("build-index")`.
 
     Raises NotEmbedded before the model is known.
     """
     report = build.build_index(library, start(Step.BUILD_INDEX, observer), thorough=thorough)
+    fulltext.update(library, thorough=thorough)
     observer(IndexBuilt(report))
     return report

@@ -9,7 +9,7 @@ from pixfind.library.library import Library, ModelIdentity
 from pixfind.models import engines, registry
 from pixfind.models.files import ModelFiles
 from pixfind.types import Choice
-from pixfind.workflows import fetch, tune
+from pixfind.workflows import fetch
 from pixfind.workflows.events import ModelChosen, Observer, ignore
 from pixfind.workflows.options import EmbedOptions
 
@@ -55,6 +55,8 @@ def _chosen(library: Library, options: EmbedOptions, files: ModelFiles, observer
         precision = Choice("fp32", "small enough as it is")
     pending = library.catalogue.count_pending()
     if options.precision == "auto" and files.name != registry.STARTER and pending >= _TUNE_FROM:
+        from pixfind.workflows import tune
+
         precision = tune.tune_model(library, files, options, observer=observer).choice
     model = _identity(files, precision.value)
     (library.remember_model if known is None else library.exchange_model)(model)

@@ -5,15 +5,18 @@ Owns their names, and that nothing is ever overwritten. The pictures themselves 
 """
 
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pixfind import errors
 from pixfind.images import source
+from pixfind.library import generations
 from pixfind.storage import disk
 
 _MAX_NAME_BYTES = 200
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +30,15 @@ class Collected:
 
 
 def check_folder(folder: Path) -> Path:
-    """Return the absolute folder, which is new or empty; raises FolderTaken."""
+    """Return the absolute folder, which is new or empty and no library's own; raises FolderTaken."""
     path = Path(os.path.abspath(folder.expanduser()))  # noqa: PTH100 - a link stays a link
     if os.path.lexists(path):
         if not path.is_dir():
             raise errors.FolderTaken(path=path, detail="it is no folder")
         if any(path.iterdir()):
             raise errors.FolderTaken(path=path, detail="it is not empty")
+    if (library := generations.library_of(Path(os.path.realpath(path)))) is not None:
+        raise errors.FolderTaken(path=path, detail=f"that name belongs to the library {library}")
     return path
 
 
@@ -41,13 +46,16 @@ def collect(paths: Sequence[str], folder: Path, *, link: bool = False) -> Collec
     """
     Put a copy of each picture, or a symbolic link to it, into a new or empty folder: 001-beach.jpg is the best hit.
 
-    Copies keep the times of their files. A member of an archive can be copied and not linked. Raises FolderTaken, DiskFull and NotWritable.
+    Copies keep the times of their files. A member of an archive can be copied and not linked; of a moment of a video it is the video. Raises FolderTaken, DiskFull and NotWritable.
     """
     target = check_folder(folder)
-    disk.make_folder(target)
+    # A copy is the user's, not a file of ours: the umask says who may read it.
+    with disk.translate_errors("made", target):
+        target.mkdir(parents=True, exist_ok=True)
     width = max(3, len(str(len(paths))))
     left_out = []
-    for number, path in enumerate(paths, 1):
+    for number, location in enumerate(paths, 1):
+        path = source.file_of(location) if source.is_video(location) else location
         place = target / f"{number:0{width}d}-{_short(Path(path).name)}"
         if (problem := (_link if link else _copy)(path, place)) is not None:
             left_out.append((path, problem))
@@ -56,19 +64,39 @@ def collect(paths: Sequence[str], folder: Path, *, link: bool = False) -> Collec
 
 def _copy(path: str, place: Path) -> str | None:
     """Return why there is no copy; None when there is one."""
+    if source.is_video(path):
+        return _copy_whole(path, place)
     try:
         original = source.read(path)
     except errors.ImageProblem as error:
         return str(error)
     with disk.writing(place):
         try:
-            with os.fdopen(disk.create(place, os.O_EXCL), "wb") as file:
+            with place.open("xb") as file:
                 file.write(original.data)
         except BaseException:
             # A part of a picture must not look like one.
             place.unlink(missing_ok=True)
             raise
         os.utime(place, ns=(original.fingerprint.mtime_ns, original.fingerprint.mtime_ns))
+    return None
+
+
+def _copy_whole(path: str, place: Path) -> str | None:
+    """Copy a file that may be larger than the memory; as `_copy`."""
+    try:
+        original = open(path, "rb")  # noqa: SIM115, PTH123  what fails from here on is the copy
+    except OSError as error:
+        return error.strerror or str(error)
+    with original, disk.writing(place):
+        try:
+            with place.open("xb") as file:
+                shutil.copyfileobj(original, file, _CHUNK)
+        except BaseException:
+            place.unlink(missing_ok=True)
+            raise
+        found = os.fstat(original.fileno())
+        os.utime(place, ns=(found.st_mtime_ns, found.st_mtime_ns))
     return None
 
 

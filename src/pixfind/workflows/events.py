@@ -8,14 +8,14 @@ A step begins with `StepStarted` or `EmbedStarted` and ends with the event that 
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 
 from pixfind.embedding.plan import Plan
 from pixfind.embedding.progress import RunReport, Snapshot
 from pixfind.library.library import ModelIdentity
 from pixfind.library.merge import Merged
-from pixfind.library.scan import ScanReport
+from pixfind.library.scan_report import ScanReport
 from pixfind.search.build import BuildReport
+from pixfind.search.labelling import LabelReport
 from pixfind.types import Progress
 
 
@@ -29,6 +29,7 @@ class Step(StrEnum):
     MERGE = "merge"
     """progress in rows, as in the steps below"""
     BUILD_INDEX = "build_index"
+    LABEL = "label"
     VERIFY = "verify"
     """checks the embeddings of the model that is about to answer"""
 
@@ -54,9 +55,10 @@ class StepProgress:
 
 @dataclass(frozen=True, slots=True)
 class FolderScanned:
-    """The files of a folder are registered."""
+    """The pictures of a root are registered."""
 
-    folder: Path
+    folder: str
+    """the folder, archive or address"""
     report: ScanReport
 
 
@@ -84,6 +86,13 @@ class SwitchBegun:
 
 
 @dataclass(frozen=True, slots=True)
+class CarriedOver:
+    """Images that were moved from the part of another library took their embeddings from there."""
+
+    images: int
+
+
+@dataclass(frozen=True, slots=True)
 class EmbedStarted:
     """The pending images are about to be embedded."""
 
@@ -106,6 +115,22 @@ class EmbedFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadStarted:
+    """The text in pictures is about to be read; its progress comes as `EmbedProgress`."""
+
+    pending: int
+    """pictures, copies not counted"""
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFinished:
+    """Reading has ended, or was stopped."""
+
+    report: RunReport
+
+
+@dataclass(frozen=True, slots=True)
 class RowsMerged:
     """The rows that workers saved are in embeddings.npy."""
 
@@ -117,6 +142,13 @@ class IndexBuilt:
     """The index covers every merged row."""
 
     report: BuildReport
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """The pictures have the labels of the library."""
+
+    report: LabelReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +167,15 @@ Event = (
     | PrecisionTried
     | ModelChosen
     | SwitchBegun
+    | CarriedOver
     | EmbedStarted
     | EmbedProgress
     | EmbedFinished
+    | ReadStarted
+    | ReadFinished
     | RowsMerged
     | IndexBuilt
+    | Labelled
     | ModelSwitched
 )
 

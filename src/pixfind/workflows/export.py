@@ -4,17 +4,22 @@ The images of a library with their embeddings, for other programs: one by one, a
 Owns the names of the columns. Reads only, in constant memory but for what is returned. Files for other programs: `export_file`.
 """
 
+import dataclasses
 import datetime as dt
-import importlib
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+import itertools
+import json
+import operator
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy import float16, int64
 from numpy.typing import NDArray
 
-from pixfind import errors
+from pixfind import errors, machine
+from pixfind.library import fields
 from pixfind.library.library import Library
 
 if TYPE_CHECKING:
@@ -46,10 +51,21 @@ class ImageRecord:
     """degrees, north positive"""
     longitude: float | None
     """degrees, east positive"""
+    added: dt.datetime | None
+    """when it was registered, UTC; None: by a version that did not keep it"""
+    labels: tuple[str, ...]
+    """in the order in which their owner has written them"""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """what lists say of it, in the columns that they keep"""
 
 
-COLUMNS = tuple(field.name for field in fields(ImageRecord) if field.name != "embedding")
-"""Of a table; `embedding` is one more where it was asked for."""
+COLUMNS = tuple(column.name for column in dataclasses.fields(ImageRecord) if column.name not in ("embedding", "fields"))
+"""Of a table; `embedding` is one more where it was asked for, and so is each field of the lists (`field_columns`)."""
+
+
+def field_columns(library: Library) -> dict[str, str]:
+    """Return the columns of a table for the fields of the lists: column -> name of the field."""
+    return {f"field.{name}": name for name in fields.names(library.catalogue)}
 
 
 def images(library: Library) -> Iterator[ImageRecord]:
@@ -57,10 +73,11 @@ def images(library: Library) -> Iterator[ImageRecord]:
     if library.model() is None:
         raise errors.NotEmbedded(path=library.path)
     embeddings = library.embeddings()
+    said = _fields(library)
     for image_id, path, row, outcome, size, mtime_ns, width, height, taken_at, *place in library.catalogue.rows(
         "exported_images", "export.sql", rows=len(embeddings)
     ):
-        camera, latitude, longitude = place
+        camera, latitude, longitude, added_at, labelled = place
         yield ImageRecord(
             image_id=image_id,
             path=path,
@@ -74,7 +91,25 @@ def images(library: Library) -> Iterator[ImageRecord]:
             camera=camera or None,
             latitude=latitude,
             longitude=longitude,
+            added=None if added_at is None else dt.datetime.fromtimestamp(added_at, dt.UTC),
+            labels=tuple(json.loads(labelled)),
+            fields=said(image_id),
         )
+
+
+def _fields(library: Library) -> Callable[[int], dict[str, str]]:
+    """Return a function from image ids, given in their order, to the fields of the image."""
+    rows = itertools.groupby(library.catalogue.rows("all", "fields.sql"), key=operator.itemgetter(0))
+    found: tuple[int, dict[str, str]] = (0, {})
+
+    def of(image_id: int) -> dict[str, str]:
+        nonlocal found
+        while found[0] < image_id:
+            following, group = next(rows, (sys.maxsize, ()))
+            found = following, {name: value for _, name, value in group}
+        return found[1] if found[0] == image_id else {}
+
+    return of
 
 
 def to_numpy(library: Library) -> tuple[NDArray[int64], list[str], NDArray[float16]]:
@@ -91,16 +126,18 @@ def to_pandas(library: Library, *, embeddings: bool = True) -> "pd.DataFrame":
 
     The column `embedding` holds one array [d] a row. Raises NotEmbedded, ExtraNotInstalled without pandas.
     """
-    pandas = optional_package("pandas", "pandas", "a data frame")
+    pandas = machine.optional_package("pandas", "pandas", "a data frame")
+    columns = field_columns(library)
     table = pandas.DataFrame(
-        (_values(record, embeddings=embeddings) for record in images(library)),
-        columns=[*COLUMNS, *(["embedding"] if embeddings else [])],
+        (_values(record, columns, embeddings=embeddings) for record in images(library)),
+        columns=[*COLUMNS, *columns, *(["embedding"] if embeddings else [])],
     )
     return table.set_index("image_id")
 
 
-def _values(record: ImageRecord, *, embeddings: bool) -> dict[str, Any]:
+def _values(record: ImageRecord, columns: Mapping[str, str], *, embeddings: bool) -> dict[str, Any]:
     values = {name: getattr(record, name) for name in COLUMNS}
+    values |= {column: record.fields.get(name) for column, name in columns.items()}
     return {**values, "embedding": record.embedding} if embeddings else values
 
 
@@ -111,11 +148,3 @@ def _instant(seconds: int | None) -> dt.datetime | None:
         return dt.datetime(1970, 1, 1) + dt.timedelta(seconds=seconds)  # noqa: DTZ001  cameras know no zone
     except OverflowError:
         return None
-
-
-def optional_package(package: str, extra: str, what: str) -> Any:
-    """Import the package of an extra; raises ExtraNotInstalled."""
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise errors.ExtraNotInstalled(what=what, package=package, extra=extra) from error

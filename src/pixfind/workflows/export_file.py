@@ -1,7 +1,7 @@
 """
 The images of a library as a file for other programs: Parquet, CSV or JSON lines.
 
-Owns the formats; the columns are those of `export`. Written row by row, in constant memory. Paths that are not UTF-8 are written as in the
+Owns the formats; the columns are those of `export`, fields of lists included. Written row by row, in constant memory. Paths that are not UTF-8 are written as in the
 catalogue (docs/reference/format.md). A Parquet file names the model of its embeddings, which `import_embeddings` reads.
 """
 
@@ -18,11 +18,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from pixfind import errors
-from pixfind.library import path_text
+from pixfind import errors, machine
+from pixfind.library import path_text, protected_files
 from pixfind.library.library import Library
 from pixfind.storage.output import Output
-from pixfind.workflows.export import COLUMNS, ImageRecord, images, optional_package
+from pixfind.workflows.export import COLUMNS, ImageRecord, field_columns, images
 
 MODEL_KEY = "pixfind.model"
 """Key in the metadata of a Parquet file; the value is JSON: the fields of a ModelIdentity."""
@@ -55,10 +55,7 @@ def export_file(library: Library, output: Output, kind: Format, *, embeddings: b
 
     Raises NotEmbedded, EmbeddingsNotWritable for CSV, ExtraNotInstalled without pyarrow, OutputNotWritable, DiskFull.
     """
-    if kind is Format.CSV and embeddings:
-        raise errors.EmbeddingsNotWritable(path=output.path)
-    if kind is Format.PARQUET:
-        optional_package("pyarrow", "parquet", "a Parquet file")
+    _refuse(library, output, kind, embeddings=embeddings)
     write = {Format.PARQUET: _parquet, Format.CSV: _csv, Format.JSONL: _json_lines}[kind]
     records = images(library)
     # Before the file is begun: a library without embeddings is refused here.
@@ -67,14 +64,30 @@ def export_file(library: Library, output: Output, kind: Format, *, embeddings: b
         return write(library, itertools.chain(first, records), file, embeddings)
 
 
+def count(library: Library, output: Output, kind: Format, *, embeddings: bool = False) -> int:
+    """Return how many images `export_file` would write; raises as it does, before it writes."""
+    _refuse(library, output, kind, embeddings=embeddings)
+    return sum(1 for _ in images(library))
+
+
+def _refuse(library: Library, output: Output, kind: Format, *, embeddings: bool) -> None:
+    protected_files.refuse_roots(library, output)
+    if kind is Format.CSV and embeddings:
+        raise errors.EmbeddingsNotWritable(path=output.path)
+    if kind is Format.PARQUET:
+        machine.optional_package("pyarrow", "parquet", "a Parquet file")
+
+
 def _parquet(library: Library, records: Iterable[ImageRecord], file: BinaryIO, embeddings: bool) -> int:
-    pa = optional_package("pyarrow", "parquet", "a Parquet file")
-    parquet = optional_package("pyarrow.parquet", "parquet", "a Parquet file")
-    schema = _schema(pa, library, library.dimension if embeddings else 0)
+    pa = machine.optional_package("pyarrow", "parquet", "a Parquet file")
+    parquet = machine.optional_package("pyarrow.parquet", "parquet", "a Parquet file")
+    said = field_columns(library)
+    schema = _schema(pa, library, said, library.dimension if embeddings else 0)
     written = 0
     with parquet.ParquetWriter(file, schema) as writer:
         for batch in _batches(records):
             columns = {name: [_portable(getattr(record, name)) for record in batch] for name in COLUMNS}
+            columns |= {column: [record.fields.get(name) for record in batch] for column, name in said.items()}
             if embeddings:
                 flat = np.concatenate([record.embedding for record in batch])
                 columns["embedding"] = pa.FixedSizeListArray.from_arrays(pa.array(flat), library.dimension)
@@ -83,11 +96,18 @@ def _parquet(library: Library, records: Iterable[ImageRecord], file: BinaryIO, e
     return written
 
 
-def _csv(_library: Library, records: Iterable[ImageRecord], file: BinaryIO, _embeddings: bool) -> int:
+def _csv(library: Library, records: Iterable[ImageRecord], file: BinaryIO, _embeddings: bool) -> int:
     written = 0
-    _write_csv(file, [COLUMNS])
+    said = field_columns(library)
+    _write_csv(file, [[*COLUMNS, *said]])
     for batch in _batches(records):
-        _write_csv(file, ([_text(getattr(record, name)) for name in COLUMNS] for record in batch))
+        _write_csv(
+            file,
+            (
+                [*(_text(getattr(record, name)) for name in COLUMNS), *map(record.fields.get, said.values())]
+                for record in batch
+            ),
+        )
         written += len(batch)
     return written
 
@@ -98,12 +118,14 @@ def _write_csv(file: BinaryIO, rows: Iterable[Iterable[object]]) -> None:
     file.write(text.getvalue().encode())
 
 
-def _json_lines(_library: Library, records: Iterable[ImageRecord], file: BinaryIO, embeddings: bool) -> int:
+def _json_lines(library: Library, records: Iterable[ImageRecord], file: BinaryIO, embeddings: bool) -> int:
     written = 0
+    said = field_columns(library)
     for batch in _batches(records):
         lines = []
         for record in batch:
             values = {name: _json_value(getattr(record, name)) for name in COLUMNS}
+            values |= {column: record.fields.get(name) for column, name in said.items()}
             if embeddings:
                 # Exact: each is a float16.
                 values["embedding"] = record.embedding.tolist()
@@ -119,7 +141,7 @@ def _batches(records: Iterable[ImageRecord]) -> Iterator[list[ImageRecord]]:
         yield batch
 
 
-def _schema(pa: Any, library: Library, dimension: int) -> Any:
+def _schema(pa: Any, library: Library, said: Iterable[str], dimension: int) -> Any:
     kinds = {
         "image_id": pa.int64(),
         "path": pa.string(),
@@ -132,6 +154,9 @@ def _schema(pa: Any, library: Library, dimension: int) -> Any:
         "camera": pa.string(),
         "latitude": pa.float64(),
         "longitude": pa.float64(),
+        "added": pa.timestamp("us", tz="UTC"),
+        "labels": pa.list_(pa.string()),
+        **dict.fromkeys(said, pa.string()),
     }
     if dimension:
         kinds["embedding"] = pa.list_(pa.float16(), dimension)
@@ -149,4 +174,6 @@ def _json_value(value: Any) -> Any:
 
 
 def _text(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return "; ".join(value)
     return str(value).lower() if isinstance(value, bool) else _json_value(value)

@@ -6,6 +6,7 @@ each picture. What is believed goes the way of every row: a worker file, then ad
 continues.
 """
 
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -17,18 +18,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pixfind import errors
-from pixfind.images import decode, source
-from pixfind.library import commit, path_text
+from pixfind import errors, machine
+from pixfind.images import source
+from pixfind.library import commit, path_text, scan
 from pixfind.library.library import Library, ModelIdentity
+from pixfind.models import registry
 from pixfind.models.encoders import ImageEncoder, open_image_encoder
-from pixfind.storage import worker_files
 from pixfind.types import EmbeddedImage, ImageRef, Progress, no_progress
+from pixfind.worker.decoders import DecoderPool
 from pixfind.worker.sink import FileSink
 from pixfind.workflows.build_index import build_index
 from pixfind.workflows.choose_model import choose_model, fetch_model
 from pixfind.workflows.events import Observer, ignore
-from pixfind.workflows.export import optional_package
 from pixfind.workflows.export_file import MODEL_KEY
 from pixfind.workflows.merge import merge
 from pixfind.workflows.options import EmbedOptions
@@ -37,9 +38,6 @@ _SAVE_ROWS = 256
 _SAMPLE = 16
 _SAME = 0.98
 """cosine at which two embeddings are of one model: int8 and other ways to decode and scale stay above, other models lie near 0"""
-_LIMITS = decode.Limits(200_000_000)
-_SMALL_SIDE = 32
-"""pixels to which a JPEG is scaled while it is decoded: only its facts and its soundness are wanted"""
 
 
 @dataclass(slots=True)
@@ -54,7 +52,7 @@ class Imported:
     changed: int = 0
     """files with other bytes than the registered or the embedded ones; they stay pending"""
     unreadable: int = 0
-    """pictures that cannot be read; they stay pending, and `embed` says why"""
+    """pictures that cannot be read, whose root is offline, or that end their decoder; they stay pending, and `embed` says why"""
     checked: int = 0
     """embeddings that were compared with those of the library's own model"""
     cosine: float = 1.0
@@ -96,17 +94,18 @@ def import_embeddings(
     if options.model is None and library.model() is None and named is not None:
         options = dataclasses.replace(options, model=named.name, precision=named.precision)
     model = choose_model(library, options, observer=observer).value
-    if named is not None and (named.hash, named.precision) != (model.hash, model.precision):
-        ours, theirs = (f"{m.name} in {m.precision} (files {m.hash[:12]})" for m in (model, named))
-        raise errors.ImportRefused(path=path, detail=f"its embeddings were made by {theirs}, the library's by {ours}")
+    _refuse_other_model(path, model, named)
     commit.adopt_and_trim(library)
+    scan.refresh_roots(library)
     done = Imported()
-    pending = _validated(library, path, model.dimension)
-    _check_sample(library, path, model, options, done, pending)
-    with _free_sink(library, model) as sink:
-        for batch in _batches(_ready(library, _rows(path, model.dimension), done, progress)):
-            embeddings = np.stack([_unit(ready.embedding, path) for ready in batch]).astype(np.float16)
-            sink.append([ready.image for ready in batch], embeddings)
+    pending = _validated(library, path, model.dimension, Imported())
+    with contextlib.closing(DecoderPool.for_library(seconds=options.seconds_per_image)) as decoders:
+        reader = _Reader(library, decoders)
+        _check_sample(reader, path, model, options, done, pending)
+        with FileSink.free(library.data, model.dimension) as sink:
+            for batch in _batches(reader.ready(_rows(path, model.dimension), done, progress)):
+                embeddings = np.stack([_unit(ready.embedding, path) for ready in batch]).astype(np.float16)
+                sink.append([ready.image for ready in batch], embeddings)
     adopted = commit.adopt_and_trim(library)
     done.imported = len(adopted.embedded) + len(adopted.duplicates)
     merge(library, observer)
@@ -114,21 +113,46 @@ def import_embeddings(
     return done
 
 
+def preview(library: Library, path: Path, options: EmbedOptions | None = None) -> Imported:
+    """
+    Return what becomes of the rows of a file, as far as can be told without reading pictures: `imported` is how many may be imported.
+
+    Raises ImportRefused as `import_embeddings` does, but for what the sample would tell.
+    """
+    named, model = _named_model(path), library.model()
+    _refuse_other_model(path, model, named)
+    known = model or named or registry.find((options or EmbedOptions()).model or registry.DEFAULT)
+    if known is None:
+        raise errors.NotEmbedded(path=library.path)
+    done = Imported()
+    done.imported = len(_validated(library, path, known.dimension, done))
+    return done
+
+
+def _refuse_other_model(path: Path, model: ModelIdentity | None, named: ModelIdentity | None) -> None:
+    if model and named and (named.hash, named.precision) != (model.hash, model.precision):
+        ours, theirs = (f"{m.name} in {m.precision} (files {m.hash[:12]})" for m in (model, named))
+        raise errors.ImportRefused(path=path, detail=f"its embeddings were made by {theirs}, the library's by {ours}")
+
+
 def _check_sample(
-    library: Library, path: Path, model: ModelIdentity, options: EmbedOptions, done: Imported, pending: list[int]
+    reader: "_Reader", path: Path, model: ModelIdentity, options: EmbedOptions, done: Imported, pending: list[int]
 ) -> None:
-    """Embed some of the pictures of the `pending` rows; raises ImportRefused where the file says something else of one, or none can be read."""
+    """Embed some of the pictures of the `pending` rows; raises ImportRefused where the file says something else of one, or none can be embedded."""
     if not pending:
         return
     # Spread over the file: its parts may come from different places.
     chosen = {pending[place * len(pending) // _SAMPLE] for place in range(_SAMPLE)}
-    sample = _ready(library, _rows(path, model.dimension), Imported(), no_progress, only=chosen)
+    sample = reader.ready(_rows(path, model.dimension), Imported(), no_progress, only=chosen)
     wanted = list(sample) or list(
-        itertools.islice(_ready(library, _rows(path, model.dimension), Imported(), no_progress, only={*pending}), 1)
+        itertools.islice(reader.ready(_rows(path, model.dimension), Imported(), no_progress, only={*pending}), 1)
     )
-    encoder = open_image_encoder(fetch_model(library, options), precision=model.precision, device=options.device)
+    encoder = open_image_encoder(fetch_model(reader.library, options), precision=model.precision, device=options.device)
     for ready in wanted:
-        cosine = float(_embed(encoder, ready.data) @ _unit(ready.embedding, path))
+        embedding = _embed(encoder, ready.data, reader.decoders)
+        if embedding is None:
+            continue
+        cosine = float(embedding @ _unit(ready.embedding, path))
         done.checked, done.cosine = done.checked + 1, min(done.cosine, cosine)
         if cosine < _SAME:
             detail = (
@@ -136,35 +160,60 @@ def _check_sample(
                 f" at least {_SAME} is expected)"
             )
             raise errors.ImportRefused(path=path, detail=detail)
+    if wanted and not done.checked:
+        raise errors.ImportRefused(
+            path=path, detail="none of the pictures that were to be embedded again can be decoded"
+        )
 
 
-def _embed(encoder: ImageEncoder, data: bytes) -> NDArray[np.float32]:
-    picture = decode.decode(data, limits=_LIMITS, shortest_side=encoder.decode_side).image
-    row: NDArray[np.float32] = encoder.finish(encoder.forward([encoder.prepare(picture)]))[0].astype(np.float32)
+def _embed(encoder: ImageEncoder, data: bytes, decoders: DecoderPool) -> NDArray[np.float32] | None:
+    """Return the embedding [d] of a picture, None where it cannot be decoded."""
+    try:
+        pixels = decoders.prepare(data, encoder.preprocessing)
+    except (errors.ImageProblem, errors.DecodingFailed):
+        return None
+    row: NDArray[np.float32] = encoder.finish(encoder.forward([pixels]))[0].astype(np.float32)
     return row / np.linalg.norm(row)
 
 
-def _ready(
-    library: Library,
-    rows: Iterable[_Row],
-    done: Imported,
-    progress: Progress,
-    *,
-    only: Collection[int] | None = None,
-) -> Iterator[_Ready]:
-    """
-    Yield the rows that fit a pending image; count the others in `done`.
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads the pictures of rows; a picture that crashes or hangs its decoder ends a process of `decoders` and not the import."""
 
-    `only`: the numbers of the rows to look at, from 0, whose pictures are passed on too.
-    """
-    for number, row in enumerate(rows):
-        if only is not None and number not in only:
-            continue
-        image = _pending(library, row, done)
-        ready = None if image is None else _read(image, row, done, keep=only is not None)
-        if ready is not None:
-            yield ready
-        progress(number + 1, None)
+    library: Library
+    decoders: DecoderPool
+
+    def ready(
+        self, rows: Iterable[_Row], done: Imported, progress: Progress, *, only: Collection[int] | None = None
+    ) -> Iterator[_Ready]:
+        """
+        Yield the rows that fit a pending image; count the others in `done`.
+
+        `only`: the numbers of the rows to look at, from 0, whose pictures are passed on too.
+        """
+        for number, row in enumerate(rows):
+            if only is not None and number not in only:
+                continue
+            image = _pending(self.library, row, done)
+            ready = None if image is None else self._read(image, row, done, keep=only is not None)
+            if ready is not None:
+                yield ready
+            progress(number + 1, None)
+
+    def _read(self, image: ImageRef, row: _Row, done: Imported, *, keep: bool) -> _Ready | None:
+        try:
+            original = source.read(image.path)
+            metadata = self.decoders.metadata(original.data)
+        except (errors.ImageProblem, errors.DecodingFailed):
+            done.unreadable += 1
+            return None
+        found = original.fingerprint
+        if (found.size, found.mtime_ns) != (image.size, image.mtime_ns) or row.size not in (None, found.size):
+            done.changed += 1
+            return None
+        return _Ready(
+            EmbeddedImage(image.image_id, found, metadata), row.embedding, image.path, original.data if keep else b""
+        )
 
 
 def _pending(library: Library, row: _Row, done: Imported) -> ImageRef | None:
@@ -178,43 +227,20 @@ def _pending(library: Library, row: _Row, done: Imported) -> ImageRef | None:
     if found is None:
         done.unknown += 1
         return None
-    image_id, path, size, mtime_ns, waits = found
+    image_id, path, size, mtime_ns, waits, is_offline = found
     if not waits:
         done.known += 1
         return None
-    return ImageRef(image_id, path, size, mtime_ns)
-
-
-def _read(image: ImageRef, row: _Row, done: Imported, *, keep: bool) -> _Ready | None:
-    try:
-        original = source.read(image.path)
-        facts = decode.decode(original.data, limits=_LIMITS, shortest_side=_SMALL_SIDE).metadata
-    except errors.ImageProblem:
+    if is_offline:
+        # A drive that hangs would never answer.
         done.unreadable += 1
         return None
-    found = original.fingerprint
-    if (found.size, found.mtime_ns) != (image.size, image.mtime_ns) or row.size not in (None, found.size):
-        done.changed += 1
-        return None
-    return _Ready(
-        EmbeddedImage(image.image_id, found, facts), row.embedding, image.path, original.data if keep else b""
-    )
+    return ImageRef(image_id, path, size, mtime_ns)
 
 
 def _batches(rows: Iterator[_Ready]) -> Iterator[Sequence[_Ready]]:
     while batch := list(itertools.islice(rows, _SAVE_ROWS)):
         yield batch
-
-
-def _free_sink(library: Library, model: ModelIdentity) -> FileSink:
-    """Return the worker files of the first number that no other process writes: parts of a cluster may be embedding meanwhile."""
-    for worker in itertools.count():
-        try:
-            worker_files.lock(library.data, worker, patience=0).release()
-            return FileSink(library.data, worker, model.dimension)
-        except errors.WorkerFilesBusy:
-            continue
-    raise AssertionError
 
 
 def _unit(embedding: NDArray[np.float32], path: Path) -> NDArray[np.float32]:
@@ -252,19 +278,23 @@ def _named_model(path: Path) -> ModelIdentity | None:
 
 
 def _parquet(path: Path) -> Any:
-    pa = optional_package("pyarrow", "parquet", "a Parquet file")
+    pa = machine.optional_package("pyarrow", "parquet", "a Parquet file")
     try:
-        return optional_package("pyarrow.parquet", "parquet", "a Parquet file").ParquetFile(path)
+        return machine.optional_package("pyarrow.parquet", "parquet", "a Parquet file").ParquetFile(path)
     except (OSError, pa.ArrowException) as error:
         raise errors.ImportRefused(path=path, detail=str(error).splitlines()[0]) from error
 
 
-def _validated(library: Library, path: Path, dimension: int) -> list[int]:
-    """Return which rows, from 0, are of pending images; raises ImportRefused for the first that is wrong, before anything is written."""
+def _validated(library: Library, path: Path, dimension: int, others: Imported) -> list[int]:
+    """
+    Return which rows, from 0, are of pending images, and count the others.
+
+    Raises ImportRefused for the first that is wrong, before anything is written.
+    """
     pending = []
     for number, row in enumerate(_rows(path, dimension)):
         _unit(row.embedding, path)
-        if _pending(library, row, Imported()) is not None:
+        if _pending(library, row, others) is not None:
             pending.append(number)
     return pending
 
@@ -293,7 +323,7 @@ def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
     while True:
         try:
             batch = next(batches, None)
-        except (OSError, optional_package("pyarrow", "parquet", "a Parquet file").ArrowException) as error:
+        except (OSError, machine.optional_package("pyarrow", "parquet", "a Parquet file").ArrowException) as error:
             raise errors.ImportRefused(path=path, detail=str(error).splitlines()[0]) from error
         if batch is None:
             return

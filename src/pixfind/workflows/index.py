@@ -5,26 +5,31 @@ Owns the order of the steps. Every caller runs this function: the command line, 
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 from pixfind import errors
 from pixfind.embedding.progress import RunReport
 from pixfind.embedding.runners import Runner
-from pixfind.library import scan
+from pixfind.library import scan, texts
 from pixfind.library.library import Library, ModelIdentity, Run
 from pixfind.library.merge import Merged
-from pixfind.library.scan import ScanReport
+from pixfind.library.roots import Configured
+from pixfind.library.scan_report import ScanReport
+from pixfind.models import readers
 from pixfind.search.build import BuildReport
-from pixfind.workflows import inactive_models, switch_model
+from pixfind.workflows import inactive_models, label, switch_model
 from pixfind.workflows.add import add
 from pixfind.workflows.build_index import build_index
+from pixfind.workflows.carry_over import carry_over
 from pixfind.workflows.choose_model import choose_model
 from pixfind.workflows.embed import embed
-from pixfind.workflows.events import Observer, SwitchBegun, ignore
+from pixfind.workflows.events import CarriedOver, Observer, SwitchBegun, ignore
 from pixfind.workflows.merge import merge
 from pixfind.workflows.options import EmbedOptions
+from pixfind.workflows.read_text import read_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +46,28 @@ class IndexSummary:
     """one for each folder"""
     previous: ModelIdentity | None = None
     """the model that answered until this run switched to `model`; None: it did not switch"""
+    read: RunReport | None = None
+    """what reading the text in pictures did; None where it is not wanted or nothing was left to read"""
+
+    carried: int = 0
+    """images that took the embedding of another library, which had them before they were moved"""
 
     @property
     def stopped(self) -> bool:
         """Whether the embed was stopped: the same call continues from there."""
-        return self.embedded.stopped
+        return self.embedded.stopped or (self.read is not None and self.read.stopped)
 
 
 def index(
     library: Library,
-    folders: Sequence[Path] = (),
+    folders: Sequence[str | os.PathLike[str]] = (),
     options: EmbedOptions | None = None,
     *,
     exclude: Sequence[str] = (),
+    include: Sequence[str] = (),
+    configured: Configured | None = None,
     in_archives: bool = False,
+    settings: Mapping[str, Any] | None = None,
     switch_anyway: bool = False,
     runner: Runner | None = None,
     observer: Observer = ignore,
@@ -62,17 +75,26 @@ def index(
     """
     Register, embed, merge, build the index, and switch the model where `options` name another one.
 
-    `folders`: none for all that the library knows. `exclude`: globs of names or paths below them. `in_archives` also registers what is
-    in the archives below them. With another model the active one answers until the new one is complete; `switch_anyway` switches although
+    `folders`: none for all that the library knows. `exclude`: globs of names or paths below them, `include` takes some back; these and `configured` are what `add` takes. `in_archives` also registers what is
+    in the archives below them; `settings` are what `add` takes. With another model the active one answers until the new one is complete; `switch_anyway` switches although
     images that can be found now would no longer be found.
     Whatever ends this call, the same call continues where it ended. Raises LibraryLocked, and what the steps raise.
     """
     with library.lock("index") as run:
-        scan.check_folders(list(folders), library)
+        scan.check_folders(folders, library, settings)
         return index_changes(
             library,
             run,
-            lambda: add(library, folders, exclude, observer, in_archives=in_archives),
+            lambda: add(
+                library,
+                folders,
+                exclude,
+                observer,
+                include=include,
+                configured=configured,
+                in_archives=in_archives,
+                settings=settings,
+            ),
             options or EmbedOptions(),
             switch_anyway=switch_anyway,
             runner=runner,
@@ -92,6 +114,8 @@ def index_changes(
 ) -> IndexSummary:
     """Do what `index` does in the lock of the caller; `register` finds out what has changed. Raises as `index` does."""
     switch_model.finish_interrupted(library)
+    if texts.wanted(library.catalogue):
+        readers.name()  # What is wanted and cannot be done is refused before any work.
     # The model's files come first: a model that is not available is reported before any work.
     plan = switch_model.plan_switch(library, options, observer)
     if switch_anyway and plan.generation == library.generation:
@@ -106,6 +130,9 @@ def index_changes(
         if switching and not done.stopped:
             previous = switch_model.switch(library, filled, anyway=switch_anyway, observer=observer)
             done = dataclasses.replace(done, previous=previous)
+        # Last: searches answer by then, and reading takes as long as many embeddings.
+        if not done.stopped and texts.wanted(filled.catalogue) and texts.count_pending(filled.catalogue):
+            done = dataclasses.replace(done, read=read_text(filled, options, runner=runner, observer=observer))
     finally:
         if filled is not library:
             filled.close()
@@ -141,8 +168,12 @@ def _embed_merge_build(
     *,
     build: bool = True,
 ) -> IndexSummary:
+    if carried := carry_over(filled, model):
+        observer(CarriedOver(carried))
     embedded = embed(filled, options, model=model, runner=runner, observer=observer)
     run.report.update(dataclasses.asdict(embedded))
     merged = merge(filled, observer)
     built = build_index(filled, observer) if build and not embedded.stopped else None
-    return IndexSummary(model, embedded, merged, built)
+    if built is not None:
+        label.update(filled, observer)
+    return IndexSummary(model, embedded, merged, built, carried=carried)

@@ -1,13 +1,19 @@
 """What a user may ask of an embed, and the plan that follows from it on this machine."""
 
+import dataclasses
 import math
 import numbers
 from dataclasses import dataclass
 
 from pixfind import machine
 from pixfind.embedding import plan
+from pixfind.embedding.elastic import Elastic, Room, taken
 from pixfind.embedding.schedule import TimeWindow
-from pixfind.types import Split
+from pixfind.images.limits import DEFAULT_MEGAPIXELS
+from pixfind.types import Choice, Split
+
+RESCAN_MINUTES = 15.0
+"""how often a watch scans folders whose file system does not tell what has changed"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,14 +26,16 @@ class EmbedOptions:
     """fp32, int8, bf16, int8-openvino, or auto: measured where that pays"""
     device: str = "auto"
     workers: int | None = None
-    """processes; None: as many as the share of the cores allows"""
+    """processes; None: as many as the share of the cores allows, on a cluster while nodes come and go"""
+    most_workers: int | None = None
+    """on a cluster: from `workers` up to so many, as nodes come and go; None: always `workers`"""
     share: float = plan.SHARE
     """of the machine's processor time, 0 to 1"""
     nice: int = 5
     """niceness of the worker processes, 0 to 19"""
     memory: int | None = None
     """bytes that all workers together may take; None: 80 % of what is available"""
-    megapixels: float = 200.0
+    megapixels: float = DEFAULT_MEGAPIXELS
     """larger images are skipped"""
     seconds_per_image: float = 60.0
     """an image that takes longer counts as failed"""
@@ -35,12 +43,17 @@ class EmbedOptions:
     """local time to work in; None: any"""
     pause_when_busy: bool = False
     """pause while other programs use the machine"""
+    on: str | None = None
+    """a Ray cluster to embed on: HOST:PORT, ray://HOST:PORT, "ray" or "local-ray"; None: on this machine"""
+    maps: tuple[tuple[str, str], ...] = ()
+    """on a cluster: (from, to), folders of this machine and where the nodes have them"""
     retry: bool = False
     """try again what failed or was skipped"""
 
     def __post_init__(self) -> None:
         """Raise ValueError for a number that means nothing, TypeError for what is no number."""
         _check("workers", self.workers, at_least=1, whole=True)
+        _check("most_workers", self.most_workers, at_least=self.workers or 1, whole=True)
         _check("share", self.share, above=0, at_most=1)
         _check("nice", self.nice, at_least=0, at_most=19, whole=True)
         _check("memory", self.memory, at_least=1, whole=True)
@@ -70,11 +83,13 @@ def _check(
         raise ValueError(message)
 
 
-def make_plan(options: EmbedOptions, tuned: Split | None = None) -> plan.Plan:
-    """Decide how to embed on this machine; `tuned` is what `tune` found for the model."""
+def make_plan(options: EmbedOptions, tuned: Split | None = None, room: Room | None = None) -> plan.Plan:
+    """Decide how to embed on this machine, or in the `room` of a cluster; `tuned` is what `tune` found for the model."""
     return plan.make(
-        cores=machine.cores(),
-        memory=machine.memory(),
+        cores=machine.cores() if room is None else Choice(room.cores, f"of {len(room.nodes)} node(s) of the cluster"),
+        memory=machine.memory()
+        if room is None
+        else Choice(room.memory, f"of {len(room.nodes)} node(s) of the cluster"),
         memory_limit=options.memory,
         share=options.share,
         workers=options.workers,
@@ -82,3 +97,30 @@ def make_plan(options: EmbedOptions, tuned: Split | None = None) -> plan.Plan:
         seconds_per_image=options.seconds_per_image,
         tuned=tuned,
     )
+
+
+def plan_for(options: EmbedOptions, tuned: Split | None, room: Room | None) -> plan.Plan:
+    """Decide how to embed on this machine or, where there is `room` on a cluster, there: now and while nodes come and go."""
+    if room is None:
+        return make_plan(options, tuned)
+    least, most = options.workers or 1, options.most_workers or options.workers or math.inf
+    unasked = make_plan(dataclasses.replace(options, workers=None, most_workers=None), tuned, room)
+    wanted = room.gpus if options.device == "cuda" else unasked.workers.value
+    at_first = int(max(least, min(most, wanted)))
+    made = make_plan(dataclasses.replace(options, workers=at_first, most_workers=None), tuned, room)
+    if least < most:
+        # Rounded down: a thread more for each would leave no room for some of the workers.
+        each = max(1, math.floor(options.share * room.cores / at_first))
+        made = dataclasses.replace(
+            made,
+            threads=Choice(each, f"{made.budget.value:g} cores for {at_first} worker(s), rounded down"),
+            decoders=Choice(each + 1, made.decoders.reason),
+            images_per_worker=unasked.images_per_worker,
+        )
+    cpus, gpus = taken(made.threads.value, options.device, room)
+    elastic = Elastic(least, most, options.share, cpus, gpus)
+    if least == most:
+        return dataclasses.replace(made, elastic=elastic)
+    asked = f"of {least} or more" if math.isinf(most) else f"of {least} to {most}"
+    reason = f"{asked}: what the cluster has room for now; more start when a node joins"
+    return dataclasses.replace(made, workers=Choice(elastic.wanted(room), reason), elastic=elastic)

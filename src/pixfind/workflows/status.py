@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pixfind.index import header
-from pixfind.library import watch_lock
+from pixfind.library import roots, texts, watch_lock
 from pixfind.library.library import Library
 from pixfind.workflows import inactive_models
 
@@ -47,11 +47,13 @@ class Status:
     images_per_second: float | None
     eta_seconds: float | None
     bottleneck: str | None
-    """disk, decode, model or budget"""
+    """disk, network, decode, model or budget"""
     because: str | None
     """the figures behind it"""
     paused: str | None
     """why a running embed rests"""
+    held_back: str | None
+    """for which store or server a running embed waits, and why"""
     stages: dict[str, float]
     """stage -> seconds a second over the last minute, all workers together"""
     bytes_per_second: float | None
@@ -59,10 +61,14 @@ class Status:
     """cores that the running embed uses"""
     failures: dict[str, int]
     """reason -> images"""
+    texts: dict[str, int] | None
+    """pictures by what reading their text has come to: read, no text, failed, pending; None where nobody asked for it"""
     left_out: dict[str, int]
     """suffix -> files of that kind below the roots, which pixfind does not read"""
     offline: dict[str, str]
     """root -> why"""
+    roots: list[dict[str, Any]]
+    """what was added, and how it is scanned: the fields of `RootState`"""
     bytes: int
     """on disk, the library's own"""
     free_bytes: int
@@ -78,7 +84,7 @@ def status(library: Library) -> Status:
     if live and time.time() - live["written_at"] > _FRESH_SECONDS:
         live = {}
     watched = watch_lock.read(library.path)
-    images = library.catalogue.ledger()
+    images, of_roots = library.catalogue.ledger_and_roots()
     model = library.model()
     beside = inactive_models.inactive(library)
     facts, _ = header.read_header(library.index_path)
@@ -101,12 +107,15 @@ def status(library: Library) -> Status:
         bottleneck=live.get("bottleneck"),
         because=live.get("because"),
         paused=live.get("paused"),
+        held_back=live.get("held_back"),
         stages=live.get("stages", {}),
         bytes_per_second=live.get("bytes_per_second"),
         cores=live.get("cores"),
         failures=dict(library.catalogue.rows("failures_by_reason")),
-        left_out=library.catalogue.left_out(),
+        texts=texts.ledger(library.catalogue) if texts.wanted(library.catalogue) else None,
+        left_out=roots.left_out(library),
         offline={root.path: root.offline for root in library.catalogue.roots() if root.offline},
+        roots=[asdict(root) for root in roots.states(library, of_roots)],
         bytes=_bytes(library),
         free_bytes=shutil.disk_usage(library.path).free,
     )

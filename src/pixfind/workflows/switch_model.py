@@ -24,7 +24,7 @@ from pixfind.models import engines, registry
 from pixfind.models.files import ModelFiles
 from pixfind.search import encoders
 from pixfind.types import Choice
-from pixfind.workflows import fetch
+from pixfind.workflows import fetch, label
 from pixfind.workflows.choose_model import choose_model
 from pixfind.workflows.events import ModelSwitched, Observer, Step, ignore, start
 from pixfind.workflows.options import EmbedOptions
@@ -161,26 +161,33 @@ def rollback(library: Library, observer: Observer = ignore) -> RollbackReport:
     Raises NothingToRollBack, and what `switch` raises about the previous model.
     """
     roles = generations.read(library.path)
-    if roles.unfinished_rollback or (roles.staged is None and roles.previous is None and roles.retired is not None):
-        # Its one step was taken, and its process perhaps killed before it could report.
-        return _rollback_report(library, library, roles)
-    if roles.staged is not None:
-        after = replace(roles, staged=None, retired=roles.staged, unfinished_rollback=True)
-        generations.publish(library.path, after)
-        return _rollback_report(library, library, after)
-    if roles.previous is None:
-        raise errors.NothingToRollBack(path=library.path, model=_describe(library.model()))
-    with Library.open(library.path, write=True, generation=roles.previous) as previous:
+    after = after_rollback(library, roles)
+    if after.active == library.generation:
+        if after != roles:
+            generations.publish(library.path, after)
+        return rollback_report(library, library, after)
+    with Library.open(library.path, write=True, generation=after.active) as previous:
         previous.catalogue.sync_from(library.catalogue)
         _refuse(_findings(previous, observer), previous, library.model())
+        # Labels may have been written since; what cannot be marked now is left to the next index.
+        label.update(previous, observer)
         run = previous.catalogue.start_run("rollback", socket.gethostname())
         previous.catalogue.set_setting(_ACTIVE_SINCE, str(time.time()))
-        after = replace(
-            roles, active=roles.previous, previous=None, retired=library.generation, unfinished_rollback=True
-        )
         generations.publish(library.path, after)
         previous.catalogue.end_run(run, None)
-        return _rollback_report(library, previous, after)
+        return rollback_report(library, previous, after)
+
+
+def after_rollback(library: Library, roles: Generations) -> Generations:
+    """Return the roles after a rollback: those of before where it has taken its one step already. Changes nothing; raises NothingToRollBack."""
+    if roles.unfinished_rollback or (roles.staged is None and roles.previous is None and roles.retired is not None):
+        # Its process was perhaps killed before it could report.
+        return roles
+    if roles.staged is not None:
+        return replace(roles, staged=None, retired=roles.staged, unfinished_rollback=True)
+    if roles.previous is None:
+        raise errors.NothingToRollBack(path=library.path, model=_describe(library.model()))
+    return replace(roles, active=roles.previous, previous=None, retired=library.generation, unfinished_rollback=True)
 
 
 def finish_interrupted(library: Library) -> None:
@@ -191,10 +198,15 @@ def finish_interrupted(library: Library) -> None:
     generations.delete_unused(library.path)
 
 
+def kept(library: Library) -> list[str]:
+    """Return the names of the models that `prune` deletes: the previous and the retired one."""
+    roles = generations.read(library.path)
+    return [_describe(_model_of(library.path, name)) for name in (roles.previous, roles.retired) if name is not None]
+
+
 def prune(library: Library) -> list[str]:
     """Delete the embeddings of the previous and the retired model; return their names. A rollback is not possible afterwards."""
-    roles = generations.read(library.path)
-    deleted = [_describe(_model_of(library.path, name)) for name in (roles.previous, roles.retired) if name is not None]
+    roles, deleted = generations.read(library.path), kept(library)
     generations.publish(library.path, replace(roles, previous=None, retired=None))
     generations.delete_unused(library.path)
     return deleted
@@ -256,7 +268,8 @@ def _refuse(findings: list[verify.Finding], staged: Library, active: ModelIdenti
         )
 
 
-def _rollback_report(library: Library, now: Library, roles: Generations) -> RollbackReport:
+def rollback_report(library: Library, now: Library, roles: Generations) -> RollbackReport:
+    """Return what a rollback came to, after which `now` is active and the generations have these roles; raises NotEmbedded."""
     model = now.model()
     if model is None:
         raise errors.NotEmbedded(path=library.path)

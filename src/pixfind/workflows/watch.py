@@ -11,27 +11,26 @@ import dataclasses
 import datetime
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pixfind import errors, machine
 from pixfind.embedding.interrupts import stopping_on_signals
 from pixfind.embedding.runners import Runner
-from pixfind.library import control, folder_events, scan, watch_lock
+from pixfind.images import source
+from pixfind.library import control, folder_events, generations, scan, watch_lock
 from pixfind.library.folder_events import FolderEvents, NoticesLostError, TooManyFoldersError
 from pixfind.library.library import Library
-from pixfind.library.scan import ScanReport
 from pixfind.library.scan_paths import is_below, may_matter, scan_paths
+from pixfind.library.scan_report import ScanReport
 from pixfind.types import Clock
 from pixfind.workflows import events
 from pixfind.workflows.add import add
 from pixfind.workflows.index import IndexSummary, index_changes
-from pixfind.workflows.options import EmbedOptions
+from pixfind.workflows.options import RESCAN_MINUTES, EmbedOptions
 from pixfind.workflows.settling import Settling
 
-RESCAN_MINUTES = 15.0
-"""how often folders are scanned whose file system does not tell what has changed"""
 FULL_SECONDS = 3600.0
 """how often all folders are scanned, whatever was told"""
 
@@ -106,6 +105,7 @@ def watch(
     path: Path,
     options: EmbedOptions | None = None,
     *,
+    folders: Sequence[str | os.PathLike[str]] = (),
     rescan_minutes: float = RESCAN_MINUTES,
     runner: Runner | None = None,
     tell: Callable[[WatchEvent], None] = lambda event: None,
@@ -114,12 +114,16 @@ def watch(
     """
     Keep the library at `path` current until a stop is requested, by a signal or by `pixfind stop`.
 
+    `folders` are added first, as `index` adds them, where they are new; then a library that is not there is made.
     `runner` carries the workers of each round; it is the caller's to close. `tell` gets what happens to the watch, `observer` the steps of
-    each round. Raises AlreadyWatched, what the first round raises, and later what no waiting repairs; other errors of later rounds are told,
+    each round. Raises AlreadyWatched, what `add` raises for `folders`, what the first round raises, and later what no waiting repairs; other errors of later rounds are told,
     and the round is tried again.
     """
+    if folders and not generations.is_library(path):
+        scan.check_folders(folders)
+        Library.create(path).close()
     with watch_lock.held(path):
-        _Watch(path, options or EmbedOptions(), rescan_minutes, runner, tell, observer).run()
+        _Watch(path, options or EmbedOptions(), rescan_minutes, runner, tell, observer, folders=folders).run()
 
 
 class _Watch:
@@ -134,6 +138,7 @@ class _Watch:
         tell: Callable[[WatchEvent], None],
         observer: events.Observer,
         clock: Clock = time,
+        folders: Sequence[str | os.PathLike[str]] = (),
     ) -> None:
         self._path = path
         self._options = options
@@ -142,6 +147,7 @@ class _Watch:
         self._tell = tell
         self._observer = observer
         self._clock = clock
+        self._to_add = tuple(folders)
         self._library: Library
         self._events = FolderEvents([])
         self._changes = Settling(clock)
@@ -172,8 +178,9 @@ class _Watch:
         with stopping_on_signals(self._request_stop):
             self._library = Library.open(self._path)
             try:
-                # Before the first scan: what changes while it runs is noticed.
-                self._open_events()
+                # Before the first scan: what changes while it runs is noticed. Where folders are to be added, behind these.
+                if not self._to_add:
+                    self._open_events()
                 first = True
                 while not self._stop_requested():
                     first = not self._round(raises=first) and first
@@ -292,15 +299,28 @@ class _Watch:
         now = self._clock.monotonic()
         if everything:
             self._scanned_all = self._rescanned_at = now
-            return add(library, observer=self._observe) if library.catalogue.roots() else ()
+            added = self._add(library)
+            return (*added, *(add(library, observer=self._observe) if library.catalogue.roots() else ()))
         scanned: tuple[ScanReport, ...] = ()
         if rescan:
             self._rescanned_at = now
-            scanned = add(library, [Path(root) for root in self._rescanned], observer=self._observe)
+            scanned = add(library, list(self._rescanned), observer=self._observe)
         if paths:
             scanned += (scan_paths(library, paths, self._progress, unsettled=unsettled),)
             self._check_room(paths)
         return scanned
+
+    def _add(self, library: Library) -> tuple[ScanReport, ...]:
+        """Add the folders that the watch was given, those that are new, and watch them from now on."""
+        if not self._to_add:
+            return ()
+        known = {root.path for root in library.catalogue.roots()}
+        new = [folder for folder in self._to_add if source.as_root(folder) not in known]
+        scan.check_folders(new, library)
+        added = add(library, new, observer=self._observe) if new else ()
+        self._to_add = ()
+        self._open_events()
+        return added
 
     def _check_room(self, paths: set[str]) -> None:
         """Find out whether new folders are watched: the system does not say when it watches no more of them."""
@@ -348,7 +368,7 @@ class _Watch:
         self._untold = {root: kind for root in registered if (kind := machine.untold_changes(root))}
         self._roots = {root: self._presence(root) for root in registered}
         self._looked_at_roots = self._clock.monotonic()
-        folders = [str(folder) for folder in scan.outer_roots(self._library) if folder.is_dir()]
+        folders = [folder for folder in scan.outer_roots(self._library) if os.path.isdir(folder)]
         if not self._too_many:
             try:
                 self._events = FolderEvents(folders)

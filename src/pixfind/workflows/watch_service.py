@@ -71,22 +71,29 @@ def service(
 
 def install(made: Service) -> None:
     """Write the file of a service; raises ServiceNotOurs where another file has its place, and what `disk.publish` raises."""
-    _refuse_others(made.path)
+    refuse_others(made)
     made.path.parent.mkdir(parents=True, exist_ok=True)
     disk.publish(made.path, made.content)
 
 
 def uninstall(made: Service) -> None:
     """Delete the file of a service; raises ServiceNotInstalled where there is none, ServiceNotOurs where it is another's."""
-    _refuse_others(made.path)
-    if not made.path.exists():
-        raise errors.ServiceNotInstalled(path=made.path)
+    refuse_removal(made)
     disk.delete(made.path)
     if made.link is not None and made.link.is_symlink():
         disk.delete(made.link)
 
 
-def _refuse_others(path: Path) -> None:
+def refuse_removal(made: Service) -> None:
+    """Raise ServiceNotInstalled where there is no such file, ServiceNotOurs where it is another's."""
+    refuse_others(made)
+    if not made.path.exists():
+        raise errors.ServiceNotInstalled(path=made.path)
+
+
+def refuse_others(made: Service) -> None:
+    """Raise ServiceNotOurs where another file has the place of this one."""
+    path = made.path
     # A link is not ours either: what it leads to would be replaced by a file, or the file by nothing.
     if path.is_symlink() or (path.exists() and _MARK.encode() not in path.read_bytes()):
         raise errors.ServiceNotOurs(path=path)

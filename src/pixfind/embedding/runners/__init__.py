@@ -2,12 +2,13 @@
 What carries workers: one protocol, several runners.
 
 A runner starts workers, passes messages both ways and reports when one has ended. Must not know what the messages mean, which is for
-`worker.protocol` and `embedding.coordinator`. `local` runs processes on this machine, `serial` one worker in this process.
+`worker.protocol` and `embedding.coordinator`. `local` runs processes on this machine, `serial` one worker in this process, `ray` workers on the nodes of a cluster.
 """
 
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from pixfind.embedding.elastic import Room
 from pixfind.worker.protocol import FromWorker, ToWorker, WorkerConfig
 
 
@@ -30,6 +31,8 @@ class WorkerUsage:
     """its process id there"""
     processor_seconds: float
     """user and system time of all its threads since it started"""
+    node: str = ""
+    """id of the cluster's node that it runs on; empty on this machine"""
 
     @property
     def process(self) -> tuple[str, int]:
@@ -54,6 +57,9 @@ class Runner(Protocol):
 
     def usage(self) -> dict[int, WorkerUsage]:
         """Return worker -> what it has used, for those that run in processes of their own; others are part of this process."""
+
+    def room(self) -> Room | None:
+        """Return what a cluster offers at the moment; None where workers run on this machine."""
 
     def close(self) -> None:
         """End all workers at once."""

@@ -65,6 +65,9 @@ class Local:
         """Return worker -> what its process has used, for those that have not ended."""
         return usage(self._processes)
 
+    def room(self) -> None:
+        """Return nothing: this machine stays as it is."""
+
     def close(self) -> None:
         """End all workers at once, and wait until they have."""
         end(self._processes.values())

@@ -53,6 +53,9 @@ class Serial:
         """Return nothing: what the workers use is part of this process."""
         return {}
 
+    def room(self) -> None:
+        """Return nothing: this machine stays as it is."""
+
     def close(self) -> None:
         """Stop all workers, and wait until they have saved."""
         for inbox in self._inboxes.values():

@@ -118,6 +118,9 @@ class Warm:
         """Return worker -> what its process has used, for those of the run."""
         return usage({number: worker.process for number, worker in self._workers.items() if _in_run(worker)})
 
+    def room(self) -> None:
+        """Return nothing: this machine stays as it is."""
+
     def close(self) -> None:
         """End the run: workers that do not rest by now are ended at once."""
         left = [worker for worker in self._workers.values() if _in_run(worker)]

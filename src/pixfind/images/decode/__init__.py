@@ -25,14 +25,17 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from pixfind.errors import EmptyFile, ImageProblem, NotAnImage
-from pixfind.images.decode import containers, exif, netpbm, raw
+from pixfind.images import key_frame
+from pixfind.images.decode import containers, exif, netpbm, raw, video
 from pixfind.images.decode.colour import to_rgb
 from pixfind.images.decode.containers import Contents
 from pixfind.images.decode.problems import check_size, from_decoder
 from pixfind.images.decode.tiff import tiff
-from pixfind.types import Choice, ImageMetadata
+from pixfind.images.limits import DEFAULT_MEGAPIXELS, Limits, limits_for
+from pixfind.types import ImageMetadata
 
 __all__ = [
+    "DEFAULT_MEGAPIXELS",
     "DRAFT_MARGIN",
     "Decoded",
     "Limits",
@@ -43,18 +46,6 @@ __all__ = [
 
 DRAFT_MARGIN: Final = 2
 """A JPEG that is scaled while decoding keeps sides of at least this many times the requested ones (docs/explanation/performance.md)."""
-
-DEFAULT_MEGAPIXELS: Final = 200.0
-_BYTES_PER_PIXEL: Final = 24  # the worst of the usual formats (docs/explanation/performance.md)
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The largest picture that is decoded."""
-
-    max_pixels: int
-    max_scaled_pixels: int = 0
-    """the same for a JPEG that is scaled while decoding, which takes a fraction of the memory; 0: `max_pixels`"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +63,8 @@ def recognises(head: bytes) -> bool:
     try:
         _kind(head)
     except NotAnImage:
-        return netpbm.recognises(head) or raw.recognises(head)
+        return netpbm.recognises(head) or raw.recognises(head) or key_frame.recognises(head)
     return True
-
-
-def limits_for(memory_bytes: int, megapixels: float = DEFAULT_MEGAPIXELS) -> Choice[Limits]:
-    """Return the limits for a maximum in megapixels, lowered so that decoding one picture fits into `memory_bytes`."""
-    fitting = memory_bytes / _BYTES_PER_PIXEL / 1e6
-    if fitting >= megapixels:
-        return Choice(Limits(int(megapixels * 1e6)), f"{megapixels:g} MP, as set")
-    reason = (
-        f"{fitting:.0f} MP: {memory_bytes / 1e6:.0f} MB of memory at {_BYTES_PER_PIXEL} bytes per pixel;"
-        f" {megapixels:g} MP for JPEGs that are scaled while decoding"
-    )
-    return Choice(Limits(max(1, int(fitting * 1e6)), int(megapixels * 1e6)), reason)
 
 
 def decode(data: bytes, *, limits: Limits, shortest_side: int | None = None) -> Decoded:
@@ -109,6 +88,8 @@ def _decode(data: bytes, limits: Limits, shortest_side: int | None) -> Decoded:
         raise EmptyFile
     if netpbm.recognises(data):
         return _decode_netpbm(data, limits)
+    if key_frame.recognises(data):
+        return _decode_key_frame(data, limits, shortest_side)
     # Before the others: many RAW files begin as TIFF, or as HEIC.
     if raw.recognises(data):
         return _decode_raw(data, limits, shortest_side)
@@ -144,6 +125,12 @@ def _decode_netpbm(data: bytes, limits: Limits) -> Decoded:
     height, width, channels = pixels.shape
     image = Image.fromarray(pixels.squeeze(2) if channels == 1 else pixels)
     return Decoded(to_rgb(image), ImageMetadata(width, height))
+
+
+def _decode_key_frame(data: bytes, limits: Limits, shortest_side: int | None) -> Decoded:
+    side = None if shortest_side is None else shortest_side * DRAFT_MARGIN
+    image, (width, height), known = video.read(data, limits.max_pixels, side)
+    return Decoded(image, known.metadata(width, height))
 
 
 def _decode_raw(data: bytes, limits: Limits, shortest_side: int | None) -> Decoded:

@@ -90,7 +90,7 @@ def _exif(main: Directory, details: Directory, gps: Directory) -> Exif:
     return Exif(
         orientation=orientation if 1 <= orientation <= 8 else 1,
         taken_at=_taken_at(_text(details, _DATE_TAKEN), _text(details, _OFFSET_TAKEN)),
-        camera=_camera(_text(main, _MAKE), _text(main, _MODEL)),
+        camera=camera(_text(main, _MAKE), _text(main, _MODEL)),
         latitude=latitude if known else None,
         longitude=longitude if known else None,
     )
@@ -136,7 +136,7 @@ def _offset(text: str) -> timedelta:
     return -offset if sign == "-" else offset
 
 
-def _camera(make: str, model: str) -> str:
+def camera(make: str, model: str) -> str:
     """Return make and model; many models repeat the make ("Canon", "Canon EOS 5D"; "NIKON CORPORATION", "NIKON D90")."""
     first = make.split(" ", 1)[0].casefold()
     doubled = bool(first) and model.casefold().startswith(first)

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, Final
 MAX_EXPANSION: Final = 100
 """A file that holds more times its own size is not read: only bombs do, and pictures without any grain."""
 
-_FREE_BYTES: Final = 64 << 20
+FREE_BYTES: Final = 64 << 20
 """to which every file may expand"""
 
 _MAX_STATES: Final = 128
@@ -47,7 +47,7 @@ class GzipStream:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._limit = MAX_EXPANSION * os.stat(path).st_size + _FREE_BYTES
+        self._limit = MAX_EXPANSION * os.stat(path).st_size + FREE_BYTES
         self._states = [_State(0, 0, zlib.decompressobj(_GZIP))]
         self._distance = _FIRST_DISTANCE
         self._recent: collections.deque[_State] = collections.deque(maxlen=_RECENT)

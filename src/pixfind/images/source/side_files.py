@@ -15,10 +15,10 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, Final
 
 from pixfind import errors
+from pixfind.images import suffixes
 from pixfind.images.source import archives
 from pixfind.images.source.files import read_file
 from pixfind.types import ImageMetadata
@@ -40,6 +40,8 @@ def completed(location: str, known: ImageMetadata) -> ImageMetadata:
     """Return the metadata of the picture at a location, with the date and the place of its side file where it has none."""
     if known.taken_at is not None and known.latitude is not None:
         return known
+    # A side file is one of the video, not of its frames.
+    location = suffixes.without_time(location)
     with contextlib.suppress(errors.ImageProblem, OSError, ValueError, RecursionError):
         if (data := _read(location)) is not None:
             side = json.loads(data)
@@ -72,10 +74,10 @@ def _read(location: str) -> bytes | None:
         archive, member = parts
         inside = os.path.dirname(member)
         for side in names(name):
-            beside = os.path.join(inside, side)
-            found = archives.version(archive, beside)
+            beside = archives.prefix(archive) + os.path.join(inside, side)
+            found = archives.version(beside)
             if found is not None:
-                return archives.read(archive, beside).data if found[0] <= _MAX_BYTES else None
+                return archives.read(beside).data if found[0] <= _MAX_BYTES else None
         return None
     there = _side_files(folder, os.stat(folder).st_mtime_ns)
     for side in names(name) if there else ():
@@ -108,11 +110,9 @@ def _is_of(side: Any, picture: str) -> bool:
 def _with(side: Any, known: ImageMetadata) -> ImageMetadata:
     if not isinstance(side, dict) or not isinstance(taken := side.get("photoTakenTime"), dict):
         return known  # Some other program's.
-    if known.taken_at is None:
-        known = replace(known, taken_at=_seconds(taken.get("timestamp")))
-    if known.latitude is None and (place := _place(side)) is not None:
-        known = replace(known, latitude=place[0], longitude=place[1])
-    return known
+    latitude, longitude = _place(side) or (None, None)
+    facts = ImageMetadata(taken_at=_seconds(taken.get("timestamp")), latitude=latitude, longitude=longitude)
+    return known.with_facts_of(facts)
 
 
 def _seconds(timestamp: Any) -> int | None:

@@ -20,7 +20,11 @@ def queries(file: str) -> dict[str, str]:
     text = (_FOLDER / file).read_text(encoding="utf-8")
     parts = re.split(r"^-- name: *(\w+) *$", text, flags=re.MULTILINE)
     named = {name: body.strip() for name, body in zip(parts[1::2], parts[2::2], strict=True)}
-    return {name: re.sub(r"{(\w+)}", lambda found: named[found[1]], body) for name, body in named.items()}
+
+    def whole(body: str) -> str:
+        return re.sub(r"{(\w+)}", lambda found: whole(named[found[1]]), body)
+
+    return {name: whole(body) for name, body in named.items()}
 
 
 @cache

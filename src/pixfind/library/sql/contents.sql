@@ -21,6 +21,9 @@ INSERT OR IGNORE INTO contents (hash_prefix, embedding_index)
 SELECT substr(hash, 1, 6), embedding_index FROM images
 WHERE embedding_index >= :rows AND hash IS NOT NULL ORDER BY 1, 2;
 
+-- name: index_content
+INSERT OR IGNORE INTO contents (hash_prefix, embedding_index) VALUES (substr(:hash, 1, 6), :embedding_index);
+
 -- name: forget_contents
 DELETE FROM contents;
 

@@ -1,10 +1,22 @@
 -- name: exported_images
 -- Everything that is known of the images that have an embedding, in the order of their ids.
-SELECT id, path, embedding_index, outcome, size, mtime_ns, width, height, taken_at, camera, latitude, longitude
+SELECT id, path, embedding_index, outcome, size, mtime_ns, width, height, taken_at, camera, latitude, longitude, added_at,
+       (SELECT json_group_array(name) FROM (
+            SELECT labels.name FROM labelled JOIN labels ON labels.id = labelled.label_id
+            WHERE labelled.row = embedding_index ORDER BY labels.id))
 FROM images
 WHERE gone = 0 AND embedding_index IS NOT NULL AND embedding_index < :rows
 ORDER BY id;
 
 -- name: image_at
--- The image at a path, and whether it is pending.
-SELECT id, path, size, mtime_ns, outcome IS NULL FROM images WHERE path = :path AND gone = 0;
+-- The image at a path, whether it is pending, and whether its root is offline.
+SELECT images.id, images.path, size, mtime_ns, outcome IS NULL, roots.offline IS NOT NULL
+FROM images JOIN roots ON roots.id = images.root_id WHERE images.path = :path AND gone = 0;
+
+-- name: embedded_of_sizes
+-- What has an embedding and one of some sizes (a JSON list), gone or not.
+SELECT size, mtime_ns, hash, embedding_index FROM images
+WHERE size IN (SELECT value FROM json_each(:sizes)) AND embedding_index IS NOT NULL AND hash IS NOT NULL;
+
+-- name: gone
+SELECT path FROM images WHERE gone = 1;

@@ -21,6 +21,10 @@ WHERE outcome IS NULL AND gone = 0 AND id > :after AND id % :parts = :part
   AND root_id IN (SELECT id FROM roots WHERE offline IS NULL)
 ORDER BY id LIMIT :limit;
 
+-- name: known_pending
+-- Images that wait although their bytes were read before.
+SELECT id, hash FROM images WHERE outcome IS NULL AND gone = 0 AND hash IS NOT NULL;
+
 -- name: count_pending
 SELECT count(*) FROM images
 WHERE outcome IS NULL AND gone = 0 AND id % :parts = :part AND root_id IN (SELECT id FROM roots WHERE offline IS NULL);
@@ -32,10 +36,14 @@ WHERE gone = 0 AND root_id IN (SELECT id FROM roots WHERE offline IS NULL)
 ORDER BY id * 2654435761 % 4294967296 LIMIT :limit;
 
 -- name: retry_transient
-UPDATE images SET outcome = NULL, reason = NULL, transient = 0 WHERE outcome = 'failed' AND transient = 1;
+-- Not an address of a list under which nothing was ever found: a list has many of them, and to ask for each takes a request.
+UPDATE images SET outcome = NULL, reason = NULL, transient = 0
+WHERE outcome = 'failed' AND transient = 1 AND NOT (size < 0 AND reason LIKE 'file missing%');
 
 -- name: retry_failed
-UPDATE images SET outcome = NULL, reason = NULL, transient = 0 WHERE outcome IN ('failed', 'skipped') AND gone = 0;
+-- Not what its owner leaves out.
+UPDATE images SET outcome = NULL, reason = NULL, transient = 0
+WHERE outcome IN ('failed', 'skipped') AND gone = 0 AND NOT (outcome = 'skipped' AND reason LIKE 'excluded%');
 
 -- name: retry_too_large
 -- Skipped under a lower limit than now: "too large: 300 MP is over the limit of 200 MP; ..." (errors.TooLarge).
@@ -44,20 +52,23 @@ WHERE outcome = 'skipped' AND reason LIKE 'too large:%'
   AND CAST(substr(reason, instr(reason, 'limit of ') + 9) AS REAL) < CAST(printf('%.6g', :megapixels) AS REAL);
 
 -- name: adopt
--- Only a pending image with the very bytes that were embedded takes the row: so adopting twice changes nothing.
+-- Only a pending image with the very bytes that were embedded takes the row: so adopting twice changes nothing. A size below 0: nobody has
+-- looked at the bytes before.
 UPDATE images
-SET outcome = :outcome, reason = NULL, transient = 0, embedding_index = :embedding_index, hash = :hash,
+SET outcome = :outcome, reason = NULL, transient = 0, embedding_index = :embedding_index, hash = :hash, size = :size, mtime_ns = :mtime_ns,
     width = :width, height = :height, taken_at = :taken_at, camera = :camera, latitude = :latitude, longitude = :longitude
-WHERE id = :image_id AND outcome IS NULL AND size = :size AND mtime_ns = :mtime_ns;
+WHERE id = :image_id AND outcome IS NULL AND (size < 0 OR (size = :size AND mtime_ns = :mtime_ns));
 
 -- name: adopt_duplicate
 -- As `adopt`: only for the very bytes that were hashed.
 UPDATE images
-SET outcome = 'duplicate', reason = NULL, transient = 0, hash = :hash, embedding_index = embedded.embedding_index,
+SET outcome = 'duplicate', reason = NULL, transient = 0, hash = :hash, size = embedded.size,
+    mtime_ns = CASE WHEN :size < 0 THEN embedded.mtime_ns ELSE :mtime_ns END, embedding_index = embedded.embedding_index,
     width = embedded.width, height = embedded.height, taken_at = embedded.taken_at, camera = embedded.camera,
     latitude = embedded.latitude, longitude = embedded.longitude
 FROM (SELECT * FROM images WHERE embedding_index = :embedding_index AND hash = :hash LIMIT 1) AS embedded
-WHERE images.id = :image_id AND images.outcome IS NULL AND images.size = :size AND images.mtime_ns = :mtime_ns;
+WHERE images.id = :image_id AND images.outcome IS NULL
+  AND (images.size < 0 OR (images.size = :size AND images.mtime_ns = :mtime_ns));
 
 -- name: settle
 UPDATE images SET outcome = :outcome, reason = :reason, transient = :transient WHERE id = :image_id AND outcome IS NULL;

@@ -13,7 +13,7 @@ WHERE images.path >= :first AND images.path < :last AND NOT (other.path >= :firs
 
 -- name: homeless
 -- An image that would lie in no root.
-SELECT relocated(path) AS path FROM images WHERE {below} AND root_of(relocated(path)) IS NULL LIMIT 1;
+SELECT relocated(path) AS path FROM images WHERE {below} AND root_of(relocated(path), root_id) IS NULL LIMIT 1;
 
 -- name: sample
 -- Spread over all of them by a hash of the id.
@@ -27,7 +27,7 @@ CREATE TEMP TABLE IF NOT EXISTS moved (id INTEGER PRIMARY KEY, path TEXT NOT NUL
 DELETE FROM temp.moved;
 
 -- name: find
-INSERT INTO temp.moved SELECT id, relocated(path), root_of(relocated(path)), mtime_ns FROM images WHERE {below};
+INSERT INTO temp.moved SELECT id, relocated(path), root_of(relocated(path), root_id), mtime_ns FROM images WHERE {below};
 
 -- name: times
 SELECT id, moved.path, images.size, images.mtime_ns FROM temp.moved JOIN images USING (id) WHERE gone = 0;

@@ -10,7 +10,7 @@ SELECT count(*) FROM images WHERE embedding_index >= :rows;
 
 -- name: is_wanted
 -- No row: the image is unknown. 1: it is waiting for exactly these bytes. Else its row is orphaned.
-SELECT outcome IS NULL AND gone AND size = :size AND mtime_ns = :mtime_ns FROM images WHERE id = :image_id;
+SELECT outcome IS NULL AND gone AND (size < 0 OR (size = :size AND mtime_ns = :mtime_ns)) FROM images WHERE id = :image_id;
 
 -- name: recover_image
 INSERT OR IGNORE INTO images (id, root_id, path, size, mtime_ns, gone)

@@ -36,7 +36,7 @@ def vision(files: ModelFiles, made: preprocess.Preprocessing) -> Path:
     """Return the graph of the image encoder to run: with a dynamic batch, or as published."""
 
     def run(graph: Path) -> NDArray[np.float32]:
-        return towers.ImageTower(_session(graph), files, made).run(_pictures(made.side))
+        return towers.ImageTower(_session(graph), files, made).run(pictures(made.side))
 
     return freed(files.vision, run)
 
@@ -113,8 +113,8 @@ def _session(graph: Path) -> towers.Session:
     return onnx.Session(graph, threads=1, precision="fp32", device="cpu", repack=False)
 
 
-def _pictures(side: int) -> NDArray[np.uint8]:
-    """Return [n, side, side, 3] of waves with a little noise; pictures of noise alone have nearly equal embeddings."""
+def pictures(side: int) -> NDArray[np.uint8]:
+    """Return different pictures for tests, uint8 [n, side, side, 3]: waves with a little noise; pictures of noise alone have nearly equal embeddings."""
     random = np.random.default_rng(0)
     y, x = np.mgrid[0:side, 0:side] * (32 / side)
     made = []

@@ -42,10 +42,8 @@ class Session:
     def __init__(self, path: Path, *, threads: int, precision: str, device: str, repack: bool = True) -> None:
         self.path = path
         self.precision = precision
-        # GPUs have no kernels for our int8 operators and would pass each of them back to the CPU.
-        device = "cpu" if precision == "int8" and device == "auto" else device
         with _named(path):
-            self._session, self.device = _open(path, threads, device, repack=repack)
+            self._session, self.device = _open(path, threads, _wanted(precision, device), repack=repack)
         self.inputs: Mapping[str, onnx_ports.Port] = {port.name: _port(port) for port in self._session.get_inputs()}
         self.outputs: Mapping[str, onnx_ports.Port] = {port.name: _port(port) for port in self._session.get_outputs()}
 
@@ -54,6 +52,37 @@ class Session:
         with _named(self.path):
             (result,) = self._session.run([output], dict(feed))
         return np.asarray(result, dtype=np.float32)
+
+
+def runs_on_cpu(precision: str, device: str) -> bool:
+    """Tell whether the CPU runs what is opened in this precision for this device; raises DeviceUnavailable."""
+    return _providers(_wanted(precision, device))[0] == _PROVIDERS["cpu"]
+
+
+def _wanted(precision: str, device: str) -> str:
+    # GPUs have no kernels for our int8 operators and would pass each of them back to the CPU.
+    return "cpu" if precision == "int8" and device == "auto" else device
+
+
+def save_packed(graph: Path, path: Path) -> None:
+    """
+    Write a graph as it is once it is open on the CPU, with its weights and their packed form beside it, in `path` with `.data` added.
+
+    The packed form lies at multiples of 64 bytes, as the kernels need it where the file is mapped. Raises InvalidModelFile.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _FATAL_ONLY
+    options.optimized_model_filepath = str(path)
+    for key, value in {
+        "optimized_model_external_initializers_file_name": f"{path.name}.data",
+        "optimized_model_external_initializers_min_size_in_bytes": "1024",
+        "save_external_prepacked_constant_initializers": "1",
+    }.items():
+        options.add_session_config_entry(f"session.{key}", value)
+    with _named(graph):
+        onnxruntime.InferenceSession(str(graph), options, providers=[_PROVIDERS["cpu"]])
 
 
 def _port(port: Any) -> onnx_ports.Port:

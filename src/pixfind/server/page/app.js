@@ -7,25 +7,39 @@
  * @typedef {import("./address.js").Place} Place
  */
 
-import { START, isHome, read, write } from "./address.js";
-import { byId, fill, isTyping } from "./dom.js";
+import { START, isByTime, isHome, read, request, write } from "./address.js";
+import { Albums } from "./albums.js";
+import { byId, el, fill, isTyping } from "./dom.js";
 import { listen } from "./drop.js";
 import { welcome } from "./empty.js";
+import { Facets } from "./facets.js";
 import { FilterPanel } from "./filters.js";
 import { keyList } from "./keys.js";
 import { connect } from "./live.js";
+import { MapView } from "./map.js";
+import { t, translate } from "./messages.js";
+import { Offer } from "./offer.js";
 import { parse, write as line } from "./query.js";
 import { Results } from "./results.js";
+import { Scrubber } from "./scrubber.js";
 import { SearchBox } from "./searchbox.js";
+import { Selection } from "./selection.js";
+import { SelectionBar } from "./selection_bar.js";
 import { StatusView } from "./status.js";
+import { copyAddress } from "./taking.js";
 import { Viewer } from "./viewer.js";
-import { number } from "./words.js";
+import { viewerTools } from "./viewer_tools.js";
+
+translate(document);
 
 /** A result that was shown for so long was viewed: typing further makes a new step of the history. */
 const VIEWED_MS = 2500;
 
 /** Hits that are loaded at most to find the place of a picture in a list. */
 const MAX_SEARCHED = 600;
+
+/** While the library grows, twice a second would be too often to count it. */
+const RECOUNT_MS = 2000;
 
 /** @type {Map<string, Blob>} the user's own pictures, by the key in the address */
 const pictures = new Map();
@@ -35,6 +49,7 @@ let typedAt = 0;
 
 const actions = {
   search: (/** @type {string} */ q) => go({ ...START, q }),
+  lastAdded: () => go({ ...START, sort: "added" }),
   showWeak: () => go({ all: true }),
   clearFilters: () => go({ filters: {} }),
   openLibrary: () => go({ view: "library" }),
@@ -51,9 +66,16 @@ const results = new Results({
   act: (action, at) => (action === "open" ? open(at) : refine(/** @type {any} */ (action), results.grid.hits[at].image_id)),
   actions,
   status: () => library.status,
+  found: (answer) => offer.show(answer?.date ?? null),
   changed: () => place.image !== null && place.view === "search" && showImage(place, place),
   unreachable,
+  mounted: (tile) => selection.mark(tile),
+  cursor: (month) => scrubber.cursor(month),
+  seen: ({ date }) => date && scrubber.follow(date.slice(0, 7)),
 });
+const scrubber = new Scrubber({ go: (month) => go({ at: month }, { replace: true }) });
+const selection = new Selection(results.grid, { changed: () => bar.update() });
+const bar = new SelectionBar(selection, { title: () => place.q || t("app.selected"), closed: () => results.grid.focus(0) });
 const box = new SearchBox({
   change: (q, { typing }) => {
     const step = !typing || place.view !== "search" || performance.now() - typedAt > VIEWED_MS;
@@ -63,8 +85,16 @@ const box = new SearchBox({
   picture: (picture) => go({ picture: picture && keep(picture) }),
   down: () => results.grid.focus(0),
 });
+const albums = new Albums({ open: (to) => go(to), notify });
+const offer = new Offer({
+  take: ({ query, after, before }) => go({ q: query, filters: { ...place.filters, ...(after && { after }), ...(before && { before }) }, all: false, view: filteredView() }),
+});
 const showKeys = keyList();
-const filters = new FilterPanel({ change: (chosen) => go({ filters: chosen, all: false, view: "search" }) });
+/** Where filters are seen to take effect: here, unless this is the library. */
+const filteredView = () => (place.view === "map" ? "map" : "search");
+const chooseFilters = (/** @type {import("./address.js").Filters} */ chosen) => go({ filters: chosen, all: false, view: filteredView() });
+const filters = new FilterPanel({ change: chooseFilters, opened: () => facets.show(place) });
+const facets = new Facets(filters.facets, { change: chooseFilters });
 const viewer = new Viewer({
   step: (by) => {
     const at = results.grid.placeOf(place.image ?? 0) + by;
@@ -75,6 +105,19 @@ const viewer = new Viewer({
   close: () => (history.state?.opened ? history.back() : go({ image: null }, { replace: true })),
   refine,
   near: (near) => go({ ...START, filters: { near } }),
+  map: (at) => go({ ...START, view: "map", map: at }),
+  open: (id) => go({ image: id }, { replace: true }),
+});
+
+const map = new MapView({
+  moved: (at) => place.view === "map" && go({ map: at }, { replace: true }),
+  open: (near) => go({ view: "search", filters: { ...place.filters, near } }),
+});
+
+const tools = viewerTools(viewer, {
+  picture: () => ({ image_id: place.image ?? 0, hit: results.grid.hits[results.grid.placeOf(place.image ?? 0)] ?? null }),
+  isSelected: (id) => selection.has(id),
+  toggle: (hit) => selection.toggle(hit),
 });
 
 // --- where we are ---------------------------------------------------------------------------------
@@ -86,7 +129,9 @@ const viewer = new Viewer({
  * @param {{replace?: boolean, opened?: boolean}} [how] `replace` the present step of the history
  */
 function go(change, { replace = false, opened = false } = {}) {
-  const next = { ...place, image: null, ...change };
+  // Other pictures begin with the first; a look at one leads back to where it was.
+  const others = ["q", "filters", "picture", "view", "sort"].some((name) => name in change);
+  const next = { ...place, ...(others && { at: null }), image: null, ...change };
   const address = write(next);
   if (address !== location.pathname + location.search) {
     const state = { opened: opened || (replace && Boolean(history.state?.opened) && next.image !== null) };
@@ -106,19 +151,33 @@ function show(next, back) {
   document.title = title(next);
   byId("results-title").textContent = heading(next, picture);
   byId("results-title").hidden = isHome(next);
-  const isLibrary = next.view === "library";
-  byId("search-view").hidden = isLibrary;
-  byId("library-view").hidden = !isLibrary;
-  byId("library-link").toggleAttribute("aria-current", isLibrary);
+  for (const view of ["search", "library", "map"]) byId(`${view}-view`).hidden = next.view !== view;
+  for (const view of ["library", "map"]) byId(`${view}-link`).toggleAttribute("aria-current", next.view === view);
   box.set(next.q, picture);
   filters.set(next.filters);
+  if (filters.isOpen) facets.show(next);
   byId("fold").checked = next.fold;
+  showOrders(next);
+  albums.show(next);
+  byId("albums").hidden = !isHome(next);
   byId("home-view").hidden = !isHome(next);
-  if (!isLibrary) {
+  scrubber.show(next.view === "search" && isByTime(next) ? request(next) : null);
+  if (next.view !== "search" && before.view !== next.view) scrollTo(0, 0);
+  if (next.view === "library") library.opened();
+  else if (next.view === "map") map.show(request(next), next.map);
+  else {
     results.show(next, picture, { back });
-    if (before.view === "library") results.grid.refresh();
-  } else if (before.view !== "library") scrollTo(0, 0);
+    if (before.view !== "search") results.grid.refresh();
+  }
   showImage(next, before);
+}
+
+/** The orders that there are: the best first needs something to be searched for. @param {Place} next */
+function showOrders(next) {
+  const searched = next.q || next.picture;
+  const added = library.status?.libraries && !searched ? [] : [["added", t("order.added")]]; // Several libraries have no common order of registration.
+  const orders = [...(searched ? [["", t("order.best")], ["date", t("order.newest")]] : [["", t("order.newest")]]), ...added];
+  fill(byId("sort"), ...orders.map(([value, words]) => el("option", { value, selected: value === (next.sort ?? "") }, words)));
 }
 
 /** Open, change or close the large view. @param {Place} next @param {Place} before */
@@ -135,18 +194,19 @@ function showImage(next, before) {
   // The address of a picture may be that of one farther down, and the next one may be on the next page.
   if (at < 0 ? hits.length < MAX_SEARCHED : at > hits.length - 3) results.loadMore();
   viewer.show(next.image, hits[at] ?? null, { previous: hits[at - 1] ?? null, next: at < 0 ? null : hits[at + 1] ?? null });
+  tools.update();
 }
 
 /** @param {Place} at */
 function title({ view, q, picture }) {
-  if (view === "library") return "Library · pixfind";
-  return q ? `${q} · pixfind` : picture ? "A picture of yours · pixfind" : "pixfind";
+  if (view !== "search") return `${t(`html.${view}`)} · pixfind`;
+  return q ? `${q} · pixfind` : picture ? `${t("app.your-picture-title")} · pixfind` : "pixfind";
 }
 
 /** The heading of the results, for screen readers: the field shows it to everybody else. @param {Place} at @param {Blob | null} picture */
 function heading({ q, filters }, picture) {
-  const by = [picture && "your picture", q].filter(Boolean).join(" ");
-  return by ? `Results for ${by}` : Object.keys(filters).length ? "Pictures that pass the filters" : "Pictures";
+  const by = [picture && t("app.your-picture"), q].filter(Boolean).join(" ");
+  return by ? t("app.results", { query: by }) : t(Object.keys(filters).length ? "app.results-filtered" : "html.pictures");
 }
 
 // --- actions ----------------------------------------------------------------------------------
@@ -162,9 +222,15 @@ function refine(what, id) {
   const { terms, problem } = parse(place.q);
   const others = problem ? [] : terms.filter((term) => term.kind !== "id" || term.value !== String(id));
   if (what === "minus" && !others.some((term) => term.weight > 0) && !place.picture) {
-    return notify("Search for something first: then this picture can be subtracted from the query.");
+    return notify(t("app.search-first"));
   }
   go({ q: line([...others, { kind: "id", value: String(id), weight: what === "plus" ? 1 : -1 }]), all: false });
+}
+
+/** Copy the address of what is shown; a picture of the user's own has none. */
+function copySearch() {
+  if (place.picture) notify(t("app.no-address"));
+  else copyAddress(place.view, { say: notify });
 }
 
 /** @param {Blob} picture @returns {string} its key */
@@ -184,7 +250,7 @@ function unreachable(now) {
   if (now === isUnreachable) return;
   isUnreachable = now;
   clearTimeout(noticeTimer);
-  if (now) notify("The server does not answer. Reconnecting …", true);
+  if (now) notify(t("error.reconnecting"), true);
   else {
     notify("");
     results.retry();
@@ -196,26 +262,43 @@ function notify(message, persistent = false) {
   clearTimeout(noticeTimer);
   byId("notice").textContent = message;
   byId("notice").hidden = !message;
-  if (message && !persistent) noticeTimer = setTimeout(() => notify(isUnreachable ? "The server does not answer. Reconnecting …" : "", isUnreachable), 6000);
+  if (message && !persistent) noticeTimer = setTimeout(() => notify(isUnreachable ? t("error.reconnecting") : "", isUnreachable), 6000);
 }
 
 /** @param {any} status */
 function changed(status) {
   const before = library.status;
   library.update(status);
-  filters.offer(status.folders);
+  filters.offer(status.folders, status.fields, status.labels);
   byId("live").hidden = !status.running;
   byId("live").classList.toggle("is-paused", status.paused);
-  const label = status.running ? `Library: ${status.paused ? "paused" : "embedding"}, ${number(status.images.pending)} pending` : "Library";
+  const label = status.running ? t(status.paused ? "app.library-paused" : "app.library-embedding", { count: status.images.pending }) : t("html.library");
   byId("library-link").setAttribute("aria-label", label);
   byId("library-link").title = label;
-  if (before?.searchable_rows !== status.searchable_rows || !before) {
-    fill(byId("home-view"), ...welcome(status, actions));
-    results.forget();
-  }
+  if (!before || before.searchable_rows !== status.searchable_rows) fill(byId("home-view"), ...welcome(status, actions));
+  if (!before) showOrders(place);
+  else if (contents(before) !== contents(status)) grown();
   // An empty page fills by itself; a full one is not pulled away from under its reader.
   const news = !before || before.searchable_rows !== status.searchable_rows || before.running !== status.running || before.images.seen !== status.images.seen;
   if (news && results.isEmpty && place.view === "search") results.retry();
+}
+
+/** What answers and counts depend on. @param {any} status */
+const contents = ({ searchable_rows: rows, images, labels }) => JSON.stringify([rows, images.seen, images.gone, images.offline, labels]);
+
+let growing = 0;
+
+/** The library has changed: what was answered is out of date, and what counts is counted again, now and then while an embed runs. */
+function grown() {
+  results.forget();
+  facets.forget();
+  map.forget();
+  growing ||= setTimeout(() => {
+    growing = 0;
+    if (place.view === "map") map.show(request(place), place.map);
+    if (filters.isOpen) facets.show(place);
+    if (place.view === "search" && isByTime(place)) scrubber.show(request(place), true);
+  }, RECOUNT_MS);
 }
 
 // --- the browser ----------------------------------------------------------------------------------
@@ -227,17 +310,21 @@ addEventListener("keydown", (event) => {
   const typing = isTyping(event) && !(event.target === box.input && !box.input.value);
   if (event.key === "?" && !typing) showKeys();
   else if (event.key === "/" && !typing && !viewer.isOpen) box.focus();
+  // In the field it begins a query.
+  else if (event.key === "c" && !isTyping(event) && !document.querySelector("dialog[open]")) copySearch();
   else return;
   event.preventDefault();
 });
 byId("keys-button").addEventListener("click", showKeys);
+byId("copy-address").addEventListener("click", copySearch);
 addEventListener("scroll", () => (byId("to-top").hidden = scrollY < 3 * innerHeight), { passive: true });
 byId("to-top").addEventListener("click", () => {
   scrollTo({ top: 0 });
   box.input.focus({ preventScroll: true });
 });
+byId("sort").addEventListener("change", () => go({ sort: byId("sort").value || null }));
 byId("fold").addEventListener("change", () => go({ fold: byId("fold").checked }));
-for (const [id, to] of /** @type {[string, () => void][]} */ ([["home", () => go(START)], ["library-link", () => go({ view: place.view === "library" ? "search" : "library" })]])) {
+for (const [id, to] of /** @type {[string, () => void][]} */ ([["home", () => go(START)], ["library-link", () => go({ view: place.view === "library" ? "search" : "library" })], ["map-link", () => go({ view: place.view === "map" ? "search" : "map" })]])) {
   byId(id).addEventListener("click", (/** @type {MouseEvent} */ event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
@@ -253,5 +340,7 @@ listen({
 history.scrollRestoration = "manual";
 fill(byId("home-view"), ...welcome(null, actions));
 show(read(location.search), false);
+box.takeEarly();
+albums.load();
 connect({ status: changed, unreachable });
 if (matchMedia("(hover: hover)").matches && place.view === "search" && place.image === null) box.input.focus();

@@ -9,6 +9,10 @@
 
 import { thumbnail } from "./api.js";
 import { el, icon } from "./dom.js";
+import { t } from "./messages.js";
+
+/** What a term is called that is more than words: the key of its text. @type {Record<string, string>} */
+const NAMES = { id: "chip.like-number", says: "chip.says", name: "chip.named" };
 
 /**
  * @param {Term} term
@@ -16,14 +20,14 @@ import { el, icon } from "./dom.js";
  */
 export function termChip(term, handlers) {
   const wanted = term.weight > 0;
-  const name = term.kind === "id" ? `pictures like number ${term.value}` : term.value;
+  const name = NAMES[term.kind] ? t(NAMES[term.kind], { value: term.value }) : term.value;
   const sign = el(
     "button",
     {
       type: "button",
       class: "chip-sign",
-      "aria-label": wanted ? `Wanted: ${name}. Press for unwanted` : `Unwanted: ${name}. Press for wanted`,
-      title: wanted ? "Wanted; press for unwanted" : "Unwanted; press for wanted",
+      "aria-label": t(wanted ? "chip.wanted-of" : "chip.unwanted-of", { name }),
+      title: t(wanted ? "chip.wanted" : "chip.unwanted"),
       onclick: handlers.flip,
     },
     icon(wanted ? "plus" : "minus"),
@@ -38,7 +42,7 @@ export function termChip(term, handlers) {
  * @param {() => void} remove
  */
 export function pictureChip(picture, remove) {
-  const name = picture instanceof File && picture.name ? picture.name : "your picture";
+  const name = picture instanceof File && picture.name ? picture.name : t("app.your-picture");
   const address = URL.createObjectURL(picture);
   const shown = el("img", { class: "chip-image", alt: "", src: address });
   shown.addEventListener("load", () => URL.revokeObjectURL(address));
@@ -64,10 +68,10 @@ function label(term, name, edit) {
   if (term.kind === "id") {
     return el("span", { class: "chip-words" }, el("img", { class: "chip-image", alt: name, src: thumbnail(Number(term.value), 40) }), heavy);
   }
-  return el("button", { type: "button", class: "chip-words", "aria-label": `Change: ${name}`, title: "Change", onclick: edit }, name, heavy);
+  return el("button", { type: "button", class: "chip-words", "aria-label": t("chip.change-of", { name }), title: t("chip.change"), onclick: edit }, name, heavy);
 }
 
 /** @param {string} name @param {() => void} remove */
 function cross(name, remove) {
-  return el("button", { type: "button", class: "chip-cross", "aria-label": `Remove: ${name}`, title: "Remove", onclick: remove }, icon("close"));
+  return el("button", { type: "button", class: "chip-cross", "aria-label": t("chip.remove-of", { name }), title: t("chip.remove"), onclick: remove }, icon("close"));
 }

@@ -5,6 +5,7 @@
  */
 
 import { byId } from "./dom.js";
+import { t } from "./messages.js";
 import { IMAGE_SUFFIXES } from "./suffixes.js";
 
 /**
@@ -19,7 +20,7 @@ export function listen(handlers) {
     const received = [...files];
     const picture = received.find(isPicture);
     if (picture) handlers.picture(picture);
-    else if (received.length) handlers.refuse(`${received[0].name} is not a picture. Drop a JPEG, PNG, HEIC, WebP or another picture.`);
+    else if (received.length) handlers.refuse(t("drop.not-a-picture", { name: received[0].name }));
   };
   const show = (/** @type {boolean} */ on) => {
     if (!on) depth = 0;

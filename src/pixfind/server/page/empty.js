@@ -5,13 +5,14 @@
  *
  * @typedef {import("./api.js").SearchResponse} SearchResponse
  * @typedef {import("./address.js").Place} Place
- * @typedef {{search: (q: string) => void, showWeak: () => void, clearFilters: () => void, openLibrary: () => void, start: () => void,
+ * @typedef {{search: (q: string) => void, lastAdded: () => void, showWeak: () => void, clearFilters: () => void, openLibrary: () => void, start: () => void,
  *            retry: () => void, choosePicture: () => void}} Actions what the buttons do
  */
 
 import { button, byId, el, icon } from "./dom.js";
+import { t } from "./messages.js";
 import { parse } from "./query.js";
-import { count, number, quoted } from "./words.js";
+import { quoted } from "./words.js";
 
 /** Queries of which every model knows every word, the starter model too (a test checks it), and which most libraries answer. */
 const IDEAS = ["sunset over the sea", "snow", "forest", "city at night", "flowers", "beach -sunset", "red", "mountains"];
@@ -46,20 +47,20 @@ export function nothing(found, place, status, actions) {
   if (knowsNothing(found, place) && !isFiltered) return unknown(found, status, actions);
   if (found.hidden) return unlike(found, status, actions);
   if (isFiltered) return filtered(actions);
-  return state("No picture fits", [found.remark ?? "Try other words."], action("Show all pictures", () => actions.search("")));
+  return state(t("empty.no-fit"), [found.remark ?? t("empty.other-words")], action(t("empty.show-all"), () => actions.search("")));
 }
 
 /** @param {any} status @param {Actions} actions */
 function notEmbedded(status, actions) {
   const pending = status?.images.pending ?? 0;
   if (status?.running) {
-    return state("The first pictures are on their way", ["They appear here as soon as they are embedded."], action("Watch it", actions.openLibrary, true));
+    return state(t("empty.on-the-way"), [t("empty.on-the-way-text")], action(t("empty.watch"), actions.openLibrary, true));
   }
   if (pending && status.can_control) {
-    const text = `${count(pending, "picture")} ${pending === 1 ? "is" : "are"} registered, and none can be searched yet.`;
-    return state("Nearly there", [text], action(`Embed ${count(pending, "picture")}`, actions.start, true));
+    const text = t("empty.nearly-text", { count: pending });
+    return state(t("empty.nearly"), [text], action(t("empty.embed", { count: pending }), actions.start, true));
   }
-  return state("No pictures yet", ["Tell pixfind where your pictures are, in a terminal:"], code("pixfind index ~/Pictures"), el("span", {}, "This page notices by itself."));
+  return state(t("empty.none"), [t("empty.none-text")], code("pixfind index ~/Pictures"), ...(status?.can_add_folders ? [action(t("empty.add-folder"), actions.openLibrary, true)] : []), el("span", {}, t("empty.notices")));
 }
 
 /** Whether the model knows no word of what is wanted. @param {SearchResponse} found @param {Place} place */
@@ -70,33 +71,33 @@ function knowsNothing({ ignored }, place) {
 
 /** @param {SearchResponse} found @param {any} status @param {Actions} actions */
 function unknown(found, status, actions) {
-  const text = [`It does not know ${quoted(found.unknown)}. `, ...limits(status), " It does know:"];
-  return state("These words mean nothing to the model", text, ...ideas(actions));
+  const text = [t("empty.unknown-text", { words: quoted(found.unknown) }), ...limits(status), t("empty.knows")];
+  return state(t("empty.unknown"), text, ...ideas(actions));
 }
 
 /** @param {SearchResponse} found @param {any} status @param {Actions} actions */
 function unlike(found, status, actions) {
-  const words = found.unknown.length ? `The model does not know ${quoted(found.unknown)}. ` : "";
-  const text = `${words}None of ${number(found.rows)} pictures comes close. The nearest are there to look at, as guesses. `;
-  return state("Nothing looks like that", [text, ...limits(status)], action("Show the nearest anyway", actions.showWeak, true), action("Search by a picture", actions.choosePicture));
+  const words = found.unknown.length ? t("empty.unlike-unknown", { words: quoted(found.unknown) }) : "";
+  const text = words + t("empty.unlike-text", { count: found.rows });
+  return state(t("empty.unlike"), [text, ...limits(status)], action(t("empty.show-nearest"), actions.showWeak, true), action(t("empty.by-picture"), actions.choosePicture));
 }
 
 /** @param {Actions} actions */
 function filtered(actions) {
-  return state("No picture passes the filters", ["Remove one of them above, or all of them."], action("Clear all filters", actions.clearFilters, true));
+  return state(t("empty.filtered"), [t("empty.filtered-text")], action(t("empty.clear-filters"), actions.clearFilters, true));
 }
 
 /** @param {import("./api.js").Refused} error @param {Actions} actions @returns {(Node | string)[]} */
 export function refused({ message, status }, actions) {
   // A request that is refused for what it is would be refused again.
-  const next = status < 500 ? action("Show all pictures", () => actions.search("")) : action("Try again", actions.retry, true);
-  return state("That did not work", [el("span", { class: "empty-message" }, message)], next);
+  const next = status < 500 ? action(t("empty.show-all"), () => actions.search("")) : action(t("empty.retry"), actions.retry, true);
+  return state(t("empty.failed"), [el("span", { class: "empty-message" }, message)], next);
 }
 
 /** What the model of the library does not know, and how to change it: only the starter has such limits. @param {any} status @returns {(Node | string)[]} */
 export function limits(status) {
   if (status?.model !== "starter") return [];
-  return ["The starter model knows colours and scenes only, no objects and no people. A larger model knows them: ", code("pixfind model switch clip-vit-b32")];
+  return [t("empty.starter"), code("pixfind model switch clip-vit-b32")];
 }
 
 /**
@@ -107,15 +108,16 @@ export function limits(status) {
  */
 export function welcome(status, actions) {
   const rows = status?.searchable_rows ?? 0;
-  if (status && !rows) return [el("h1", { class: "home-title" }, "Welcome to pixfind")];
+  if (status && !rows) return [el("h1", { class: "home-title" }, t("home.welcome"))];
   const note = isNoteHidden() ? [] : limits(status);
   return [
-    el("h1", { class: "home-title" }, rows ? `${count(rows, "picture")}. What are you looking for?` : "What are you looking for?"),
+    el("h1", { class: "home-title" }, rows ? t("home.question-of", { count: rows }) : t("home.question")),
     el(
       "p",
       { class: "home-ideas" },
       ...ideas(actions),
-      el("button", { type: "button", class: "button button--idea", onclick: actions.choosePicture }, icon("picture"), el("span", {}, "a picture of yours")),
+      status?.libraries ? "" : button({ label: t("home.recent"), words: t("home.recent"), class: "button--idea", click: actions.lastAdded }),
+      el("button", { type: "button", class: "button button--idea", onclick: actions.choosePicture }, icon("picture"), el("span", {}, t("home.your-picture"))),
     ),
     note.length ? starterNote(note) : "",
   ];
@@ -123,7 +125,7 @@ export function welcome(status, actions) {
 
 /** @param {(Node | string)[]} text */
 function starterNote(text) {
-  const note = el("p", { class: "home-note" }, el("span", {}, ...text), button({ icon: "close", label: "Hide this note", class: "button--bare", click: hide }));
+  const note = el("p", { class: "home-note" }, el("span", {}, ...text), button({ icon: "close", label: t("home.hide-note"), class: "button--bare", click: hide }));
   function hide() {
     note.remove();
     byId("words").focus();

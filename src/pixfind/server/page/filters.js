@@ -6,41 +6,42 @@
  * @typedef {import("./address.js").Filters} Filters
  */
 
-import { FILTERS } from "./address.js";
+import { conditions, FILTERS } from "./address.js";
 import { filterChip } from "./chips.js";
 import { button, byId, el, fill } from "./dom.js";
+import { t } from "./messages.js";
 
-const SHAPES = [
-  ["", "Any"],
-  ["landscape", "Landscape"],
-  ["portrait", "Portrait"],
-  ["square", "Square"],
-];
+const SHAPES = ["", "landscape", "portrait", "square"];
 const DEBOUNCE_MS = 250;
 const DAY_MS = 86_400_000;
 
 /** The words of a filter's chip. @type {Record<keyof Filters, (value: string) => string>} */
 const WORDS = {
-  in: (value) => `in ${value}`,
-  after: (value) => `from ${value}`,
-  before: (value) => `until ${dayBefore(value)}`,
-  min_size: (value) => `at least ${value} px`,
-  max_size: (value) => `at most ${value} px`,
-  shape: (value) => value,
-  camera: (value) => `camera: ${value}`,
+  in: (value) => t("filter.chip-in", { value }),
+  after: (value) => t("filter.chip-after", { value }),
+  before: (value) => (isDay(value) ? t("filter.chip-until", { value: dayBefore(value) }) : t("filter.chip-before", { value })),
+  added_after: (value) => t("filter.chip-added-after", { value }),
+  added_before: (value) => (isDay(value) ? t("filter.chip-added-until", { value: dayBefore(value) }) : t("filter.chip-added-before", { value })),
+  min_size: (value) => t("filter.chip-min-size", { value }),
+  max_size: (value) => t("filter.chip-max-size", { value }),
+  shape: (value) => shapeName(value),
+  camera: (value) => t("filter.chip-camera", { value }),
   near: (value) => near(value),
+  where: (value) => conditions(value).join(t("filter.and")),
+  label: (value) => conditions(value).map((name) => (name.trim().startsWith("-") ? t("filter.chip-not", { value: name.trim().slice(1) }) : name.trim())).join(t("filter.and")),
 };
 
 export class FilterPanel {
   #timer = 0;
   /** @type {Filters} */ #filters = {};
 
-  /** @param {{change: (filters: Filters) => void}} handlers */
+  /** @param {{change: (filters: Filters) => void, opened: () => void}} handlers */
   constructor(handlers) {
     this.handlers = handlers;
     this.panel = byId("filters");
     this.opener = byId("filter");
-    fill(this.panel, this.#form());
+    this.facets = el("div", { class: "facets", id: "facets" });
+    fill(this.panel, this.#form(), this.facets);
     this.opener.addEventListener("click", () => this.toggle());
     this.panel.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
       if (event.key !== "Escape") return;
@@ -57,6 +58,11 @@ export class FilterPanel {
     if (!open) return;
     this.#fit();
     this.panel.querySelector("input")?.focus();
+    this.handlers.opened();
+  }
+
+  get isOpen() {
+    return !this.panel.hidden;
   }
 
   /** The panel ends with the screen, however many rows the header has. */
@@ -68,7 +74,7 @@ export class FilterPanel {
   set(filters) {
     clearTimeout(this.#timer);
     this.#filters = filters;
-    const values = { ...filters, before: filters.before && dayBefore(filters.before) };
+    const values = { ...filters, before: filters.before && dayBefore(filters.before), added_before: filters.added_before && dayBefore(filters.added_before) };
     for (const field of this.panel.querySelectorAll("input")) {
       const value = values[/** @type {keyof Filters} */ (field.name)] ?? "";
       if (field.type === "radio") field.checked = field.value === value;
@@ -79,32 +85,42 @@ export class FilterPanel {
     byId("active-filters").hidden = !active.length;
     if (!this.panel.hidden) this.#fit();
     this.opener.classList.toggle("is-on", active.length > 0);
-    this.opener.setAttribute("aria-label", active.length ? `Filters, ${active.length} active` : "Filters");
+    this.opener.setAttribute("aria-label", active.length ? t("filter.active", { count: active.length }) : t("html.filters"));
   }
 
-  /** Folders to offer. @param {string[]} folders */
-  offer(folders) {
+  /** Folders to offer, fields of lists, and labels. @param {string[]} folders @param {string[]} fields @param {string[]} labels */
+  offer(folders, fields, labels) {
     fill(byId("folders"), ...folders.map((folder) => el("option", { value: folder })));
+    fill(byId("fields"), ...fields.map((name) => el("option", { value: `${name}=` })));
+    byId("where").hidden = !fields.length;
+    fill(byId("label-names"), ...labels.map((name) => el("option", { value: name })));
+    byId("label").hidden = !labels.length;
   }
 
   #form() {
     const form = el(
       "form",
       { class: "filter-form", autocomplete: "off" },
-      field("Folder or files", "in", { placeholder: "2021, or */holiday/*.jpg", list: "folders" }),
+      field(t("filter.in"), "in", { placeholder: t("filter.in-hint"), list: "folders" }),
       el("datalist", { id: "folders" }),
-      field("Taken from", "after", { type: "date" }),
-      field("until", "before", { type: "date" }),
+      field(t("filter.after"), "after", { type: "date" }),
+      field(t("filter.before"), "before", { type: "date" }),
       shapes(),
-      field("Shorter side at least", "min_size", { type: "number", min: 1, inputmode: "numeric", placeholder: "pixels" }),
-      field("Longer side at most", "max_size", { type: "number", min: 1, inputmode: "numeric", placeholder: "pixels" }),
-      field("Camera", "camera", { placeholder: "part of its name" }),
-      field("Near a place", "near", { placeholder: "52.52,13.40,10 (km)", inputmode: "text" }),
+      field(t("filter.min-size"), "min_size", { type: "number", min: 1, inputmode: "numeric", placeholder: t("filter.pixels") }),
+      field(t("filter.max-size"), "max_size", { type: "number", min: 1, inputmode: "numeric", placeholder: t("filter.pixels") }),
+      field(t("filter.added-after"), "added_after", { type: "date" }),
+      field(t("filter.added-before"), "added_before", { type: "date" }),
+      field(t("filter.camera"), "camera", { placeholder: t("filter.camera-hint") }),
+      field(t("filter.near"), "near", { placeholder: t("filter.near-hint"), inputmode: "text" }),
+      el("div", { id: "where", class: "filter-where", hidden: true }, field(t("filter.where"), "where", { placeholder: t("filter.where-hint"), list: "fields" })),
+      el("datalist", { id: "fields" }),
+      el("div", { id: "label", class: "filter-where", hidden: true }, field(t("facet.labels"), "label", { placeholder: t("filter.label-hint"), list: "label-names" })),
+      el("datalist", { id: "label-names" }),
       el(
         "p",
         { class: "filter-actions" },
-        button({ label: "Clear all", words: "Clear all", click: () => this.#clear() }),
-        button({ label: "Done", words: "Done", class: "button--main", click: () => this.toggle(false) }),
+        button({ label: t("filter.clear"), words: t("filter.clear"), click: () => this.#clear() }),
+        button({ label: t("filter.done"), words: t("filter.done"), class: "button--main", click: () => this.toggle(false) }),
       ),
     );
     form.addEventListener("input", () => {
@@ -128,9 +144,13 @@ export class FilterPanel {
     const filters = {};
     for (const [name, value] of new FormData(form)) {
       const entered = String(value).trim();
-      if (entered) filters[/** @type {keyof Filters} */ (name)] = name === "before" ? dayAfter(entered) : entered;
+      const before = this.#filters[/** @type {keyof Filters} */ (name)];
+      if (entered) filters[/** @type {keyof Filters} */ (name)] = name.endsWith("before") ? dayAfter(entered) : entered;
+      // A date in words, from an address, which a field for dates cannot show.
+      else if (before && /(after|before)$/.test(name) && !isDay(before)) filters[/** @type {keyof Filters} */ (name)] = before;
     }
     if (filters.near && !isNear(filters.near)) return;
+    if (!conditions(filters.where).every(isCondition)) return;
     if (FILTERS.some((name) => filters[name] !== this.#filters[name])) this.handlers.change(filters);
   }
 
@@ -153,10 +173,10 @@ function field(words, name, props) {
 }
 
 function shapes() {
-  const options = SHAPES.map(([value, words]) =>
-    el("label", { class: "segment" }, el("input", { type: "radio", name: "shape", value, ...(value ? {} : { checked: true }) }), el("span", {}, words)),
+  const options = SHAPES.map((value) =>
+    el("label", { class: "segment" }, el("input", { type: "radio", name: "shape", value, ...(value ? {} : { checked: true }) }), el("span", {}, shapeName(value))),
   );
-  return el("fieldset", { class: "filter filter--shape" }, el("legend", {}, "Shape"), el("span", { class: "segments" }, ...options));
+  return el("fieldset", { class: "filter filter--shape" }, el("legend", {}, t("filter.shape")), el("span", { class: "segments" }, ...options));
 }
 
 // The API takes the first day that is out; people say the last one that is in.
@@ -165,7 +185,13 @@ function shapes() {
 const dayAfter = (day) => shifted(day, 1);
 
 /** @param {string} day */
-const dayBefore = (day) => (/^\d{4}-\d{2}-\d{2}$/.test(day) ? shifted(day, -1) : `before ${day}`);
+const dayBefore = (day) => (isDay(day) ? shifted(day, -1) : day);
+
+/** @param {string} text */
+const isDay = (text) => /^\d{4}-\d{2}-\d{2}$/.test(text);
+
+/** The name of a shape, of none that of all. @param {string} shape */
+export const shapeName = (shape) => t(`shape.${shape || "any"}`);
 
 /** @param {string} day @param {number} by */
 function shifted(day, by) {
@@ -179,8 +205,11 @@ function isNear(value) {
   return !more.length && Math.abs(latitude) <= 90 && Math.abs(longitude) <= 180 && km > 0;
 }
 
+/** Whether a condition has a name, a sign and a value. @param {string} condition */
+const isCondition = (condition) => /^\s*[^\s<>=~!].*?(<=|>=|!=|=|<|>|~)\s*[^\s<>=~]/.test(condition);
+
 /** @param {string} value */
 function near(value) {
   const [latitude, longitude, km] = value.split(",");
-  return km ? `within ${km} km of ${latitude}, ${longitude}` : value;
+  return km ? t("filter.chip-near", { km, latitude, longitude }) : value;
 }

@@ -4,11 +4,14 @@
  * Owns where tiles lie, which exist, which one the keyboard is on, and that nothing moves when images arrive.
  * Must not know where hits come from.
  *
- * @typedef {import("./api.js").Hit & {member?: boolean, unfolded?: boolean}} Hit
+ * @typedef {import("./api.js").Hit & {member?: boolean, unfolded?: boolean, label?: string | null}} Hit
+ *   `label`: of the heading that stands above the first of its pictures
  * @typedef {"open" | "similar" | "plus" | "minus" | "unfold"} Action
  */
 
-import { firstBelow, rows, shape } from "./layout.js";
+import { el } from "./dom.js";
+import { HEADING, firstBelow, rows, shape } from "./layout.js";
+import { BACK, FORWARD, isRightToLeft } from "./messages.js";
 import { imageOf, load, makeTile, unload } from "./tile.js";
 
 /** Pixels above and below the screen that are kept ready. */
@@ -19,7 +22,7 @@ const AHEAD = 2;
 const FAST = 4;
 const CALM_MS = 90;
 
-const KEYS = /** @type {Record<string, Action>} */ ({ Enter: "open", s: "similar", "+": "plus", "-": "minus", u: "unfold" });
+const KEYS = /** @type {Record<string, Action>} */ ({ Enter: "open", s: "similar", a: "plus", "+": "plus", l: "minus", "-": "minus", u: "unfold" });
 
 export class Grid {
   /** @type {Hit[]} */ #hits = [];
@@ -29,6 +32,8 @@ export class Grid {
   /** @type {Map<number, HTMLImageElement>} images of tiles that are being laid out anew, by id */ #spare = new Map();
   /** @type {Map<HTMLElement, number>} tiles that wait for calm, and their sides */ #waiting = new Map();
   #more = false;
+  /** whether there are hits before the first */ #before = false;
+  /** @type {Set<number>} places at which a row begins, as the pictures before came later */ #breaks = new Set();
   #active = 0;
   #width = 0;
   #calm = 0;
@@ -36,7 +41,8 @@ export class Grid {
 
   /**
    * @param {HTMLElement} root
-   * @param {{act: (action: Action, place: number) => void, nearEnd: () => void}} handlers `nearEnd`: the end is near
+   * @param {{act: (action: Action, place: number) => void, nearEnd: () => void, nearStart: () => void, seen: (hit: Hit) => void, mounted: (tile: HTMLElement) => void}} handlers
+   *   `nearEnd`: the end is near; `seen`: the first picture on the screen; `mounted`: a tile was made
    */
   constructor(root, handlers) {
     this.root = root;
@@ -53,11 +59,13 @@ export class Grid {
     return this.#hits;
   }
 
-  /** Show other hits. @param {Hit[]} hits @param {boolean} more whether further ones will follow */
-  replace(hits, more) {
+  /** Show other hits. @param {Hit[]} hits @param {boolean} more whether further ones will follow @param {boolean} [before] whether there are some before */
+  replace(hits, more, before = false) {
     this.#hits = [...hits];
     this.#active = 0;
     this.#more = more;
+    this.#before = before;
+    this.#breaks.clear();
     this.#layOut(0);
   }
 
@@ -66,6 +74,21 @@ export class Grid {
     this.#hits.push(...hits);
     this.#more = more;
     this.#layOut(Math.max(0, this.#rows.length - 1));
+  }
+
+  /** Scroll to the first picture. */
+  scrollToStart() {
+    const header = parseFloat(getComputedStyle(document.documentElement).scrollPaddingTop) || 0;
+    scrollTo(0, Math.max(0, scrollY + this.root.getBoundingClientRect().top - header));
+  }
+
+  /** Put hits before the first; what is on the screen stays there. @param {Hit[]} hits @param {boolean} before whether there are more */
+  prepend(hits, before) {
+    this.#before = before;
+    this.#hits.unshift(...hits);
+    this.#active += hits.length;
+    this.#breaks = new Set([hits.length, ...[...this.#breaks].map((place) => place + hits.length)]);
+    this.#keepingPlace(hits.length);
   }
 
   /** Put hits behind one, take `away` of those that follow it, and change it. @param {number} place @param {Hit} hit @param {Hit[]} hits @param {number} away */
@@ -106,8 +129,8 @@ export class Grid {
 
   // --- geometry -----------------------------------------------------------------------------------
 
-  /** Lay out from a row on; what stands above it stays. @param {number} from */
-  #layOut(from) {
+  /** Lay out from a row on; what stands above it stays. @param {number} from @param {() => void} [scroll] before anything is looked at */
+  #layOut(from, scroll) {
     const hadFocus = this.root.contains(document.activeElement);
     for (const row of [...this.#mounted.keys()]) if (row >= from) this.#unmount(row, true);
     this.#width = this.root.clientWidth;
@@ -119,10 +142,11 @@ export class Grid {
     this.#shapes.push(...this.#hits.slice(start).map(shape));
     if (this.#width) {
       const top = above ? above.top + above.height + gap : 0;
-      this.#rows.push(...rows(this.#shapes, { start, top, width: this.#width, target, gap }));
+      this.#rows.push(...rows(this.#shapes, { start, top, width: this.#width, target, gap, labels: this.#hits.map((hit) => hit.label ?? null), breaks: this.#breaks }));
     }
     const end = this.#rows.at(-1);
     this.root.style.height = `${end ? end.top + end.height : 0}px`;
+    scroll?.();
     this.#render();
     // Its tile has been made again: without this the keyboard would be back at the start of the page.
     if (hadFocus && !this.root.contains(document.activeElement)) this.#takeFocus();
@@ -131,12 +155,18 @@ export class Grid {
 
   #resized() {
     if (!this.root.clientWidth || this.root.clientWidth === this.#width) return this.#render();
+    this.#keepingPlace(0);
+  }
+
+  /** Lay out everything again, and scroll so that nothing seems to have moved. @param {number} added how many hits there are before the first one now */
+  #keepingPlace(added) {
     const seen = this.#rows[firstBelow(this.#rows, -this.root.getBoundingClientRect().top)];
-    const place = seen?.boxes[0].place ?? 0;
+    const place = (seen?.boxes[0].place ?? 0) + added;
     const offset = seen ? seen.top + this.root.getBoundingClientRect().top : 0;
-    this.#layOut(0);
-    // What was at the top stays there, if anything was scrolled away.
-    if (place) scrollTo(0, scrollY + this.root.getBoundingClientRect().top + this.#rows[this.#rowOf(place)].top - offset);
+    this.#layOut(0, () => {
+      // What was at the top stays there, if anything was scrolled away.
+      if (place) scrollTo(0, scrollY + this.root.getBoundingClientRect().top + this.#rows[this.#rowOf(place)].top - offset);
+    });
   }
 
   /** @param {number} place */
@@ -179,20 +209,25 @@ export class Grid {
     for (const row of [...this.#mounted.keys()]) if ((row < from || row > to) && row !== focused) this.#unmount(row, false);
     for (let row = from; row <= to; row++) if (!this.#mounted.has(row)) this.#mount(row);
     this.#rove();
+    const seen = this.#rows[firstBelow(this.#rows, top)];
+    if (seen) this.handlers.seen(this.#hits[seen.boxes[0].place]);
+    if (this.#before && top < AHEAD * innerHeight) this.handlers.nearStart();
     const end = this.#rows.at(-1);
     if (this.#more && end && end.top + end.height - top - innerHeight < AHEAD * innerHeight) this.handlers.nearEnd();
   }
 
   /** @param {number} row */
   #mount(row) {
-    const { top, height, boxes } = this.#rows[row];
+    const { top, height, boxes, label } = this.#rows[row];
     const tiles = boxes.map(({ place, left, width }) => {
       const hit = this.#hits[place];
       const tile = makeTile(hit, this.#spare.get(hit.image_id));
-      Object.assign(tile.style, { transform: `translate(${left}px, ${top}px)`, width: `${width}px`, height: `${height}px` });
+      const across = isRightToLeft ? this.#width - left - width : left;
+      Object.assign(tile.style, { transform: `translate(${across}px, ${top}px)`, width: `${width}px`, height: `${height}px` });
       tile.dataset.place = String(place);
       tile.setAttribute("aria-posinset", String(place + 1));
       tile.setAttribute("aria-setsize", String(this.#more ? -1 : this.#hits.length));
+      this.handlers.mounted(tile);
       if (this.#calm) this.#waiting.set(tile, Math.max(width, height));
       else load(tile, Math.max(width, height));
       return tile;
@@ -200,15 +235,17 @@ export class Grid {
     // In the order of the hits, for those who do not see the boxes.
     const after = [...this.#mounted.keys()].filter((other) => other > row).sort((one, other) => one - other)[0];
     const next = after === undefined ? null : this.#mounted.get(after)?.[0] ?? null;
-    for (const tile of tiles) this.root.insertBefore(tile, next);
-    this.#mounted.set(row, tiles);
+    const made = label === null ? tiles : [heading(label, top), ...tiles];
+    for (const each of made) this.root.insertBefore(each, next);
+    this.#mounted.set(row, made);
   }
 
   /** @param {number} row @param {boolean} keep its images, for new tiles of the same pictures */
   #unmount(row, keep) {
     for (const tile of this.#mounted.get(row) ?? []) {
       this.#waiting.delete(tile);
-      if (keep) this.#spare.set(Number(tile.dataset.id), imageOf(tile));
+      if (!tile.dataset.id) tile.remove();
+      else if (keep && !tile.classList.contains("tile--broken")) this.#spare.set(Number(tile.dataset.id), imageOf(tile));
       else unload(tile);
       tile.remove();
     }
@@ -223,7 +260,7 @@ export class Grid {
   /** Exactly one tile is in the order of Tab: the one the keyboard was on, or else the first there is. */
   #rove() {
     this.root.querySelector('a[tabindex="0"]')?.setAttribute("tabindex", "-1");
-    const tile = this.#tileAt(this.#active) ?? this.root.firstElementChild;
+    const tile = this.#tileAt(this.#active) ?? this.root.querySelector(".tile");
     tile?.querySelector("a")?.setAttribute("tabindex", "0");
   }
 
@@ -255,8 +292,8 @@ export class Grid {
 
   /** Where an arrow leads, null for other keys. @param {string} key */
   #step(key) {
-    if (key === "ArrowRight") return this.#active + 1;
-    if (key === "ArrowLeft") return this.#active - 1;
+    if (key === FORWARD) return this.#active + 1;
+    if (key === BACK) return this.#active - 1;
     if (key === "Home") return 0;
     if (key === "End") return this.#hits.length - 1;
     if (key !== "ArrowDown" && key !== "ArrowUp") return null;
@@ -281,6 +318,14 @@ export class Grid {
     const tile = /** @type {Element} */ (event.target).closest("li");
     if (tile) event.dataTransfer?.setData("application/x-pixfind-id", tile.dataset.id ?? "");
   }
+}
+
+/** @param {string} label @param {number} top of its row */
+function heading(label, top) {
+  const made = el("li", { class: "grid-heading" }, el("h2", {}, label));
+  made.style.transform = `translate(0, ${top - HEADING}px)`;
+  made.style.height = `${HEADING}px`;
+  return made;
 }
 
 function sizes() {

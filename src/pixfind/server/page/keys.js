@@ -5,44 +5,72 @@
  */
 
 import { button, byId, el, fill } from "./dom.js";
+import { t } from "./messages.js";
 
-/** @type {[string, [string[], string][]][]} */
+/** Keys by where they work; the texts are messages. @type {[string, [string[], string][]][]} */
 const KEYS = [
-  ["Everywhere", [
-    [["/"], "to the search field"],
-    [["?"], "this list"],
+  ["keys.everywhere", [
+    [["/"], "keys.to-field"],
+    [["?"], "keys.this-list"],
+    [["c"], "keys.copies-address"],
   ]],
-  ["Search field", [
-    [["Enter"], "finishes a term"],
-    [["Backspace"], "at the start: changes the last term"],
-    [["Esc"], "clears the query"],
-    [["↓"], "to the pictures"],
+  ["keys.field", [
+    [["Enter"], "keys.finishes"],
+    [["Backspace"], "keys.last-term"],
+    [["Esc"], "keys.clears-query"],
+    [["↓"], "keys.to-pictures"],
   ]],
-  ["Pictures", [
-    [["←", "→", "↑", "↓", "Home", "End"], "moves"],
-    [["Enter"], "opens the picture"],
-    [["s"], "more like this"],
-    [["+"], "adds the picture to the query"],
-    [["-"], "less like this"],
-    [["u"], "shows or folds its near-duplicates"],
+  ["keys.pictures", [
+    [["←", "→", "↑", "↓", "Home", "End"], "keys.moves"],
+    [["Enter"], "keys.opens"],
+    [["s"], "keys.similar"],
+    [["a", "+"], "keys.adds"],
+    [["l", "-"], "keys.less"],
+    [["u"], "keys.unfolds"],
+    [["x", "Space"], "keys.selects"],
+    [["Shift + ←→↑↓"], "keys.selects-range"],
+    [["Ctrl + A"], "keys.selects-all"],
+    [["Esc"], "keys.clears-selection"],
   ]],
-  ["Large view", [
-    [["←", "→"], "previous, next picture"],
-    [["i"], "details"],
-    [["s", "+", "-"], "as above"],
-    [["o"], "opens the original file"],
-    [["Esc"], "closes"],
+  ["keys.timeline", [
+    [["↑", "↓"], "keys.month"],
+    [["Page ↑", "Page ↓"], "keys.year"],
+  ]],
+  ["keys.map", [
+    [["←", "→", "↑", "↓"], "keys.map-moves"],
+    [["+", "-"], "keys.map-zooms"],
+    [["0"], "keys.map-all"],
+  ]],
+  ["keys.selection", [
+    [["p"], "keys.copies-paths"],
+    [["d"], "keys.downloads"],
+    [["t"], "keys.sheet"],
+  ]],
+  ["keys.viewer", [
+    [["←", "→"], "keys.steps"],
+    [["i"], "keys.details"],
+    [["+", "-"], "keys.zooms"],
+    [["0"], "keys.zoom-toggle"],
+    [["←", "→", "↑", "↓"], "keys.pans"],
+    [["s", "a", "l"], "keys.as-above"],
+    [["x"], "keys.selects-picture"],
+    [["p", "c", "d"], "keys.takes"],
+    [["o"], "keys.original"],
+    [["Esc"], "keys.closes"],
   ]],
 ];
+
+/** What stands on the key, in the language of the reader. @param {string} name */
+const cap = (name) => name.replace(/[A-Z][a-z]+/g, (word) => t(`key.${word}`));
 
 /** Build the dialog, and return what opens it. @returns {() => void} */
 export function keyList() {
   const dialog = /** @type {HTMLDialogElement} */ (byId("keys"));
-  const close = button({ icon: "close", label: "Close", class: "button--bare", click: () => dialog.close() });
+  const close = button({ icon: "close", label: t("viewer.close"), class: "button--bare", click: () => dialog.close() });
   const sections = KEYS.map(([title, keys]) =>
-    el("section", {}, el("h2", {}, title), el("dl", {}, ...keys.flatMap(([names, meaning]) => [el("dt", {}, ...names.map((name) => el("kbd", {}, name))), el("dd", {}, meaning)]))),
+    el("section", {}, el("h2", {}, t(title)), el("dl", {}, ...keys.flatMap(([names, meaning]) => [el("dt", {}, ...names.map((name) => el("kbd", {}, cap(name)))), el("dd", {}, t(meaning))]))),
   );
-  fill(dialog, el("header", { class: "keys-head" }, el("h1", { id: "keys-title" }, "Keys"), close), el("div", { class: "keys-list", tabindex: "0", role: "group", "aria-labelledby": "keys-title" }, ...sections));
+  fill(dialog, el("header", { class: "keys-head" }, el("h1", { id: "keys-title" }, t("html.keys")), close), el("div", { class: "keys-list", tabindex: "0", role: "group", "aria-labelledby": "keys-title" }, ...sections));
   // A click beside the list closes it.
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   return () => dialog.open || dialog.showModal();

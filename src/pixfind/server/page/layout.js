@@ -4,8 +4,11 @@
  * Owns the geometry. Pure: widths and heights in, boxes out; knows no element.
  *
  * @typedef {{place: number, left: number, width: number}} Box `place`: of the picture among all
- * @typedef {{top: number, height: number, boxes: Box[]}} Row
+ * @typedef {{top: number, height: number, boxes: Box[], label: string | null}} Row `label`: of the heading above it
  */
+
+/** Pixels of a heading, above its row. */
+export const HEADING = 52;
 
 /** Pictures narrower or wider than this are cut to it, so that one panorama does not take a row. */
 const SHAPES = [0.45, 2.8];
@@ -21,16 +24,36 @@ export function shape({ width, height }) {
  * Rows for the pictures from `start` on, below `top`.
  *
  * @param {number[]} shapes width / height of each picture
- * @param {{start?: number, top?: number, width: number, target: number, gap: number}} how
- *   `target`: the height wanted
+ * @param {{start?: number, top?: number, width: number, target: number, gap: number, labels?: (string | null)[], breaks?: Set<number>}} how
+ *   `target`: the height wanted; `labels`: of each picture, where another one begins there is a heading; `breaks`: places at which a row begins
  * @returns {Row[]}
  */
-export function rows(shapes, { start = 0, top = 0, width, target, gap }) {
+export function rows(shapes, { start = 0, top = 0, width, target, gap, labels = [], breaks = new Set() }) {
+  /** @type {Row[]} */
+  const made = [];
+  let begin = start;
+  while (begin < shapes.length) {
+    const label = labels[begin] ?? null;
+    let end = begin + 1;
+    while (end < shapes.length && (labels[end] ?? null) === label && !breaks.has(end)) end++;
+    const isNew = label !== null && (begin === 0 || labels[begin - 1] !== label);
+    const section = sectionRows(shapes, { start: begin, end, top: top + (isNew ? HEADING : 0), width, target, gap });
+    if (isNew) section[0].label = label;
+    made.push(...section);
+    const last = section[section.length - 1];
+    top = last.top + last.height + gap;
+    begin = end;
+  }
+  return made;
+}
+
+/** @param {number[]} shapes @param {{start: number, end: number, top: number, width: number, target: number, gap: number}} how @returns {Row[]} */
+function sectionRows(shapes, { start, end: stop, top, width, target, gap }) {
   /** @type {Row[]} */
   const made = [];
   let begin = start;
   let sum = 0;
-  for (let place = start; place < shapes.length; place++) {
+  for (let place = start; place < stop; place++) {
     sum += shapes[place];
     const free = width - gap * (place - begin);
     if (sum * target < free) continue;
@@ -44,10 +67,10 @@ export function rows(shapes, { start = 0, top = 0, width, target, gap }) {
     begin = end;
     sum = 0;
   }
-  if (begin < shapes.length) {
-    const free = width - gap * (shapes.length - begin - 1);
+  if (begin < stop) {
+    const free = width - gap * (stop - begin - 1);
     // The last row is not stretched: two pictures would fill the screen.
-    push(made, shapes, begin, shapes.length, top, gap, Math.min(target, free / sum));
+    push(made, shapes, begin, stop, top, gap, Math.min(target, free / sum));
   }
   return made;
 }
@@ -67,7 +90,7 @@ function push(made, shapes, begin, end, top, gap, height) {
     boxes.push({ place, left: Math.round(left), width: Math.round(right) - Math.round(left) });
     left = right + gap;
   }
-  made.push({ top, height: Math.round(height), boxes });
+  made.push({ top, height: Math.round(height), boxes, label: null });
   return top + Math.round(height) + gap;
 }
 

@@ -4,10 +4,11 @@
  * Owns reading a line into terms and writing terms as a line. Pure. tests/browser holds it to the parser of the server
  * on every kind of line; the page reads it to show chips and to send nothing that is wrong.
  *
- * @typedef {{kind: "text" | "file" | "id", value: string, weight: number}} Term
+ * @typedef {{kind: "text" | "file" | "id" | "name" | "says", value: string, weight: number}} Term
  * @typedef {{terms: Term[], problem: string | null}} Parsed
  */
 
+import { t } from "./messages.js";
 import { IMAGE_SUFFIXES } from "./suffixes.js";
 
 const MAX_QUERY_CHARACTERS = 4000;
@@ -18,10 +19,10 @@ const MAX_WEIGHT = 100;
 const SPACE = /\s*/y;
 const SIGN = /[+-]/y;
 const WEIGHT = /([0-9]+(?:\.[0-9]*)?|\.[0-9]+):(?![0-9])/y;
-const KIND = /(id|file|text):/iy;
+const KIND = /(id|file|text|name|says):/iy;
 const QUOTED = /"((?:[^"\\]|\\.)*)"/sy;
 const WORD = /\S*/y;
-const NEXT_TERM = /\s+(?=[+-]|")/g;
+const NEXT_TERM = /\s+(?=[+-]|"|(?:name|says):\S)/gi;
 const PATH_START = /^(?:(?:\.{1,2}|~[^\s/\\]*)?[/\\]|[A-Za-z]:[/\\])/;
 
 class InvalidQuery extends Error {}
@@ -36,15 +37,15 @@ export function parse(source) {
   /** @type {Term[]} */
   const terms = [];
   try {
-    if (source.length > MAX_QUERY_CHARACTERS) throw new InvalidQuery(`A query has at most ${MAX_QUERY_CHARACTERS} characters.`);
+    if (source.length > MAX_QUERY_CHARACTERS) throw new InvalidQuery(t("query.too-long", { count: MAX_QUERY_CHARACTERS }));
     for (let at = skip(source, 0); at < source.length; ) {
       const [term, end] = readTerm(source, at);
       terms.push(term);
       at = skip(source, end);
     }
-    if (!terms.length) throw new InvalidQuery("It is empty.");
-    if (terms.length > MAX_TERMS) throw new InvalidQuery(`A query has at most ${MAX_TERMS} terms.`);
-    if (terms.every((term) => term.weight < 0)) throw new InvalidQuery("All terms are negative: add what to search for.");
+    if (!terms.length) throw new InvalidQuery(t("query.empty"));
+    if (terms.length > MAX_TERMS) throw new InvalidQuery(t("query.too-many-terms", { count: MAX_TERMS }));
+    if (terms.every((term) => term.weight < 0)) throw new InvalidQuery(t("query.all-negative"));
   } catch (error) {
     if (error instanceof InvalidQuery) return { terms, problem: error.message };
     throw error;
@@ -77,7 +78,7 @@ export function split(line) {
 
 /** Whether a line is only the beginning of a term: a sign, a weight, a kind. @param {string} line */
 export function isUnfinished(line) {
-  return /^\s*[+-]?\s*(?:[0-9.]+:?)?(?:(?:id|file|text):?)?"?\s*$/i.test(line) && !/^\s*[0-9.]+\s*$/.test(line) && !/^\s*(?:id|file|text)\s*$/i.test(line);
+  return /^\s*[+-]?\s*(?:[0-9.]+:?)?(?:(?:id|file|text|name|says):?)?"?\s*$/i.test(line) && !/^\s*[0-9.]+\s*$/.test(line) && !/^\s*(?:id|file|text|name|says)\s*$/i.test(line);
 }
 
 /** @param {string} line */
@@ -111,7 +112,7 @@ function readTerm(source, start) {
   let weight = 1;
   if ((found = match(WEIGHT, source, at))) {
     weight = Number(found[1]);
-    if (!(weight > 0 && weight <= MAX_WEIGHT)) throw new InvalidQuery(`A weight is above 0 and at most ${MAX_WEIGHT}.`);
+    if (!(weight > 0 && weight <= MAX_WEIGHT)) throw new InvalidQuery(t("query.weight", { count: MAX_WEIGHT }));
     at += found[0].length;
   }
   let prefix = null;
@@ -120,10 +121,12 @@ function readTerm(source, start) {
     at += found[0].length;
   }
   const [value, quoted, end] = prefix === "id" ? readWord(source, at) : readValue(source, at);
-  if (!value.trim()) throw new InvalidQuery("Words, or the id of a picture, should follow.");
+  if (!value.trim()) throw new InvalidQuery(t("query.words-follow"));
   const kind = /** @type {Term["kind"]} */ (prefix ?? (!quoted && namesFile(value) ? "file" : "text"));
-  if (kind === "id" && !/^[0-9]{1,18}$/.test(value)) throw new InvalidQuery("An id is a whole number.");
-  if (kind === "text" && value.length > MAX_TEXT_CHARACTERS) throw new InvalidQuery(`One text has at most ${MAX_TEXT_CHARACTERS} characters.`);
+  if (kind === "id" && !/^[0-9]{1,18}$/.test(value)) throw new InvalidQuery(t("query.id"));
+  const words = kind === "name" || kind === "says";
+  if (words && !/[\p{L}\p{N}]/u.test(value)) throw new InvalidQuery(t("query.letter-follows"));
+  if ((kind === "text" || words) && value.length > MAX_TEXT_CHARACTERS) throw new InvalidQuery(t("query.text-too-long", { count: MAX_TEXT_CHARACTERS }));
   return [{ kind, value, weight: sign * weight }, end];
 }
 
@@ -137,9 +140,9 @@ function readWord(source, at) {
 function readValue(source, at) {
   if (source[at] === '"') {
     const found = match(QUOTED, source, at);
-    if (!found) throw new InvalidQuery("This quote is not closed.");
+    if (!found) throw new InvalidQuery(t("query.quote-open"));
     const end = at + found[0].length;
-    if (end < source.length && !/\s/.test(source[end])) throw new InvalidQuery("Expected a space after the quote.");
+    if (end < source.length && !/\s/.test(source[end])) throw new InvalidQuery(t("query.space-expected"));
     return [found[1].replace(/\\(.)/gs, "$1"), true, end];
   }
   NEXT_TERM.lastIndex = at;
@@ -166,7 +169,7 @@ function writeTerm(term, first) {
 function writeValue({ kind, value }) {
   const quoted = `"${value.replace(/(["\\])/g, "\\$1")}"`;
   if (kind === "id") return `id:${value}`;
-  if (kind === "file") return `file:${quoted}`;
+  if (kind !== "text") return `${kind}:${quoted}`;
   const { terms, problem } = parse(value);
   const bare = !problem && terms.length === 1 && terms[0].kind === "text" && terms[0].value === value && terms[0].weight === 1;
   return bare && !/^[+"]|^text:/i.test(value) ? value : quoted;

@@ -7,15 +7,16 @@
  * @typedef {import("./address.js").Place} Place
  * @typedef {import("./api.js").SearchResponse} SearchResponse
  * @typedef {import("./grid.js").Hit} Hit
- * @typedef {{found: SearchResponse, hits: Hit[], next: string | null, y: number} `next`: the cursor of the next page} Answer
+ * @typedef {{found: SearchResponse, hits: Hit[], next: string | null, previous: string | null, y: number | null} `next`: the cursor of the next page} Answer
  */
 
-import { isHome, request } from "./address.js";
+import { hasMonths, isHome, request } from "./address.js";
 import * as api from "./api.js";
 import { button, byId, el, fill } from "./dom.js";
 import * as empty from "./empty.js";
 import { Grid } from "./grid.js";
-import { count, number, quoted } from "./words.js";
+import { t } from "./messages.js";
+import { decimal, monthName, quoted } from "./words.js";
 
 const MAX_CACHED = 12;
 /** A progress line for less would only flicker. */
@@ -32,15 +33,18 @@ export class Results {
   #retryTimer = 0;
 
   /**
-   * @param {{act: (action: import("./grid.js").Action, place: number) => void, actions: empty.Actions,
-   *          status: () => any, changed: () => void, unreachable: (now: boolean) => void}} handlers
-   *   `changed`: other hits are there, or more
+   * @param {{act: (action: import("./grid.js").Action, place: number) => void, actions: empty.Actions, status: () => any,
+   *          cursor: (month: string) => Promise<string | null>, seen: (hit: Hit) => void, found: (answer: SearchResponse | null) => void, changed: () => void, unreachable: (now: boolean) => void, mounted: (tile: HTMLElement) => void}} handlers
+   *   `changed`: other hits are there, or more; `found`: an answer is shown, or none; `mounted`: a tile was made; `cursor`: of a month; `seen`: the first picture on the screen
    */
   constructor(handlers) {
     this.handlers = handlers;
     this.grid = new Grid(byId("grid"), {
       act: (action, place) => (action === "unfold" ? this.#toggle(place) : handlers.act(action, place)),
       nearEnd: () => this.loadMore(),
+      nearStart: () => this.#loadPrevious(),
+      seen: handlers.seen,
+      mounted: handlers.mounted,
     });
   }
 
@@ -52,23 +56,24 @@ export class Results {
    * @param {{back?: boolean, fresh?: boolean}} [how] `back`: to where it was left; `fresh`: request it again
    */
   async show(place, picture, { back = false, fresh = false } = {}) {
-    const key = `${request(place)} ${place.picture ?? ""}`;
+    const key = `${request(place)} ${place.picture ?? ""} ${place.at ?? ""}`;
     if (key === this.#key && !fresh) return;
     this.#leave();
     this.#place = place;
     this.#picture = picture;
     this.#key = key;
     const answer = this.#cached.get(key);
-    if (answer && !fresh) return this.#display(answer, back ? answer.y : 0);
+    if (answer && !fresh) return this.#display(answer, back ? answer.y : place.at ? null : 0);
     this.#request = new AbortController();
     const { signal } = this.#request;
     const busy = setTimeout(() => byId("busy").classList.add("is-busy"), BUSY_AFTER_MS);
     try {
-      const found = await api.search(request(place), picture, null, signal);
+      const found = await api.search(request(place), picture, place.at && (await this.handlers.cursor(place.at)), signal);
       if (signal.aborted) return;
       this.handlers.unreachable(false);
       this.#key = key; // it may have been forgotten meanwhile
-      this.#display({ found, hits: found.hits, next: found.next, y: 0 }, fresh ? scrollY : 0);
+      const hits = this.#labelled(found.hits);
+      this.#display({ found, hits, next: found.next, previous: found.previous, y: 0 }, fresh ? scrollY : place.at ? null : 0);
     } catch (error) {
       if (!signal.aborted) this.#failed(error);
     } finally {
@@ -106,7 +111,13 @@ export class Results {
     if (now) now.y = scrollY;
   }
 
-  /** @param {Answer} answer @param {number} y where to scroll */
+  /** Hits that are sorted by time get the name of their month. @param {Hit[]} hits @returns {Hit[]} */
+  #labelled(hits) {
+    if (!this.#place || !hasMonths(this.#place)) return hits;
+    return hits.map((hit) => ({ ...hit, label: hit.date && monthName(hit.date.slice(0, 7)) }));
+  }
+
+  /** @param {Answer} answer @param {number | null} y where to scroll; null: to the first of the pictures */
   #display(answer, y) {
     this.#cached.delete(this.#key);
     this.#cached.set(this.#key, answer);
@@ -115,12 +126,17 @@ export class Results {
     const home = Boolean(this.#place && isHome(this.#place));
     byId("empty").hidden = !none;
     if (none && this.#place) fill(byId("empty"), ...empty.nothing(answer.found, this.#place, this.handlers.status(), this.handlers.actions));
-    byId("summary-line").hidden = none || home;
-    byId("summary").textContent = summary(answer, home);
-    byId("announcement").textContent = none ? byId("empty").querySelector("h2")?.textContent ?? "" : summary(answer, home);
-    this.grid.replace(answer.hits, Boolean(answer.next));
-    scrollTo(0, y);
+    byId("summary-line").hidden = home;
+    byId("summary-line").classList.toggle("is-empty", none);
+    const words = this.#place ? summary(answer, this.#place) : "";
+    byId("summary").textContent = words;
+    byId("announcement").textContent = none ? byId("empty").querySelector("h2")?.textContent ?? "" : words;
+    showMissing(answer.found.missing);
+    this.grid.replace(answer.hits, Boolean(answer.next), Boolean(answer.previous));
+    if (y === null) this.grid.scrollToStart();
+    else scrollTo(0, y);
     this.#showEnd(answer);
+    this.handlers.found(answer.found);
     this.handlers.changed();
   }
 
@@ -129,11 +145,11 @@ export class Results {
     const { actions } = this.handlers;
     if (next || !hits.length) return fill(byId("after"));
     if (found.more) {
-      const words = "Browse all pictures";
-      const text = `The list ends with the ${number(hits.length)} best of ${count(found.rows, "picture")}. Other words or filters find the others.`;
+      const words = t("results.browse");
+      const text = t("results.end", { shown: hits.length, count: found.rows });
       return fill(byId("after"), el("p", {}, text), button({ label: words, words, click: () => actions.search("") }));
     }
-    const words = "Show the nearest of the others anyway";
+    const words = t("results.show-hidden");
     fill(byId("after"), found.hidden ? button({ label: words, words, click: actions.showWeak }) : "");
   }
 
@@ -151,7 +167,12 @@ export class Results {
       return;
     }
     this.grid.replace([], false);
-    byId("summary-line").hidden = true;
+    this.handlers.found(null);
+    // The album of a search that is refused can be removed all the same.
+    byId("summary").textContent = "";
+    byId("summary-line").hidden = Boolean(this.#place && isHome(this.#place));
+    byId("summary-line").classList.add("is-empty");
+    showMissing([]);
     byId("empty").hidden = false;
     fill(byId("empty"), ...empty.refused(error, this.handlers.actions));
     byId("announcement").textContent = error.message;
@@ -169,55 +190,83 @@ export class Results {
       if (signal.aborted) return;
       // Of equal scores some may be on both pages after a picture was deleted.
       const known = new Set(answer.hits.map((hit) => hit.image_id));
-      const added = found.hits.filter((hit) => !known.has(hit.image_id));
+      const added = this.#labelled(found.hits.filter((hit) => !known.has(hit.image_id)));
       answer.hits = [...answer.hits, ...added];
       answer.found = { ...found, hits: [] };
       answer.next = found.next;
       this.#pageRequest = null;
-      byId("summary").textContent = summary(answer, Boolean(isHome(this.#place)));
+      byId("summary").textContent = summary(answer, this.#place);
+      showMissing(found.missing);
       this.grid.append(added, Boolean(answer.next));
       this.#showEnd(answer);
       this.handlers.changed();
     } catch (error) {
-      if (signal.aborted) return;
-      this.#pageRequest = null;
-      if (error instanceof api.Unreachable) this.handlers.unreachable(true);
-      // Scrolling further tries again.
-      else if (!(error instanceof api.Refused)) throw error;
+      this.#pageFailed(error, signal);
     }
   }
 
-  /** Show the near-duplicates of a picture behind it, or fold them again. @param {number} place */
-  async #toggle(place) {
+  /** Fetch the page before the first one, where the list was entered in its middle. */
+  async #loadPrevious() {
+    const answer = this.#cached.get(this.#key);
+    if (!answer?.previous || this.#pageRequest || !this.#place) return;
+    this.#pageRequest = new AbortController();
+    const { signal } = this.#pageRequest;
+    try {
+      const found = await api.search(request(this.#place), null, answer.previous, signal);
+      if (signal.aborted) return;
+      const known = new Set(answer.hits.map((hit) => hit.image_id));
+      const added = this.#labelled(found.hits.filter((hit) => !known.has(hit.image_id)));
+      answer.hits = [...added, ...answer.hits];
+      answer.previous = found.previous;
+      this.#pageRequest = null;
+      this.grid.prepend(added, Boolean(answer.previous));
+      this.handlers.changed();
+    } catch (error) {
+      this.#pageFailed(error, signal);
+    }
+  }
+
+  /** @param {unknown} error @param {AbortSignal} signal */
+  #pageFailed(error, signal) {
+    if (signal.aborted) return;
+    this.#pageRequest = null;
+    if (error instanceof api.Unreachable) this.handlers.unreachable(true);
+    // Scrolling further tries again.
+    else if (!(error instanceof api.Refused)) throw error;
+  }
+
+  /** Show the stack of a picture behind it, or fold it again. @param {number} place */
+  #toggle(place) {
     const hit = this.grid.hits[place];
-    if (!hit?.folded || !this.#place) return;
-    const key = this.#key;
+    if (!hit?.folded) return;
     if (hit.unfolded) {
       let away = 0;
       while (this.grid.hits[place + away + 1]?.member) away++;
       this.grid.splice(place, { ...hit, unfolded: false }, [], away);
-      this.grid.focus(place);
-      return;
+    } else {
+      const shown = new Set(this.grid.hits.map((each) => each.image_id));
+      const members = hit.stack.filter((each) => !shown.has(each.image_id)).map((each) => ({ ...hit, ...each, member: true, folded: 0, stack: [], score: null, lines: [], time: null }));
+      this.grid.splice(place, { ...hit, unfolded: true }, members, 0);
     }
-    const members = await api.folded(hit.image_id, hit.folded, request(this.#place));
-    const now = this.grid.placeOf(hit.image_id);
-    if (key !== this.#key || now < 0) return;
-    const shown = new Set(this.grid.hits.map((each) => each.image_id));
-    const fresh = members.filter((each) => !shown.has(each.image_id)).map((each) => ({ ...each, member: true, folded: 0 }));
-    this.grid.splice(now, { ...hit, unfolded: true }, fresh, 0);
-    this.grid.focus(now);
+    this.grid.focus(place);
   }
 }
 
-/** The line above the grid, which screen readers read out. @param {Answer} answer @param {boolean} home */
-function summary({ found, hits, next }, home) {
+/** Name the libraries of a collection that did not answer. @param {api.Missing[]} missing */
+function showMissing(missing) {
+  const each = missing.map(({ library, why }) => t("results.missing", { library, why }));
+  byId("missing").textContent = each.length ? t("results.missing-pictures", { libraries: each.join("; "), count: each.length }) : "";
+  byId("missing").hidden = !each.length;
+}
+
+/** The line above the grid, which screen readers read out. @param {Answer} answer @param {Place} place */
+function summary({ found, hits, next }, place) {
   if (!hits.length) return "";
-  if (home) return count(found.rows, "picture");
-  const order = hits[0].score === null ? "newest first" : "best first";
-  const all = count(found.rows, "picture");
-  const parts = [next || found.more ? `${all}, ${order}` : `${number(hits.length)} of ${all}`];
+  if (isHome(place)) return t("count.picture", { count: found.rows });
+  const order = place.sort === "added" ? "summary.added" : hasMonths(place) ? "summary.newest" : "summary.best";
+  const parts = [t(next || found.more ? order : "summary.of", { shown: hits.length, count: found.rows })];
   // Nothing was compared where there are only filters.
-  if (found.seconds) parts.push(found.seconds < 1 ? `${Math.max(1, Math.round(found.seconds * 1000))} ms` : `${found.seconds.toFixed(1)} s`);
-  if (found.unknown.length) parts.push(`the model does not know ${quoted(found.unknown)}: ignored`);
+  if (found.seconds) parts.push(found.seconds < 1 ? t("duration.millisecond", { value: Math.max(1, Math.round(found.seconds * 1000)) }) : t("duration.second", { value: decimal(found.seconds, 1) }));
+  if (found.unknown.length) parts.push(t("summary.unknown", { words: quoted(found.unknown) }));
   return parts.join(" · ");
 }

@@ -9,12 +9,11 @@
 
 import { pictureChip, termChip } from "./chips.js";
 import { byId, fill } from "./dom.js";
+import { t } from "./messages.js";
 import { isUnfinished, parse, split, write } from "./query.js";
 
 /** After the last key: shorter sends a request for every letter of a fast typist, longer is felt. */
 const DEBOUNCE_MS = 120;
-
-const FILE_TERM = "Files are not opened by name here: drop the picture on the page. Words that look like a name go in quotes.";
 
 export class SearchBox {
   /** @type {Term[]} */ #terms = [];
@@ -59,6 +58,11 @@ export class SearchBox {
     this.#draw();
   }
 
+  /** What was typed while the page's scripts were on their way is a query too. */
+  takeEarly() {
+    if (this.input.value && !this.#summary) this.#typed();
+  }
+
   focus() {
     this.input.focus();
     this.input.select();
@@ -99,7 +103,7 @@ export class SearchBox {
     clearTimeout(this.#timer);
     const line = this.#line();
     const { terms, problem } = parse(line);
-    const wrong = line && (problem ?? (terms.some(({ kind }) => kind === "file") && FILE_TERM));
+    const wrong = line && (problem ?? (terms.some(({ kind }) => kind === "file") && t("query.file")));
     this.#explain(wrong || null);
     if (wrong || (line === this.#summary && typing)) return;
     this.#summary = line;
@@ -158,7 +162,7 @@ export class SearchBox {
     const picture = this.#picture && pictureChip(this.#picture, () => this.handlers.picture(null));
     fill(byId("terms"), ...(picture ? [picture] : []), ...chips);
     byId("clear").hidden = this.#isEmpty();
-    this.input.placeholder = this.#terms.length || this.#picture ? "more, or -without" : "Search your pictures";
+    this.input.placeholder = this.#terms.length || this.#picture ? t("query.placeholder-more") : t("query.placeholder");
   }
 
   /** @param {number} place @param {Term | null} term null takes it away @param {string} control that had the focus */

@@ -7,23 +7,17 @@
 
 import { embed, Unreachable, Refused, failures as failed } from "./api.js";
 import { button, byId, el, fill } from "./dom.js";
-import { ago, bottleneck, count, duration, number, rate, safeName, size } from "./words.js";
+import { t } from "./messages.js";
+import { remedy } from "./remedies.js";
+import { RootsCard } from "./roots.js";
+import { RunLog } from "./run_log.js";
+import { ago, bottleneck, decimal, duration, number, rate, safeName, size, stage } from "./words.js";
 
 /** The ledger: seen = embedded + duplicate + failed + skipped + pending. */
-const OUTCOMES = [
-  ["embedded", "embedded", "can be searched"],
-  ["duplicate", "byte-identical", "found with the file that they are a copy of"],
-  ["pending", "pending", "wait to be embedded"],
-  ["failed", "failed", "cannot be read; see below"],
-  ["skipped", "skipped", "skipped by a rule"],
-];
+const OUTCOMES = ["embedded", "duplicate", "pending", "failed", "skipped"];
 
-const PROGRESS = {
-  start: "Starting: workers load the model.",
-  pause: "Pausing: what is in hand is finished first.",
-  resume: "Resuming.",
-  stop: "Stopping: what is in hand is finished and saved.",
-};
+/** What is said of an action until it has taken effect. */
+const PROGRESS = { start: "status.starting", scan: "status.scanning", pause: "status.pausing", resume: "status.resuming", stop: "status.stopping" };
 const MAX_WAIT_MS = 20_000;
 
 export class StatusView {
@@ -33,16 +27,18 @@ export class StatusView {
 
   constructor() {
     this.root = byId("library-view");
-    this.title = el("h1", { id: "library-title" }, "Library");
+    this.title = el("h1", { id: "library-title" }, t("html.library"));
     this.lead = el("p", { class: "library-lead" });
-    this.bar = el("div", { class: "ledger", role: "img" }, ...OUTCOMES.map(([name]) => el("span", { class: `ledger-part ledger-part--${name}` })));
+    this.bar = el("div", { class: "ledger", role: "img" }, ...OUTCOMES.map((name) => el("span", { class: `ledger-part ledger-part--${name}` })));
     this.legend = el("ul", { class: "legend" });
     this.run = el("section", { class: "card run", "aria-labelledby": "run-title" });
-    this.reasons = el("section", { class: "card", "aria-labelledby": "failures-title", hidden: true }, el("h2", { id: "failures-title" }, "What failed, and why"));
+    this.reasons = el("section", { class: "card", "aria-labelledby": "failures-title", hidden: true }, el("h2", { id: "failures-title" }, t("status.failures")));
     this.facts = el("dl", { class: "facts" });
+    this.roots = new RootsCard({ done: (status) => this.update(status) });
+    this.log = new RunLog();
     this.#buildRun();
-    const facts = el("section", { class: "card", "aria-labelledby": "facts-title" }, el("h2", { id: "facts-title" }, "Details"), this.facts);
-    fill(this.root, this.title, this.lead, this.bar, this.legend, this.run, this.reasons, facts);
+    const facts = el("section", { class: "card", "aria-labelledby": "facts-title" }, el("h2", { id: "facts-title" }, t("status.details")), this.facts);
+    fill(this.root, this.title, this.lead, this.bar, this.legend, this.run, this.roots.element, this.reasons, facts, this.log.element);
   }
 
   get status() {
@@ -53,19 +49,31 @@ export class StatusView {
   update(status) {
     this.#status = status;
     const { running, paused } = status;
-    const happened = { start: running || !status.images.pending, pause: paused || !running, resume: !paused || !running, stop: !running };
+    const happened = { start: running || !status.images.pending, scan: running, pause: paused || !running, resume: !paused || !running, stop: !running };
     if (this.#sent && happened[this.#sent]) this.#finished(this.#sent);
     this.#ledger(status.images, status.searchable_rows);
     this.#runs(status);
     this.#failures(status.failures);
     this.#places(status);
+    this.opened();
   }
 
-  /** @param {"start" | "pause" | "resume" | "stop"} action */
+  /** Show also what is fetched for itself, and only while somebody looks: the view is opened, or the status has changed. */
+  opened() {
+    if (this.root.hidden || !this.#status) return;
+    // Each library of a collection is looked after by itself.
+    const isOne = !this.#status.libraries;
+    for (const card of [this.roots, this.log]) {
+      card.element.hidden = !isOne;
+      if (isOne) card.update(this.#status);
+    }
+  }
+
+  /** @param {keyof typeof PROGRESS} action */
   async act(action) {
     if (this.#sent) return;
     this.#sent = action;
-    this.#notify(PROGRESS[action]);
+    this.#notify(t(PROGRESS[action]));
     this.#buttons();
     try {
       this.update(await embed(action));
@@ -91,42 +99,39 @@ export class StatusView {
   /** @param {Record<string, number>} images @param {number} searchable */
   #ledger(images, searchable) {
     const seen = images.seen ?? 0;
-    this.lead.textContent = seen
-      ? `${count(seen, "picture")} known; ${searchable ? number(searchable) : "none"} can be searched${searchable ? "" : " yet"}.`
-      : "No pictures yet. Register a folder in a terminal: pixfind index ~/Pictures";
-    OUTCOMES.forEach(([name], place) => {
+    this.lead.textContent = t(!seen ? "status.none" : searchable ? "status.known" : "status.known-only", { count: seen, searchable });
+    OUTCOMES.forEach((name, place) => {
       const part = /** @type {HTMLElement} */ (this.bar.children[place]);
       part.style.flexGrow = String(images[name] ?? 0);
       part.hidden = !images[name];
     });
-    const parts = OUTCOMES.filter(([name]) => images[name]).map(([name, words]) => `${number(images[name])} ${words}`);
-    this.bar.setAttribute("aria-label", parts.join(", ") || "nothing yet");
-    const lines = OUTCOMES.filter(([name]) => images[name] || name === "embedded").map(([name, words, meaning]) =>
-      el("li", { title: meaning }, el("span", { class: `dot ledger-part--${name}` }), el("strong", {}, number(images[name] ?? 0)), ` ${words}`),
+    const words = (/** @type {string} */ name) => t(`outcome.${name}`, { count: images[name] ?? 0 });
+    this.bar.setAttribute("aria-label", OUTCOMES.filter((name) => images[name]).map(words).join(", ") || t("outcome.none"));
+    const lines = OUTCOMES.filter((name) => images[name] || name === "embedded").map((name) =>
+      el("li", { title: t(`outcome.${name}-means`) }, el("span", { class: `dot ledger-part--${name}` }), words(name)),
     );
-    for (const [name, words] of [["offline", "on drives that are away"], ["gone", "gone"]]) {
-      if (images[name]) lines.push(el("li", {}, el("strong", {}, number(images[name])), ` ${words}`));
-    }
+    for (const name of ["offline", "gone"]) if (images[name]) lines.push(el("li", {}, words(name)));
     fill(this.legend, ...lines);
   }
 
   // --- the run ------------------------------------------------------------------------------------
 
   #buildRun() {
-    const make = (/** @type {string} */ name, /** @type {string} */ words, /** @type {"start" | "pause" | "resume" | "stop"} */ action, main = "") =>
+    const make = (/** @type {string} */ name, /** @type {string} */ words, /** @type {keyof typeof PROGRESS} */ action, main = "") =>
       button({ icon: name, label: words, words, class: main, click: () => this.act(action) });
-    this.start = make("play", "Start embedding", "start", "button--main");
-    this.pause = make("pause", "Pause", "pause");
-    this.resume = make("play", "Resume", "resume", "button--main");
-    this.stop = make("stop", "Stop", "stop");
+    this.scan = make("search", t("status.scan"), "scan");
+    this.start = make("play", t("status.start"), "start", "button--main");
+    this.pause = make("pause", t("status.pause"), "pause");
+    this.resume = make("play", t("status.resume"), "resume", "button--main");
+    this.stop = make("stop", t("status.stop"), "stop");
     this.runTitle = el("h2", { id: "run-title" });
     this.figures = el("dl", { class: "figures" });
     this.note = el("p", { class: "run-note" });
     this.message = el("p", { class: "run-message", role: "status", hidden: true });
     this.workers = el("tbody");
-    const heads = ["Worker", "Pictures", "Rate", "Bottleneck", "Saved"].map((head) => el("th", { scope: "col" }, head));
-    this.table = el("div", { class: "table-box" }, el("table", {}, el("caption", { class: "visually-hidden" }, "Workers"), el("thead", {}, el("tr", {}, ...heads)), this.workers));
-    const buttons = el("p", { class: "run-actions" }, this.start, this.resume, this.pause, this.stop);
+    const heads = ["worker", "pictures", "rate", "bottleneck", "saved"].map((head) => el("th", { scope: "col" }, t(`status.${head}`)));
+    this.table = el("div", { class: "table-box" }, el("table", {}, el("caption", { class: "visually-hidden" }, t("status.workers")), el("thead", {}, el("tr", {}, ...heads)), this.workers));
+    const buttons = el("p", { class: "run-actions" }, this.start, this.resume, this.pause, this.stop, this.scan);
     fill(this.run, this.runTitle, this.figures, this.note, buttons, this.message, this.table);
   }
 
@@ -134,17 +139,18 @@ export class StatusView {
   #runs(status) {
     const { running, paused, images } = status;
     const foreign = running && status.run && !["embed", "index"].includes(status.run.verb);
-    const idle = images.pending ? `${count(images.pending, "picture")} to embed` : "Everything is embedded";
-    this.runTitle.textContent = !running ? idle : foreign ? `Busy: ${status.run.verb}` : paused ? "Paused" : "Embedding";
+    const idle = images.pending ? t("status.to-embed", { count: images.pending }) : t(images.seen ? "status.all-embedded" : "status.nothing");
+    this.runTitle.textContent = !running ? idle : foreign ? t("status.busy", { verb: status.run.verb }) : t(paused ? "status.paused" : "status.embedding");
     const figures = [
-      ["Rate", status.images_per_second === null ? "measuring" : rate(status.images_per_second)],
-      ["Time left", status.eta_seconds === null ? "measuring" : duration(status.eta_seconds)],
-      ["Pending", number(images.pending)],
+      [t("status.rate"), status.images_per_second === null ? t("status.measuring") : rate(status.images_per_second)],
+      [t("status.time-left"), status.eta_seconds === null ? t("status.measuring") : duration(status.eta_seconds)],
+      [t("status.pending"), number(images.pending)],
     ];
     fill(this.figures, ...(running ? figures.slice(paused ? 2 : 0) : []).map(([term, value]) => el("div", {}, el("dt", {}, term), el("dd", {}, value))));
-    const held = status.bottleneck && `${bottleneck(status.bottleneck)}${status.because ? ` Measured: ${status.because}.` : ""}`;
-    if (running) this.note.textContent = (paused ? status.pause_reason : held) ?? "";
-    else fill(this.note, "More pictures are added in a terminal: ", el("code", {}, "pixfind index FOLDER"));
+    const pace = status.bottleneck && bottleneck(status.bottleneck);
+    const held = pace && status.because ? t("status.measured", { sentence: pace, figures: status.because }) : pace;
+    if (status.libraries) fill(this.note, `${t("status.each-library")} `, el("code", {}, "pixfind --library LIBRARY index FOLDER"));
+    else this.note.textContent = (running && (paused ? status.pause_reason : held)) || "";
     this.note.hidden = !this.note.textContent;
     this.table.hidden = !running || !status.workers.length;
     fill(this.workers, ...status.workers.map(workerRow));
@@ -154,7 +160,7 @@ export class StatusView {
   #buttons() {
     const status = this.#status;
     const { running = false, paused = false, can_control: may = false, images = {} } = status ?? {};
-    const shown = new Map([[this.start, !running && images.pending > 0], [this.pause, running && !paused], [this.resume, running && paused], [this.stop, running]]);
+    const shown = new Map([[this.start, !running && images.pending > 0], [this.pause, running && !paused], [this.resume, running && paused], [this.stop, running], [this.scan, !running && Boolean(status?.folders.length)]]);
     const focused = [...shown.keys()].includes(document.activeElement);
     for (const [each, on] of shown) {
       each.hidden = !may || !on;
@@ -196,17 +202,14 @@ export class StatusView {
 
   /** @param {any} status */
   #places(status) {
-    const folders = status.folders.map((/** @type {string} */ folder) =>
-      el("span", { class: "path" }, folder, folder in status.offline && el("em", {}, ` away: ${status.offline[folder]}`)),
-    );
     const facts = [
-      ["Folders", folders.length ? el("span", { class: "stacked" }, ...folders) : "none"],
-      ["Watch", status.watch && watched(status.watch)],
-      ["Model", status.model && `${status.model}${status.precision ? `, ${status.precision}` : ""}`],
-      ["Next model", status.change && nextModel(status.change)],
-      ["Index", status.index_rows ? `${count(status.index_rows, "row")}${status.recall === null ? "" : `, recall@10 ${status.recall.toFixed(3)}`}` : "none; searches look at every row"],
-      ["Library", el("span", { class: "path" }, status.library)],
-      ["On disk", `${size(status.bytes)}, ${size(status.free_bytes)} free`],
+      [t("status.watch"), status.watch && watched(status.watch)],
+      [t("status.model"), status.model && `${status.model}${status.precision ? `, ${status.precision}` : ""}`],
+      [t("status.next-model"), status.change && nextModel(status.change)],
+      [t("status.index"), indexed(status)],
+      [t("status.libraries"), status.libraries && el("span", { class: "stacked" }, ...status.libraries.map(member))],
+      [t("html.library"), !status.libraries && el("span", { class: "path" }, status.library)],
+      [t("status.on-disk"), t("status.disk", { used: size(status.bytes), free: size(status.free_bytes) })],
     ];
     const key = JSON.stringify(facts.map(([term, value]) => [term, value instanceof Node ? value.textContent : value]));
     if (this.facts.dataset.key === key) return;
@@ -215,17 +218,29 @@ export class StatusView {
   }
 }
 
+/** One library of a collection. @param {any} member */
+function member({ name, where, missing, searchable_rows: rows, running }) {
+  const state = missing ? el("em", {}, t("status.member-missing", { name, why: missing })) : t(running ? "status.member-embedding" : "status.member", { name, count: rows });
+  return el("span", { class: "path", title: where }, state);
+}
+
 /** What keeps the library current. @param {any} watch */
 function watched({ running, stopped, rescanned, rescan_minutes: minutes }) {
-  if (!running) return `stopped: ${stopped}`;
-  const slow = Object.entries(rescanned).map(([folder, why]) => `${folder} every ${count(minutes, "minute")} (${why})`);
-  return ["What changes in the folders is indexed within seconds", ...slow].join("; ");
+  if (!running) return t("status.watch-stopped", { why: stopped });
+  const slow = Object.entries(rescanned).map(([folder, why]) => t("status.watch-every", { folder, count: minutes, why }));
+  return [t("status.watch-runs"), ...slow].join("; ");
 }
 
 /** How far the model that is to answer next has come. @param {any} change */
 function nextModel({ model, images }) {
-  const done = images.seen - images.pending;
-  return `${model}: ${number(done)} of ${count(images.seen, "picture")} done; the model above answers until all are`;
+  return t("status.next-model-at", { model, done: images.seen - images.pending, count: images.seen });
+}
+
+/** What there is of an index. @param {any} status */
+function indexed({ index_rows: count, recall }) {
+  if (!count) return t("status.no-index");
+  const rows = t("status.index-rows", { count });
+  return recall === null ? rows : t("status.recall", { rows, recall: decimal(recall, 3) });
 }
 
 /** @param {any} worker */
@@ -233,12 +248,18 @@ function workerRow(worker) {
   return el(
     "tr",
     {},
-    el("th", { scope: "row" }, worker.worker),
+    el("th", { scope: "row" }, [worker.worker, worker.node && t("status.on-host", { host: worker.host }), worker.node && worker.device].filter((part) => part || part === 0).join(" · ")),
     el("td", {}, number(worker.images)),
     el("td", {}, worker.images_per_second === null ? "…" : rate(worker.images_per_second)),
-    el("td", {}, worker.bottleneck ?? "…"),
-    el("td", {}, worker.last_commit ? ago(worker.last_commit) : "…", worker.deaths > 0 && ` (restarted ${count(worker.deaths, "time")})`),
+    el("td", {}, worker.bottleneck ? stage(worker.bottleneck) : "…"),
+    el("td", {}, saved(worker)),
   );
+}
+
+/** When a worker has saved last. @param {any} worker */
+function saved({ last_commit: last, deaths }) {
+  const when = last ? ago(last) : "…";
+  return deaths > 0 ? t("status.restarted", { ago: when, count: deaths }) : when;
 }
 
 /** The paths that failed for a reason, fetched when the list is opened. @param {string} reason @returns {HTMLDetailsElement} */
@@ -249,13 +270,13 @@ function reasonList(reason) {
     try {
       const found = await failed(reason, paths.children.length);
       paths.append(...found.failures.map((/** @type {{path: string}} */ { path }) => el("li", { class: "path", dir: "auto" }, safeName(path))));
-      fill(more, found.more ? button({ label: "Show more", words: "Show more", click: next }) : "");
+      fill(more, found.more ? button({ label: t("status.more"), words: t("status.more"), click: next }) : "");
     } catch (error) {
       if (!(error instanceof Refused || error instanceof Unreachable)) throw error;
       fill(more, error.message);
     }
   };
-  const made = el("details", { class: "reason" }, el("summary", {}, el("strong", { class: "reason-count" }), el("span", {}, ` ${reason}`)), paths, more);
+  const made = el("details", { class: "reason" }, el("summary", {}, el("strong", { class: "reason-count" }), el("span", {}, ` ${reason}`)), remedy(reason), paths, more);
   made.addEventListener("toggle", () => {
     if (!made.open) return;
     fill(paths);

@@ -24,13 +24,6 @@
   apply(chosen());
   addEventListener("DOMContentLoaded", () => {
     const button = document.getElementById("theme");
-    const label = () => {
-      const text = isDark() ? "Use the light theme" : "Use the dark theme";
-      button.setAttribute("aria-label", text);
-      button.title = text;
-    };
-    label();
-    system.addEventListener("change", label);
     button.addEventListener("click", () => {
       const next = isDark() ? "light" : "dark";
       // What the system says anyway is not remembered: a later change of the system counts again.
@@ -42,7 +35,6 @@
       } catch {
         // It holds for this page all the same.
       }
-      label();
     });
   });
 })();

@@ -9,7 +9,8 @@
 
 import { thumbnail, original } from "./api.js";
 import { el, icon } from "./dom.js";
-import { count, safeName, score } from "./words.js";
+import { t } from "./messages.js";
+import { moment, quoted, safeName, score, stackName } from "./words.js";
 
 /** Larger ones cost more than they show. */
 const MAX_SIDE = 512;
@@ -23,16 +24,17 @@ export function makeTile(hit, image) {
   const shown = image ?? makeImage(hit);
   const link = el(
     "a",
-    { class: "tile-link", href: original(hit.image_id), tabindex: "-1", "data-do": "open", title: safeName(hit.path) },
+    { class: "tile-link", href: original(hit.image_id), tabindex: "-1", "data-do": "open", title: [safeName(hit.path), ...(hit.lines ?? []).map(({ text }) => quoted([text]))].join("\n") },
     shown,
     el(
       "span",
       { class: "tile-caption" },
       el("bdi", { class: "tile-name", "aria-hidden": "true" }, safeName(hit.name)),
-      hit.score !== null && el("span", { class: "tile-score" }, el("span", { class: "visually-hidden" }, "score "), score(hit.score)),
+      hit.time !== null && el("span", { class: "tile-score" }, el("span", { class: "visually-hidden" }, t("tile.moment")), moment(hit.time)),
+      hit.score !== null && el("span", { class: "tile-score" }, el("span", { class: "visually-hidden" }, t("tile.score")), score(hit.score)),
     ),
   );
-  const made = el("li", { class: hit.member ? "tile tile--member" : "tile", "data-id": hit.image_id }, link, actions());
+  const made = el("li", { class: hit.member ? "tile tile--member" : "tile", "data-id": hit.image_id }, link, mark(hit), actions());
   if (hit.folded) made.append(foldButton(hit));
   return made;
 }
@@ -69,26 +71,31 @@ export function imageOf(tile) {
   return found;
 }
 
+/** @param {Hit} hit */
+function mark(hit) {
+  const props = { type: "button", class: "tile-mark", tabindex: "-1", "aria-pressed": "false", title: t("tile.select") };
+  return el("button", { ...props, "aria-label": t("tile.select-of", { name: safeName(hit.name) }) }, icon("check"));
+}
+
 /** For the mouse; the keyboard has keys, which the grid owns, and the large view has all of them as buttons. */
 function actions() {
   const all = [
-    ["similar", "similar", "More like this"],
-    ["plus", "plus", "Add to the query"],
-    ["minus", "minus", "Less like this"],
+    ["similar", t("action.similar")],
+    ["plus", t("action.plus")],
+    ["minus", t("action.minus")],
   ];
   return el(
     "span",
     { class: "tile-actions" },
-    ...all.map(([what, name, label]) =>
-      el("button", { type: "button", class: "tile-button", tabindex: "-1", "data-do": what, title: label, "aria-label": label }, icon(name)),
+    ...all.map(([what, label]) =>
+      el("button", { type: "button", class: "tile-button", tabindex: "-1", "data-do": what, title: label, "aria-label": label }, icon(what)),
     ),
   );
 }
 
 /** @param {Hit & {unfolded?: boolean}} hit */
 function foldButton(hit) {
-  const many = count(hit.folded, "near-duplicate");
   const props = { type: "button", class: "tile-fold", tabindex: "-1", "data-do": "unfold", "aria-expanded": String(Boolean(hit.unfolded)) };
-  const label = hit.unfolded ? `Fold ${many}` : `Show ${many}`;
+  const label = t(hit.unfolded ? "tile.fold" : "tile.unfold", { stack: stackName(hit) });
   return el("button", { ...props, "aria-label": label, title: `${label} (u)` }, icon("stack"), el("span", {}, hit.folded));
 }

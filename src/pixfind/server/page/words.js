@@ -4,18 +4,21 @@
  * Owns how figures read. Pure: it touches no DOM.
  */
 
-const NUMBER = new Intl.NumberFormat("en");
-const DAY = new Intl.DateTimeFormat("en", { dateStyle: "long", timeZone: "UTC" });
-const MINUTE = new Intl.DateTimeFormat("en", { dateStyle: "long", timeStyle: "short", timeZone: "UTC" });
+import { isKnown, language, number, t } from "./messages.js";
 
-/** @param {number} value */
-export const number = (value) => NUMBER.format(value);
+const DAY = new Intl.DateTimeFormat(language, { dateStyle: "long", timeZone: "UTC" });
+const MINUTE = new Intl.DateTimeFormat(language, { dateStyle: "long", timeStyle: "short", timeZone: "UTC" });
 
-/** @param {number} many @param {string} one */
-export const count = (many, one) => `${number(many)} ${one}${many === 1 ? "" : "s"}`;
+export { number };
+
+/** What stands behind a picture, with its number. @param {{folded: number, stack: {kind: string}[]}} hit */
+export function stackName({ folded, stack }) {
+  const kinds = new Set(stack.map(({ kind }) => kind));
+  return t(kinds.size > 1 ? "stack.similar" : kinds.has("burst") ? "stack.burst" : "stack.near-duplicates", { count: folded });
+}
 
 /** Words in quotes, with commas. @param {string[]} words */
-export const quoted = (words) => words.map((word) => `“${word}”`).join(", ");
+export const quoted = (words) => words.map((word) => t("quoted", { word })).join(", ");
 
 /**
  * A name or path to show: characters that turn the direction of writing around would make "gpj.exe" of "exe.jpg".
@@ -26,28 +29,30 @@ export const safeName = (name) => name.replace(/[\u0000-\u001f\u007f\u202d\u202e
 
 /** @param {number} bytes */
 export function size(bytes) {
-  if (bytes < 1000) return `${bytes} bytes`;
-  const units = ["kB", "MB", "GB", "TB"];
+  if (bytes < 1000) return t("size.bytes", { count: bytes });
+  const units = ["kilobyte", "megabyte", "gigabyte", "terabyte"];
   let value = bytes / 1000;
   while (value >= 999.5 && units.length > 1) {
     value /= 1000;
     units.shift();
   }
-  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[0]}`;
+  const digits = value < 10 ? 1 : 0;
+  return new Intl.NumberFormat(language, { style: "unit", unit: units[0], unitDisplay: "short", minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
 }
 
 /** Seconds as "3 min 20 s". @param {number} seconds */
 export function duration(seconds) {
   const whole = Math.round(seconds);
   const parts = [
-    [Math.floor(whole / 86400), "d"],
-    [Math.floor(whole / 3600) % 24, "h"],
-    [Math.floor(whole / 60) % 60, "min"],
-    [whole % 60, "s"],
+    [Math.floor(whole / 86400), "day"],
+    [Math.floor(whole / 3600) % 24, "hour"],
+    [Math.floor(whole / 60) % 60, "minute"],
+    [whole % 60, "second"],
   ];
+  const named = (/** @type {(string | number)[]} */ [value, unit]) => t(`duration.${unit}`, { value });
   const first = parts.findIndex(([value]) => Number(value) > 0);
-  if (first < 0) return "0 s";
-  return parts.slice(first, first + 2).filter(([value]) => Number(value) > 0).map(([value, unit]) => `${value} ${unit}`).join(" ");
+  if (first < 0) return named([0, "second"]);
+  return parts.slice(first, first + 2).filter(([value]) => Number(value) > 0).map(named).join(" ");
 }
 
 /** An instant of the server (ISO 8601 without an offset) as the camera's clock showed it. @param {string} iso */
@@ -57,24 +62,51 @@ export function instant(iso) {
   return iso.includes("T") ? MINUTE.format(date) : DAY.format(date);
 }
 
+const LOCAL = new Intl.DateTimeFormat(language, { dateStyle: "long", timeStyle: "short" });
+
+/** An instant by the clock of the reader. @param {number} seconds since 1970 */
+export const localTime = (seconds) => LOCAL.format(new Date(1000 * seconds));
+
+const MONTH = new Intl.DateTimeFormat(language, { month: "long", year: "numeric", timeZone: "UTC" });
+
+/** A month, "2021-05", as "May 2021". @param {string} month */
+export const monthName = (month) => MONTH.format(new Date(`${month}-01T00:00:00Z`));
+
+const SHORT_MONTH = new Intl.DateTimeFormat(language, { month: "short", timeZone: "UTC" });
+
+/** A month, "2021-05", as "May". @param {string} month */
+export const shortMonthName = (month) => SHORT_MONTH.format(new Date(`${month}-01T00:00:00Z`));
+
+/** A moment of a video as players show it: "1:02:05", "0:12". @param {number} seconds from its start */
+export function moment(seconds) {
+  const whole = Math.floor(seconds);
+  const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const padded = (/** @type {number} */ value) => String(value).padStart(2, "0");
+  return hours ? `${hours}:${padded(minutes)}:${padded(rest)}` : `${minutes}:${padded(rest)}`;
+}
+
+/** A number with a fixed count of decimals. @param {number} value @param {number} digits */
+export const decimal = (value, digits) => value.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+
+const PERCENT = new Intl.NumberFormat(language, { style: "percent" });
+
+/** @param {number} share of 1 */
+export const percentage = (share) => PERCENT.format(share);
+
 /** @param {number} score */
-export const score = (score) => score.toFixed(2);
+export const score = (score) => decimal(score, 2);
 
 /** @param {number} perSecond */
-export const rate = (perSecond) => `${perSecond < 10 ? perSecond.toFixed(1) : number(Math.round(perSecond))} a second`;
-
-const BOTTLENECKS = {
-  disk: "The disk sets the pace: reading takes longer than decoding.",
-  decode: "Decoding sets the pace: the model waits for pictures to be unpacked.",
-  model: "The model sets the pace: everything else waits for it.",
-  budget: "The budget sets the pace: it rests on purpose, to leave this computer to you.",
-};
+export const rate = (perSecond) => t("rate", { value: perSecond < 10 ? decimal(perSecond, 1) : Math.round(perSecond) });
 
 /** What holds a run back, as a sentence. @param {string} name */
-export const bottleneck = (name) => BOTTLENECKS[name] ?? name;
+export const bottleneck = (name) => (isKnown(`bottleneck.${name}`) ? t(`bottleneck.${name}`) : name);
+
+/** The same in a word. @param {string} name */
+export const stage = (name) => (isKnown(`stage.${name}`) ? t(`stage.${name}`) : name);
 
 /** Seconds since an instant (seconds since 1970), as "4 s ago". @param {number} since */
 export function ago(since) {
   const seconds = Math.max(0, Date.now() / 1000 - since);
-  return seconds < 1.5 ? "just now" : `${duration(seconds)} ago`;
+  return seconds < 1.5 ? t("ago.now") : t("ago", { duration: duration(seconds) });
 }

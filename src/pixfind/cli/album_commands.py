@@ -1,0 +1,124 @@
+"""
+The command albums, and the options of `search` that keep and open one.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from pixfind import errors
+from pixfind.cli.context import Context
+from pixfind.cli.filter_flags import FilterFlags
+from pixfind.cli.options import SEARCH, DryRun, Json, command
+from pixfind.cli.styles import escape
+from pixfind.library import albums as store
+from pixfind.library.library import Library
+from pixfind.types import Sort
+
+_SHAPES = ("landscape", "portrait", "square")
+
+#: flag -> parameter of the API
+_NAMES = {"inside": "in"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlbumFlags:
+    """A search with a name."""
+
+    album: Annotated[
+        str | None, typer.Option("--album", metavar="NAME", help="The search that is kept under this name.")
+    ] = None
+    save: Annotated[
+        str | None, typer.Option("--save", metavar="NAME", help="Keep this search as an album; the page shows it too.")
+    ] = None
+
+
+@command(rich_help_panel=SEARCH)
+def albums(
+    context: typer.Context,
+    remove: Annotated[
+        str | None, typer.Option("--remove", metavar="NAME", help="Remove an album, and no picture.")
+    ] = None,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """List the albums: searches with a name, from `pixfind search ... --save NAME` or the page. `pixfind search --album NAME` opens one."""
+    console = context.obj.console
+    with Library.open(context.obj.path) as library:
+        found = store.read(library.path)
+        if remove is not None and dry_run:
+            album = store.find(library.path, remove)
+            console.say(f"would remove the album {escape(album.name)}; these would be left:")
+            found.remove(album)
+        elif remove is not None:
+            store.remove(library.path, remove)
+            found = store.read(library.path)
+    if json:
+        console.json([dataclasses.asdict(album) for album in found])
+        return
+    for album in found:
+        said = [f"{name}={value}" for name, value in album.search.items() if name != "q"]
+        console.data("  ".join([album.name, str(album.search.get("q", "")), *said]))
+    if not found:
+        console.say("no albums; pixfind search ... --save NAME makes one")
+
+
+def made(used: Context, name: str, words: str, flags: FilterFlags, sort: Sort, *, include_weak: bool) -> store.Album:
+    """Return a search as an album; raises InvalidAlbum, InvalidFilter, InvalidQuery, NotForCollections."""
+    from pixfind.server.album_schemas import SavedSearch
+
+    _folder(used)
+    store.check_name(name)
+    values: dict[str, Any] = {"q": words, "sort": None if sort is Sort.SCORE else str(sort), "all": include_weak}
+    values |= {
+        _NAMES.get(field, field): value for field, value in dataclasses.asdict(flags).items() if field not in _SHAPES
+    }
+    values["shape"] = next((shape for shape in _SHAPES if getattr(flags, shape)), None)
+    try:
+        search = SavedSearch.of({key: value for key, value in values.items() if value})
+    except ValueError as error:
+        raise errors.InvalidAlbum(name=name, detail=str(error)) from error
+    search.check(name)
+    return store.Album(name, search.values())
+
+
+def keep(used: Context, album: store.Album) -> None:
+    """Keep an album of the library; raises InvalidAlbum, NotForCollections."""
+    store.keep(_folder(used), album)
+    used.console.say(f"kept as the album {escape(album.name)}")
+
+
+def opened(used: Context, name: str) -> Mapping[str, Any]:
+    """Return the search of an album; raises AlbumNotFound, InvalidAlbums, NotForCollections."""
+    from pixfind.server.album_schemas import SavedSearch
+
+    library = _folder(used)
+    album = store.find(library, name)
+    try:
+        return SavedSearch.of(album.search).values()
+    except ValueError as error:
+        detail = f'the search of "{album.name}": {error}'
+        raise errors.InvalidAlbums(path=library / store.NAME, detail=detail) from error
+
+
+def with_filters(flags: FilterFlags, search: Mapping[str, Any]) -> FilterFlags:
+    """Return the filters of an album, in the place of those that the command line does not name."""
+    fields = [field.name for field in dataclasses.fields(flags) if field.name not in _SHAPES]
+    kept: dict[str, Any] = {
+        field: search.get(_NAMES.get(field, field)) for field in fields if getattr(flags, field) is None
+    }
+    shape = search.get("shape")
+    if shape in _SHAPES and not any(getattr(flags, each) for each in _SHAPES):
+        kept[shape] = True
+    return dataclasses.replace(flags, **kept)
+
+
+def _folder(used: Context) -> Any:
+    if used.collection is not None:
+        raise errors.NotForCollections(
+            detail="albums belong to one library", instead="Choose one library: pixfind --library LIBRARY search ..."
+        )
+    return used.path

@@ -1,0 +1,113 @@
+"""
+What commands that only read do with several libraries instead of one.
+"""
+
+import contextlib
+import dataclasses
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pixfind import errors
+from pixfind.cli import styles
+from pixfind.cli.context import Context
+from pixfind.library.library import Library
+
+if TYPE_CHECKING:
+    # Types alone: what a command does not need it does not wait for.
+    from pixfind.collection.config import CollectionConfig
+    from pixfind.collection.searcher import CollectionSearcher
+    from pixfind.search import duplicates as duplicate_groups
+    from pixfind.search.results import Missing
+    from pixfind.search.searcher import Searcher
+
+
+@contextlib.contextmanager
+def searching(
+    used: Context, timeout: float | None, *, opens_pictures: bool
+) -> "Iterator[Searcher | CollectionSearcher]":
+    """
+    Open what is searched: a library or a collection.
+
+    Raises what opening one raises, OptionRequires for a `timeout` of one library, NotForCollections where the files of hits will be opened and some lie elsewhere.
+    """
+    if (collection := used.collection) is None:
+        from pixfind.search.searcher import Searcher
+
+        if timeout is not None:
+            raise errors.OptionRequires(
+                first="--timeout",
+                second="a collection",
+                instead="Leave it out: a library on this machine is not waited for.",
+            )
+        with Library.open(used.path) as library, Searcher(library) as searcher:
+            yield searcher
+        return
+    from pixfind.collection.searcher import CollectionSearcher
+
+    address = next((member.address for member in collection.members if member.address is not None), None)
+    if address is not None and opens_pictures:
+        raise errors.NotForCollections(
+            detail=f"the pictures of {address} lie on another machine, and its files would be opened here",
+            instead="Leave out --copy-to, --link-to, --html and --pictures, or that library.",
+        )
+    with CollectionSearcher(
+        collection if timeout is None else dataclasses.replace(collection, timeout=timeout)
+    ) as several:
+        yield several
+
+
+def warn(missing: "Sequence[Missing]") -> None:
+    """Name the libraries that did not answer, even when quiet: without them the answer is not complete."""
+    for one in missing:
+        styles.write(sys.stderr, f"[yellow]warning:[/yellow] {styles.escape(str(one))}; its pictures are missing here")
+
+
+def here(used: Context) -> bool:
+    """Tell whether all pictures lie on this machine."""
+    return used.collection is None or all(member.path is not None for member in used.collection.members)
+
+
+def duplicates_in(collection: "CollectionConfig", *, exact: bool) -> "duplicate_groups.Duplicates":
+    """Return the files with the same bytes in several libraries; raises NotForCollections for near ones and for addresses."""
+    from pixfind.collection import duplicates as across
+
+    if not exact:
+        raise errors.NotForCollections(
+            detail="near-duplicates are compared within one library",
+            instead="Add --exact for files with the same bytes, or choose one library.",
+        )
+    return across.exact(collection.folders("duplicates are read from"))
+
+
+def status(used: Context, collection: "CollectionConfig", *, json: bool) -> None:
+    """Show the state of each library; of one at an address its model and rows. One that does not answer is named."""
+    from pixfind.collection.searcher import CollectionSearcher
+    from pixfind.workflows import status as state
+
+    with CollectionSearcher(collection) as searcher:
+        states, missing = searcher.states()
+    values: list[dict[str, Any]] = []
+    for place, member in enumerate(collection.members):
+        if place not in states:
+            continue
+        if member.path is not None:
+            with Library.open(member.path) as library:
+                now = state.status(library)
+            values.append({"name": member.name, **now.values()})
+            if not json:
+                used.console.step(member.name)
+                used.console.status(now)
+            continue
+        model = states[place].model
+        found = {"name": member.name, "library": member.address, "merged_rows": states[place].rows}
+        values.append({**found, "model": None if model is None else model.name})
+        if not json:
+            used.console.step(member.name)
+            used.console.print(
+                f"{states[place].rows:,} rows of {model.name if model else 'no model'} at {member.address}"
+            )
+    if json:
+        values += [{"name": one.library, "missing": one.why} for one in missing]
+        used.console.json(values)
+    warn(missing)

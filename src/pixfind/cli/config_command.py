@@ -1,0 +1,60 @@
+"""
+The command config: which options have another default than the documented one, and who says so.
+"""
+
+import dataclasses
+import os
+import shlex
+
+import typer
+
+from pixfind.cli import configuration
+from pixfind.cli.options import SHELL, Json, app, command
+
+
+@command(rich_help_panel=SHELL)
+def config(context: typer.Context, json: Json = False) -> None:
+    """
+    Show which defaults of options are set, and where.
+
+    A file pixfind.toml sets them, in the library or as ~/.config/pixfind/pixfind.toml: `search.count = 20`. So do variables:
+    PIXFIND_SEARCH_COUNT=20. The command line comes first, then variables, the library's file and the user's.
+    """
+    from typer.main import get_group
+
+    from pixfind.cli import options
+    from pixfind.cli.styles import escape
+
+    options.load()
+    console, library = context.obj.console, context.obj.path
+    found = list(configuration.every(get_group(app), library))
+    places = [(str(path), os.access(path, os.F_OK)) for path in configuration.files(library)]
+    if json:
+        console.json(
+            {
+                "files": [{"path": path, "exists": exists} for path, exists in places],
+                "settings": [dataclasses.asdict(setting) for setting in found],
+            }
+        )
+        return
+    for setting in found:
+        console.print(f"{escape(_as_typed(setting))}    [dim]{escape(setting.source)}[/dim]")
+    console.say(
+        "files that can set defaults, the first one first:"
+        if found
+        else "no option has another default; files that could set some:"
+    )
+    for path, exists in places:
+        console.say(f"  {escape(path)}{'' if exists else ' (not there)'}")
+
+
+def _as_typed(setting: configuration.Setting) -> str:
+    """Return the command line that says the same."""
+    words = ["pixfind", *setting.command.split()]
+    if isinstance(setting.value, bool):
+        # A flag that is switched off in one place, where another switched it on.
+        return (
+            shlex.join([*words, setting.option]) if setting.value else f"{shlex.join(words)} without {setting.option}"
+        )
+    values = [setting.value] if isinstance(setting.value, str) else setting.value
+    return shlex.join([*words, *(word for value in values for word in (setting.option, value))])

@@ -1,0 +1,1 @@
+"""Several libraries, in folders and at addresses, searched as one."""

@@ -1,0 +1,35 @@
+"""Errors about labels and albums."""
+
+from pixfind.errors.base import OperationError
+from pixfind.errors.usage import InvalidUsage
+
+
+class InvalidLabels(OperationError):
+    """
+    {path} has no labels that can be used: {detail}.
+    A line is a name, or a name and what its pictures show: dog: a dog -cat
+    """
+
+    exit_code = 84
+
+
+class InvalidAlbums(OperationError):
+    """
+    The albums in {path} cannot be read: {detail}.
+    Repair the file, or move it away and begin again; pictures and embeddings do not depend on it.
+    """
+
+    exit_code = 85
+
+
+class AlbumNotFound(OperationError):
+    """
+    There is no album "{name}" in {path}. There are: {albums}.
+    `pixfind search ... --save NAME` makes one.
+    """
+
+    exit_code = 86
+
+
+class InvalidAlbum(InvalidUsage):
+    """The album "{name}" cannot be made: {detail}."""

@@ -1,0 +1,87 @@
+"""
+Albums in requests and responses of the API.
+
+Owns names, types and bounds of the JSON, and what may be kept, whoever keeps it. Must not know where albums are kept.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pixfind import errors
+from pixfind.search.filters import MAX_LABELS, Shape
+from pixfind.search.query import MAX_QUERY_CHARACTERS
+from pixfind.search.where import MAX_CONDITIONS
+from pixfind.server import ranked_page
+from pixfind.server.schemas import SearchRequest
+from pixfind.types import Sort
+
+
+class SavedSearch(BaseModel):
+    """A search as an album keeps it: what was asked for, without pages. Dates in words keep their words, and so move with the present."""
+
+    model_config = ConfigDict(populate_by_name=True, extra="forbid")
+
+    q: str = Field("", max_length=MAX_QUERY_CHARACTERS)
+    inside: str | None = Field(None, alias="in", max_length=1_000)
+    after: str | None = Field(None, max_length=40)
+    before: str | None = Field(None, max_length=40)
+    added_after: str | None = Field(None, max_length=40)
+    added_before: str | None = Field(None, max_length=40)
+    min_size: int | None = None
+    max_size: int | None = None
+    shape: Shape | None = None
+    camera: str | None = Field(None, max_length=200)
+    near: str | None = Field(None, max_length=80)
+    where: tuple[Annotated[str, Field(max_length=300)], ...] = Field((), max_length=MAX_CONDITIONS)
+    label: tuple[Annotated[str, Field(max_length=101)], ...] = Field((), max_length=MAX_LABELS)
+    sort: Sort | None = None
+    include_weak: bool = Field(default=False, alias="all")
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """Return the search of an album; raises ValueError, which says what of it this version does not understand."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+    def check(self, name: str) -> None:
+        """Check that whoever opens the album can make the search; raises InvalidFilter, InvalidQuery, and InvalidAlbum for a picture by the name of its file."""
+        kept = SearchRequest.model_validate(self.model_dump())
+        if kept.filters() and not kept.q.strip():
+            return
+        try:
+            ranked_page.parse(kept.q, allow_empty=False)
+        except errors.PathNotAllowed as error:
+            detail = f'"{error.fields["value"]}" is a file, which only one place has; use id:NUMBER, or quote words'
+            raise errors.InvalidAlbum(name=name, detail=detail) from error
+
+    def values(self) -> dict[str, Any]:
+        """Return what was asked for, as an album keeps it."""
+        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+
+class Album(BaseModel):
+    """A search with a name."""
+
+    name: str
+    search: SavedSearch
+
+
+class Albums(BaseModel):
+    """The albums of the library, in the order in which they were made."""
+
+    albums: list[Album]
+    can_change: bool = Field(description="whether this server may make and remove albums")
+
+
+class AlbumChange(BaseModel):
+    """Make an album, in the place of one with this name, or remove it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    search: SavedSearch | None = Field(description="null: remove the album, and no picture")

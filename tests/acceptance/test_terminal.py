@@ -1,0 +1,108 @@
+"""What people type and what they see: wrong names are answered with near ones, narrow terminals lose no word, and NO_COLOR is respected."""
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from pixfind.cli import app
+from pixfind.cli.configuration import leaves
+from pixfind.testing import make_library, make_pictures
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*?(?:3[0-7]|4[0-7]|9[0-7]|38;|48;)[0-9;]*m")
+
+
+@pytest.mark.parametrize(
+    ("words", "suggested"),
+    [
+        ("serach sky", "search"),
+        ("indx", "index"),
+        ("seach-text sky", "search-text"),
+        ("duplicate", "duplicates"),
+        ("model swich starter", "switch"),
+        ("search sky --jsn", "--json"),
+        ("index --dryrun", "--dry-run"),
+        ("index --wokers 2", "--workers"),
+        ("serve --tokenfile x", "--token-file"),
+    ],
+)
+def test_a_wrong_name_is_answered_with_a_near_one(words: str, suggested: str) -> None:
+    done = CliRunner().invoke(app, words.split())
+
+    assert 2 == done.exit_code
+    assert suggested in done.stderr
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("terminal")
+    make_pictures(folder / "pictures", 3)
+    make_library(folder / "library", folder / "pictures").close()
+    return folder / "library"
+
+
+def on_a_terminal(place: Path, *words: str, columns: int = 80, **environment: str) -> str:
+    """What a terminal of so many columns is sent, standard error included."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    kept = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "COLUMNS", "FORCE_COLOR"}}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pixfind", "--library", str(place), *words],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**kept, "TERM": "xterm-256color", **environment},
+    )
+    os.close(theirs)
+    sent = b""
+    with contextlib.suppress(OSError):  # the other end is closed
+        while part := os.read(ours, 65536):
+            sent += part
+    os.close(ours)
+    process.wait(600)
+    return sent.decode()
+
+
+SHOWN = (["--help"], ["search", "--help"], ["plan"], ["models"], ["status"], ["model", "show", "nowhere"], ["serach"])
+
+
+@pytest.mark.parametrize("words", SHOWN, ids=" ".join)
+def test_no_color_is_respected(place: Path, words: list[str]) -> None:
+    assert COLOUR.search(on_a_terminal(place, *words, NO_COLOR="1")) is None
+
+
+def test_there_are_colours_without_it(place: Path) -> None:
+    for words in (["--help"], ["plan"], ["model", "show", "nowhere"]):
+        assert COLOUR.search(on_a_terminal(place, *words))
+
+
+@pytest.mark.parametrize("columns", [40, 60])
+def test_no_word_of_the_help_is_lost_in_a_narrow_terminal(columns: int) -> None:
+    for verb, command in leaves(get_command(app)):
+        wide = CliRunner().invoke(app, [*verb.split(), "--help"], env={"COLUMNS": "200"}).stdout
+        narrow = CliRunner().invoke(app, [*verb.split(), "--help"], env={"COLUMNS": str(columns)}).stdout
+        assert max(map(len, narrow.splitlines())) <= columns
+        assert "…" not in narrow, (verb, narrow)
+        # Long words may be broken, so letters are compared and not words.
+        for param in command.params:
+            for name in param.opts:
+                if name.startswith("--") and name in wide:
+                    assert name in narrow, (verb, name)
+
+
+@pytest.mark.parametrize("words", [["status"], ["search", "sky", "--all"], ["plan"], ["models"]], ids=" ".join)
+def test_nothing_is_drawn_where_there_is_no_terminal(place: Path, words: list[str]) -> None:
+    done = CliRunner().invoke(app, ["--library", str(place), *words])
+
+    assert 0 == done.exit_code
+    assert "\x1b" not in done.output

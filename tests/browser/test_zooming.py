@@ -1,0 +1,163 @@
+"""The large view: zooming and moving the original by mouse, keyboard and fingers, and what is folded behind a picture."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pixfind.demo.collection import draw
+from pixfind.search import build
+from pixfind.testing import make_library
+from pixfind.testing.servers import Server, serving
+
+expect = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (extra dev)").expect
+
+Page = Any
+Open = Callable[..., Any]
+
+PHONE = {"viewport": {"width": 375, "height": 667}, "has_touch": True, "is_mobile": True}
+
+
+@pytest.fixture(scope="module")
+def sharp(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A server of two pictures that are larger than the screen, the second as TIFF, which browsers do not show."""
+    place: Path = tmp_path_factory.mktemp("sharp")
+    (place / "pictures").mkdir()
+    drawn = draw("beach", np.random.default_rng(0), (2400, 1600))
+    drawn.save(place / "pictures/beach.jpg", "JPEG", quality=90)
+    draw("forest", np.random.default_rng(1), (2400, 1600)).save(
+        place / "pictures/forest.tif", "TIFF", compression="jpeg"
+    )
+    with make_library(place / "library", place / "pictures") as library:
+        build.build_index(library)
+    with serving(place / "library", place / "serve.log") as running:
+        yield running
+
+
+def large(page: Page, name: str) -> Page:
+    page.locator(f".tile-link[title$='{name}']").click()
+    expect(page.locator(".viewer-canvas .is-loaded")).to_be_visible()
+    return page
+
+
+def percent(page: Page) -> int:
+    return int(page.locator(".zoom-percent").inner_text().removesuffix("%"))
+
+
+def source(page: Page) -> Any:
+    return page.locator(".viewer-canvas img").last
+
+
+def edges(page: Page) -> dict[str, float]:
+    """How far the picture's edges lie outside the stage, in pixels."""
+    found: dict[str, float] = page.evaluate(
+        """() => {
+             const stage = document.querySelector(".viewer-stage").getBoundingClientRect();
+             const all = document.querySelector(".viewer-canvas").getBoundingClientRect();
+             const beside = Math.max(0, (all.width - all.height * 1.5) / 2);  // nothing is drawn there
+             return { left: stage.left - all.left - beside, right: all.right - stage.right - beside };
+           }"""
+    )
+    return found
+
+
+def test_the_wheel_zooms_to_the_original_around_the_pointer(tab: Open, sharp: Server) -> None:
+    page = large(tab(sharp).open("/?q=beach"), "beach.jpg")
+    expect(source(page)).to_have_attribute("src", "/api/images/1/thumbnail?size=1024")
+    whole = percent(page)
+    assert whole < 50
+    page.mouse.move(200, 300)
+    page.mouse.wheel(0, -500)
+    expect(source(page)).to_have_attribute("src", "/api/images/1/file")
+    assert percent(page) > 2 * whole
+    assert edges(page)["left"] < edges(page)["right"]
+    # Dragged far, it stops at its edge.
+    page.mouse.down()
+    page.mouse.move(1090, 300, steps=3)
+    page.mouse.up()
+    assert abs(edges(page)["left"]) < 1
+    page.mouse.wheel(0, 5000)
+    assert whole == percent(page)
+
+
+def test_keys_zoom_and_move_and_then_step_again(tab: Open, sharp: Server) -> None:
+    page = large(tab(sharp).open("/?q=beach&all=1"), "beach.jpg")
+    address = page.url
+    whole = percent(page)
+    page.keyboard.press("0")
+    assert percent(page) == 100
+    left = edges(page)["left"]
+    page.keyboard.press("ArrowRight")
+    assert edges(page)["left"] > left
+    assert page.url == address
+    page.keyboard.press("-")
+    page.keyboard.press("+")
+    page.keyboard.press("0")
+    assert percent(page) == whole
+    page.keyboard.press("ArrowRight")
+    page.wait_for_url(lambda url: url != address)
+    assert "" == page.evaluate("document.querySelector('.viewer-canvas').style.transform")
+
+
+def test_the_buttons_zoom_too(tab: Open, sharp: Server) -> None:
+    page = large(tab(sharp).open("/?q=beach"), "beach.jpg")
+    whole = percent(page)
+    zoom = page.get_by_role("group", name="Zoom")
+    zoom.get_by_role("button", name="Larger").click()
+    assert percent(page) > whole
+    zoom.get_by_role("button", name="show the whole picture").click()
+    assert whole == percent(page)
+    page.locator(".viewer-stage").dblclick()
+    assert 100 == percent(page)
+
+
+def test_what_browsers_do_not_show_gets_a_larger_thumbnail(tab: Open, sharp: Server) -> None:
+    page = large(tab(sharp).open("/?q=forest&all=1"), "forest.tif")
+    page.keyboard.press("0")
+    expect(source(page)).to_have_attribute("src", "/api/images/2/thumbnail?size=4096")
+    assert [2400, 1600] == page.evaluate(
+        "(() => { const { naturalWidth, naturalHeight } = document.querySelector('.viewer-canvas img'); return [naturalWidth, naturalHeight]; })()"
+    )
+
+
+def test_fingers_pinch_move_and_tap_twice(tab: Open, sharp: Server) -> None:
+    page = tab(sharp, **PHONE).open("/?q=beach&all=1")
+    page.locator(".tile-link[title$='beach.jpg']").tap()
+    expect(page.locator(".viewer-canvas .is-loaded")).to_be_visible()
+    address = page.url
+    screen = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *points: tuple[int, int]) -> None:
+        named = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
+        screen.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": named})
+
+    touch("touchStart", (150, 300), (220, 300))
+    for step in range(1, 9):
+        touch("touchMove", (150 - 10 * step, 300), (220 + 10 * step, 300))
+    touch("touchEnd")
+    expect(page.locator(".viewer-stage")).to_have_class("viewer-stage is-zoomed")
+    # While it is zoomed, a finger moves the picture; it does not step.
+    touch("touchStart", (300, 300))
+    touch("touchMove", (100, 300))
+    touch("touchEnd")
+    assert page.url == address
+    for _ in range(2):
+        page.touchscreen.tap(180, 300)
+    expect(page.locator(".viewer-stage")).to_have_class("viewer-stage")
+    touch("touchStart", (300, 300))
+    touch("touchMove", (100, 300))
+    touch("touchEnd")
+    page.wait_for_url(lambda url: url != address)
+
+
+def test_near_duplicates_are_shown_behind_a_picture(tab: Open) -> None:
+    page = tab().open("/?q=beach")
+    page.locator(".tile:has(.tile-fold) .tile-link").first.click()
+    page.keyboard.press("i")
+    behind = page.locator(".viewer-behind button")
+    expect(behind.first).to_be_visible()
+    name = behind.first.get_attribute("title")
+    behind.first.click()
+    expect(page.locator(".viewer-name")).to_have_text(str(name))

@@ -1,0 +1,45 @@
+"""The commands that read, with several libraries."""
+
+import json
+from pathlib import Path
+
+from tests.collections.conftest import Split, call
+
+
+def named(split: Split) -> list[str]:
+    return [word for part in split.parts for word in ("--library", str(part))]
+
+
+def test_a_search_shows_the_hits_of_all_libraries_and_names_them(split: Split) -> None:
+    hits = json.loads(call("search", "snow", "-k", 90, "--all", "--json", "--timeout", 600, *named(split)).stdout)
+    listed = call(*named(split), "search-text", "snow", "-k", 90, "--all", "--timeout", 600).stdout
+
+    assert 90 == len(hits) == len(listed.splitlines())
+    assert {"part-0", "part-1", "part-2"} == {hit["library"] for hit in hits}
+    assert f"{hits[0]['path']}  [{hits[0]['library']}]" in listed
+
+
+def test_a_library_that_is_away_is_named_and_the_exit_code_is_that_of_the_hits(copied: Split, tmp_path: Path) -> None:
+    file = tmp_path / "collection.toml"
+    entries = [f"[[library]]\npath = '{path}'" for path in (copied.parts[0], tmp_path / "away")]
+    file.write_text("timeout = 600\n" + "\n".join(entries), encoding="utf-8")
+    result = call("--library", file, "search", "snow", "--all", "--json")
+
+    assert "warning: away did not answer: " in result.stderr
+    assert {"left"} == {hit["library"] for hit in json.loads(result.stdout)}
+
+
+def test_exact_duplicates_are_found_across_libraries(copied: Split) -> None:
+    (group,) = json.loads(call(*named(copied), "duplicates", "--exact", "--json").stdout)
+
+    assert {"pictures-left", "pictures-right"} == {Path(member["path"]).parent.name for member in group["members"]}
+
+
+def test_the_state_of_each_library_is_shown(copied: Split) -> None:
+    states = json.loads(call(*named(copied), "status", "--json").stdout)
+
+    assert [("left", 8), ("right", 8)] == [(state["name"], state["images"]["embedded"]) for state in states]
+
+
+def test_all_libraries_are_verified(copied: Split) -> None:
+    assert [] == json.loads(call(*named(copied), "verify", "--json").stdout)

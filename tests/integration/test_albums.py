@@ -1,0 +1,224 @@
+"""Albums: searches with a name, and a search by filters alone."""
+
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pixfind import errors
+from pixfind.library import albums, verify
+from pixfind.library.albums import Album
+from pixfind.library.library import Library
+from pixfind.search import build, filters, searcher
+from pixfind.search.query import Query
+from pixfind.search.results import Reason
+from pixfind.testing import make_library, make_pictures
+from pixfind.testing.commands import Commands
+from pixfind.types import Sort
+from pixfind.workflows.backup import backup
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("albums")
+    make_pictures(place / "pictures", 20)
+    make_pictures(place / "pictures/high", 4, first=20, size=(48, 64))
+    with make_library(place / "library", place / "pictures") as library:
+        build.build_index(library)
+    return place / "library"
+
+
+@pytest.fixture
+def library(tmp_path: Path, original: Path) -> Iterator[Library]:
+    shutil.copytree(original, tmp_path / "library")
+    with Library.open(tmp_path / "library") as opened:
+        yield opened
+        assert [] == verify.verify(opened)
+
+
+@pytest.fixture
+def run(library: Library, commands: Commands) -> Run:
+    return lambda *arguments: commands.run(["--library", str(library.path), *arguments])
+
+
+def names(library: Library) -> list[str]:
+    return [album.name for album in albums.read(library.path)]
+
+
+def test_a_search_is_kept_opened_and_removed(library: Library, run: Run) -> None:
+    kept = run("search", "blue", "--portrait", "--include-weak", "--save", "High", "--json")
+    assert 0 == kept.returncode, kept.stderr
+    assert [{"name": "High", "search": {"q": "blue", "all": True, "shape": "portrait"}}] == json.loads(
+        run("albums", "--json").stdout
+    )
+    assert "High  blue" in run("albums").stdout.decode()
+
+    opened = run("search", "--album", "high", "--json")
+    assert 4 == len(json.loads(opened.stdout))
+    assert [hit["path"] for hit in json.loads(kept.stdout)] == [hit["path"] for hit in json.loads(opened.stdout)]
+    assert 0 == run("albums", "--remove", "HIGH").returncode
+    assert [] == names(library)
+    assert 86 == run("search", "--album", "high").returncode
+
+
+def test_a_removal_is_rehearsed_with_what_would_be_left(library: Library, run: Run) -> None:
+    for name in ("one [b]", "two"):
+        albums.keep(library.path, Album(name, {"q": "blue"}))
+    told = run("albums", "--remove", "ONE [b]", "--dry-run", "--json")
+
+    assert "would remove the album one [b];" in told.stderr.decode()
+    assert ["two"] == [album["name"] for album in json.loads(told.stdout)]
+    assert ["one [b]", "two"] == names(library)
+    assert told.stdout == run("albums", "--remove", "ONE [b]", "--json").stdout
+
+
+def test_a_name_that_cannot_be_is_refused_before_the_search(library: Library, run: Run) -> None:
+    refused = run("search", "blue", "--save", " ")
+
+    assert (2, b"") == (refused.returncode, refused.stdout)
+    assert [] == names(library)
+
+
+def test_an_order_without_words_shows_all_pictures_in_it(run: Run) -> None:
+    found = json.loads(run("search", "--sort", "added", "-k", "99", "--json").stdout)
+
+    assert 24 == len(found)
+    assert sorted((hit["image_id"] for hit in found), reverse=True) == [hit["image_id"] for hit in found]
+    assert 31 == run("search").returncode
+
+
+def test_an_album_without_words_shows_what_passes_its_filters(run: Run, tmp_path: Path) -> None:
+    assert 0 == run("search", "--portrait", "--sort", "added", "--save", "all high").returncode
+
+    done = run("search", "--album", "all high", "--copy-to", str(tmp_path / "out"), "--json")
+    hits = json.loads(done.stdout)
+    assert ["filters"] == hits[0]["because"]
+    ids = [hit["image_id"] for hit in hits]
+    assert sorted(ids, reverse=True) == ids
+    assert 4 == len(ids) == len(list((tmp_path / "out").iterdir()))
+
+
+def test_filters_of_the_command_line_come_before_those_of_an_album(run: Run) -> None:
+    assert 0 == run("search", "--portrait", "--save", "high").returncode
+
+    assert 20 == len(json.loads(run("search", "--album", "high", "--landscape", "-k", "99", "--json").stdout))
+    assert 1 == run("search", "--album", "high", "--in", "nowhere").returncode
+
+
+def test_an_order_of_the_command_line_comes_before_that_of_an_album(run: Run) -> None:
+    assert 0 == run("search", "blue", "--all", "--sort", "added", "--save", "blue").returncode
+    plain = [run("search", "blue", "--all", "--sort", order, "--json").stdout for order in ("score", "added")]
+
+    assert plain == [run("search", "--album", "blue", *order, "--json").stdout for order in (["--sort", "score"], [])]
+    assert plain[0] != plain[1]
+
+
+@pytest.mark.parametrize("words", [["blue", "--in", "/" + "x" * 1_100], ["blue", "flower-01.jpg"], ["-blue"]])
+def test_what_the_api_could_not_search_is_not_kept(library: Library, run: Run, words: list[str]) -> None:
+    refused = run("search", *words, "--save", "a")
+
+    assert 0 != refused.returncode
+    assert b"Traceback" not in refused.stderr
+    assert [] == names(library)
+
+
+@pytest.mark.parametrize("search", [{"q": "blue", "sort": ["date"]}, {"q": "blue", "colour": 1}, {"label": 7}])
+def test_an_album_that_was_spoiled_by_hand_is_named(library: Library, run: Run, search: dict[str, Any]) -> None:
+    albums.keep(library.path, Album("spoiled", search))
+
+    refused = run("search", "--album", "spoiled")
+    assert 85 == refused.returncode
+    assert b'the search of "spoiled"' in refused.stderr
+
+
+def test_a_search_for_nothing_is_refused(run: Run) -> None:
+    assert 31 == run("search").returncode
+
+
+def test_filters_alone_show_the_newest_first_without_a_score(library: Library) -> None:
+    found = searcher.search(library, Query(()), 99, filters.parse(shape="landscape"))
+    added = searcher.search(library, Query(()), 99, filters.parse(shape="landscape"), sort=Sort.ADDED)
+
+    dates = [hit.date or 0 for hit in found]
+    assert sorted(dates, reverse=True) == dates
+    assert {(Reason.FILTERS,)} == {hit.because for hit in found}
+    assert 20 == len(found) == len(added)
+    assert [hit.image_id for hit in added] == sorted((hit.image_id for hit in found), reverse=True)
+    assert 3 == len(searcher.search(library, Query(()), 3, filters.parse(shape="landscape")))
+
+
+def test_albums_that_are_made_at_the_same_time_are_all_kept(library: Library) -> None:
+    makers = [
+        threading.Thread(target=albums.keep, args=(library.path, Album(f"album {number}", {"q": "blue"})))
+        for number in range(20)
+    ]
+    for maker in makers:
+        maker.start()
+    for maker in makers:
+        maker.join()
+
+    assert {f"album {number}" for number in range(20)} == set(names(library))
+
+
+def test_a_name_stands_for_one_album(library: Library) -> None:
+    albums.keep(library.path, Album("Sea", {"q": "sea"}))
+    albums.keep(library.path, Album("sea", {"q": "beach"}))
+
+    assert {"q": "beach"} == albums.find(library.path, "SEA").search
+    assert ["sea"] == names(library)
+
+
+@pytest.mark.parametrize("name", ["نمی\u200cشود", "👨\u200d👩\u200d👧", "夏\u3000休み"])
+def test_a_name_in_any_script_is_kept(library: Library, name: str) -> None:
+    albums.keep(library.path, Album(name, {"q": "sea"}))
+    assert [name] == names(library)
+
+
+@pytest.mark.parametrize("name", ["", "  ", "\u200d", "x" * 101, "a\nb", "\x1b[31m", "a\u202egpj", "\udcff"])
+def test_a_name_that_cannot_be_shown_is_refused(library: Library, name: str) -> None:
+    with pytest.raises(errors.InvalidAlbum):
+        albums.keep(library.path, Album(name, {"q": "sea"}))
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"albums": 1}', '{"albums": [{"name": 1, "search": {}}]}', "[" * 100_000]
+)
+def test_a_file_of_somebody_else_is_named_and_stays(library: Library, content: str) -> None:
+    (library.path / albums.NAME).write_text(content, encoding="utf-8")
+
+    for use in (
+        lambda: albums.read(library.path),
+        lambda: albums.keep(library.path, Album("sea", {})),
+        lambda: albums.remove(library.path, "sea"),
+    ):
+        with pytest.raises(errors.InvalidAlbums):
+            use()
+    assert content == (library.path / albums.NAME).read_text(encoding="utf-8")
+
+
+def test_a_backup_has_the_albums(library: Library, tmp_path: Path) -> None:
+    albums.keep(library.path, Album("sea", {"q": "sea"}))
+    backup(library, tmp_path / "copy")
+    assert ["sea"] == [album.name for album in albums.read(tmp_path / "copy")]
+    albums.remove(library.path, "sea")
+    (library.path / albums.NAME).unlink()
+    backup(library, tmp_path / "copy")
+    assert [] == albums.read(tmp_path / "copy")
+
+
+@pytest.mark.parametrize("name", ["albums.json", "albums.lock"])
+def test_a_link_that_leads_out_of_the_library_is_not_followed(library: Library, tmp_path: Path, name: str) -> None:
+    (tmp_path / "outside").write_text("theirs", encoding="utf-8")
+    (library.path / name).symlink_to(tmp_path / "outside")
+
+    with pytest.raises(errors.LinkInLibrary):
+        albums.keep(library.path, Album("sea", {"q": "sea"}))
+
+    assert "theirs" == (tmp_path / "outside").read_text(encoding="utf-8")
+    (library.path / name).unlink()

@@ -1,0 +1,276 @@
+"""XMP sidecars: words for other programs, and nobody else's file is touched."""
+
+import os
+import shutil
+import stat
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from pixfind import errors
+from pixfind.demo.collection import draw
+from pixfind.embedding.runners.serial import Serial
+from pixfind.library import labels, verify
+from pixfind.library.labels import Definition
+from pixfind.library.library import Library
+from pixfind.testing.commands import Commands
+from pixfind.testing.libraries import QUIET
+from pixfind.workflows import label
+from pixfind.workflows.export import images
+from pixfind.workflows.export_xmp import export_xmp, mirrored
+from pixfind.workflows.index import index
+
+SUBJECT = "{http://purl.org/dc/elements/1.1/}subject"
+ITEM = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}li"
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty drawn pictures with labels, one of them in an archive."""
+    place = tmp_path_factory.mktemp("sidecars")
+    pictures = place / "pictures"
+    pictures.mkdir()
+    for kind, count in (("beach", 30), ("forest", 29), ("city-night", 2)):
+        for number in range(count):
+            draw(kind, np.random.default_rng(number), (160, 120)).save(pictures / f"{kind}-{number:02}.jpg", quality=88)
+    with zipfile.ZipFile(pictures / "old.zip", "w") as archive:
+        archive.write(pictures / "beach-29.jpg", "beach-29.jpg")
+    (pictures / "beach-29.jpg").unlink()
+    return place
+
+
+@pytest.fixture
+def library(tmp_path: Path, original: Path) -> Iterator[Library]:
+    shutil.copytree(original / "pictures", tmp_path / "pictures")
+    with Library.create(tmp_path / "library") as made:
+        index(made, [tmp_path / "pictures"], QUIET, runner=Serial(), in_archives=True)
+        define(made, Definition("beach & <sea>", '+"beach"', min_z=-9.0))
+        yield made
+        assert [] == verify.verify(made)
+
+
+def define(library: Library, *definitions: Definition) -> None:
+    with library.lock("label"):
+        label.define(library, definitions)
+
+
+def words(path: Path) -> list[str]:
+    tree = ElementTree.fromstring(path.read_bytes())  # noqa: S314  ours
+    (subject,) = tree.iter(SUBJECT)
+    return [item.text or "" for item in subject.iter(ITEM)]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".xmp"}
+
+
+def test_sidecars_lie_below_a_folder_as_the_pictures_do(library: Library, tmp_path: Path) -> None:
+    before = contents(tmp_path / "pictures")
+    done = export_xmp(library, {}, tmp_path / "out")
+
+    below = (tmp_path / "out").joinpath(*tmp_path.parts[1:], "pictures")
+    assert 60 == done.written == len(list(below.iterdir()))
+    assert ["beach & <sea>"] == words(below / "beach-00.jpg.xmp")
+    assert {"it is no file of its own on this machine": 1} == done.left_out
+    assert before == contents(tmp_path / "pictures")
+    assert not list((tmp_path / "pictures").glob("*.xmp"))
+
+
+def test_beside_the_pictures_again_changes_nothing_and_words_that_went_take_ours_away(
+    library: Library, tmp_path: Path
+) -> None:
+    first = export_xmp(library, {}, None)
+    again = export_xmp(library, {}, None)
+    define(library, Definition("nothing", '+"beach"', min_z=99.0))
+    after = export_xmp(library, {}, None)
+
+    assert (60, 0) == (first.written, first.unchanged)
+    assert (0, 60) == (again.written, again.unchanged)
+    assert 60 == after.removed
+    assert not [path for path in (tmp_path / "pictures").iterdir() if ".xmp" in path.name]
+
+
+def test_a_sidecar_of_another_program_stays_to_the_byte(library: Library, tmp_path: Path) -> None:
+    theirs = {
+        "beach-00.jpg.xmp": b'<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="XMP Core 4.4.0-Exiv2">stars</x:xmpmeta>',
+        "beach-01.jpg.xmp": b"",
+        "beach-02.jpg.xmp": b'<a>pixfind x:xmptk="other "</a>',
+    }
+    for name, content in theirs.items():
+        (tmp_path / "pictures" / name).write_bytes(content)
+    (tmp_path / "elsewhere.xmp").write_bytes(b"linked")
+    (tmp_path / "pictures/beach-03.jpg.xmp").symlink_to(tmp_path / "elsewhere.xmp")
+    (tmp_path / "pictures/beach-04.jpg.xmp").mkdir()
+
+    done = export_xmp(library, {}, None)
+
+    assert {*theirs, "beach-03.jpg.xmp", "beach-04.jpg.xmp"} == {Path(path).name for path in done.kept}
+    assert theirs == {name: (tmp_path / "pictures" / name).read_bytes() for name in theirs}
+    assert b"linked" == (tmp_path / "elsewhere.xmp").read_bytes()
+    assert 55 == done.written
+
+
+def test_ours_that_its_user_has_changed_is_neither_overwritten_nor_removed(library: Library, tmp_path: Path) -> None:
+    export_xmp(library, {}, None)
+    rated = tmp_path / "pictures/beach-00.jpg.xmp"
+    content = rated.read_bytes().replace(
+        b'rdf:about=""', b'rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="5"'
+    )
+    rated.write_bytes(content)
+
+    define(library, Definition("shore", '+"beach"', min_z=-9.0))
+    changed = export_xmp(library, {}, None)
+    define(library)
+    after = export_xmp(library, {}, None)
+
+    assert (59, [str(rated)]) == (changed.written, changed.kept)
+    assert (59, [str(rated)]) == (after.removed, after.kept)
+    assert content == rated.read_bytes()
+
+
+def test_those_of_deleted_pictures_are_removed_and_no_others(library: Library, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    below = out.joinpath(*tmp_path.parts[1:], "pictures")
+    export_xmp(library, {}, out)
+    rated = below / "beach-02.jpg.xmp"
+    rated.write_bytes(rated.read_bytes().replace(b"<dc:subject>", b'<dc:subject n="1">'))
+    others = below / "of-another-library.jpg.xmp"
+    shutil.copy(below / "beach-00.jpg.xmp", others)
+    shutil.copy(below / "beach-00.jpg.xmp", tmp_path / "pictures" / "of-another-library.jpg")
+    shutil.copy(below / "beach-00.jpg.xmp", out / "elsewhere.jpg.xmp")
+    (tmp_path / "pictures/old").mkdir()
+    (tmp_path / "pictures/beach-00.jpg").unlink()
+    (tmp_path / "pictures/beach-01.jpg").rename(tmp_path / "pictures/old/beach-01.jpg")
+    (tmp_path / "pictures/beach-02.jpg").unlink()
+    before = export_xmp(library, {}, out)
+    index(library, (), QUIET, runner=Serial())
+    done = export_xmp(library, {}, out)
+
+    assert 0 == before.removed, "what a scan has not seen yet stays"
+    assert (1, 1, [str(rated)]) == (done.written, done.removed, done.kept)
+    assert (below / "old/beach-01.jpg.xmp").exists()
+    assert others.exists()
+    assert (out / "elsewhere.jpg.xmp").exists()
+
+
+def test_those_of_another_library_stay_while_the_drive_of_both_is_away(library: Library, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    export_xmp(library, {}, out)
+    below = out.joinpath(*tmp_path.parts[1:], "pictures")
+    others = below / "of-another-library.jpg.xmp"
+    shutil.copy(below / "beach-00.jpg.xmp", others)
+    (tmp_path / "pictures/beach-00.jpg").unlink()
+    index(library, (), QUIET, runner=Serial())
+    (tmp_path / "pictures").rename(tmp_path / "unmounted")
+    assert 0 == export_xmp(library, {}, out).removed
+    (tmp_path / "pictures").mkdir()
+
+    assert 0 == export_xmp(library, {}, out).removed
+    assert others.exists()
+
+
+def test_beside_deleted_pictures_no_sidecar_of_ours_stays(library: Library, tmp_path: Path) -> None:
+    export_xmp(library, {}, None)
+    (tmp_path / "pictures/beach-00.jpg").unlink()
+    index(library, (), QUIET, runner=Serial())
+
+    assert 1 == export_xmp(library, {}, None).removed
+    assert not (tmp_path / "pictures/beach-00.jpg.xmp").exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (PurePosixPath("/home/me/a.jpg.xmp"), "home/me/a.jpg.xmp"),
+        (PureWindowsPath("C:\\me\\a.jpg.xmp"), "C/me/a.jpg.xmp"),
+        (PureWindowsPath("D:\\me\\a.jpg.xmp"), "D/me/a.jpg.xmp"),
+        (PureWindowsPath("\\\\server\\share\\a.jpg.xmp"), "server/share/a.jpg.xmp"),
+    ],
+)
+def test_each_drive_has_a_folder_of_its_own(path: PurePath, expected: str) -> None:
+    assert expected == mirrored(path).as_posix()
+
+
+def test_the_umask_says_who_may_read_them(library: Library, tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        export_xmp(library, {}, tmp_path / "out")
+        below = (tmp_path / "out").joinpath(*tmp_path.parts[1:], "pictures")
+        (below / "beach-01.jpg.xmp").chmod(0o640)
+        define(library, Definition("shore", '+"beach"', min_z=-9.0))
+        export_xmp(library, {}, tmp_path / "out")
+    finally:
+        os.umask(before)
+
+    assert {0o755} == {stat.S_IMODE(place.stat().st_mode) for place in (tmp_path / "out", below)}
+    assert ["shore"] == words(below / "beach-01.jpg.xmp")
+    assert [0o644, 0o640] == [stat.S_IMODE((below / f"beach-0{n}.jpg.xmp").stat().st_mode) for n in (0, 1)]
+
+
+def test_words_keep_what_joins_letters_and_lose_what_xml_cannot_hold(library: Library, tmp_path: Path) -> None:
+    (picture,) = (one for one in images(library) if one.path.endswith("beach-00.jpg"))
+    given = ["نمی\u200cشود", "👨\u200d👩\u200d👧", "a\x01b\u202ec\uffff"]
+    for _ in range(2):
+        done = export_xmp(library, {picture.image_id: given}, None)
+
+    assert 60 == done.unchanged
+    assert [*given[:2], "a b c "] == words(tmp_path / "pictures/beach-00.jpg.xmp")[1:]
+
+
+def test_a_folder_that_cannot_be_written_leaves_its_pictures_out(library: Library, tmp_path: Path) -> None:
+    if os.geteuid() == 0:
+        # For root no folder is closed: a name that is too long is refused to everybody.
+        long = "x" * 249
+        shutil.copy(tmp_path / "pictures/beach-00.jpg", tmp_path / f"pictures/{long}.jpg")
+        index(library, (), QUIET, runner=Serial())
+        done = export_xmp(library, {}, None)
+        assert 1 == sum(count for why, count in done.left_out.items() if "long" in why.lower())
+        return
+    (tmp_path / "pictures").chmod(0o500)
+    try:
+        done = export_xmp(library, {}, None)
+    finally:
+        (tmp_path / "pictures").chmod(0o700)
+    assert 0 == done.written
+    assert 61 == sum(done.left_out.values())
+
+
+def test_a_folder_of_a_library_and_a_file_are_refused(library: Library, tmp_path: Path) -> None:
+    for place in (library.path, library.path / "data", tmp_path / "pictures/beach-00.jpg"):
+        with pytest.raises(errors.OutputNotWritable):
+            export_xmp(library, {}, place)
+
+
+def test_the_command_adds_the_names_of_albums(library: Library, tmp_path: Path, commands: Commands) -> None:
+    where = ["--library", str(library.path)]
+    with library.lock("label"):
+        labels.define(library.catalogue, ())
+    assert 0 == commands.run([*where, "search", "name:forest", "--save", "Woods"]).returncode
+    done = commands.run([*where, "export", "--xmp", str(tmp_path / "out"), "--album", "woods"])
+
+    assert 0 == done.returncode, done.stderr
+    below = (tmp_path / "out").joinpath(*tmp_path.parts[1:], "pictures")
+    assert {f"forest-{number:02}.jpg.xmp" for number in range(29)} == {path.name for path in below.iterdir()}
+    assert ["woods"] == words(below / "forest-00.jpg.xmp")
+    assert "29 sidecars written" in done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["a.csv", "--xmp", "out"],
+        ["--xmp", "out", "--xmp-beside"],
+        ["a.csv", "--album", "x"],
+        ["--xmp", "o", "--embeddings"],
+    ],
+)
+def test_options_that_do_not_fit_are_refused(arguments: list[str], tmp_path: Path, commands: Commands) -> None:
+    done = commands.run(["--library", str(tmp_path / "library"), "export", *arguments], folder=tmp_path)
+
+    assert 2 == done.returncode, done.stderr
+    assert [] == [path.name for path in tmp_path.iterdir() if path.name in {"out", "o", "a.csv"}]
