@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pixfind.server.server import Options, Ready, run
 from pixfind.testing import wait_for
 from pixfind.testing.servers import Server, serving
 
@@ -41,6 +42,19 @@ def test_a_request_without_an_end_is_cancelled(server: Server, head: bytes, inte
 def test_a_server_can_be_stopped_as_soon_as_it_has_printed_its_address(server: Server) -> None:
     assert 0 == server.interrupt(600)
     assert [] == _errors(server)
+
+
+def test_signals_are_minded_before_the_address_is_told(one: Path) -> None:
+    minding = []
+
+    def ready(_: Ready) -> None:
+        minding.append(signal.getsignal(signal.SIGINT))
+        signal.raise_signal(signal.SIGINT)
+
+    run(one, Options("127.0.0.1", 0, needs_token=False), ready)
+
+    assert signal.default_int_handler not in minding
+    assert 1 == len(minding)
 
 
 def _refuses(server: Server) -> bool:

@@ -145,8 +145,7 @@ def answer(
         config = uvicorn.Config(_Cancellable(protected), **settings)
         # uvicorn raises it again after its shutdown.
         with contextlib.suppress(KeyboardInterrupt):
-            announce()
-            _Server(config, services, on_shutdown).run([listening])
+            _Server(config, services, announce, on_shutdown).run([listening])
 
 
 def _folder_of(served: Path | CollectionConfig) -> Path | None:
@@ -194,9 +193,12 @@ class _Server(uvicorn.Server):
     uvicorn's own limit cancels requests whose connections are open, and tells each in its log as a bug.
     """
 
-    def __init__(self, config: uvicorn.Config, services: Services, on_shutdown: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, services: Services, announce: Callable[[], None], on_shutdown: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._services = services
+        self._announce = announce
         self._on_shutdown = on_shutdown
         self._warming: asyncio.Task[None] | None = None
 
@@ -205,6 +207,8 @@ class _Server(uvicorn.Server):
         # The queue of the kernel, which uvicorn has made as short as what is accepted at a time.
         for each in sockets or ():
             each.listen(_BACKLOG)
+        # Not before uvicorn minds signals: whoever reads that the server runs may end it at once.
+        self._announce()
         self._warming = asyncio.create_task(self._services.view.warm())
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
