@@ -70,6 +70,20 @@ def test_keys_lead_from_month_to_month_and_year_to_year(tab: Open, years: Server
     heading_comes(page, "December 2022")
 
 
+def test_each_press_of_a_key_leads_one_month_on(tab: Open, years: Server) -> None:
+    page = tab(years).open("/?at=2021-12")
+    heading_comes(page, "December 2021")
+    month(page).focus()
+    for name, at in (("November 2021", "2021-11"), ("October 2021", "2021-10"), ("September 2021", "2021-09")):
+        page.keyboard.press("ArrowDown")
+        heading_comes(page, name)
+        # The pictures of newer months come above, and the strip follows what is on the screen.
+        page.wait_for_function("() => Number(document.querySelector('.tile').dataset.place) > 0")
+        heading_comes(page, name)
+        expect(month(page)).to_have_attribute("aria-valuetext", f"{name}, 10 pictures")
+        assert page.url.endswith(f"at={at}")
+
+
 def test_the_strip_is_dragged_to_a_month_and_the_pictures_go_on_in_both_directions(tab: Open, years: Server) -> None:
     page = tab(years).open("/")
     expect(page.locator("#scrubber")).to_be_visible()

@@ -209,7 +209,9 @@ export class Grid {
     for (const row of [...this.#mounted.keys()]) if ((row < from || row > to) && row !== focused) this.#unmount(row, false);
     for (let row = from; row <= to; row++) if (!this.#mounted.has(row)) this.#mount(row);
     this.#rove();
-    const seen = this.#rows[firstBelow(this.#rows, top)];
+    // Where a jump ends: the last pixels of the row above it are those of another month.
+    const read = top + (parseFloat(getComputedStyle(document.documentElement).scrollPaddingTop) || 0);
+    const seen = this.#rows[firstBelow(this.#rows, read)] ?? this.#rows.at(-1);
     if (seen) this.handlers.seen(this.#hits[seen.boxes[0].place]);
     if (this.#before && top < AHEAD * innerHeight) this.handlers.nearStart();
     const end = this.#rows.at(-1);
