@@ -6,16 +6,18 @@ Embedding on a Ray cluster of this machine: how close many workers come to so ma
     python -m benchmarks.cluster start [--pending 1000000]
     python -m benchmarks.cluster ray-data [--workers 4] [--seconds-per-image 0.1] [--images 2000]
 
-- efficiency: workers whose model sleeps, so that a few cores carry many of them. Images a second, of what so many workers could do at most.
+- efficiency: workers whose model sleeps, so that a few cores carry many of them. Images a second, and the share of its time that a worker is in the
+  model, between the moment when the last worker has begun and the one when the first has nothing more to do.
 - ceiling: the coordinator alone, with workers in its process that embed at once. Rows are synced, adopted and checked as ever.
 - start: seconds until the first image is embedded on a cluster when so many wait, and when 99 % of them are embedded already.
-- ray-data: the same pictures and model through `ray.data.map_batches` into Parquet files, and through pixfind.
+- ray-data: the same pictures and model through `ray.data.map_batches` into Parquet files, and through pixfind; Ray Data gets one core more, to read the files.
 
 The load of the machine is told with each. What kills do is in benchmarks/storm.py.
 """
 
 import argparse
 import contextlib
+import logging
 import os
 import queue
 import shutil
@@ -48,7 +50,6 @@ from pixfind.worker.protocol import Embed, Embedded, FromWorker, Ready, Rows, Sa
 from pixfind.worker.sink import FileSink
 from pixfind.workflows.choose_model import choose_model
 from pixfind.workflows.embed import embed
-from pixfind.workflows.events import EmbedProgress
 from pixfind.workflows.options import EmbedOptions
 
 _DIMENSION = 512
@@ -81,16 +82,32 @@ def _arguments() -> argparse.Namespace:
 
 
 def _efficiency(arguments: argparse.Namespace, place: Path) -> None:
-    print(
-        "| workers | images/s | of the most possible | coordinator, ms of processor time an image |\n|--:|--:|--:|--:|"
-    )
+    print("| workers | images/s | in the model | coordinator, ms of processor time an image |\n|--:|--:|--:|--:|")
     for count in map(int, (arguments.workers or "1,4,16,64").split(",")):
-        images = count * arguments.per_worker
+        images, log = count * arguments.per_worker, place / f"{count}.log"
         with _cluster(count) as nodes, _library(place / str(count), images) as library:
-            rate, each = _steady_rate(nodes, library, count, arguments.seconds_per_image, place / "log")
+            used = time.process_time()
+            _embed_on(
+                nodes, library, count, workers.command("slow", f"{arguments.seconds_per_image},{log}"), lambda _: None
+            )
+            used = time.process_time() - used
         shutil.rmtree(place / str(count))
-        most = count / arguments.seconds_per_image
-        print(f"| {count} | {rate:,.1f} | {rate / most:.1%} | {1000 * each:.2f} |", flush=True)
+        rate, share = _steady(log, count)
+        print(f"| {count} | {rate:,.1f} | {share:.1%} | {1000 * used / images:.2f} |", flush=True)
+
+
+def _steady(log: Path, count: int) -> tuple[float, float]:
+    """Return images a second, and the share of their time that workers are in the model, from when all have begun until the first has nothing more to do."""
+    batches = [line.split() for line in log.read_text(encoding="ascii").splitlines()]
+    images, began, ended, processes = (np.array(column, dtype=float) for column in zip(*batches, strict=True))
+    each = [processes == process for process in np.unique(processes)]
+    assert len(each) == count, f"{len(each)} of {count} workers embedded something"
+    first, last = max(began[own].min() for own in each), min(ended[own].max() for own in each)
+    assert first < last, "too few images for each worker"
+    inside = np.clip(np.minimum(ended, last) - np.maximum(began, first), 0, None)
+    return float((images * inside / (ended - began)).sum() / (last - first)), float(
+        inside.sum() / (last - first) / count
+    )
 
 
 @contextlib.contextmanager
@@ -113,27 +130,6 @@ def _library(place: Path, images: int) -> Iterator[Library]:
         choose_model(library, EmbedOptions(model="starter"))
         scan.add(library, place / "pictures")
         yield library
-
-
-def _steady_rate(nodes: Nodes, library: Library, count: int, seconds: float, log: Path) -> tuple[float, float]:
-    """Return images a second from when all workers have embedded something until the last are dealt out, and this process's seconds for each."""
-    points: list[tuple[float, float, int]] = []
-    all_images = library.catalogue.count_pending()
-
-    def watch(event: object) -> None:
-        if isinstance(event, EmbedProgress):
-            snapshot = event.snapshot
-            working = sum(worker.images > 0 for worker in snapshot.workers)
-            # At the end some workers have nothing more to do.
-            in_the_midst = working == count and snapshot.done < all_images - count * 3 * 32
-            # From save to save: between two of them the count stands still.
-            if in_the_midst and (not points or snapshot.done > points[-1][2]):
-                points.append((time.monotonic(), time.process_time(), snapshot.done))
-
-    _embed_on(nodes, library, count, workers.command("slow", f"{seconds},{log}"), watch)
-    assert len(points) > 1, "too few images for each worker"
-    (began, used_before, done_before), (ended, used, done) = points[0], points[-1]
-    return (done - done_before) / (ended - began), (used - used_before) / (done - done_before)
 
 
 def _embed_on(
@@ -304,6 +300,8 @@ def _ray_data(arguments: argparse.Namespace, place: Path) -> None:
         command = workers.command("slow", f"{arguments.seconds_per_image},{place / 'log'}")
         _embed_on(nodes, library, count, command, lambda _: None)
         print(f"pixfind: {time.monotonic() - began:.1f} s for {images:,} images and {count} workers", flush=True)
+        # Its workers hold a core each from the beginning, and what reads files needs one too: without it nothing ever starts.
+        nodes.add(1)
         began = time.monotonic()
         _run_ray_data(nodes.address, place / "pixfind" / "pictures", place / "out", count, arguments.seconds_per_image)
         print(f"Ray Data: {time.monotonic() - began:.1f} s", flush=True)
@@ -315,10 +313,16 @@ def _run_ray_data(address: str, pictures: Path, to: Path, count: int, seconds: f
     import ray.data
 
     ray.init(address=address, log_to_driver=False, logging_level="error")
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    ray.data.DataContext.get_current().enable_progress_bars = False
     try:
         read = ray.data.read_binary_files(str(pictures), include_paths=True)
         embedded = read.map_batches(
-            RayDataEmbedder, fn_constructor_args=(seconds,), concurrency=count, batch_size=32, num_cpus=1
+            RayDataEmbedder,
+            fn_constructor_args=(seconds,),
+            compute=ray.data.ActorPoolStrategy(size=count),
+            batch_size=32,
+            num_cpus=1,
         )
         embedded.write_parquet(str(to))
         assert ray.data.read_parquet(str(to)).count() == len(list(pictures.iterdir()))

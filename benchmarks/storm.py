@@ -199,7 +199,7 @@ def _compare(place: Path, storm: Storm, arguments: argparse.Namespace) -> None:
         rows = [_by_path(one) for one in (serial, library)]
         merged = library.merged_rows
     equal = sum(rows[0][path].tobytes() == row.tobytes() for path, row in rows[1].items())
-    times = sum(map(int, (place / "log").read_text(encoding="ascii").split()))
+    times = sum(int(line.split()[0]) for line in (place / "log").read_text(encoding="ascii").splitlines())
     again = times - arguments.images
     print(f"{storm.kills.total()} kills ({dict(storm.kills)}) over {storm.runs} runs")
     print(f"ledger: {ledger}; rows: {merged}")

@@ -3,7 +3,7 @@ Workers that misbehave: `python -m pixfind.testing.workers HOW ARGUMENT`, in the
 
 Each stands for something that was seen in the field: a decoder that crashes, one that never returns, one that eats all memory, a
 process that is killed from outside. They do it when a picture's path contains the argument; "count" and "hold" take a file instead, which
-notes what was taken up, and holds everything back while it is there; "slow" takes seconds and a file, and notes there how many were embedded; "blind" sees no picture whose path contains the argument.
+notes what was taken up, and holds everything back while it is there; "slow" takes seconds and a file, and notes there each batch, when it slept and which process it was; "blind" sees no picture whose path contains the argument.
 """
 
 import ctypes
@@ -136,9 +136,10 @@ def _slow(argument: str) -> None:
     compute = embed.embed
 
     def slow(encoder: ImageEncoder, batch: Sequence[Pixels]) -> tuple[NDArray[np.float16], set[int]]:
+        began = time.time()
         time.sleep(float(seconds) * len(batch))
         with Path(log).open("a", encoding="ascii") as file:
-            file.write(f"{len(batch)}\n")
+            file.write(f"{len(batch)} {began} {time.time()} {os.getpid()}\n")
         return compute(encoder, batch)
 
     embed.embed = slow
