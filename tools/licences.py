@@ -24,6 +24,7 @@ SECTIONS: Final = {
     "cloud": "What `pixfind[cloud]` adds",
     "ocr": "What `pixfind[ocr]` adds",
     "video": "What `pixfind[video]` adds",
+    "map": "What `pixfind[map]` adds",
     "nncf": "What `pixfind[nncf]` adds",
     "ray": "What `pixfind[ray]` adds",
     "dev": "What the tests and checks add",

@@ -51,13 +51,13 @@ def test_filters_and_map_count_what_is_new(tab: Open, growing: Server, tmp_path:
     name = folders.locator(".folder-name", has_text="nikon")
     name.focus()
     on_map = world.open("/?view=map")
-    expect(on_map.locator(".map-said")).to_have_text("3 of 3 pictures with a place are in this part")
+    expect(on_map.locator("#map-view .map-said")).to_have_text("3 of 3 pictures with a place are in this part")
     add(tmp_path, range(3, 5), "nikon", (-33.87, 151.2))
     expect(page.locator(".facet-note")).to_have_text("3 pictures with these filters.")
     expect(name).to_contain_text("3")
     # What was open stays open, and the keyboard where it was.
     expect(name).to_be_focused()
-    expect(on_map.locator(".map-said")).to_contain_text("of 5 pictures with a place")
+    expect(on_map.locator("#map-view .map-said")).to_contain_text("of 5 pictures with a place")
     for each in (filters, world):
         each.close()
 
@@ -67,11 +67,11 @@ def test_the_map_counts_again_when_it_is_opened_after_the_library_grew(
 ) -> None:
     opened = tab(growing)
     page = opened.open("/?view=map")
-    expect(page.locator(".map-said")).to_contain_text("3 of 3")
+    expect(page.locator("#map-view .map-said")).to_contain_text("3 of 3")
     page.get_by_role("link", name="Library").click()
     expect(page.locator(".library-lead")).to_contain_text("3 pictures known")
     add(tmp_path, range(3, 5), "nikon", (52.52, 13.4))
     expect(page.locator(".library-lead")).to_contain_text("5 pictures known; 5 can be searched")
     page.get_by_role("link", name="Map").click()
-    expect(page.locator(".map-said")).to_contain_text("5 of 5")
+    expect(page.locator("#map-view .map-said")).to_contain_text("5 of 5")
     opened.close()

@@ -155,7 +155,7 @@ def test_no_text_of_what_opens_is_outside_the_message_files(tab: Open) -> None:
     page.get_by_role("button", name="⟦Leave out files of").click()
     assert [] == page.evaluate(OUTSIDE)
     page.goto(opened.server.address + "/?view=map")
-    expect(page.locator(".map-said")).not_to_be_empty()
+    expect(page.locator("#map-view .map-said")).not_to_be_empty()
     assert [] == page.evaluate(OUTSIDE)
 
 

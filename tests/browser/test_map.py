@@ -55,7 +55,7 @@ def test_the_map_opens_with_all_places_on_the_screen(tab: Open, travelled: Serve
     page.get_by_role("link", name="Map").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Map")
     expect(pins(page)).to_have_count(2)
-    expect(page.locator(".map-said")).to_have_text("18 of 18 pictures with a place are in this part")
+    expect(page.locator("#map-view .map-said")).to_have_text("18 of 18 pictures with a place are in this part")
     expect(page.get_by_role("button", name=f"{BERLIN} pictures near Berlin")).to_be_visible()
     expect(page.get_by_role("button", name=f"{SYDNEY} pictures near Sydney")).to_be_visible()
     for pin in pins(page).all():
@@ -77,14 +77,14 @@ def test_a_place_comes_apart_and_leads_to_its_pictures(tab: Open, travelled: Ser
     page = tab(travelled).open("/?view=map")
     page.get_by_role("button", name=f"{BERLIN} pictures near Berlin").click()
     expect(pins(page)).to_have_count(2)
-    expect(page.locator(".map-said")).to_have_text("14 of 18 pictures with a place are in this part")
+    expect(page.locator("#map-view .map-said")).to_have_text("14 of 18 pictures with a place are in this part")
     # Now each is small enough to be looked at.
     pins(page).first.click()
     page.wait_for_url(re.compile(r"near=52\.52"))
     expect(page.locator(".tile")).to_have_count(7)
     page.go_back()
     expect(pins(page)).to_have_count(2)
-    expect(page.locator(".map-said")).to_have_text("14 of 18 pictures with a place are in this part")
+    expect(page.locator("#map-view .map-said")).to_have_text("14 of 18 pictures with a place are in this part")
 
 
 def test_the_part_on_the_screen_is_in_the_address(tab: Open, travelled: Server) -> None:
@@ -114,11 +114,11 @@ def test_the_keyboard_moves_zooms_and_opens(tab: Open, travelled: Server) -> Non
     expect(pins(page)).to_have_count(2)
     page.keyboard.press("0")
     expect(pins(page)).to_have_count(2)
-    expect(page.locator(".map-said")).to_contain_text("18 of 18")
+    expect(page.locator("#map-view .map-said")).to_contain_text("18 of 18")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     # The keyboard is with the place that was opened, or with the map.
-    expect(page.locator(".map-said")).to_contain_text("14 of 18")
+    expect(page.locator("#map-view .map-said")).to_contain_text("14 of 18")
     page.wait_for_function("() => document.activeElement.closest('.map-stage')")
 
 
@@ -148,12 +148,12 @@ def test_the_mouse_drags_and_the_wheel_zooms_around_it(tab: Open, travelled: Ser
 def test_the_map_has_the_pictures_that_pass_the_filters(tab: Open, travelled: Server) -> None:
     page = tab(travelled).open("/?view=map&camera=nikon")
     expect(pins(page)).to_have_count(1)
-    expect(page.locator(".map-said")).to_have_text("4 of 4 pictures with a place are in this part")
+    expect(page.locator("#map-view .map-said")).to_have_text("4 of 4 pictures with a place are in this part")
     page.get_by_role("button", name="Remove: camera: nikon").click()
-    expect(page.locator(".map-said")).to_contain_text("of 18")
+    expect(page.locator("#map-view .map-said")).to_contain_text("of 18")
     assert "view=map" in page.url
     page = tab(travelled).open("/?view=map&camera=leica")
-    expect(page.locator(".map-said")).to_have_text("No picture with these filters has a place.")
+    expect(page.locator("#map-view .map-said")).to_have_text("No picture with these filters has a place.")
     expect(page.get_by_role("button", name="Show the pictures around here")).to_be_hidden()
 
 
@@ -161,7 +161,7 @@ def test_the_map_has_the_pictures_that_pass_the_filters(tab: Open, travelled: Se
 def test_the_map_breaks_no_rule_of_accessibility(tab: Open, travelled: Server, options: dict[str, Any]) -> None:
     page = tab(travelled, **options).open("/?view=map")
     expect(pins(page).first).to_be_attached()
-    expect(page.locator(".map-said")).to_contain_text("pictures with a place")
+    expect(page.locator("#map-view .map-said")).to_contain_text("pictures with a place")
     assert [] == axe.Axe().run(page).response["violations"]
 
 
@@ -202,7 +202,7 @@ def test_who_moves_the_map_before_the_places_are_there_keeps_what_is_seen(tab: O
     with opened.page.expect_request("**/api/places*"):
         page = opened.open("/?view=map&camera=nikon")
     page.get_by_role("button", name="Closer").click()
-    expect(page.locator(".map-said")).to_contain_text("of 4 pictures with a place")
+    expect(page.locator("#map-view .map-said")).to_contain_text("of 4 pictures with a place")
     assert zoom_in_address(page) < 4
 
 
@@ -213,7 +213,7 @@ def test_at_the_whole_world_zooming_out_moves_nothing(tab: Open, travelled: Serv
         page.get_by_role("button", name="Farther").click()
     before, after = page.evaluate(
         """() => {
-          const stage = document.querySelector(".map-stage");
+          const stage = document.querySelector("#map-view .map-stage");
           const place = () => document.querySelector(".map-pins li").firstChild.style.transform || document.querySelector(".map-pins li").style.transform;
           const before = place();
           stage.dispatchEvent(new WheelEvent("wheel", { deltaY: 480, clientX: 200, clientY: 600, cancelable: true }));
@@ -267,7 +267,7 @@ def test_the_bar_of_a_phone_lies_over_no_pin(tab: Open, travelled: Server) -> No
     opened.page.route("**/api/places*", lambda route: route.fulfill(json=TALL))
     page = opened.open("/?view=map")
     expect(pins(page)).to_have_count(2)
-    bar = page.locator(".map-bar").bounding_box()
+    bar = page.locator("#map-view .map-bar").bounding_box()
     lowest = max(pin.bounding_box()["y"] + 56 for pin in pins(page).all())
     assert lowest <= bar["y"]
 
@@ -276,7 +276,7 @@ def test_the_bar_of_a_phone_lies_over_no_pin(tab: Open, travelled: Server) -> No
 @pytest.mark.parametrize("at", ["71.2,0", "66.5,1", "-16.5,-20", "-75,-35"])
 def test_land_that_crosses_the_line_of_the_date_is_drawn_at_both_sides_and_not_across(tab: Open, travelled: Server, at: str) -> None:  # fmt: skip
     page = tab(travelled).open(f"/?view=map&map={at},4")
-    expect(page.locator(".map-said")).not_to_be_empty()
+    expect(page.locator("#map-view .map-said")).not_to_be_empty()
     page.wait_for_function(f"() => ({OPAQUE})('.map-canvas').some(Boolean)")
     middle = page.evaluate(
         f"() => {{ const all = ({OPAQUE})('.map-canvas'); return all[all.length / 2 + all.width / 2]; }}"

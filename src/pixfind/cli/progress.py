@@ -22,6 +22,7 @@ _BARS = {
     Step.SCAN: ("scanning", "files"),
     Step.MERGE: ("merging", "rows"),
     Step.BUILD_INDEX: ("building the index", "rows"),
+    Step.MAP: ("arranging the similarity map", "rows"),
     Step.LABEL: ("labelling", "rows"),
     Step.VERIFY: ("checking rows", "rows"),
 }

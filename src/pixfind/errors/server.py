@@ -127,6 +127,15 @@ class LibraryTooLargeForMap(RequestError):
     status = 422
 
 
+class NoSimilarityMap(RequestError):
+    """
+    There is no similarity map: {detail}.
+    It is made with the index, of at least ten images: pip install 'pixfind[map]', then pixfind index
+    """
+
+    status = 404
+
+
 class RootsForbidden(RequestError):
     """
     Folders are added only where a token keeps others out: whoever adds one can look at the pictures in it.

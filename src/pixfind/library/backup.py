@@ -27,7 +27,7 @@ _BATCH_ROWS = 16_384
 
 _SNAPSHOT = "metadata.snapshot.db"
 
-_DERIVED = ("faiss.index", "background.npz")
+_DERIVED = ("faiss.index", "background.npz", "similarity_map.npz")
 """Derived, but with them a backup answers at once."""
 
 

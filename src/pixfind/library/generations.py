@@ -31,6 +31,7 @@ _DATA = (
     "model.json",
     "faiss.index",
     "background.npz",
+    "similarity_map.npz",
     "fulltext.db*",
     "worker_*.lock",
     ".*.tmp",

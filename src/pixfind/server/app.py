@@ -164,6 +164,13 @@ def _search_routes(services: Services) -> APIRouter:
         """Where the images that pass the filters were taken: images close together on a map are one place."""
         return Response(await services.searches.places_json(parameters, services.view), media_type="application/json")
 
+    @router.get("/similarity")
+    async def similarity(
+        parameters: Annotated[count_schemas.SimilarityView, Query()],
+    ) -> count_schemas.SimilarityGroups:
+        """Which images that pass the filters look alike: those close together on the similarity map are one group."""
+        return await services.view.similarity(parameters)
+
     @router.get("/folders", response_model=count_schemas.Folders)
     async def folders(
         parameters: Annotated[schemas.Page, Query()], below: Annotated[str | None, Query(max_length=1_000)] = None

@@ -148,6 +148,10 @@ class CollectionView:
             current=_is_current(found),
         )
 
+    async def similarity(self, view: count_schemas.SimilarityView) -> count_schemas.SimilarityGroups:
+        view.filters()
+        raise errors.NoSimilarityMap(detail="several libraries have none in common")
+
     async def warm(self) -> None:
         await asyncio.gather(*(view.warm() for view in self._views))
 

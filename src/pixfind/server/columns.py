@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pixfind.images.source import archives
 from pixfind.library.library import Library
-from pixfind.search import filter_checks, where
+from pixfind.search import filter_checks, similarity_map, where
 from pixfind.search.filters import EARTH_KM, Filters, GeoCircle, Shape
 
 MAX_IMAGES: Final = 5_000_000
@@ -65,6 +65,8 @@ class Columns:
     kind_names: tuple[str, ...]
     """suffixes as they are written, without the dot"""
     camera_names: tuple[str, ...]
+    points: NDArray[np.float32] | None
+    """on the similarity map, from 0 to 1 [n, 2], NaN for images that have none; None: there is no map"""
 
     @classmethod
     def read(cls, library: Library) -> Self:
@@ -74,7 +76,7 @@ class Columns:
         after = 0
         while rows := library.catalogue.all_rows("columns", "search.sql", after=after, limit=_BLOCK):
             after = rows[-1][0]
-            ids, roots, times, widths, heights, makes, latitudes, longitudes, paths = zip(*rows, strict=True)
+            ids, roots, times, widths, heights, makes, latitudes, longitudes, paths, embedded = zip(*rows, strict=True)
             ends = [path.rfind("/") + 1 for path in paths]
             blocks.append(
                 (
@@ -88,9 +90,10 @@ class Columns:
                     cameras.codes(makes),
                     np.array(latitudes, np.float64),
                     np.array(longitudes, np.float64),
+                    np.array(embedded, np.int64),
                 )
             )
-        columns = [np.concatenate(parts) for parts in zip(*blocks, strict=True)] or [np.zeros(0, np.int64)] * 10
+        columns = [np.concatenate(parts) for parts in zip(*blocks, strict=True)] or [np.zeros(0, np.int64)] * 11
         located = np.flatnonzero(~(np.isnan(columns[8]) | np.isnan(columns[9])))
         return cls(
             ids=columns[0],
@@ -107,6 +110,7 @@ class Columns:
             folder_names=folders.names,
             kind_names=kinds.names,
             camera_names=cameras.names,
+            points=_points(library, columns[10]),
         )
 
     def passing(self, library: Library, filters: Filters) -> Mask | None:
@@ -231,6 +235,19 @@ class _Names:
     def codes(self, texts: Iterable[str]) -> NDArray[np.int32]:
         known = self._codes
         return np.array([known.setdefault(text, len(known)) for text in texts], np.int32)
+
+
+def _points(library: Library, rows: NDArray[np.int64]) -> NDArray[np.float32] | None:
+    """Return the points of these rows of the embeddings on the similarity map; None where there is none."""
+    found = similarity_map.read(library)
+    if found is None:
+        return None
+    known = found.points(library.embeddings())
+    points = np.full((len(rows), 2), np.nan, np.float32)
+    # What was saved and is not merged yet has no place.
+    merged = rows < len(known)
+    points[merged] = known[rows[merged]]
+    return points
 
 
 def _sides(pixels: Sequence[int]) -> NDArray[np.int32]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from pixfind.collection.member import LibraryOnDemand
+from pixfind.search import similarity_map
 from pixfind.server import columns
 from pixfind.server.columns import Columns
 from pixfind.server.resource_pool import ResourcePool
@@ -76,7 +77,7 @@ class ColumnsReader:
                 opened.close()
 
     async def _state(self) -> tuple[object, ...]:
-        """Return what differs after every change of the catalogue: the generation, and which change of which connection."""
+        """Return what differs after every change of the catalogue and the similarity map: the generation, and which change of which connection."""
         return await self._watched.run(_state)
 
     def _begin(self) -> "asyncio.Task[_Reading]":
@@ -96,7 +97,7 @@ class ColumnsReader:
 
 def _state(opened: LibraryOnDemand) -> tuple[object, ...]:
     library = opened.get()
-    return library.generation, id(library), library.catalogue.data_version()
+    return library.generation, id(library), library.catalogue.data_version(), similarity_map.identity(library.data)
 
 
 def _read(opened: LibraryOnDemand) -> Columns | None:

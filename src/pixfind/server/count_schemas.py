@@ -1,5 +1,5 @@
 """
-The shapes of answers that count: months, facets, folders and places.
+The shapes of answers that count: months, facets, folders, places and groups of similar images.
 
 Must not know how anything is counted.
 """
@@ -106,3 +106,41 @@ class Places(Counted):
     in_view: int = Field(description="... in this part of the world")
     bounds: Bounds | None = Field(description="around all of them; null where there are none")
     places: list[Place] = Field(description="in this part of the world, those with the most images first")
+
+
+class SimilarityView(Page):
+    """The part of the similarity map that is on the screen, and the filters."""
+
+    left: float = Field(0, ge=0, le=1)
+    top: float = Field(0, ge=0, le=1)
+    right: float = Field(1, ge=0, le=1)
+    bottom: float = Field(1, ge=0, le=1)
+    zoom: int = Field(2, ge=0, le=14, description="the map is 256 pixels wide at 0, and twice as wide at each more")
+
+
+class Box(BaseModel):
+    """A part of the similarity map, which is 1 wide and high."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+class SimilarityGroup(BaseModel):
+    """Images that lie close together on the similarity map."""
+
+    x: float = Field(description="of the middle of its images, from the left; the map is 1 wide and high")
+    y: float = Field(description="... from the top")
+    reach: float = Field(description="how far its images lie from there at most")
+    count: int
+    image_id: int = Field(description="of the image nearest to the middle")
+
+
+class SimilarityGroups(Counted):
+    """Which images that pass the filters look alike: the closer together on the map, the more."""
+
+    count: int = Field(description="images on the map")
+    in_view: int = Field(description="... in this part of it")
+    bounds: Box | None = Field(description="around all of them; null where there are none")
+    groups: list[SimilarityGroup] = Field(description="in this part of the map, those with the most images first")

@@ -16,6 +16,7 @@ from typing import Any
 from pixfind import errors
 from pixfind.library import control, fields, labels
 from pixfind.library.library import Library
+from pixfind.search import similarity_map
 from pixfind.server import schemas
 from pixfind.server.watch_control import WatchControl
 from pixfind.workflows import running, status
@@ -49,6 +50,7 @@ def read_status(
         folders=[schemas.display_path(root.path) for root in library.catalogue.roots()],
         fields=fields.names(library.catalogue),
         labels=labels.names(library.catalogue),
+        has_similarity_map=similarity_map.identity(library.data) is not None,
     )
 
 

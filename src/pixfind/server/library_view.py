@@ -58,6 +58,9 @@ class LibraryView(Protocol):
     async def places(self, view: count_schemas.MapView) -> count_schemas.Places:
         """Return where the images that pass the filters were taken; raises LibraryTooLargeForMap."""
 
+    async def similarity(self, view: count_schemas.SimilarityView) -> count_schemas.SimilarityGroups:
+        """Return which images that pass the filters look alike; raises LibraryTooLargeForMap and NoSimilarityMap."""
+
     async def warm(self) -> None:
         """Read what is counted, so that the first count is as fast as the others; raises nothing."""
 

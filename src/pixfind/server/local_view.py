@@ -31,6 +31,7 @@ from pixfind.server import (
     responses,
     schemas,
     selection,
+    similarity,
 )
 from pixfind.server.columns_reader import ColumnsReader
 from pixfind.server.library_view import Original
@@ -121,6 +122,12 @@ class LocalView:
         filters = view.filters()
         read = await self._columns.latest()
         found = await self.run(lambda library: places.places(library, filters, view, read.columns))
+        return found.model_copy(update={"current": read.is_current})
+
+    async def similarity(self, view: count_schemas.SimilarityView) -> count_schemas.SimilarityGroups:
+        filters = view.filters()
+        read = await self._columns.latest()
+        found = await self.run(lambda library: similarity.groups(library, filters, view, read.columns))
         return found.model_copy(update={"current": read.is_current})
 
     async def warm(self) -> None:

@@ -1,7 +1,7 @@
 """
 Where the images of a library were taken, for a map: those that lie close together on the screen as one place.
 
-Owns the cells and what stands for each. Must not know HTTP or how a map is drawn.
+Owns what stands for each place. Must not know HTTP or how a map is drawn.
 """
 
 import math
@@ -14,17 +14,9 @@ from numpy.typing import NDArray
 from pixfind import errors
 from pixfind.library.library import Library
 from pixfind.search.filters import Filters
-from pixfind.server import columns, count_schemas
+from pixfind.server import clusters, columns, count_schemas
 from pixfind.server.columns import Columns, kilometres
 
-_MAX_PLACES: Final = 1_000
-"""that one response has, those with the most images"""
-
-_CELL_PIXELS: Final = 80
-_APART_PIXELS: Final = 60
-"""between two places, whose pictures are 56 pixels wide"""
-_WORLD_PIXELS: Final = 256
-"""what the world is wide at zoom 0, as every map on the web has it"""
 _MAX_LATITUDE: Final = 85.05112878
 """degrees at which Mercator's map ends"""
 _MIN_KM: Final = 0.05
@@ -39,7 +31,7 @@ def places(
     library: Library, filters: Filters, view: count_schemas.MapView, read: Columns | None
 ) -> count_schemas.Places:
     """
-    Return the places in a part of the world, at most one for each cell of 80 pixels of the map.
+    Return the places in a part of the world: what lies close together on the screen is one.
 
     Raises InvalidFilter for a field that no list keeps, and LibraryTooLargeForMap.
     """
@@ -63,40 +55,13 @@ def places(
     )
 
 
-def _cells(latitudes: _Floats, longitudes: _Floats, zoom: int) -> tuple[NDArray[np.int64], _Floats]:
-    """
-    Return the number of the cell in which each point lies [n], and where the points lie on the map in pixels [n, 2].
-
-    Cells are those of the whole world, so that moving a map moves no place.
-    """
-    world = float(_WORLD_PIXELS * 2**zoom)
+def _pixels(latitudes: _Floats, longitudes: _Floats, zoom: int) -> _Floats:
+    """Return where points lie on the map of the whole world in pixels [n, 2]."""
+    world = float(clusters.WORLD_PIXELS * 2**zoom)
     bounded = np.radians(np.clip(latitudes, -_MAX_LATITUDE, _MAX_LATITUDE))
-    points = np.stack(
-        [(longitudes + 180) / 360 * world, (1 - np.arcsinh(np.tan(bounded)) / math.pi) / 2 * world], axis=1
-    )
-    across, down = np.floor(points / _CELL_PIXELS).astype(np.int64).T
-    cells: NDArray[np.int64] = down * (math.ceil(world / _CELL_PIXELS) + 1) + across
-    return cells, points
-
-
-def _merged(cells: NDArray[np.int64], points: _Floats) -> NDArray[np.int64]:
-    """
-    Return the place of each point [n], from 0 on; -1 for those in no place, because there are too many.
-
-    Cells whose middles are so close that their pictures would lie over each other are one place: that of the larger one.
-    """
-    _, places, counts = np.unique(cells, return_inverse=True, return_counts=True)
-    middles = np.stack([np.bincount(places, weights=part) / counts for part in points.T], axis=1)
-    merged = np.full(len(counts), -1, np.int64)
-    kept = np.zeros((0, 2))
-    for cell in np.argsort(-counts, kind="stable")[:_MAX_PLACES].tolist():
-        near = np.flatnonzero(np.hypot(*(kept - middles[cell]).T) < _APART_PIXELS)
-        if len(near):
-            merged[cell] = near[0]
-        else:
-            merged[cell] = len(kept)
-            kept = np.vstack([kept, middles[cell]])
-    return merged[places]
+    down = (1 - np.arcsinh(np.tan(bounded)) / math.pi) / 2
+    points: _Floats = np.stack([(longitudes + 180) / 360, down], axis=1) * world
+    return points
 
 
 def _places(read: Columns, images: NDArray[np.int64], coordinates: _Floats, zoom: int) -> list[count_schemas.Place]:
@@ -104,7 +69,7 @@ def _places(read: Columns, images: NDArray[np.int64], coordinates: _Floats, zoom
     if not len(images):
         return []
     latitudes, longitudes = coordinates.T
-    places = _merged(*_cells(latitudes, longitudes, zoom))
+    places = clusters.clusters(_pixels(latitudes, longitudes, zoom), zoom)
     images, coordinates, places = images[places >= 0], coordinates[places >= 0], places[places >= 0]
     counts = np.bincount(places)
     middle = np.stack([np.bincount(places, weights=part) / counts for part in coordinates.T], axis=1)
@@ -131,13 +96,13 @@ def joined(several: Sequence[count_schemas.Place], zoom: int) -> list[count_sche
     ordered = sorted(several, key=lambda place: -place.count)
     if not ordered:
         return []
-    _, points = _cells(
+    points = _pixels(
         np.array([place.latitude for place in ordered]), np.array([place.longitude for place in ordered]), zoom
     )
     kept: list[count_schemas.Place] = []
     at: list[int] = []
-    for number, place in enumerate(ordered[:_MAX_PLACES]):
-        near = np.flatnonzero(np.hypot(*(points[at] - points[number]).T) < _APART_PIXELS)
+    for number, place in enumerate(ordered[: clusters.MAX_CLUSTERS]):
+        near = np.flatnonzero(np.hypot(*(points[at] - points[number]).T) < clusters.APART_PIXELS)
         if not len(near):
             kept.append(place)
             at.append(number)

@@ -93,6 +93,9 @@ class RemoteView:
     async def places(self, view: count_schemas.MapView) -> count_schemas.Places:
         return await self._filtered(f"{_API}/places", count_schemas.Places, view)
 
+    async def similarity(self, view: count_schemas.SimilarityView) -> count_schemas.SimilarityGroups:
+        return await self._filtered(f"{_API}/similarity", count_schemas.SimilarityGroups, view)
+
     async def warm(self) -> None:
         pass
 

@@ -323,6 +323,7 @@ class Status(BaseModel):
     folders: list[str]
     fields: list[str] = Field(description="names of the fields that `where` may ask for")
     labels: list[str] = Field(default_factory=list, description="names of the labels that `label` may ask for")
+    has_similarity_map: bool = Field(default=False, description="whether `similarity` has something to show")
     libraries: list[MemberStatus] | None = Field(
         default=None, description="of a collection, whose counts are those of all that answer; null for one library"
     )

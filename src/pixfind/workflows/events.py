@@ -29,6 +29,8 @@ class Step(StrEnum):
     MERGE = "merge"
     """progress in rows, as in the steps below"""
     BUILD_INDEX = "build_index"
+    MAP = "map"
+    """of the similarity map"""
     LABEL = "label"
     VERIFY = "verify"
     """checks the embeddings of the model that is about to answer"""

@@ -200,7 +200,7 @@ GROUP BY 1, 2, 3, 4;
 
 -- name: columns
 -- What is counted of each image, from one id on.
-SELECT id, root_id, coalesce(taken_at, mtime_ns / 1000000000), width, height, camera, latitude, longitude, path
+SELECT id, root_id, coalesce(taken_at, mtime_ns / 1000000000), width, height, camera, latitude, longitude, path, embedding_index
 FROM images
 WHERE id > :after AND gone = 0 AND embedding_index IS NOT NULL
 ORDER BY id LIMIT :limit;

@@ -5,14 +5,16 @@
  *
  * @typedef {{in?: string, after?: string, before?: string, added_after?: string, added_before?: string, min_size?: string, max_size?: string, shape?: string,
  *            camera?: string, near?: string, where?: string, label?: string}} Filters as the API takes them; `where`, `label`: several with ";" between them
- * @typedef {{view: "search" | "library" | "map", q: string, filters: Filters, all: boolean, fold: boolean,
+ * @typedef {{view: "search" | "library" | "map" | "similarity", q: string, filters: Filters, all: boolean, fold: boolean,
  *            picture: string | null, image: number | null, at: string | null, map: string | null, sort: "date" | "added" | null}} Place
  *   `picture`: the key of a picture of the user's, held while the page lives; `image`: the one in the large view;
  *   `sort`: null for the best first, or without a query the newest first;
- *   `at`: the month ("2021-05") at which the pictures begin, for those that are sorted by time; `map`: the part of the world on the map
+ *   `at`: the month ("2021-05") at which the pictures begin, for those that are sorted by time; `map`: the part of the map, or of the similarity map, on the screen
  */
 
 export const FILTERS = /** @type {(keyof Filters)[]} */ (["in", "after", "before", "added_after", "added_before", "min_size", "max_size", "shape", "camera", "near", "where", "label"]);
+
+const VIEWS = /** @type {Place["view"][]} */ (["search", "library", "map", "similarity"]);
 
 /** @type {Place} */
 export const START = { view: "search", q: "", filters: {}, all: false, fold: true, picture: null, image: null, at: null, map: null, sort: null };
@@ -29,7 +31,7 @@ export function read(search) {
   const image = Number(parameters.get("image"));
   const sort = parameters.get("sort");
   return {
-    view: parameters.get("view") === "library" ? "library" : parameters.get("view") === "map" ? "map" : "search",
+    view: VIEWS.find((view) => view === parameters.get("view")) ?? "search",
     q: parameters.get("q") ?? "",
     filters,
     all: parameters.get("all") === "1",
@@ -49,7 +51,7 @@ export function read(search) {
 export function write(place) {
   const parameters = new URLSearchParams();
   if (place.view !== "search") parameters.set("view", place.view);
-  if (place.view === "map" && place.map) parameters.set("map", place.map);
+  if ((place.view === "map" || place.view === "similarity") && place.map) parameters.set("map", place.map);
   if (place.q) parameters.set("q", place.q);
   if (place.picture) parameters.set("picture", place.picture);
   for (const name of FILTERS) if (place.filters[name]) parameters.set(name, String(place.filters[name]));

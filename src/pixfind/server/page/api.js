@@ -97,6 +97,17 @@ export function places(query, signal) {
   return json(`/api/places?${filtersOf(query)}`, { signal });
 }
 
+/**
+ * Which pictures look alike, in a part of the similarity map.
+ *
+ * @param {URLSearchParams} query the part, zoom, and filters
+ * @param {AbortSignal} signal
+ * @returns {Promise<{count: number, in_view: number, bounds: import("./board.js").Box | null, current: boolean, groups: import("./similarity.js").Group[]}>}
+ */
+export function similarity(query, signal) {
+  return json(`/api/similarity?${filtersOf(query)}`, { signal });
+}
+
 /** What the map draws. @param {"outlines" | "cities"} name */
 export const mapFile = (name) => json(`/static/${name}.json`);
 

@@ -25,6 +25,7 @@ import { Scrubber } from "./scrubber.js";
 import { SearchBox } from "./searchbox.js";
 import { Selection } from "./selection.js";
 import { SelectionBar } from "./selection_bar.js";
+import { SimilarityView } from "./similarity.js";
 import { StatusView } from "./status.js";
 import { copyAddress } from "./taking.js";
 import { Viewer } from "./viewer.js";
@@ -91,7 +92,7 @@ const offer = new Offer({
 });
 const showKeys = keyList();
 /** Where filters are seen to take effect: here, unless this is the library. */
-const filteredView = () => (place.view === "map" ? "map" : "search");
+const filteredView = () => (place.view === "library" ? "search" : place.view);
 const chooseFilters = (/** @type {import("./address.js").Filters} */ chosen) => go({ filters: chosen, all: false, view: filteredView() });
 const filters = new FilterPanel({ change: chooseFilters, opened: () => facets.show(place) });
 const facets = new Facets(filters.facets, { change: chooseFilters });
@@ -113,6 +114,12 @@ const map = new MapView({
   moved: (at) => place.view === "map" && go({ map: at }, { replace: true }),
   open: (near) => go({ view: "search", filters: { ...place.filters, near } }),
 });
+
+const similarity = new SimilarityView({
+  moved: (at) => place.view === "similarity" && go({ map: at }, { replace: true }),
+  alike: (ids) => go({ view: "search", q: line(ids.map((id) => ({ kind: "id", value: String(id), weight: 1 }))) }),
+});
+const boards = { map, similarity };
 
 const tools = viewerTools(viewer, {
   picture: () => ({ image_id: place.image ?? 0, hit: results.grid.hits[results.grid.placeOf(place.image ?? 0)] ?? null }),
@@ -151,8 +158,8 @@ function show(next, back) {
   document.title = title(next);
   byId("results-title").textContent = heading(next, picture);
   byId("results-title").hidden = isHome(next);
-  for (const view of ["search", "library", "map"]) byId(`${view}-view`).hidden = next.view !== view;
-  for (const view of ["library", "map"]) byId(`${view}-link`).toggleAttribute("aria-current", next.view === view);
+  for (const view of ["search", "library", "map", "similarity"]) byId(`${view}-view`).hidden = next.view !== view;
+  for (const view of ["library", "map", "similarity"]) byId(`${view}-link`).toggleAttribute("aria-current", next.view === view);
   box.set(next.q, picture);
   filters.set(next.filters);
   if (filters.isOpen) facets.show(next);
@@ -164,7 +171,7 @@ function show(next, back) {
   scrubber.show(next.view === "search" && isByTime(next) ? request(next) : null);
   if (next.view !== "search" && before.view !== next.view) scrollTo(0, 0);
   if (next.view === "library") library.opened();
-  else if (next.view === "map") map.show(request(next), next.map);
+  else if (next.view !== "search") boards[next.view].show(request(next), next.map);
   else {
     results.show(next, picture, { back });
     if (before.view !== "search") results.grid.refresh();
@@ -270,6 +277,7 @@ function changed(status) {
   const before = library.status;
   library.update(status);
   filters.offer(status.folders, status.fields, status.labels);
+  byId("similarity-link").hidden = !status.has_similarity_map;
   byId("live").hidden = !status.running;
   byId("live").classList.toggle("is-paused", status.paused);
   const label = status.running ? t(status.paused ? "app.library-paused" : "app.library-embedding", { count: status.images.pending }) : t("html.library");
@@ -293,9 +301,10 @@ function grown() {
   results.forget();
   facets.forget();
   map.forget();
+  similarity.forget();
   growing ||= setTimeout(() => {
     growing = 0;
-    if (place.view === "map") map.show(request(place), place.map);
+    if (place.view === "map" || place.view === "similarity") boards[place.view].show(request(place), place.map);
     if (filters.isOpen) facets.show(place);
     if (place.view === "search" && isByTime(place)) scrubber.show(request(place), true);
   }, RECOUNT_MS);
@@ -324,7 +333,7 @@ byId("to-top").addEventListener("click", () => {
 });
 byId("sort").addEventListener("change", () => go({ sort: byId("sort").value || null }));
 byId("fold").addEventListener("change", () => go({ fold: byId("fold").checked }));
-for (const [id, to] of /** @type {[string, () => void][]} */ ([["home", () => go(START)], ["library-link", () => go({ view: place.view === "library" ? "search" : "library" })], ["map-link", () => go({ view: place.view === "map" ? "search" : "map" })]])) {
+for (const [id, to] of /** @type {[string, () => void][]} */ ([["home", () => go(START)], ["library-link", () => go({ view: place.view === "library" ? "search" : "library" })], ["map-link", () => go({ view: place.view === "map" ? "search" : "map", map: null })], ["similarity-link", () => go({ view: place.view === "similarity" ? "search" : "similarity", map: null })]])) {
   byId(id).addEventListener("click", (/** @type {MouseEvent} */ event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();

@@ -3,6 +3,7 @@
  *
  * Owns the two files of outlines and cities, and their colours, which are those of the canvas in map.css. Must not know what lies on the map.
  *
+ * @typedef {{latitude: number, longitude: number, zoom: number}} Part the middle of the screen, in degrees; the world is 256 * 2^zoom pixels wide
  * @typedef {{name: string, latitude: number, longitude: number, x: number, y: number}} City
  */
 
@@ -20,7 +21,7 @@ const UNITS = 65_536;
 export class MapDrawing {
   /** @type {{land: Path2D, borders: Path2D} | null} */ #outlines = null;
   /** @type {City[]} the largest first */ #cities = [];
-  /** @type {import("./map.js").View | null} */ #view = null;
+  /** @type {Part | null} */ #view = null;
   #frame = 0;
   #width = 0;
   #height = 0;
@@ -66,7 +67,7 @@ export class MapDrawing {
     this.#later();
   }
 
-  /** @param {import("./map.js").View} view */
+  /** @param {Part} view */
   draw(view) {
     this.#view = view;
     this.#later();
@@ -108,7 +109,7 @@ export class MapDrawing {
     context.textBaseline = "middle";
     context.textAlign = "left";
     const taken = new Set();
-    const many = CITIES_AT_3 * 2 ** (/** @type {import("./map.js").View} */ (this.#view).zoom - 3);
+    const many = CITIES_AT_3 * 2 ** (/** @type {Part} */ (this.#view).zoom - 3);
     for (const city of this.#cities.slice(0, many)) {
       const [x, y] = [city.x * scale - left, city.y * scale - top];
       if (x < 0 || y < 0 || x > this.#width || y > this.#height) continue;

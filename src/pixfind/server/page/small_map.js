@@ -11,7 +11,7 @@ import { MapDrawing } from "./map_drawing.js";
 const ZOOM = 5;
 
 export class SmallMap {
-  /** @type {import("./map.js").View} */ #view = { latitude: 0, longitude: 0, zoom: ZOOM };
+  /** @type {import("./map_drawing.js").Part} */ #view = { latitude: 0, longitude: 0, zoom: ZOOM };
 
   constructor() {
     this.canvas = el("canvas", { class: "map-canvas" });
