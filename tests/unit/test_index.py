@@ -239,7 +239,7 @@ def test_a_small_library_is_scanned_exactly_and_says_why(path: Path) -> None:
 
 
 def test_a_larger_library_gets_codes_and_a_measured_recall(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "EXACT_ROWS", 1_000)
+    monkeypatch.setattr(build, "EXACT_NUMBERS", 1_000 * DIMENSION)
     report = build.build(make(ROWS), path, queries=make_queries(60))
 
     assert IndexKind.PQ2 is report.header.kind
@@ -249,13 +249,13 @@ def test_a_larger_library_gets_codes_and_a_measured_recall(path: Path, monkeypat
 
 
 def test_lists_are_tried_at_no_size_by_themselves() -> None:
-    kinds = [kind for kind, _ in build.kinds_to_try(100_000_000, None)]
+    kinds = [kind for kind, _ in build.kinds_to_try(100_000_000, DIMENSION, None)]
 
     assert [IndexKind.PQ2, IndexKind.PQ4, IndexKind.EXACT] == kinds
 
 
 def test_a_kind_below_the_floor_gives_way_to_the_next_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "EXACT_ROWS", 1_000)
+    monkeypatch.setattr(build, "EXACT_NUMBERS", 1_000 * DIMENSION)
     monkeypatch.setattr(build, "_RERANKS", (11,))
     report = build.build(make(ROWS), path, queries=make_queries(60))
 

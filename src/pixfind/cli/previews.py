@@ -93,8 +93,9 @@ def build_index(context: typer.Context, *, json: bool) -> None:
     from pixfind.search import build
 
     with Library.open(context.obj.path) as library:
-        due, rows = build.is_due(library), library.merged_rows
-    kind, reason = kinds_to_try(rows, None)[0]
+        due = build.is_due(library)
+        rows, dimension = library.embeddings().shape
+    kind, reason = kinds_to_try(rows, dimension, None)[0]
     if json:
         context.obj.console.json({"due": due, "rows": rows, "kind": kind, "reason": reason, "dry_run": True})
         return

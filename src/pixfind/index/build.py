@@ -29,8 +29,8 @@ FLOOR = 0.99
 TARGET = 0.9995
 """The recall@10 for which the number of candidates is chosen."""
 
-EXACT_ROWS = 30_000
-"""Up to so many rows the exact scan takes some 10 ms, so codes are not worth their errors."""
+EXACT_NUMBERS = 30_000 * 768
+"""Rows times dimensions up to which the exact scan takes some 5 ms on one core, so codes are not worth their errors; they would be no faster."""
 
 _MIN_ROWS = 1_024
 _RERANKS = (100, 200, 350, 500, 700, 1_000, 1_500, 2_500, 5_000)
@@ -85,7 +85,7 @@ def build(
     started = time.perf_counter()
     sample = _Sample(embeddings, live, queries)
     refused: list[str] = []
-    for each, reason in kinds_to_try(len(embeddings), kind):
+    for each, reason in kinds_to_try(len(embeddings), embeddings.shape[1], kind):
         before = _previous(embeddings, path, each) if extend and not refused else None
         codes, trained_on = _codes_of(embeddings, each, sample, before, progress)
         made = IndexHeader(
@@ -113,9 +113,9 @@ def _measured(made: IndexHeader, before: IndexHeader | None, sample: "_Sample", 
     return replace(made, **{name: getattr(before, name) for name in kept})
 
 
-def kinds_to_try(rows: int, kind: IndexKind | None) -> list[tuple[IndexKind, str]]:
+def kinds_to_try(rows: int, dimension: int, kind: IndexKind | None) -> list[tuple[IndexKind, str]]:
     """Return the kinds to try, each with its reason; the first that reaches the floor is published."""
-    if kind is IndexKind.EXACT or rows < _MIN_ROWS or (kind is None and rows <= EXACT_ROWS):
+    if kind is IndexKind.EXACT or rows < _MIN_ROWS or (kind is None and rows * dimension <= EXACT_NUMBERS):
         return [(IndexKind.EXACT, f"{rows:,} rows are scored in a few milliseconds" if kind is None else "as asked")]
     if kind is not None:
         return [(kind, "as asked")]
@@ -138,7 +138,7 @@ def _codes_of(
     if kind is IndexKind.EXACT:
         codes = faiss_codes.empty(embeddings.shape[1])
         # A copy of millions of rows would only cost space: searches scan the embeddings themselves.
-        faiss_codes.add(codes, embeddings[:EXACT_ROWS], 0, None)
+        faiss_codes.add(codes, embeddings[: EXACT_NUMBERS // embeddings.shape[1]], 0, None)
         return codes, len(embeddings)
     if before is not None:
         codes, header = before
