@@ -57,6 +57,13 @@ def test_it_breaks_no_rule_of_accessibility(tab: Open, drawn: Server, options: d
     assert [] == axe.Axe().run(page).response["violations"]
 
 
+@pytest.mark.parametrize("hover", [True, False])
+def test_the_narrowest_screen_has_room_for_its_button(tab: Open, drawn: Server, hover: bool) -> None:
+    page = tab(drawn, viewport={"width": 320, "height": 600}, has_touch=not hover, is_mobile=not hover).open("/")
+    expect(page.get_by_role("link", name="Similarity map")).to_be_visible()
+    assert 320 == page.evaluate("document.documentElement.scrollWidth")
+
+
 def test_a_group_comes_apart_and_a_picture_leads_to_those_like_it(tab: Open, drawn: Server) -> None:
     page = tab(drawn).open("/?view=similarity")
     expect(said(page)).to_have_text(f"{COUNT} of {COUNT} pictures are in this part")
