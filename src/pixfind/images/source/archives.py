@@ -10,7 +10,7 @@ import contextlib
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -174,6 +174,19 @@ def version(location: str) -> tuple[int, int] | None:
     with contextlib.suppress(OSError, errors.ImageProblem, *DAMAGE):
         archive, name = _resolved(path, name)
         return archive.find(name)
+    return None
+
+
+def beside(location: str, names: Iterable[str]) -> tuple[str, int] | None:
+    """Return location and size in bytes of the first of these names that lies beside a member; None where there is none, or no telling."""
+    path, member = _parts(location)
+    with contextlib.suppress(OSError, errors.ImageProblem, *DAMAGE):
+        # Once for all names: each look at the archive asks whether it has changed.
+        archive, name = _resolved(path, member)
+        folder = os.path.dirname(name)
+        for each in names:
+            if (found := archive.find(os.path.join(folder, each))) is not None:
+                return os.path.join(os.path.dirname(location), each), found[0]
     return None
 
 

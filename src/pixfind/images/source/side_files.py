@@ -69,16 +69,9 @@ def _cuts(name: str, number: str) -> Iterator[str]:
 def _read(location: str) -> bytes | None:
     """Return the bytes of the side file; None where there is none."""
     folder, name = os.path.split(location)
-    parts = archives.split(location)
-    if parts is not None:
-        archive, member = parts
-        inside = os.path.dirname(member)
-        for side in names(name):
-            beside = archives.prefix(archive) + os.path.join(inside, side)
-            found = archives.version(beside)
-            if found is not None:
-                return archives.read(beside).data if found[0] <= _MAX_BYTES else None
-        return None
+    if archives.has(location):
+        found = archives.beside(location, names(name))
+        return None if found is None or found[1] > _MAX_BYTES else archives.read(found[0]).data
     there = _side_files(folder, os.stat(folder).st_mtime_ns)
     for side in names(name) if there else ():
         if side in there:
