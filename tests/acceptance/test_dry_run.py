@@ -164,6 +164,7 @@ def words_of(verb: str, place: Place) -> list[object]:
         "search-text": ["sky", "--all"],
         "status": [],
         "stop": [],
+        "thumbnails": [],
         "tune": ["--sample", "16"],
         "verify": [],
         "watch": [],

@@ -100,6 +100,7 @@ REFUSED = [
     ("duplicates -0", errors.OptionRequires),
     ("verify --dry-run", errors.OptionRequires),
     ("read-text --off --dry-run", errors.ConflictingOptions),
+    ("thumbnails --off --side 256", errors.ConflictingOptions),
     ("export - --format csv --json", errors.ConflictingOptions),
     ("index /nowhere/at/all --dry-run", errors.FolderNotReadable),
     ("embed --model starter --precision int8 --dry-run", errors.OtherPrecision),

@@ -10,9 +10,9 @@ import requests
 
 from pixfind.library import verify
 from pixfind.library.library import Library
-from pixfind.search import build
 from pixfind.testing import make_drawn_pictures, make_image, make_library
 from pixfind.testing.servers import Server, serving
+from pixfind.workflows.build_index import build_index
 
 
 class Client:
@@ -47,7 +47,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     place = tmp_path_factory.mktemp("drawn")
     make_drawn_pictures(place / "pictures", 60)
     with make_library(place / "library", place / "pictures") as library:
-        build.build_index(library)
+        build_index(library)
     yield place / "library"
     with Library.open(place / "library") as library:
         assert [] == verify.verify(library)

@@ -46,8 +46,9 @@ def test_the_document_has_examples_of_every_route(client: Any) -> None:
 
 
 def test_the_document_names_the_limits_that_hold() -> None:
-    from pixfind.server import images, openai_api, schemas, uploads
+    from pixfind.images import thumbnails
+    from pixfind.server import openai_api, schemas, uploads
 
-    for number in (schemas.MAX_HITS, schemas.MAX_OFFSET, openai_api.MAX_INPUTS, *images.SIDES):
+    for number in (schemas.MAX_HITS, schemas.MAX_OFFSET, openai_api.MAX_INPUTS, *thumbnails.SIDES):
         assert f"{number:,}" in PAGE
     assert f"{uploads.MAX_IMAGE_BYTES >> 20} MiB ({openai_api.MAX_BYTES >> 20} MiB" in PAGE

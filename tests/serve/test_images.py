@@ -15,6 +15,8 @@ from PIL import Image
 from pixfind.library import path_text, scan
 from pixfind.testing import make_broken, make_image, make_library
 from pixfind.testing.images import exif_block
+from pixfind.testing.libraries import QUIET
+from pixfind.workflows import make_thumbnails
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>fetch("/api/status")</script></svg>'
 HTML = b"<!doctype html><script>fetch('/api/status')</script>"
@@ -265,3 +267,20 @@ def test_the_thumbnails_may_be_thrown_away_while_it_runs(tmp_path: Path, serve: 
     shutil.rmtree(tmp_path / "library/thumbnails")
 
     assert before == client.get("/api/images/1/thumbnail").content
+
+
+def test_a_small_thumbnail_comes_from_a_larger_one_that_was_made_ahead(
+    tmp_path: Path, serve: Callable[..., Any]
+) -> None:
+    picture = make_image(tmp_path / "pictures/a.jpg", size=(800, 600))
+    with make_library(tmp_path / "library", tmp_path / "pictures") as library, library.lock("test"):
+        make_thumbnails.make_thumbnails(library, QUIET)
+    # Of the file itself nothing but its first bytes would still be a picture.
+    status = picture.stat()
+    picture.write_bytes(picture.read_bytes()[:64].ljust(status.st_size, b"\0"))
+    os.utime(picture, ns=(status.st_atime_ns, status.st_mtime_ns))
+    client = serve(tmp_path / "library")
+    for side in (512, 256, 128):
+        shown = Image.open(io.BytesIO(client.get(f"/api/images/1/thumbnail?size={side}").content))
+        assert side == max(shown.size)
+    client.get("/api/images/1/thumbnail?size=1024", 415)

@@ -179,3 +179,30 @@ def test_threads_may_share_a_folder(tmp_path: Path) -> None:
         thread.join()
     assert [] == wrong
     assert [] == list(tmp_path.rglob("*.tmp"))
+
+
+def test_the_limit_of_a_folder_is_raised_for_all_and_never_lowered(tmp_path: Path) -> None:
+    cache = thumbnails.Cache(tmp_path)
+    assert thumbnails.DEFAULT_MAX_BYTES == cache.max_bytes
+    cache.raise_limit(10**12)
+    cache.raise_limit(10**10)
+    assert 10**12 == cache.max_bytes == thumbnails.Cache(tmp_path).max_bytes
+    (tmp_path / "limit").write_text("no number")
+    assert thumbnails.DEFAULT_MAX_BYTES == cache.max_bytes
+
+
+def test_the_size_of_a_folder_is_told_by_a_sample(tmp_path: Path) -> None:
+    cache = thumbnails.Cache(tmp_path)
+    for number in range(1024):
+        cache.put(bytes([number % 256, number // 256]) + HASH[2:], 1, b"\0" * 998 + b"\xff\xd9")
+    assert 1024 * 1000 == cache.sampled_bytes()
+
+
+def test_the_next_larger_thumbnail_is_found(tmp_path: Path) -> None:
+    cache = thumbnails.Cache(tmp_path)
+    assert cache.larger(HASH, 128) is None
+    for side in (512, 2048):
+        cache.put(HASH, side, str(side).encode() + b"\xff\xd9")
+    assert b"512\xff\xd9" == cache.larger(HASH, 128)
+    assert b"2048\xff\xd9" == cache.larger(HASH, 512)
+    assert cache.larger(HASH, 2048) is None

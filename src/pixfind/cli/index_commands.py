@@ -67,6 +67,10 @@ def index(
     workers: WorkersOption = None,
     on: On = None,
     maps: Map = None,
+    thumbnails: Annotated[
+        bool,
+        typer.Option("--thumbnails", help="Make the page's thumbnails ahead, from now on; see `pixfind thumbnails`."),
+    ] = False,
     dry_run: DryRun = False,
     json: Json = False,
     flags: EmbedFlags,
@@ -94,6 +98,7 @@ def index(
         archives=archives,
         settings=_settings(sources, videos, paths or []),
         anyway=switch.switch_anyway,
+        thumbnails=thumbnails,
         dry_run=dry_run,
         json=json,
     )
@@ -113,6 +118,7 @@ def run_index(
     anyway: bool,
     archives: bool = False,
     settings: Mapping[str, Any] | None = None,
+    thumbnails: bool = False,
     dry_run: bool = False,
     json: bool = False,
 ) -> None:
@@ -135,6 +141,7 @@ def run_index(
             folders,
             options,
             switch_anyway=anyway,
+            thumbnails=thumbnails,
             observer=observer,
             **how,
         )

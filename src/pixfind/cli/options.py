@@ -125,6 +125,7 @@ MODULES = {
     "demo_command": ("demo",),
     "index_commands": ("index", "add", "embed", "merge", "build-index"),
     "text_commands": ("read-text",),
+    "thumbnail_commands": ("thumbnails",),
     "label_commands": ("label",),
     "search_commands": ("search", "search-text", "search-image", "duplicates"),
     "album_commands": ("albums",),

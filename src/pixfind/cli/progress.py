@@ -24,6 +24,7 @@ _BARS = {
     Step.BUILD_INDEX: ("building the index", "rows"),
     Step.MAP: ("arranging the similarity map", "rows"),
     Step.LABEL: ("labelling", "rows"),
+    Step.THUMBNAILS: ("making thumbnails", "rows"),
     Step.VERIFY: ("checking rows", "rows"),
 }
 
@@ -34,6 +35,7 @@ _KEYS = {
     events.ReadFinished: "read",
     events.RowsMerged: "merged",
     events.IndexBuilt: "index",
+    events.ThumbnailsMade: "thumbnails",
     events.ModelSwitched: "switched",
 }
 """event -> its key in the JSON of a command"""
@@ -165,6 +167,17 @@ class TerminalObserver:
             )
         for name in report.unknown:
             self._console.say(f'  the model knows no word of "{escape(name)}": nothing has this label')
+
+    @_show.register
+    def _(self, event: events.ThumbnailsMade) -> None:
+        report = event.report
+        told = [f"{report.made:,} made" if report.made != 1 else "1 made"]
+        if report.there:
+            told.append(f"{report.there:,} there already")
+        if report.away:
+            told.append(f"{report.away:,} when somebody looks at them: their drive or store is away")
+        told += [f"{count:,} not: {escape(reason)}" for reason, count in sorted(report.failed.items())]
+        self._console.say(f"thumbnails: {'; '.join(told)} ({report.seconds:.1f} s)")
 
     @_show.register
     def _(self, event: events.ModelSwitched) -> None:

@@ -74,6 +74,7 @@ from pixfind.errors.library import (
     NotEmbedded,
     NotWritable,
     StoreUnreachable,
+    ThumbnailsTooLarge,
     WorkerFilesBusy,
 )
 from pixfind.errors.model_switch import (
@@ -311,6 +312,7 @@ __all__ = [
     "ServiceNotOurs",
     "SourceAway",
     "StoreUnreachable",
+    "ThumbnailsTooLarge",
     "TooLarge",
     "TooManyHits",
     "TooManyRequests",

@@ -138,6 +138,15 @@ class ListUnreadable(OperationError):
     exit_code = 48
 
 
+class ThumbnailsTooLarge(OperationError):
+    """
+    The thumbnails of {count:,} pictures need about {needed:.1f} GB in {folder}, where {free:.1f} GB are free.
+    Free disk space, or make smaller ones: pixfind thumbnails --side 256
+    """
+
+    exit_code = 74
+
+
 class NotEmbedded(OperationError):
     """
     Nothing in {path} is embedded yet.

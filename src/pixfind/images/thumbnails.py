@@ -1,7 +1,7 @@
 """
 Thumbnails: small JPEGs of pictures, and a folder that caches them.
 
-Owns their format and the folder's size. Everything here is derived: a thumbnail that is missing, incomplete or deleted is
+Owns their format, and the folder's size with its limit. Everything here is derived: a thumbnail that is missing, incomplete or deleted is
 made again, so nothing is synced and no error of the folder ever reaches a search.
 Must not know the catalogue; a picture is identified by the hash of its bytes, so a moved one keeps its thumbnail and a
 changed one gets a new one. `search.contact_sheet` and `server.images` show them.
@@ -12,7 +12,7 @@ import io
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +21,17 @@ from PIL import Image
 from pixfind.images.decode import Limits, containers, decode
 from pixfind.storage import disk
 
+SIDES: Final = (128, 256, 512, 1024, 2048, 4096)
+"""Longer sides of thumbnails, in pixels; a size in between is rounded up."""
+
 DEFAULT_MAX_BYTES: Final = 512 * 1024 * 1024
+
+_LIMIT: Final = "limit"
+"""the file in the folder that has another limit, in bytes"""
+_SAMPLED: Final = 16
+"""of the 256 folders, which are as full as the others: hashes are spread evenly"""
+_NEARLY: Final = 0.8
+"""of the limit, by the sample: then all files are counted"""
 
 _QUALITY: Final = 82
 _KEPT_AFTER_SWEEP: Final = 0.8
@@ -61,11 +71,43 @@ class Cache:
     Any number of threads and processes may share it: a file appears complete or not at all.
     """
 
-    def __init__(self, folder: Path, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
+    def __init__(self, folder: Path, max_bytes: int | None = None) -> None:
         self.folder = folder
-        self.max_bytes = max_bytes
+        self._max_bytes = max_bytes
         self._bytes: int | None = None
         self._lock = threading.Lock()
+
+    @property
+    def max_bytes(self) -> int:
+        """The limit: as given, else that of the folder, else the default."""
+        if self._max_bytes is not None:
+            return self._max_bytes
+        try:
+            return max(DEFAULT_MAX_BYTES, int((self.folder / _LIMIT).read_text(encoding="ascii")))
+        except (OSError, ValueError):
+            return DEFAULT_MAX_BYTES
+
+    def raise_limit(self, max_bytes: int) -> None:
+        """Let the folder have so many bytes at least, now and from each process that begins later; raises what `disk.publish` raises."""
+        if max_bytes > self.max_bytes:
+            disk.make_folder(self.folder)
+            disk.publish(self.folder / _LIMIT, str(max_bytes).encode())
+
+    def sampled_bytes(self) -> int:
+        """Return about how many bytes the folder has: a million files are not all looked at."""
+        sampled = sum(length for _, length, _ in self._files(range(0, 256, 256 // _SAMPLED)))
+        return sampled * (256 // _SAMPLED)
+
+    def has(self, content: bytes, side: int) -> bool:
+        """Tell whether there is a thumbnail; it may be incomplete after a power cut."""
+        return self._path(content, side).exists()
+
+    def larger(self, content: bytes, side: int) -> bytes | None:
+        """Return the next larger thumbnail of the picture with this content hash, None when there is none."""
+        for each in SIDES:
+            if each > side and self.has(content, each) and (found := self.get(content, each)) is not None:
+                return found
+        return None
 
     def get(self, content: bytes, side: int) -> bytes | None:
         """Return the thumbnail of the picture with this content hash, None when there is none."""
@@ -117,30 +159,33 @@ class Cache:
 
     def _count(self, added: int) -> None:
         with self._lock:
+            limit = self.max_bytes
             if self._bytes is None:
-                self._bytes = sum(length for _, length, _ in self._files())
+                self._bytes = self.sampled_bytes()
+                if self._bytes > _NEARLY * limit:
+                    self._bytes = sum(length for _, length, _ in self._files())
             else:
                 self._bytes += added
-            if self._bytes > self.max_bytes:
-                self._bytes = self._sweep()
+            if self._bytes > limit:
+                self._bytes = self._sweep(limit)
 
-    def _sweep(self) -> int:
+    def _sweep(self, limit: int) -> int:
         """Delete the least recently used, and files that a crash left behind, until 80 % of the limit is used; return the bytes that remain."""
         files = sorted(self._files())
         total = sum(length for _, length, _ in files)
         for _, length, path in files:
-            if total <= self.max_bytes * _KEPT_AFTER_SWEEP:
+            if total <= limit * _KEPT_AFTER_SWEEP:
                 break
             with contextlib.suppress(OSError):
                 path.unlink()
                 total -= length
         return total
 
-    def _files(self) -> list[tuple[float, int, Path]]:
-        """Return last use, length in bytes and path of each file."""
+    def _files(self, places: Iterable[int] = range(256)) -> list[tuple[float, int, Path]]:
+        """Return last use, length in bytes and path of each file, in the folders of these places."""
         found = []
         # Files behind a link are not ours to delete.
-        folders = [folder for folder in self.folder.glob("??") if not folder.is_symlink()]
+        folders = [folder for place in places if not (folder := self.folder / f"{place:02x}").is_symlink()]
         for path in (path for folder in folders for path in folder.glob("*")):
             with contextlib.suppress(OSError):
                 status = path.stat()

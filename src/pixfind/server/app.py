@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 import pixfind
 from pixfind import errors
 from pixfind.collection import wire
+from pixfind.images import thumbnails
 from pixfind.server import (
     album_routes,
     count_schemas,
@@ -198,7 +199,7 @@ def _image_routes(services: Services) -> APIRouter:
 
     @router.get("/{image_id}/thumbnail", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
     async def thumbnail(
-        request: Request, image_id: Id, size: Annotated[int, Query(ge=1, le=images.SIDES[-1])] = 256
+        request: Request, image_id: Id, size: Annotated[int, Query(ge=1, le=thumbnails.SIDES[-1])] = 256
     ) -> Response:
         """A JPEG whose longer side is `size`, rounded up to 128, 256, 512, 1024, 2048 or 4096."""
         side = images.side_for(size)

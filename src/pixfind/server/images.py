@@ -24,9 +24,6 @@ from pixfind.server import schemas
 from pixfind.types import iso_time
 from pixfind.worker.decoders import DecoderPool
 
-SIDES = (128, 256, 512, 1024, 2048, 4096)
-"""Longer sides of thumbnails, in pixels; a size in between is rounded up."""
-
 _HEAD_BYTES = 64
 
 # Types that every browser displays and in which nothing can run, by their first bytes: a file's name proves nothing.
@@ -286,8 +283,8 @@ def media_type(head: bytes) -> str | None:
 
 
 def side_for(size: int) -> int:
-    """Return the smallest of SIDES that is at least `size` pixels, or the largest."""
-    return next((side for side in SIDES if side >= size), SIDES[-1])
+    """Return the smallest side of thumbnails that is at least `size` pixels, or the largest."""
+    return next((side for side in thumbnails.SIDES if side >= size), thumbnails.SIDES[-1])
 
 
 class Thumbnails:
@@ -321,23 +318,31 @@ class Thumbnails:
                 status = os.fstat(file.fileno())
                 found, read = (status.st_size, source.mtime_ns(status)), file.read
             if record.hash is not None and found == (record.size, record.mtime_ns):
-                return self._cache.get_or_make(record.hash, side, lambda: self._decoders.thumbnail(read(), side))
+                return self._kept(record.hash, side, lambda: self._decoders.thumbnail(read(), side))
             # The file changed since the scan: cached under the catalogue's hash, the wrong thumbnail would stay for ever.
             data = read()
-            return self._cache.get_or_make(
-                source.content_hash(data), side, lambda: self._decoders.thumbnail(data, side)
-            )
+            return self._kept(source.content_hash(data), side, lambda: self._decoders.thumbnail(data, side))
+
+    def _kept(self, content: bytes, side: int, make: Callable[[], bytes]) -> bytes:
+        """Return the thumbnail of a content from the cache, else what `make` returns, which is then cached."""
+        return self._cached(content, side) or self._cache.get_or_make(content, side, make)
+
+    def _cached(self, content: bytes, side: int) -> bytes | None:
+        """Return the thumbnail of a content from the cache, or from a larger one there, such as one that was made ahead; None where there is none."""
+        found = self._cache.get(content, side)
+        if found is None and (larger := self._cache.larger(content, side)) is not None:
+            found = self._decoders.thumbnail(larger, side)
+            self._cache.put(content, side, found)
+        return found
 
     def _of_address(self, library: Library, record: ImageRecord, side: int) -> bytes:
         """Return the thumbnail of what was embedded, without a question to another machine where it is cached: a scan finds what has changed."""
         _check_address(library, record)
-        cached = None if record.hash is None else self._cache.get(record.hash, side)
+        cached = None if record.hash is None else self._cached(record.hash, side)
         if cached is not None:
             return cached
         original = _fetch(library, record)
-        return self._cache.get_or_make(
-            original.fingerprint.hash, side, lambda: self._decoders.thumbnail(original.data, side)
-        )
+        return self._kept(original.fingerprint.hash, side, lambda: self._decoders.thumbnail(original.data, side))
 
     def _frame(self, record: ImageRecord, status: os.stat_result, side: int) -> bytes:
         def make() -> bytes:
@@ -346,4 +351,4 @@ class Thumbnails:
         # A video that has changed since the scan has other frames, which are shown and not kept.
         if record.hash is None or not source.is_same_frame(record.path, record.mtime_ns, status):
             return make()
-        return self._cache.get_or_make(record.hash, side, make)
+        return self._kept(record.hash, side, make)

@@ -1,5 +1,5 @@
 """
-`python -m pixfind.worker.decoder_process`: decodes one picture after the other, from standard input to standard output.
+`python -m pixfind.worker.decoder_process [NICENESS]`: decodes one picture after the other, from standard input to standard output.
 
 A task is `decoders.TASK`, the pickled task, and the picture; the result `decoders.RESULT` and its bytes. It ends with its standard input.
 """
@@ -28,6 +28,7 @@ def main() -> None:
     # Nothing that a library prints may get between the results.
     os.dup2(2, 1)
     decode.use_one_thread_per_picture()
+    machine.be_nice(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
     while head := tasks.read(decoders.TASK.size):
         task_bytes, data_bytes, memory_bytes, seconds = decoders.TASK.unpack(head)
         _end_after(seconds + _GRACE_SECONDS)

@@ -153,10 +153,12 @@ class DecoderPool:
         return cls(_UPLOAD_PROCESSES, min(most, max(least, machine.memory().value // 4)))
 
     @classmethod
-    def for_library(cls, *, seconds: float = _SECONDS) -> Self:
-        """Return the decoders of the library's own pictures; each may take `seconds`."""
-        count = max(1, min(_MAX_PROCESSES, int(machine.cores().value)))
-        return cls(count, max(_LIBRARY_MEMORY, machine.memory().value // 2), seconds=seconds)
+    def for_library(cls, *, seconds: float = _SECONDS, count: int | None = None, nice: int = 0) -> Self:
+        """Return the decoders of the library's own pictures; each may take `seconds`, and lets programs of less niceness go first."""
+        if count is None:
+            count = max(1, min(_MAX_PROCESSES, int(machine.cores().value)))
+        memory = max(_LIBRARY_MEMORY, machine.memory().value // 2)
+        return cls(count, memory, seconds=seconds, command=(*_COMMAND, str(nice)))
 
     def thumbnail(self, data: bytes, side: int) -> bytes:
         """Return a JPEG as `images.thumbnails.make` does; raises ImageProblem, DecodingFailed."""
@@ -182,6 +184,11 @@ class DecoderPool:
             return decoder.run(task, data, self._memory, self._seconds)
         finally:
             self._free.put(decoder)
+
+    @property
+    def processor_seconds(self) -> float:
+        """The processor time of the processes that run now."""
+        return sum(decoder.processor_seconds for decoder in self._decoders)
 
     def close(self) -> None:
         """End all processes, also those that are busy."""
@@ -235,6 +242,11 @@ class _Decoder:
         # What is left of a picture that filled the memory is not worth keeping.
         self.end()
         raise errors.DecodingFailed(detail=f"needs more than {memory_bytes >> 20:,} MiB of memory")
+
+    @property
+    def processor_seconds(self) -> float:
+        process = self._process
+        return 0.0 if process is None else machine.processor_seconds(process.pid)
 
     def close(self) -> None:
         self._closed = True

@@ -17,6 +17,7 @@ from pixfind.library.scan_report import ScanReport
 from pixfind.search.build import BuildReport
 from pixfind.search.labelling import LabelReport
 from pixfind.types import Progress
+from pixfind.workflows.make_thumbnails import ThumbnailReport
 
 
 class Step(StrEnum):
@@ -32,6 +33,8 @@ class Step(StrEnum):
     MAP = "map"
     """of the similarity map"""
     LABEL = "label"
+    THUMBNAILS = "thumbnails"
+    """of the embeddings whose images get theirs"""
     VERIFY = "verify"
     """checks the embeddings of the model that is about to answer"""
 
@@ -154,6 +157,13 @@ class Labelled:
 
 
 @dataclass(frozen=True, slots=True)
+class ThumbnailsMade:
+    """Thumbnails were made ahead, or making them was stopped."""
+
+    report: ThumbnailReport
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSwitched:
     """Another model answers now."""
 
@@ -178,6 +188,7 @@ Event = (
     | RowsMerged
     | IndexBuilt
     | Labelled
+    | ThumbnailsMade
     | ModelSwitched
 )
 

@@ -13,20 +13,21 @@ from typing import Any
 from pixfind import errors
 from pixfind.embedding.progress import RunReport
 from pixfind.embedding.runners import Runner
-from pixfind.library import scan, texts
+from pixfind.library import scan, texts, thumbnail_progress
 from pixfind.library.library import Library, ModelIdentity, Run
 from pixfind.library.merge import Merged
 from pixfind.library.roots import Configured
 from pixfind.library.scan_report import ScanReport
 from pixfind.models import readers
 from pixfind.search.build import BuildReport
-from pixfind.workflows import inactive_models, label, switch_model
+from pixfind.workflows import inactive_models, label, make_thumbnails, switch_model
 from pixfind.workflows.add import add
 from pixfind.workflows.build_index import build_index
 from pixfind.workflows.carry_over import carry_over
 from pixfind.workflows.choose_model import choose_model
 from pixfind.workflows.embed import embed
-from pixfind.workflows.events import CarriedOver, Observer, SwitchBegun, ignore
+from pixfind.workflows.events import CarriedOver, Observer, Step, SwitchBegun, ThumbnailsMade, ignore, start
+from pixfind.workflows.make_thumbnails import ThumbnailReport
 from pixfind.workflows.merge import merge
 from pixfind.workflows.options import EmbedOptions
 from pixfind.workflows.read_text import read_text
@@ -49,13 +50,16 @@ class IndexSummary:
     read: RunReport | None = None
     """what reading the text in pictures did; None where it is not wanted or nothing was left to read"""
 
+    thumbnails: ThumbnailReport | None = None
+    """what making thumbnails ahead did; None where they are not wanted or nothing was new"""
+
     carried: int = 0
     """images that took the embedding of another library, which had them before they were moved"""
 
     @property
     def stopped(self) -> bool:
         """Whether the embed was stopped: the same call continues from there."""
-        return self.embedded.stopped or (self.read is not None and self.read.stopped)
+        return any(each is not None and each.stopped for each in (self.embedded, self.read, self.thumbnails))
 
 
 def index(
@@ -69,6 +73,7 @@ def index(
     in_archives: bool = False,
     settings: Mapping[str, Any] | None = None,
     switch_anyway: bool = False,
+    thumbnails: bool = False,
     runner: Runner | None = None,
     observer: Observer = ignore,
 ) -> IndexSummary:
@@ -77,11 +82,13 @@ def index(
 
     `folders`: none for all that the library knows. `exclude`: globs of names or paths below them, `include` takes some back; these and `configured` are what `add` takes. `in_archives` also registers what is
     in the archives below them; `settings` are what `add` takes. With another model the active one answers until the new one is complete; `switch_anyway` switches although
-    images that can be found now would no longer be found.
+    images that can be found now would no longer be found. `thumbnails` are made ahead at the end, from now on by each call.
     Whatever ends this call, the same call continues where it ended. Raises LibraryLocked, and what the steps raise.
     """
     with library.lock("index") as run:
         scan.check_folders(folders, library, settings)
+        if thumbnails and thumbnail_progress.wanted(library.catalogue) is None:
+            thumbnail_progress.want(library.catalogue, thumbnail_progress.DEFAULT_SIDE)
         return index_changes(
             library,
             run,
@@ -131,6 +138,8 @@ def index_changes(
             previous = switch_model.switch(library, filled, anyway=switch_anyway, observer=observer)
             done = dataclasses.replace(done, previous=previous)
         # Last: searches answer by then, and reading takes as long as many embeddings.
+        if not done.stopped and make_thumbnails.pending(filled):
+            done = dataclasses.replace(done, thumbnails=_make_thumbnails(filled, options, observer))
         if not done.stopped and texts.wanted(filled.catalogue) and texts.count_pending(filled.catalogue):
             done = dataclasses.replace(done, read=read_text(filled, options, runner=runner, observer=observer))
     finally:
@@ -177,3 +186,9 @@ def _embed_merge_build(
     if built is not None:
         label.update(filled, observer)
     return IndexSummary(model, embedded, merged, built, carried=carried)
+
+
+def _make_thumbnails(filled: Library, options: EmbedOptions, observer: Observer) -> ThumbnailReport:
+    report = make_thumbnails.make_thumbnails(filled, options, progress=start(Step.THUMBNAILS, observer))
+    observer(ThumbnailsMade(report))
+    return report

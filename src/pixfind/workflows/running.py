@@ -15,8 +15,8 @@ from pixfind.library import control, watch_lock
 from pixfind.library.library import Library
 from pixfind.storage import logs
 
-#: Commands that run a coordinator, as the holder of a library's lock is named.
-EMBEDDING_VERBS = frozenset({"embed", "index", "read-text", "watch"})
+#: Commands that requests reach, as the holder of a library's lock is named.
+EMBEDDING_VERBS = frozenset({"embed", "index", "read-text", "thumbnails", "watch"})
 
 
 @dataclass(frozen=True, slots=True)

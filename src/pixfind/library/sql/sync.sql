@@ -108,7 +108,7 @@ SELECT id, name, query, min_z FROM source.labels AS theirs
 WHERE NOT EXISTS (SELECT 1 FROM labels WHERE labels.id = theirs.id);
 
 -- name: sync_settings
-INSERT OR REPLACE INTO library (key, value) SELECT key, value FROM source.library WHERE key = 'read_text';
+INSERT OR REPLACE INTO library (key, value) SELECT key, value FROM source.library WHERE key IN ('read_text', 'thumbnails');
 
 -- name: lost
 -- Images that the source finds and this catalogue would not, by reason.

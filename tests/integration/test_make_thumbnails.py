@@ -1,0 +1,180 @@
+"""Thumbnails made ahead: of each content once, in processes of their own, going on where a kill or a stop left them."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pixfind import errors
+from pixfind.images import thumbnails
+from pixfind.images.thumbnails import Cache
+from pixfind.library import control, thumbnail_progress
+from pixfind.library.library import Library
+from pixfind.testing import make_library, make_pictures, make_slow_pictures, wait_for
+from pixfind.testing.libraries import QUIET
+from pixfind.workflows import index, make_thumbnails
+from pixfind.workflows.add import add
+from pixfind.workflows.make_thumbnails import ThumbnailReport
+
+COUNT = 12
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[Library]:
+    make_pictures(tmp_path / "pictures", COUNT, size=(600, 450))
+    with make_library(tmp_path / "library", tmp_path / "pictures") as made:
+        yield made
+
+
+def made(library: Library, **options: object) -> ThumbnailReport:
+    with library.lock("thumbnails"):
+        return make_thumbnails.make_thumbnails(library, QUIET, **options)  # type: ignore[arg-type]
+
+
+def there(library: Library, side: int = 512) -> list[Path]:
+    return sorted((library.path / "thumbnails").glob(f"??/*-{side}.jpg"))
+
+
+def test_each_content_gets_one_and_only_once(library: Library, tmp_path: Path) -> None:
+    shutil.copy(tmp_path / "pictures/picture_00000.jpg", tmp_path / "pictures/copy.jpg")
+    index.index(library, (), QUIET)
+    report = made(library)
+    assert (COUNT, 0, 0, {}, False) == (report.made, report.there, report.away, report.failed, report.stopped)
+    assert COUNT == len(there(library))
+    assert all(512 == max(thumbnails.size(path.read_bytes())) for path in there(library))
+    assert 0 == make_thumbnails.pending(library)
+    again = made(library)
+    assert (0, 0) == (again.made, again.there)
+    assert COUNT == made(library, again=True).there
+
+
+def test_new_pictures_get_theirs_with_the_next_index(library: Library, tmp_path: Path) -> None:
+    assert index.index(library, (), QUIET).thumbnails is None
+    done = index.index(library, (), QUIET, thumbnails=True)
+    assert done.thumbnails is not None
+    assert COUNT == done.thumbnails.made
+    make_pictures(tmp_path / "pictures", 2, first=100)
+    done = index.index(library, (), QUIET)
+    assert done.thumbnails is not None
+    assert 2 == done.thumbnails.made
+    assert index.index(library, (), QUIET).thumbnails is None
+    thumbnail_progress.want(library.catalogue, None)
+    make_pictures(tmp_path / "pictures", 1, first=200)
+    assert index.index(library, (), QUIET).thumbnails is None
+
+
+def test_another_size_begins_with_the_first_picture(library: Library) -> None:
+    made(library)
+    assert COUNT == made(library, side=256).made
+    assert 256 == thumbnail_progress.wanted(library.catalogue)
+    assert COUNT == len(there(library, 256)) == len(there(library, 512))
+
+
+def test_what_cannot_be_made_is_told_and_not_tried_each_time(library: Library, tmp_path: Path) -> None:
+    (tmp_path / "pictures/picture_00001.jpg").unlink()
+    (tmp_path / "pictures/picture_00002.jpg").write_bytes(b"another file")
+    spoiled = tmp_path / "pictures/picture_00003.jpg"
+    status = spoiled.stat()
+    spoiled.write_bytes(b"\0" * status.st_size)
+    os.utime(spoiled, ns=(status.st_atime_ns, status.st_mtime_ns))
+    report = made(library)
+    assert (COUNT - 3, 2) == (report.made, report.away)
+    assert [1] == list(report.failed.values())
+    assert 0 == make_thumbnails.pending(library)
+
+
+def test_a_drive_that_is_away_is_no_failure(library: Library, tmp_path: Path) -> None:
+    (tmp_path / "pictures").rename(tmp_path / "unplugged")
+    add(library)
+    report = made(library)
+    assert (0, COUNT, {}) == (report.made, report.away, report.failed)
+    (tmp_path / "unplugged").rename(tmp_path / "pictures")
+    add(library)
+    assert COUNT == made(library, again=True).made
+
+
+def test_the_cache_keeps_them_all(library: Library) -> None:
+    made(library)
+    needed = make_thumbnails.expected_bytes(COUNT, 512)
+    assert Cache(library.path / "thumbnails").max_bytes >= thumbnails.DEFAULT_MAX_BYTES + 2 * needed
+
+
+def test_a_disk_without_room_is_told_before_anything_is_made(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = shutil.disk_usage(library.path)._replace(free=1_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+    with pytest.raises(errors.ThumbnailsTooLarge, match="--side 256"):
+        made(library)
+    assert [] == there(library)
+    assert thumbnail_progress.wanted(library.catalogue) is None
+
+
+def test_a_stop_is_heard_and_the_rest_comes_later(tmp_path: Path) -> None:
+    make_slow_pictures(tmp_path / "pictures", 60)
+    with make_library(tmp_path / "library", tmp_path / "pictures") as library:
+
+        def stop() -> None:
+            wait_for(lambda: there(library))
+            control.request(library.path, control.ControlRequest(stop=True))
+
+        asking = threading.Thread(target=stop)
+        asking.start()
+        report = made(library)
+        asking.join()
+        assert report.stopped
+        assert 0 < make_thumbnails.pending(library) < 60
+        report = made(library)
+        assert not report.stopped
+        assert 60 == len(there(library))
+
+
+def test_a_pause_holds_it_and_a_resume_lets_it_go_on(tmp_path: Path) -> None:
+    make_slow_pictures(tmp_path / "pictures", 40)
+    with make_library(tmp_path / "library", tmp_path / "pictures") as library:
+        reports: list[ThumbnailReport] = []
+        asking = threading.Thread(target=lambda: _pause_and_resume(library.path))
+        asking.start()
+        reports.append(made(library))
+        asking.join()
+        assert 40 == reports[0].made
+
+
+def _pause_and_resume(library: Path) -> None:
+    folder = library / "thumbnails"
+    wait_for(lambda: next(folder.glob("??/*.jpg"), None))
+    control.request(library, control.ControlRequest(pause=True))
+    seen = [-1]
+
+    def stands_still() -> bool:
+        seen.append(len(list(folder.glob("??/*.jpg"))))
+        return seen[-1] == seen[-2]
+
+    # Twice the same number, a look apart: what had begun has ended.
+    wait_for(stands_still)
+    control.request(library, control.ControlRequest(pause=False))
+
+
+def test_a_killed_run_continues_where_it_stood(tmp_path: Path) -> None:
+    make_slow_pictures(tmp_path / "pictures", 60)
+    make_library(tmp_path / "library", tmp_path / "pictures").close()
+    command = [sys.executable, "-m", "pixfind", "--library", str(tmp_path / "library"), "thumbnails", "--workers", "1"]
+    folder = tmp_path / "library/thumbnails"
+    for _ in range(2):
+        before = len(list(folder.glob("??/*.jpg")))
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
+        _wait_for_more(process, folder, before)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "thumbnails:" in done.stderr
+    assert 60 == len(list(folder.glob("??/*.jpg")))
+    assert all(path.read_bytes().endswith(b"\xff\xd9") for path in folder.glob("??/*.jpg"))
+
+
+def _wait_for_more(process: "subprocess.Popen[bytes]", folder: Path, count: int) -> None:
+    wait_for(lambda: process.poll() is not None or len(list(folder.glob("??/*.jpg"))) > count)
