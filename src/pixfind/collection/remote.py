@@ -85,10 +85,12 @@ def refusals_checked(labels: Sequence[str], conditions: Sequence[object]) -> Ite
     try:
         yield
     except errors.InvalidFilter as error:
-        # As it was printed, which changes backslashes, quotes and what is invisible.
         value = str(error.fields["value"])
-        if value in {repr(label)[1:-1][:MAX_TEXT] for label in labels} or (
-            not value.startswith("-") and (labels or conditions)
-        ):
+        if value in {as_refused(label) for label in labels} or (not value.startswith("-") and (labels or conditions)):
             raise
         raise NoAnswerError(f"it refuses a filter that nobody has asked for: {value[:80]}") from error
+
+
+def as_refused(label: str) -> str:
+    """Return a label as the refusal of a server names it: printed, which changes backslashes, quotes and what is invisible."""
+    return repr(label.strip())[1:-1][:MAX_TEXT]
