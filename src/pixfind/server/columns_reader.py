@@ -49,7 +49,7 @@ class ColumnsReader:
     """Call its methods on the event loop."""
 
     def __init__(self, path: Path) -> None:
-        # One connection that nobody else uses, as each counts changes for itself. In a thread: a drive that hangs must not hold up the event loop.
+        # In a thread: a drive that hangs must not hold up the event loop.
         self._watched = ResourcePool("changes", [LibraryOnDemand(path)], max_queue=_MAX_QUEUE)
         self._readers = ResourcePool("columns", [LibraryOnDemand(path)], max_queue=_MAX_QUEUE)
         self._last: _Reading | None = None
@@ -76,8 +76,7 @@ class ColumnsReader:
                 opened.close()
 
     async def _state(self) -> tuple[object, ...]:
-        """Return what differs after every change of the catalogue: the generation, and which change of which connection."""
-        return await self._watched.run(_state)
+        return await self._watched.run(LibraryOnDemand.version)
 
     def _begin(self) -> "asyncio.Task[_Reading]":
         if self._reading is None or self._reading.done():
@@ -92,11 +91,6 @@ class ColumnsReader:
         ended = time.monotonic()
         self._last = _Reading(read, state, ended - began, ended)
         return self._last
-
-
-def _state(opened: LibraryOnDemand) -> tuple[object, ...]:
-    library = opened.get()
-    return library.generation, id(library), library.catalogue.data_version()
 
 
 def _read(opened: LibraryOnDemand) -> Columns | None:
