@@ -1,5 +1,6 @@
 """XMP sidecars: words for other programs, and nobody else's file is touched."""
 
+import json
 import os
 import shutil
 import stat
@@ -127,7 +128,7 @@ def test_ours_that_its_user_has_changed_is_neither_overwritten_nor_removed(libra
     define(library)
     after = export_xmp(library, {}, None)
 
-    assert (59, [str(rated)]) == (changed.written, changed.kept)
+    assert (0, 59, [str(rated)]) == (changed.written, changed.changed, changed.kept)
     assert (59, [str(rated)]) == (after.removed, after.kept)
     assert content == rated.read_bytes()
 
@@ -298,6 +299,32 @@ def test_the_command_adds_the_names_of_albums(library: Library, tmp_path: Path, 
     assert {f"forest-{number:02}.jpg.xmp" for number in range(29)} == {path.name for path in below.iterdir()}
     assert ["woods"] == words(below / "forest-00.jpg.xmp")
     assert "29 sidecars written" in done.stderr.decode()
+
+
+def test_a_dry_run_tells_what_would_be_done_and_does_nothing(
+    library: Library, tmp_path: Path, commands: Commands
+) -> None:
+    pictures = tmp_path / "pictures"
+    (picture,) = (one for one in images(library) if one.path.endswith("beach-00.jpg"))
+    export_xmp(library, {picture.image_id: ["shore"]}, None)
+    (pictures / "beach-01.jpg.xmp").unlink()
+    (pictures / "beach-02.jpg.xmp").write_bytes(b"of another program")
+    (pictures / "beach-03.jpg").unlink()
+    index(library, (), QUIET, runner=Serial())
+    before = {path: path.read_bytes() for path in pictures.iterdir()}
+
+    where = ["--library", str(library.path), "export", "--xmp-beside"]
+    told = commands.run([*where, "--dry-run"])
+    assert b"1 sidecar would be written, 1 would be changed, 1 would be removed, 56 are current\n" in told.stderr, (
+        told.stderr
+    )
+    assert b"kept as it is" in told.stderr
+    assert 0 == commands.run(["--library", str(library.path), "export", "--xmp", "out", "--dry-run"], folder=tmp_path).returncode  # fmt: skip
+    assert not (tmp_path / "out").exists()
+    assert before == {path: path.read_bytes() for path in pictures.iterdir()}
+    values = json.loads(commands.run([*where, "--dry-run", "--json"]).stdout)
+    assert {**values, "dry_run": False} == json.loads(commands.run([*where, "--json"]).stdout)
+    assert before != {path: path.read_bytes() for path in pictures.iterdir()}
 
 
 @pytest.mark.parametrize(

@@ -134,14 +134,7 @@ def export(
                 detail="one command writes one thing",
                 instead=f"Leave out {explicit[0]}.",
             )
-        if dry_run:
-            raise errors.ConflictingOptions(
-                first="--xmp" if xmp is not None else "--xmp-beside",
-                second="--dry-run",
-                detail="which sidecars change is known when they are written",
-                instead="Write them into a new folder to look at them: --xmp DIR",
-            )
-        sidecars.write(context.obj, xmp, album or (), json=json)
+        sidecars.write(context.obj, xmp, album or (), dry_run=dry_run, json=json)
         return
     if album:
         raise errors.OptionRequires(first="--album", second="--xmp", instead="Add --xmp DIR.")

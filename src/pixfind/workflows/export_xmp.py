@@ -47,10 +47,12 @@ _NAMES_US: Final = b'x:xmptk="pixfind"'
 
 @dataclass(slots=True)
 class Sidecars:
-    """What `export_xmp` did."""
+    """What `export_xmp` did, or would do."""
 
     written: int = 0
-    """new ones, and ours that had other words"""
+    """new ones"""
+    changed: int = 0
+    """ours that had other words"""
     unchanged: int = 0
     removed: int = 0
     """ours, of pictures that have no words now, or that were deleted"""
@@ -60,12 +62,15 @@ class Sidecars:
     """why a picture with words has no sidecar -> how many"""
 
 
-def export_xmp(library: Library, words: Mapping[int, Sequence[str]], folder: Path | None) -> Sidecars:
+def export_xmp(
+    library: Library, words: Mapping[int, Sequence[str]], folder: Path | None, *, dry_run: bool = False
+) -> Sidecars:
     """
     Write a sidecar for each image with labels, or with further `words` (by image id): below a folder, which repeats the folders of the pictures; None: beside the pictures.
 
     Those that we wrote of pictures that a scan has found deleted or moved are removed; a picture that was moved gets one where it is now.
     A sidecar that is not as we wrote it is named and stays as it is. Only files on this machine have sidecars, no members of archives.
+    `dry_run`: finds out what would be done, and does nothing.
     Raises NotEmbedded, OutputNotWritable for a folder of a library or for what is no folder, and DiskFull.
     """
     if folder is not None:
@@ -77,9 +82,9 @@ def export_xmp(library: Library, words: Mapping[int, Sequence[str]], folder: Pat
         if place is None:
             done.left_out.update(["it is no file of its own on this machine"] if own else [])
         else:
-            _update(place, own, done, make_folders=folder is not None)
+            _update(place, own, done, make_folders=folder is not None, dry_run=dry_run)
     for place in _left_behind(library, folder):
-        _update(place, (), done, make_folders=False)
+        _update(place, (), done, make_folders=False, dry_run=dry_run)
     return done
 
 
@@ -166,7 +171,7 @@ def mirrored(path: PurePath) -> PurePath:
     return type(path)(*re.findall(r"[^\\/:?]+", path.drive), *path.parts[1:])
 
 
-def _update(place: Path, words: Sequence[str], done: Sidecars, *, make_folders: bool) -> None:
+def _update(place: Path, words: Sequence[str], done: Sidecars, *, make_folders: bool, dry_run: bool) -> None:
     try:
         before = _read(place)
         if before is not None and not _OURS.fullmatch(before):
@@ -175,17 +180,20 @@ def _update(place: Path, words: Sequence[str], done: Sidecars, *, make_folders: 
             return
         if not words:
             if before is not None:
-                place.unlink()
+                if not dry_run:
+                    place.unlink()
                 done.removed += 1
             return
         content = _content(words)
         if content == before:
             done.unchanged += 1
             return
-        if make_folders:
-            place.parent.mkdir(parents=True, exist_ok=True)
-        _write(place, content, replaces=before is not None)
-        done.written += 1
+        if not dry_run:
+            if make_folders:
+                place.parent.mkdir(parents=True, exist_ok=True)
+            _write(place, content, replaces=before is not None)
+        done.written += before is None
+        done.changed += before is not None
     except OSError as error:
         if disk.is_full(error):
             raise disk.translated(error, "written", place) from error
