@@ -12,6 +12,7 @@ from pixfind import errors
 from pixfind.cli import styles
 from pixfind.cli.context import Context
 from pixfind.library.library import Library
+from pixfind.types import numbered
 
 if TYPE_CHECKING:
     # Types alone: what a command does not need it does not wait for.
@@ -105,7 +106,7 @@ def status(used: Context, collection: "CollectionConfig", *, json: bool) -> None
         if not json:
             used.console.step(member.name)
             used.console.print(
-                f"{states[place].rows:,} rows of {model.name if model else 'no model'} at {member.address}"
+                f"{numbered(states[place].rows, 'row')} of {model.name if model else 'no model'} at {member.address}"
             )
     if json:
         values += [{"name": one.library, "missing": one.why} for one in missing]

@@ -20,7 +20,7 @@ from pixfind.cli.options import SEARCH, Command, Html, Json, command, explicit_o
 from pixfind.cli.output_flags import Null, OutputFlags, OutputOptions, check_one_output, line_end
 from pixfind.library.library import Library
 from pixfind.storage import output
-from pixfind.types import Sort, TerminalImages
+from pixfind.types import Sort, TerminalImages, numbered
 
 if TYPE_CHECKING:
     # Types alone: what a command does not need it does not wait for.
@@ -197,7 +197,7 @@ def _write_groups(used: Context, html: output.Output, found: "duplicate_groups.D
                 for number, group in enumerate(groups, 1)
             ],
             thumbnail,
-            note=lambda hit: f"{sizes[hit.path]:,} bytes",
+            note=lambda hit: f"{numbered(sizes[hit.path], 'byte')}",
         )
     used.console.write(html, page.encode())
     if len(groups) < len(found.groups):
@@ -253,7 +253,9 @@ def _browse(result: "SearchResult", *, pictures: bool) -> None:
     machine.optional_package("textual", "browse", "search --browse")
     from pixfind.cli import browse
 
-    browse.browse(f"{result.query.source or result.query}: {len(result.hits)} hits", result.hits, pictures=pictures)
+    browse.browse(
+        f"{result.query.source or result.query}: {numbered(len(result.hits), 'hit')}", result.hits, pictures=pictures
+    )
 
 
 def _collect(used: Context, paths: list[str], folder: Path, *, link: bool) -> None:
@@ -262,7 +264,9 @@ def _collect(used: Context, paths: list[str], folder: Path, *, link: bool) -> No
     from pixfind.workflows import collect
 
     done = collect.collect(paths, folder, link=link)
-    used.console.say(f"{done.files} {'links' if link else 'copies'} in {escape(str(done.folder))}")
+    used.console.say(
+        f"{numbered(done.files, 'link') if link else numbered(done.files, 'copy', 'copies')} in {escape(str(done.folder))}"
+    )
     for path, why in done.left_out:
         used.console.say(f"  left out: {escape(path_text.readable(path))}: {escape(why)}")
 

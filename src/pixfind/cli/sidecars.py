@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pixfind.cli import album_commands
-from pixfind.cli.console import numbered
 from pixfind.cli.context import Context
 from pixfind.cli.filter_flags import FilterFlags
 from pixfind.cli.results import plain
 from pixfind.library import path_text
 from pixfind.library.library import Library
+from pixfind.types import numbered
 
 _NAMED = 10
 """sidecars that were kept and are named"""

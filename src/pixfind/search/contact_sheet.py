@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from pixfind.images import source, suffixes, thumbnails
+from pixfind.types import numbered
 
 _SHAPES: Final = (0.4, 3.0)
 """Aspect ratios beyond these are cropped on the page, so that one panorama does not fill a row."""
@@ -51,7 +52,7 @@ def render(
     """
     figures = _figures(hits, thumbnail, note)
     body = "\n".join(figures) if figures else '<p class="none">No picture fits.</p>'
-    summary = f"{_count(len(figures), 'picture')}, {order}"
+    summary = f"{numbered(len(figures), 'picture')}, {order}"
     return _PAGE.format(
         style=_STYLE, query=_text(query), summary=summary, body=f'<main class="sheet">\n{body}\n</main>'
     )
@@ -70,12 +71,8 @@ def render_groups(
         for heading, hits in groups
     ]
     body = "\n".join(sections) if sections else '<p class="none">No group.</p>'
-    summary = _count(len(sections), "group")
+    summary = numbered(len(sections), "group")
     return _PAGE.format(style=_STYLE, query=_text(title), summary=summary, body=f"<main>\n{body}\n</main>")
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _figures(hits: Iterable[H], thumbnail: Callable[[H], bytes | None], note: Callable[[H], str]) -> list[str]:
