@@ -70,8 +70,10 @@ export class MapView {
    *
    * @param {URLSearchParams} query whose filters hold
    * @param {string | null} map the view, as `moved` gave it; null: as it is, at first all places
+   * @param {boolean} isFiltered whether that is less than all pictures
    */
-  show(query, map) {
+  show(query, map, isFiltered) {
+    this.isFiltered = isFiltered;
     // What it has told itself comes back with the address.
     if (map !== null && map === this.#written && String(query) === String(this.query) && this.#key) return;
     const view = parsed(map);
@@ -211,7 +213,7 @@ export class MapView {
       if (signal.aborted) return;
       this.all = found.bounds;
       this.here.hidden = !found.in_view;
-      this.said.textContent = found.count ? t("map.in-view", { shown: found.in_view, count: found.count }) : t("map.none");
+      this.said.textContent = found.count ? t("map.in-view", { shown: found.in_view, count: found.count }) : t(this.isFiltered ? "map.none-filtered" : "map.none");
       // At first all places are on the screen.
       if (!this.#isPlaced && found.bounds) return this.#fit(found.bounds);
       this.#key = found.current ? String(query) : "";
