@@ -75,7 +75,7 @@ def test_the_map_opens_with_all_places_on_the_screen(tab: Open, travelled: Serve
 
 def test_where_no_picture_has_a_place_filters_are_blamed_only_where_there_are_some(tab: Open) -> None:
     opened = tab()
-    nowhere = {"count": 0, "in_view": 0, "bounds": None, "places": [], "missing": [], "current": True}
+    nowhere: dict[str, Any] = {"count": 0, "in_view": 0, "bounds": None, "places": [], "missing": [], "current": True}
     opened.page.route("**/api/places?*", lambda route: route.fulfill(json=nowhere))
     page = opened.open("/?view=map")
     expect(page.locator(".map-said")).to_have_text("No picture has a place.")
