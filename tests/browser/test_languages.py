@@ -200,6 +200,15 @@ def test_a_run_on_a_cluster_is_told_in_the_language(tab: Open) -> None:
     expect(page.locator(".run tbody tr")).to_contain_text("Netz")
 
 
+def test_what_the_server_refuses_is_said_in_the_language(tab: Open) -> None:
+    opened = tab(locale="de-DE")
+    page = opened.open("/?after=gestern")
+    expect(page.locator("#empty")).to_contain_text("Ein Filter versteht „gestern“ nicht")
+    opened.open("/?label=Strand")
+    expect(page.locator("#empty")).to_contain_text("Es gibt kein Etikett „Strand“.")
+    opened.problems[:] = [problem for problem in opened.problems if "400" not in problem]
+
+
 def test_a_run_that_waits_for_a_store_says_so(tab: Open) -> None:
     opened = tab(locale="de-DE")
     with_run(opened, held_back="s3://pictures: throttled")
