@@ -311,7 +311,7 @@ class Console:
         if report.text_problem:
             self.say(f"  not measured with text queries: {escape(report.text_problem)}")
 
-    def hits(self, result: "SearchResult", picture: Callable[[str], str] | None = None) -> None:
+    def hits(self, result: "SearchResult", picture: "Callable[[Hit], str] | None" = None) -> None:
         """Write the hits to standard output, one a line; `picture` returns the escape sequence that shows a picture below its line."""
         for hit in result.hits:
             z = f"  {hit.query_z:+.1f}" if hit.query_z is not None else ""
@@ -322,7 +322,7 @@ class Console:
             # Of filters alone nothing has a score.
             score = (iso_time(hit.date) or "")[:10] if hit.because == ("filters",) else f"{hit.score:.3f}"
             self.data(f"{hit.rank:>3}  {score}{z}  {hit.path}{library}{video}{shot}{folded}{_reasons(hit)}")
-            if picture and (shown := picture(hit.path)):
+            if picture and (shown := picture(hit)):
                 self.data(shown)
         if result.hits:
             where = f"{numbered(result.rows, 'row')} searched in {result.seconds * 1000:.0f} ms"

@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 from pixfind import errors
 from pixfind.collection import wire
 from pixfind.collection.config import MemberConfig
-from pixfind.collection.connection import MAX_TEXT, Connection, Patience
+from pixfind.collection.connection import MAX_TEXT, Connection, Patience, refusal
 from pixfind.collection.member import Found, MemberState, NoAnswerError
 from pixfind.search.ranking import Wanted
 
 T = TypeVar("T")
+
+_OK = 200
 
 
 class RemoteMember:
@@ -52,6 +54,15 @@ class RemoteMember:
 
     def of_id(self, image_id: int, seconds: float) -> NDArray[float16] | None:
         return self._embedding({"image_id": image_id}, seconds)
+
+    def thumbnail(self, image_id: int, side: int, seconds: float) -> bytes:
+        """Return what its server has as a thumbnail of an image, at least `side` pixels long; raises NoAnswerError, also where there is none."""
+        status, data = self._connection.request(
+            "GET", f"/api/v1/images/{image_id}/thumbnail?size={side}", None, seconds
+        )
+        if status != _OK:
+            raise NoAnswerError(refusal(status, data))
+        return data
 
     def close(self) -> None:
         self._connection.close()

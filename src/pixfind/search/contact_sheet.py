@@ -43,14 +43,16 @@ def render(
     thumbnail: Callable[[H], bytes | None],
     *,
     note: Callable[[H], str] = lambda _: "",
+    linked: Callable[[H], bool] = lambda _: True,
     order: str = "best first",
 ) -> str:
     """
-    Return the page. `thumbnail` returns the JPEG of a hit, None where it cannot be read; `order` says how they are sorted.
+    Return the page. `thumbnail` returns the JPEG of a hit, None where it cannot be read; `linked` tells whether its file is on this
+    machine, and `order` says how they are sorted.
 
     The page can always be encoded as UTF-8, even with file names that are not.
     """
-    figures = _figures(hits, thumbnail, note)
+    figures = [_figure(rank, hit, thumbnail(hit), note(hit), linked(hit)) for rank, hit in enumerate(hits, start=1)]
     body = "\n".join(figures) if figures else '<p class="none">No picture fits.</p>'
     summary = f"{numbered(len(figures), 'picture')}, {order}"
     return _PAGE.format(
@@ -76,16 +78,16 @@ def render_groups(
 
 
 def _figures(hits: Iterable[H], thumbnail: Callable[[H], bytes | None], note: Callable[[H], str]) -> list[str]:
-    return [_figure(rank, hit, thumbnail(hit), note(hit)) for rank, hit in enumerate(hits, start=1)]
+    return [_figure(rank, hit, thumbnail(hit), note(hit), True) for rank, hit in enumerate(hits, start=1)]
 
 
-def _figure(rank: int, hit: Hit, thumbnail: bytes | None, note: str) -> str:
+def _figure(rank: int, hit: Hit, thumbnail: bytes | None, note: str, linked: bool) -> str:
     folder, _, name = hit.path.replace(os.sep, "/").rpartition("/")
     wide, high = thumbnails.size(thumbnail) if thumbnail else (4, 3)
     shape = min(max(wide / high, _SHAPES[0]), _SHAPES[1])
     return _FIGURE.format(
         shape=f"{shape:.4f}",
-        link=html.escape(_link(hit.path)),
+        link=html.escape(_link(hit.path)) if linked else "",
         picture=_picture(thumbnail, name),
         rank=rank,
         score="" if hit.score is None else f"{hit.score:.3f}",
