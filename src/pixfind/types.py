@@ -184,12 +184,17 @@ class TerminalImages(StrEnum):
     NONE = "none"
 
 
+def numbered(count: int, noun: str, plural: str | None = None) -> str:
+    """Return "1 group" or "2 groups", of a count and its noun; `plural` where that is more than an s."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
 def format_bytes(count: float) -> str:
     """Return a number of bytes for people: 512 bytes, 34 kB, 565 MB or 1.2 GB."""
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= size:
             return f"{count / size:.1f} {unit}" if count < 10 * size else f"{count / size:.0f} {unit}"
-    return f"{count:.0f} bytes"
+    return numbered(round(count), "byte")
 
 
 def format_transfer(done: int, total: int, began: float, first: int, now: float) -> str:

@@ -123,9 +123,16 @@ def test_a_name_does_nothing_to_the_terminal() -> None:
     assert r"/pictures/\x1b[31m[red]1.jpg" in about
 
 
-@pytest.mark.parametrize("size", [(120, 40), (60, 24), (20, 8), (3, 2)])
+@pytest.mark.parametrize("size", [(120, 40), (60, 24), (20, 8), (60, 5), (3, 2)])
 def test_any_terminal_is_large_enough(size: tuple[int, int]) -> None:
     assert 1 == Viewed(hits(), size).run("n")[0]
+    assert 0 == Viewed(hits(), size).run("pagedown", "pageup")[0]
+
+
+@pytest.mark.parametrize(("size", "page"), [((120, 10), 8), ((60, 5), 1)])
+def test_a_page_is_as_many_hits_as_are_listed(size: tuple[int, int], page: int) -> None:
+    assert page == Viewed(hits(30), size).run("pagedown")[0]
+    assert 29 - page == Viewed(hits(30), size).run("end", "pageup")[0]
 
 
 def test_the_picture_stands_below_the_list_where_the_terminal_is_narrow() -> None:

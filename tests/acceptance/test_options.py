@@ -61,7 +61,7 @@ REFUSED = [
     ("--library elsewhere verify --repair", errors.OneLibraryNeeded),
     ("--library elsewhere duplicates", errors.NotForCollections),
     ("--library http://127.0.0.1:1 duplicates --exact", errors.NotForCollections),
-    ("--library http://127.0.0.1:1 search sky --html -", errors.NotForCollections),
+    ("--library http://127.0.0.1:1 search sky --copy-to here", errors.NotForCollections),
     ("--library http://127.0.0.1:1/?token=secret search sky", errors.InvalidCollection),
     ("search sky --timeout 3", errors.OptionRequires),
     ("demo --pictures /dev/null", errors.FolderNotReadable),

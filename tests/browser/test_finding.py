@@ -260,6 +260,26 @@ def test_the_limits_of_the_starter_are_said_until_they_are_hidden(tab: Open) -> 
     expect(page.locator("#empty")).to_contain_text("knows colours and scenes only")
 
 
+@pytest.mark.parametrize("model", ["starter", "siglip2-b32-256"])
+def test_pictures_stay_where_they_are_when_the_model_becomes_known(tab: Open, model: str) -> None:
+    opened = tab()
+    status = opened.page.request.get(f"{opened.server.address}/api/status").json() | {"model": model}
+    stream = f"event: status\ndata: {json.dumps(status)}\n\n"
+    asked: list[Any] = []
+    opened.page.route("**/api/events", lambda route: asked.append(route))
+    for _ in range(2):
+        with opened.page.expect_request("**/api/events"):
+            page = opened.open()
+        expect(page.locator(".tile").first).to_be_visible()
+        before = page.locator(".tile").first.bounding_box()
+        asked.pop().fulfill(body=stream, content_type="text/event-stream")
+        expect(page.get_by_role("heading", level=1)).to_contain_text("53 pictures")
+        assert before == page.locator(".tile").first.bounding_box()
+        assert (model == "starter") == page.locator(".home-note").is_visible()
+    # Once it is known that there is no note, it has no room.
+    assert (model == "starter") == bool(page.locator(".home-note").count())
+
+
 def test_a_slash_in_the_empty_field_is_the_key_and_no_query(tab: Open) -> None:
     page = tab().open()
     page.keyboard.type("/snow")

@@ -184,9 +184,9 @@ CLUSTER = {
 }
 
 
-def with_run(opened: Any) -> None:
+def with_run(opened: Any, **state: Any) -> None:
     """Let a page see the run on a cluster."""
-    status = opened.page.request.get(f"{opened.server.address}/api/status").json() | CLUSTER
+    status = opened.page.request.get(f"{opened.server.address}/api/status").json() | CLUSTER | state
     stream = f"event: status\ndata: {json.dumps(status)}\n\n"
     opened.page.route("**/api/events", lambda route: route.fulfill(body=stream, content_type="text/event-stream"))
 
@@ -198,6 +198,22 @@ def test_a_run_on_a_cluster_is_told_in_the_language(tab: Open) -> None:
     expect(page.locator(".run .run-note")).to_contain_text("Das Netz bestimmt das Tempo")
     expect(page.locator(".run tbody tr")).to_contain_text("1 · auf b2 · cuda")
     expect(page.locator(".run tbody tr")).to_contain_text("Netz")
+
+
+def test_what_the_server_refuses_is_said_in_the_language(tab: Open) -> None:
+    opened = tab(locale="de-DE")
+    page = opened.open("/?after=gestern")
+    expect(page.locator("#empty")).to_contain_text("Ein Filter versteht „gestern“ nicht")
+    opened.open("/?label=Strand")
+    expect(page.locator("#empty")).to_contain_text("Es gibt kein Etikett „Strand“.")
+    opened.problems[:] = [problem for problem in opened.problems if "400" not in problem]
+
+
+def test_a_run_that_waits_for_a_store_says_so(tab: Open) -> None:
+    opened = tab(locale="de-DE")
+    with_run(opened, held_back="s3://pictures: throttled")
+    page = opened.open("/?view=library")
+    expect(page.locator(".run .run-note")).to_contain_text("Das Netz hält den Lauf auf (s3://pictures: throttled)")
 
 
 def test_no_text_of_a_run_is_outside_the_message_files(tab: Open) -> None:

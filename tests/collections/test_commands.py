@@ -2,8 +2,15 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
-from tests.collections.conftest import Split, call
+import pytest
+from tests.collections.conftest import Split, call, refused
+
+from pixfind.cli import hit_pictures
+from pixfind.collection import connection
+from pixfind.testing.commands import Commands
+from pixfind.testing.servers import serving
 
 
 def named(split: Split) -> list[str]:
@@ -43,3 +50,41 @@ def test_the_state_of_each_library_is_shown(copied: Split) -> None:
 
 def test_all_libraries_are_verified(copied: Split) -> None:
     assert [] == json.loads(call(*named(copied), "verify", "--json").stdout)
+
+
+def test_thumbnails_of_another_machine_come_from_its_server_and_never_from_files_here(
+    copied: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, commands: Commands
+) -> None:
+    read: list[str] = []
+    from_file = hit_pictures.thumbnail
+    monkeypatch.setattr(hit_pictures, "thumbnail", lambda path, side: (read.append(path), from_file(path, side))[1])
+    left, right = copied.parts
+    with serving(right, tmp_path / "log") as nas:
+        where = ["--library", left, "--library", nas.address, "search", "snow", "-k", 60, "--all", "--timeout", 600]
+        page = call(*where, "--html", "-").stdout
+        listed = commands.run([*map(str, where), "--pictures", "iterm"]).stdout
+        assert "lie on another machine" in refused(*where, "--copy-to", tmp_path / "copies")
+        paths = call(*where, "--paths").stdout.splitlines()
+
+    here = {path for path in paths if "pictures-left" in path}
+    assert here == set(read)
+    assert len(paths) == page.count("data:image/jpeg") == listed.count(b"\x1b]1337;File=") > len(here) > 0
+    assert len(here) == page.count("file:///")
+
+
+@pytest.mark.parametrize("answered", [(415, b"{}"), (200, b"no picture")])
+def test_a_thumbnail_that_does_not_come_is_left_out(
+    copied: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answered: tuple[int, bytes]
+) -> None:
+    ask = connection.Connection.request
+
+    def request(of: connection.Connection, method: str, path: str, *more: Any) -> tuple[int, bytes]:
+        return answered if "thumbnail" in path else ask(of, method, path, *more)
+
+    monkeypatch.setattr(connection.Connection, "request", request)
+    left, right = copied.parts
+    with serving(right, tmp_path / "log") as nas:
+        where = ["--library", left, "--library", nas.address, "--timeout", 600]
+        page = call("search", "snow", "-k", 60, "--all", "--html", "-", *where).stdout
+
+    assert 0 < page.count("no preview") < page.count("<figure")

@@ -382,11 +382,15 @@ def test_a_label_that_one_library_lacks_finds_those_of_the_others(
         without = client.hits("/api/v1/search?label=-woods&q=sky&all=true&k=60")
         assert (8, {"right"}) == (len(without), {hit["library"] for hit in without})
         assert [] == client.hits("/api/v1/search?label=-woods&label=-snowy&q=sky&all=true&k=60")
-        assert (
-            8
-            == client.json("/api/v1/facets?label=woods")["count"]
-            == client.json("/api/v1/timeline?label=woods")["count"]
-        )
+        for asked_for, count in (("woods", 8), ("-woods", len(without))):
+            assert count == len(client.hits(f"/api/v1/search?label={asked_for}&k=60"))
+            assert count == client.json(f"/api/v1/facets?label={asked_for}")["count"]
+            assert count == client.json(f"/api/v1/timeline?label={asked_for}")["count"]
+            assert count == sum(each["count"] for each in client.json(f"/api/v1/folders?label={asked_for}")["folders"])
+            assert [] == client.json(f"/api/v1/places?label={asked_for}")["missing"]
+        assert 0 == client.json("/api/v1/facets?label=-woods&label=-snowy")["count"]
+        for asked in ("search", "facets", "timeline", "folders", "places"):
+            assert "no library has this label" in client.get(f"/api/v1/{asked}?label=-woods&label=-beach", 400).text
 
 
 def test_a_library_whose_server_ends_is_named_until_it_is_back(split: Split, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """XMP sidecars: words for other programs, and nobody else's file is touched."""
 
+import json
 import os
 import shutil
 import stat
@@ -127,7 +128,7 @@ def test_ours_that_its_user_has_changed_is_neither_overwritten_nor_removed(libra
     define(library)
     after = export_xmp(library, {}, None)
 
-    assert (59, [str(rated)]) == (changed.written, changed.kept)
+    assert (0, 59, [str(rated)]) == (changed.written, changed.changed, changed.kept)
     assert (59, [str(rated)]) == (after.removed, after.kept)
     assert content == rated.read_bytes()
 
@@ -151,8 +152,9 @@ def test_those_of_deleted_pictures_are_removed_and_no_others(library: Library, t
     done = export_xmp(library, {}, out)
 
     assert 0 == before.removed, "what a scan has not seen yet stays"
-    assert (1, 1, [str(rated)]) == (done.written, done.removed, done.kept)
+    assert (1, 2, [str(rated)]) == (done.written, done.removed, done.kept)
     assert (below / "old/beach-01.jpg.xmp").exists()
+    assert not (below / "beach-01.jpg.xmp").exists()
     assert others.exists()
     assert (out / "elsewhere.jpg.xmp").exists()
 
@@ -171,6 +173,46 @@ def test_those_of_another_library_stay_while_the_drive_of_both_is_away(library: 
 
     assert 0 == export_xmp(library, {}, out).removed
     assert others.exists()
+
+
+def test_those_of_another_library_stay_while_its_drive_inside_a_folder_of_ours_is_away(
+    library: Library, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    export_xmp(library, {}, out)
+    below = out.joinpath(*tmp_path.parts[1:], "pictures")
+    (below / "usb/trip").mkdir(parents=True)
+    shutil.copy(below / "beach-00.jpg.xmp", below / "usb/trip/a.jpg.xmp")
+    (tmp_path / "pictures/usb").mkdir()
+
+    assert 0 == export_xmp(library, {}, out).removed
+    assert (below / "usb/trip/a.jpg.xmp").exists()
+
+
+def test_a_picture_that_was_moved_takes_its_sidecar_along(library: Library, tmp_path: Path) -> None:
+    """Beside it and below a folder, with the folder that it lies in too; not what others wrote or changed."""
+    pictures, out = tmp_path / "pictures", tmp_path / "out"
+    below = out.joinpath(*tmp_path.parts[1:], "pictures")
+    (pictures / "new").mkdir()
+    (pictures / "new/beach-00.jpg").write_bytes((pictures / "beach-00.jpg").read_bytes() + b" ")
+    index(library, (), QUIET, runner=Serial())
+    for folder in (None, out):
+        export_xmp(library, {}, folder)
+    (pictures / "beach-02.jpg.xmp").write_bytes(b"of another program")
+    (pictures / "beach-01.jpg").rename(pictures / "new/beach-01.jpg")
+    (pictures / "beach-02.jpg").rename(pictures / "new/beach-02.jpg")
+    (pictures / "new").rename(pictures / "newer")
+    index(library, (), QUIET, runner=Serial())
+    beside, inside = export_xmp(library, {}, None), export_xmp(library, {}, out)
+
+    # The folder took along the sidecar that lay in it.
+    assert (2, 1, []) == (beside.written, beside.removed, beside.kept)
+    assert (3, 3, []) == (inside.written, inside.removed, inside.kept)
+    assert b"of another program" == (pictures / "beach-02.jpg.xmp").read_bytes()
+    for place in (pictures, below):
+        assert {f"beach-0{n}.jpg.xmp" for n in range(3)} == {path.name for path in (place / "newer").glob("*.xmp")}
+        assert not (place / "beach-01.jpg.xmp").exists()
+    assert (0, 0) == (export_xmp(library, {}, None).removed, export_xmp(library, {}, out).removed)
 
 
 def test_beside_deleted_pictures_no_sidecar_of_ours_stays(library: Library, tmp_path: Path) -> None:
@@ -257,6 +299,32 @@ def test_the_command_adds_the_names_of_albums(library: Library, tmp_path: Path, 
     assert {f"forest-{number:02}.jpg.xmp" for number in range(29)} == {path.name for path in below.iterdir()}
     assert ["woods"] == words(below / "forest-00.jpg.xmp")
     assert "29 sidecars written" in done.stderr.decode()
+
+
+def test_a_dry_run_tells_what_would_be_done_and_does_nothing(
+    library: Library, tmp_path: Path, commands: Commands
+) -> None:
+    pictures = tmp_path / "pictures"
+    (picture,) = (one for one in images(library) if one.path.endswith("beach-00.jpg"))
+    export_xmp(library, {picture.image_id: ["shore"]}, None)
+    (pictures / "beach-01.jpg.xmp").unlink()
+    (pictures / "beach-02.jpg.xmp").write_bytes(b"of another program")
+    (pictures / "beach-03.jpg").unlink()
+    index(library, (), QUIET, runner=Serial())
+    before = {path: path.read_bytes() for path in pictures.iterdir()}
+
+    where = ["--library", str(library.path), "export", "--xmp-beside"]
+    told = commands.run([*where, "--dry-run"])
+    assert b"1 sidecar would be written, 1 would be changed, 1 would be removed, 56 are current\n" in told.stderr, (
+        told.stderr
+    )
+    assert b"kept as it is" in told.stderr
+    assert 0 == commands.run(["--library", str(library.path), "export", "--xmp", "out", "--dry-run"], folder=tmp_path).returncode  # fmt: skip
+    assert not (tmp_path / "out").exists()
+    assert before == {path: path.read_bytes() for path in pictures.iterdir()}
+    values = json.loads(commands.run([*where, "--dry-run", "--json"]).stdout)
+    assert {**values, "dry_run": False} == json.loads(commands.run([*where, "--json"]).stdout)
+    assert before != {path: path.read_bytes() for path in pictures.iterdir()}
 
 
 @pytest.mark.parametrize(

@@ -474,7 +474,7 @@ def test_every_answer_carries_the_headers_that_bind_a_browser(client: Any, metho
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")
     if answer.status_code >= 400:
         body = answer.json()
-        assert {"message", "kind", "former_kind", "position"} == set(body["error"])
+        assert {"message", "kind", "former_kind", "position", "values"} == set(body["error"])
         assert (answer.status_code, body["error"]["message"]) == (body["status"], body["detail"])
         assert f"urn:pixfind:error:{body['error']['kind']}" == body["type"]
 

@@ -193,8 +193,9 @@ def test_a_large_library_that_grows_is_counted_at_once_and_read_meanwhile(
     asyncio.run(use())
 
 
-def test_a_drive_that_hangs_does_not_hold_up_the_event_loop(growing: Growing, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened, _ = growing
+@pytest.fixture
+def hanging(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+    """A drive that hangs: the first event says that a library on it was asked for, the second lets it answer."""
     asked, answers, get = threading.Event(), threading.Event(), LibraryOnDemand.get
 
     def hang(library: LibraryOnDemand) -> Library:
@@ -204,6 +205,14 @@ def test_a_drive_that_hangs_does_not_hold_up_the_event_loop(growing: Growing, mo
         return get(library)
 
     monkeypatch.setattr(LibraryOnDemand, "get", hang)
+    return asked, answers
+
+
+def test_a_drive_that_hangs_does_not_hold_up_the_event_loop(
+    growing: Growing, hanging: tuple[threading.Event, threading.Event]
+) -> None:
+    opened, _ = growing
+    asked, answers = hanging
 
     async def use() -> None:
         view = opened()
@@ -212,6 +221,26 @@ def test_a_drive_that_hangs_does_not_hold_up_the_event_loop(growing: Growing, mo
         assert not counting.done()
         answers.set()
         assert (12, True) == await counting
+        view.close()
+
+    asyncio.run(use())
+
+
+def test_nor_does_it_while_a_search_is_compared_with_what_is_remembered(
+    growing: Growing, hanging: tuple[threading.Event, threading.Event]
+) -> None:
+    opened, _ = growing
+    asked, answers = hanging
+
+    async def use() -> None:
+        view = opened()
+        searches = SearchService(view.path, DecoderPool.for_uploads())
+        searching = asyncio.ensure_future(searches.response_json(schemas.SearchRequest.model_validate({"in": "*"})))
+        assert await asyncio.to_thread(asked.wait, 60)
+        assert not searching.done()
+        answers.set()
+        assert json.loads(await searching)["hits"]
+        searches.close()
         view.close()
 
     asyncio.run(use())

@@ -147,6 +147,14 @@ def test_what_cannot_be_read_is_told(
     assert error["message"]
 
 
+def test_a_refusal_has_the_values_of_its_message(client: Any) -> None:
+    """For pages that say it in another language."""
+    error = client.get("/api/search?after=gestern", 400).json()["error"]
+
+    assert ("--after", "gestern") == (error["values"]["option"], error["values"]["value"])
+    assert {} == client.get("/api/search?k=0", 422).json()["error"]["values"]
+
+
 @pytest.mark.parametrize(
     "text", ["snow ❄ \U0001f3d4", "\0", "\x7f\x1b[31m", "ä" * 900, "%s %n {0} {path}", "' OR 1=1 --"]
 )

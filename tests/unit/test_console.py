@@ -9,6 +9,7 @@ import pytest
 import rich.progress
 from rich.console import Console as Rich
 
+from pixfind import types
 from pixfind.cli.bars import run_columns
 from pixfind.cli.console import Console
 from pixfind.embedding.progress import RunReport, Snapshot
@@ -333,7 +334,7 @@ def test_the_status_of_a_running_embed_has_its_workers(
         "embed is running (process 4711)",
         "  1,234.5 images/s, 65 s left, 1.60 cores, 12.3 MB/s read",
         "  bottleneck: decode (the model waits 40 % of the time)",
-        "  node desktop: 1 worker(s), 0.0 images/s, cuda",
+        "  node desktop: 1 worker, 0.0 images/s, cuda",
         "  worker 0: process 4712, 3,000 images, 617.2/s, decode, last commit -",
         "  worker 1: process 4713 on desktop, 0 images, -, ?, last commit 7 s ago",
     ] == lines_of(EMBEDDING, capsys)[-6:]
@@ -406,3 +407,9 @@ def test_findings_are_written_with_the_repair(capsys: pytest.CaptureFixture[str]
         "/l/embeddings.npy row 7: its checksum [crc] does not match\n  --repair: embedded again\n"
         == capsys.readouterr().out
     )
+
+
+def test_one_of_anything_is_no_plural() -> None:
+    assert ["0 rows", "1 row", "2,000 rows"] == [types.numbered(count, "row") for count in (0, 1, 2000)]
+    assert ["1 copy", "2 copies"] == [types.numbered(count, "copy", "copies") for count in (1, 2)]
+    assert "1 byte" == types.format_bytes(1)

@@ -32,6 +32,24 @@ def test_a_date_is_the_beginning_of_what_it_names(value: str, instant: int) -> N
     assert instant == filters.parse(before=value).before
 
 
+@pytest.mark.parametrize("now", ["2026-10-25T01:30", "2026-03-29T01:30"], ids=["put back", "put forward"])
+@pytest.mark.parametrize(("words", "minutes"), [("45 minutes ago", 45), ("an hour ago", 60), ("3 hours ago", 180)])
+def test_hours_have_passed_also_where_the_clock_was_put_back_or_forward(
+    monkeypatch: pytest.MonkeyPatch, now: str, words: str, minutes: int
+) -> None:
+    """Half an hour after it was, by Universal Time."""
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+    time.tzset()
+    try:
+        instant = dt.datetime.fromisoformat(now).replace(tzinfo=dt.UTC).timestamp()
+        made = filters.parse(added_after=words, now=dt.datetime.fromtimestamp(instant))  # noqa: DTZ006  by the clock on the wall
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+    assert instant - minutes * 60 == made.added_after
+
+
 def test_a_date_in_words_is_counted_from_the_present() -> None:
     now = dt.datetime(2026, 11, 27, 6, 20)  # noqa: DTZ001  by the clock on the wall
 

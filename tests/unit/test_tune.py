@@ -73,7 +73,7 @@ def test_a_handful_of_pictures_decides_nothing() -> None:
     choice = tune._choose([row("fp32", 10), row("int8", 60)], 12, tune.Gate())
 
     assert "fp32" == choice.value
-    assert "12 pictures are too few" in choice.reason
+    assert "12 pictures: too few" in choice.reason
 
 
 def test_a_gate_that_nothing_passes_leaves_fp32_and_says_why() -> None:

@@ -105,7 +105,7 @@ class Browser(App[None]):
     #shown { width: 1fr; height: 1fr; }
     #picture { width: 1fr; height: 1fr; }
     #about { height: auto; max-height: 5; }
-    .narrow #hits { width: 1fr; height: 30%; }
+    .narrow #hits { width: 1fr; height: 30%; min-height: 1; }
     .narrow #shown { width: 1fr; height: 70%; }
     .narrow #body { layout: vertical; }
     .bare #hits { width: 1fr; }
@@ -115,6 +115,9 @@ class Browser(App[None]):
         Binding("enter,o", "launch(False)", "Open", priority=True),
         Binding("f", "launch(True)", "Folder"),
         Binding("c", "copy", "Copy path"),
+        # Before those of the list, which fail where it has no line.
+        Binding("pagedown", "page(1)", "Next page", show=False, priority=True),
+        Binding("pageup", "page(-1)", "Previous page", show=False, priority=True),
         Binding("n,j", "move(1)", "Next"),
         Binding("p,k", "move(-1)", "Previous"),
         Binding("q,escape", "quit", "Quit"),
@@ -168,6 +171,9 @@ class Browser(App[None]):
     def action_move(self, by: int) -> None:
         hits = self.query_one(OptionList)
         hits.highlighted = min(max(0, (hits.highlighted or 0) + by), len(self._hits) - 1)
+
+    def action_page(self, direction: int) -> None:
+        self.action_move(direction * max(1, self.query_one(OptionList).size.height))
 
     def action_copy(self) -> None:
         self.copy_to_clipboard(path_text.readable(self.hit.path))

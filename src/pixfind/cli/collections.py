@@ -9,23 +9,22 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pixfind import errors
-from pixfind.cli import styles
+from pixfind.cli import hit_pictures, styles
 from pixfind.cli.context import Context
 from pixfind.library.library import Library
+from pixfind.types import numbered
 
 if TYPE_CHECKING:
     # Types alone: what a command does not need it does not wait for.
     from pixfind.collection.config import CollectionConfig
     from pixfind.collection.searcher import CollectionSearcher
     from pixfind.search import duplicates as duplicate_groups
-    from pixfind.search.results import Missing
+    from pixfind.search.results import Hit, Missing
     from pixfind.search.searcher import Searcher
 
 
 @contextlib.contextmanager
-def searching(
-    used: Context, timeout: float | None, *, opens_pictures: bool
-) -> "Iterator[Searcher | CollectionSearcher]":
+def searching(used: Context, timeout: float | None, *, opens_files: bool) -> "Iterator[Searcher | CollectionSearcher]":
     """
     Open what is searched: a library or a collection.
 
@@ -46,10 +45,10 @@ def searching(
     from pixfind.collection.searcher import CollectionSearcher
 
     address = next((member.address for member in collection.members if member.address is not None), None)
-    if address is not None and opens_pictures:
+    if address is not None and opens_files:
         raise errors.NotForCollections(
             detail=f"the pictures of {address} lie on another machine, and its files would be opened here",
-            instead="Leave out --copy-to, --link-to, --html and --pictures, or that library.",
+            instead="Leave out --copy-to, --link-to and --browse, or that library.",
         )
     with CollectionSearcher(
         collection if timeout is None else dataclasses.replace(collection, timeout=timeout)
@@ -63,9 +62,21 @@ def warn(missing: "Sequence[Missing]") -> None:
         styles.write(sys.stderr, f"[yellow]warning:[/yellow] {styles.escape(str(one))}; its pictures are missing here")
 
 
-def here(used: Context) -> bool:
-    """Tell whether all pictures lie on this machine."""
-    return used.collection is None or all(member.path is not None for member in used.collection.members)
+def is_elsewhere(searcher: "Searcher | CollectionSearcher", hit: "Hit") -> bool:
+    """Tell whether the picture of a hit lies on another machine: a file here that has its path is a different one."""
+    from pixfind.collection.searcher import CollectionSearcher
+
+    return isinstance(searcher, CollectionSearcher) and searcher.is_elsewhere(hit.image_id)
+
+
+def thumbnail(searcher: "Searcher | CollectionSearcher", hit: "Hit", side: int) -> bytes | None:
+    """Return a JPEG of a hit, whose longer side has at most `side` pixels, of one that lies elsewhere from its server; None where it cannot be had now."""
+    from pixfind.collection.searcher import CollectionSearcher
+
+    if not isinstance(searcher, CollectionSearcher) or not searcher.is_elsewhere(hit.image_id):
+        return hit_pictures.thumbnail(hit.path, side)
+    found = searcher.thumbnail(hit.image_id, side)
+    return None if found is None else hit_pictures.reduced(found, side)
 
 
 def duplicates_in(collection: "CollectionConfig", *, exact: bool) -> "duplicate_groups.Duplicates":
@@ -105,7 +116,7 @@ def status(used: Context, collection: "CollectionConfig", *, json: bool) -> None
         if not json:
             used.console.step(member.name)
             used.console.print(
-                f"{states[place].rows:,} rows of {model.name if model else 'no model'} at {member.address}"
+                f"{numbered(states[place].rows, 'row')} of {model.name if model else 'no model'} at {member.address}"
             )
     if json:
         values += [{"name": one.library, "missing": one.why} for one in missing]

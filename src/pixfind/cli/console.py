@@ -17,7 +17,7 @@ from pixfind.cli.moments import moments
 from pixfind.cli.plain_progress import BYTES, PlainProgress, PlainRun
 from pixfind.cli.styles import escape
 from pixfind.images import suffixes
-from pixfind.types import Progress, format_bytes, format_duration, iso_time
+from pixfind.types import Progress, format_bytes, format_duration, iso_time, numbered
 
 if TYPE_CHECKING:
     # Types alone: what a command does not need it does not wait for.
@@ -189,7 +189,7 @@ class Console:
         """Report a scan: how many files, and the names of some of each kind."""
         kinds = ("new", "changed", "moved", "returned", "gone", "excluded", "offline", "problems", *_OF_LISTS)
         counts = [f"{getattr(report, kind):,} {kind}" for kind in kinds if getattr(report, kind)]
-        self.say(f"{report.seen:,} files seen: {', '.join(counts) or 'nothing new'}")
+        self.say(f"{numbered(report.seen, 'file')} seen: {', '.join(counts) or 'nothing new'}")
         for kind in kinds[1:]:
             names = report.named.get(kind, [])
             shown = names if self.verbose else names[:3]
@@ -211,7 +211,7 @@ class Console:
         """Report an embed, or a run that did something else to images."""
         rate = f", {report.images_per_second:,.1f} images/s" if report.images_per_second else ""
         ended = "stopped after" if report.stopped else done
-        self.say(f"{ended} {report.images:,} images in {format_duration(report.seconds)}{rate}")
+        self.say(f"{ended} {numbered(report.images, 'image')} in {format_duration(report.seconds)}{rate}")
         for outcome in ("duplicate", "no text", "failed", "skipped"):
             if report.outcomes.get(outcome):
                 self.say(f"  {report.outcomes[outcome]:,} {outcome}")
@@ -234,7 +234,7 @@ class Console:
         images = status.images
         self.print(f"[bold]{escape(status.library)}[/bold]  model {status.model or '-'}")
         ledger = " + ".join(f"{images[name]:,} {name}" for name in _OUTCOMES)
-        self.print(f"{images['seen']:,} images = {ledger}")
+        self.print(f"{numbered(images['seen'], 'image')} = {ledger}")
         if images["gone"] or images["offline"]:
             self.print(f"  {images['gone']:,} gone, {images['offline']:,} on roots that are offline")
         for line in _unread(status.left_out):
@@ -244,7 +244,7 @@ class Console:
         for reason, count in list(status.failures.items())[:10]:
             self.print(f"  {count:,} {escape(reason)}")
         recall = f", recall@10 {status.recall:.3f}" if status.recall is not None else ""
-        self.print(f"{status.merged_rows:,} rows merged, {status.index_rows:,} in the index{recall}")
+        self.print(f"{numbered(status.merged_rows, 'row')} merged, {status.index_rows:,} in the index{recall}")
         if (read := status.texts) is not None:
             self.print("text: " + " + ".join(f"{count:,} {outcome}" for outcome, count in read.items()))
         self._inactive_models(status)
@@ -258,13 +258,15 @@ class Console:
             images = coming["images"]
             done = images["embedded"] + images["duplicate"]
             self.print(
-                f"[bold]switching to {escape(coming['model'])} {coming['precision']}[/bold]: {done:,} of {images['seen']:,} images, "
+                f"[bold]switching to {escape(coming['model'])} {coming['precision']}[/bold]: {done:,} of {numbered(images['seen'], 'image')}, "
                 f"{images['failed']:,} failed, {images['pending']:,} pending; until then searches use {escape(status.model or '-')}"
             )
             self.print("  continue with `pixfind index`, cancel with `pixfind model rollback`")
         for kept in status.kept:
             purpose = "for `pixfind model rollback`" if kept["part"] == "previous" else "until the next switch"
-            self.print(f"{escape(kept['model'])} {kept['precision']} is kept {purpose}: {kept['merged_rows']:,} rows")
+            self.print(
+                f"{escape(kept['model'])} {kept['precision']} is kept {purpose}: {numbered(kept['merged_rows'], 'row')}"
+            )
 
     def _watch(self, status: "Status") -> None:
         """Show what keeps the library current."""
@@ -295,10 +297,10 @@ class Console:
         """Report which index was built, why, and its recall on this library."""
         header, built = report.header, report.built
         if built is None:
-            self.say(f"index: current, {header.rows:,} rows")
+            self.say(f"index: current, {numbered(header.rows, 'row')}")
             return
         self.say(
-            f"index: {header.kind}, {header.rows:,} rows, {built.bytes / 1e6:,.1f} MB in {format_duration(built.seconds)}"
+            f"index: {header.kind}, {numbered(header.rows, 'row')}, {built.bytes / 1e6:,.1f} MB in {format_duration(built.seconds)}"
         )
         self.say(f"  {escape(header.reason)}")
         for name, recall in (("text-like", header.recall_text), ("image", header.recall_image)):
@@ -309,7 +311,7 @@ class Console:
         if report.text_problem:
             self.say(f"  not measured with text queries: {escape(report.text_problem)}")
 
-    def hits(self, result: "SearchResult", picture: Callable[[str], str] | None = None) -> None:
+    def hits(self, result: "SearchResult", picture: "Callable[[Hit], str] | None" = None) -> None:
         """Write the hits to standard output, one a line; `picture` returns the escape sequence that shows a picture below its line."""
         for hit in result.hits:
             z = f"  {hit.query_z:+.1f}" if hit.query_z is not None else ""
@@ -320,10 +322,10 @@ class Console:
             # Of filters alone nothing has a score.
             score = (iso_time(hit.date) or "")[:10] if hit.because == ("filters",) else f"{hit.score:.3f}"
             self.data(f"{hit.rank:>3}  {score}{z}  {hit.path}{library}{video}{shot}{folded}{_reasons(hit)}")
-            if picture and (shown := picture(hit.path)):
+            if picture and (shown := picture(hit)):
                 self.data(shown)
         if result.hits:
-            where = f"{result.rows:,} rows searched in {result.seconds * 1000:.0f} ms"
+            where = f"{numbered(result.rows, 'row')} searched in {result.seconds * 1000:.0f} ms"
             if result.hits[0].query_z is not None:
                 where += "; score and z-score (standard deviations above this query's mean)"
             weak = (
@@ -362,11 +364,6 @@ def _reasons(hit: "Hit") -> str:
     says = [f'says "{"".join(each if each.isprintable() else " " for each in hit.lines[0].text)}"'] if hit.lines else []
     reasons = [*says, *(["by its name"] if "name" in hit.because else [])]
     return f"  ({', '.join(reasons)})" if reasons else ""
-
-
-def numbered(count: int, noun: str) -> str:
-    """Return "1 group" or "2 groups"."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _unread(left_out: Mapping[str, int]) -> Iterator[str]:

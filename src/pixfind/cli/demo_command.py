@@ -16,6 +16,7 @@ from pixfind.cli.styles import escape
 from pixfind.library import protected_files
 from pixfind.library.library import Library
 from pixfind.storage import output
+from pixfind.types import numbered
 
 
 @command(rich_help_panel=BUILD)
@@ -42,11 +43,11 @@ def demo(
         raise errors.FolderNotReadable(path=folder, detail="it is a file")
     if dry_run:
         console.say(
-            f"would draw {count} pictures into {escape(str(folder))}, index them in the library {escape(str(path))}"
+            f"would draw {numbered(count, 'picture')} into {escape(str(folder))}, index them in the library {escape(str(path))}"
         )
         console.say(f"and write a contact sheet: {escape(str(html.path if html else path / 'sky.html'))}")
         return
-    _guide(console, "0", f"draw {count} pictures into {folder}", "")
+    _guide(console, "0", f"draw {numbered(count, 'picture')} into {folder}", "")
     with console.bar("drawing", "pictures") as show:
         drawing.draw_collection(folder, count, progress=lambda done: show(done, count))
     with Library.create(path) as library:

@@ -37,6 +37,7 @@ from pixfind.cli.source_options import SourceFlags
 from pixfind.cli.video_options import VideoFlags
 from pixfind.library import generations
 from pixfind.library.library import Library
+from pixfind.types import numbered
 
 if TYPE_CHECKING:
     # Types alone: at run time the modules that load models are imported by the commands that need them.
@@ -293,7 +294,9 @@ def _embed_part(context: typer.Context, options: "EmbedOptions", part: PartFlags
     worker, workers = _checked(context, part)
     with Library.open(context.obj.path) as library, inactive_models.open_staged(library, write=False) as filled:
         count = embed_part(filled, worker, workers, options)
-    context.obj.console.say(f"part {worker} of {workers}: {count:,} images embedded; adopt them with `pixfind merge`")
+    context.obj.console.say(
+        f"part {worker} of {workers}: {numbered(count, 'image')} embedded; adopt them with `pixfind merge`"
+    )
     if json:
         context.obj.console.json({"worker_id": worker, "num_workers": workers, "images": count})
 

@@ -12,11 +12,12 @@ import typer
 
 from pixfind import errors
 from pixfind.cli import collections
-from pixfind.cli.console import Console, numbered
+from pixfind.cli.console import Console
 from pixfind.cli.options import INSPECT, Cpu, Device, DryRun, EmbedFlags, Json, On, Workers, command
 from pixfind.cli.results import plain
 from pixfind.library import generations
 from pixfind.library.library import Library
+from pixfind.types import numbered
 
 if TYPE_CHECKING:
     from pixfind.library import verify as checks

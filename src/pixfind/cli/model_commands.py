@@ -31,6 +31,7 @@ from pixfind.cli.options import (
 from pixfind.cli.results import plain
 from pixfind.cli.styles import escape
 from pixfind.library.library import Library
+from pixfind.types import numbered
 
 if TYPE_CHECKING:
     # A type alone: --help does without what switches models.
@@ -170,7 +171,7 @@ def _tell_rollback(console: Console, done: "RollbackReport", *, dry_run: bool, j
         console.say(f"  the embeddings of {retired.name} {retired.precision} {are} kept until the next switch;")
         console.say(f"  `pixfind model switch {retired.name}` {'would use' if dry_run else 'uses'} them")
     if done.pending:
-        console.say(f"  {done.pending:,} images {'would be' if dry_run else 'are'} pending: pixfind index")
+        console.say(f"  {numbered(done.pending, 'image')} {'would be ' if dry_run else ''}pending: pixfind index")
 
 
 @model_app.command(cls=Command)

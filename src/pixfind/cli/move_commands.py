@@ -15,6 +15,7 @@ from pixfind.cli.results import plain
 from pixfind.library import protected_files
 from pixfind.library.library import Library
 from pixfind.storage import output
+from pixfind.types import numbered
 
 if TYPE_CHECKING:
     from pixfind.cli.console import Console
@@ -84,7 +85,7 @@ def backup(
     models = "" if done.models == 1 else f" of {done.models} models"
     would, copied = ("would be ", "would be copied") if dry_run else ("", "copied now")
     console.say(
-        f"{done.images:,} images and {done.rows:,} embeddings {would}in {escape(str(done.path))}, {done.copied_rows:,}{models} {copied}"
+        f"{numbered(done.images, 'image')} and {numbered(done.rows, 'embedding')} {would}in {escape(str(done.path))}, {done.copied_rows:,}{models} {copied}"
     )
 
 
@@ -134,14 +135,7 @@ def export(
                 detail="one command writes one thing",
                 instead=f"Leave out {explicit[0]}.",
             )
-        if dry_run:
-            raise errors.ConflictingOptions(
-                first="--xmp" if xmp is not None else "--xmp-beside",
-                second="--dry-run",
-                detail="which sidecars change is known when they are written",
-                instead="Write them into a new folder to look at them: --xmp DIR",
-            )
-        sidecars.write(context.obj, xmp, album or (), json=json)
+        sidecars.write(context.obj, xmp, album or (), dry_run=dry_run, json=json)
         return
     if album:
         raise errors.OptionRequires(first="--album", second="--xmp", instead="Add --xmp DIR.")
@@ -175,7 +169,7 @@ def _table(
     from pixfind.cli.styles import escape
 
     where = "" if file.is_standard_output else f" in {escape(str(file.path))}"
-    context.obj.console.say(f"{written:,} images{' would be' if dry_run else ''}{where}")
+    context.obj.console.say(f"{numbered(written, 'image')}{' would be' if dry_run else ''}{where}")
 
 
 @command("import", rich_help_panel=MOVE)
@@ -209,15 +203,17 @@ def import_(
         console.json({**plain(done), "dry_run": dry_run})
         return
     if dry_run:
-        console.say(f"at most {done.imported:,} embeddings would be imported, once pictures and a sample are checked")
+        console.say(
+            f"at most {numbered(done.imported, 'embedding')} would be imported, once pictures and a sample are checked"
+        )
     else:
         again = f"{done.checked} of them made again (lowest cosine {done.cosine:.4f})"
-        console.say(f"{done.imported:,} embeddings imported; {again}")
+        console.say(f"{numbered(done.imported, 'embedding')} imported; {again}")
     for count, what in (
         (done.known, "had an embedding already"),
-        (done.unknown, "are not in the library: pixfind add FOLDER"),
-        (done.changed, "have other bytes by now, and stay pending"),
-        (done.unreadable, "cannot be read, and stay pending"),
+        (done.unknown, "not in the library: pixfind add FOLDER"),
+        (done.changed, "with other bytes by now: still pending"),
+        (done.unreadable, "that cannot be read: still pending"),
     ):
         if count:
             console.say(f"  {count:,} {what}")
@@ -241,7 +237,7 @@ def _tell(console: "Console", done: "Relocation", *, dry_run: bool) -> None:
     would = "would be relocated" if dry_run else "relocated"
     for old, new in done.roots:
         console.say(f"{escape(path_text.readable(old))} -> {escape(path_text.readable(new))}")
-    console.say(f"{done.images:,} images {would}, {done.embedded:,} of them embedded")
+    console.say(f"{numbered(done.images, 'image')} {would}, {done.embedded:,} of them embedded")
     if done.sample.checked:
         console.say(f"of {done.sample.checked} that were looked for: {done.sample}")
         old, new = map(path_text.readable, done.sample.example)

@@ -4,6 +4,8 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pixfind.types import numbered
+
 if TYPE_CHECKING:
     from pixfind.embedding.elastic import Room
     from pixfind.embedding.plan import Plan
@@ -24,12 +26,12 @@ def running(workers: Sequence[dict[str, Any]]) -> Iterator[str]:
         here = [worker for worker in workers if worker["node"] == node]
         rate = sum(worker["images_per_second"] or 0.0 for worker in here)
         devices = ", ".join(sorted({worker["device"] for worker in here if worker["device"]})) or "starting"
-        yield f"node {here[0]['host']}: {len(here)} worker(s), {rate:,.1f} images/s, {devices}"
+        yield f"node {here[0]['host']}: {numbered(len(here), 'worker')}, {rate:,.1f} images/s, {devices}"
     for worker in workers:
         rate_of_it = f"{worker['images_per_second']:,.1f}/s" if worker["images_per_second"] is not None else "-"
         ago = f"{time.time() - worker['last_commit']:.0f} s ago" if worker["last_commit"] else "-"
         yield (
-            f"worker {worker['worker']}: {_where(worker)}, {worker['images']:,} images, {rate_of_it}, "
+            f"worker {worker['worker']}: {_where(worker)}, {numbered(worker['images'], 'image')}, {rate_of_it}, "
             f"{worker['bottleneck'] or '?'}, last commit {ago}"
         )
 

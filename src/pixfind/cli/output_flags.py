@@ -140,9 +140,9 @@ class OutputOptions:
     """seconds that the libraries of a collection have; None: what the collection says"""
 
     @property
-    def opens_pictures(self) -> bool:
-        """Whether the files of hits are to be opened."""
-        return self.folder is not None or self.html is not None or self.browse or self.pictures not in _NO_PICTURES
+    def opens_files(self) -> bool:
+        """Whether the files of hits themselves are needed: a thumbnail is enough for all else."""
+        return self.folder is not None or self.browse
 
     @property
     def listed(self) -> bool:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from pixfind.cli.console import Console, numbered
+from pixfind.cli.console import Console
 from pixfind.cli.results import plain
 from pixfind.cli.styles import escape
-from pixfind.types import format_bytes
+from pixfind.types import format_bytes, numbered
 
 if TYPE_CHECKING:
     # Types alone: a command that does its work does without previews.
@@ -57,7 +57,7 @@ def _tell_embed(console: Console, found: "EmbedPreview", more: Mapping[str, Any]
     if found.download_bytes:
         console.say(f"  would download {format_bytes(found.download_bytes)} of the model first")
     if found.read:
-        console.say(f"  would read the text in {numbered(found.read, 'picture')} that are embedded already")
+        console.say(f"  would read the text in {numbered(found.read, 'embedded picture')}")
     if found.plan is not None:
         workers, batches = found.plan.workers, found.plan.batches
         console.say(f"  workers: {workers.value} ({escape(workers.reason)}); batches: {batches.value}")
@@ -100,9 +100,9 @@ def build_index(context: typer.Context, *, json: bool) -> None:
         context.obj.console.json({"due": due, "rows": rows, "kind": kind, "reason": reason, "dry_run": True})
         return
     context.obj.console.say(
-        f"would build the index of {rows:,} rows, of the kind {kind} ({escape(reason)})"
+        f"would build the index of {numbered(rows, 'row')}, of the kind {kind} ({escape(reason)})"
         if due
-        else f"the index is current: {rows:,} rows"
+        else f"the index is current: {numbered(rows, 'row')}"
     )
 
 

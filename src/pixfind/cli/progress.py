@@ -13,7 +13,7 @@ from pixfind.cli.console import Console
 from pixfind.cli.results import plain
 from pixfind.cli.styles import escape
 from pixfind.embedding.progress import Snapshot
-from pixfind.types import Progress, no_progress
+from pixfind.types import Progress, no_progress, numbered
 from pixfind.workflows import events
 from pixfind.workflows.events import Step
 
@@ -122,11 +122,11 @@ class TerminalObserver:
 
     @_show.register
     def _(self, event: events.CarriedOver) -> None:
-        self._console.say(f"{event.images:,} images took their embeddings from the libraries that had them before")
+        self._console.say(f"{numbered(event.images, 'image')} took embeddings from the libraries that had them before")
 
     @_show.register
     def _(self, event: events.EmbedStarted) -> None:
-        self._console.step(f"embedding {event.pending:,} images")
+        self._console.step(f"embedding {numbered(event.pending, 'image')}")
         if self._console.verbose and not self._json:
             self._console.plan(event.plan)
         self._show_run = self._bar.enter_context(self._console.run())
@@ -137,7 +137,7 @@ class TerminalObserver:
 
     @_show.register
     def _(self, event: events.ReadStarted) -> None:
-        self._console.step(f"reading the text in {event.pending:,} pictures")
+        self._console.step(f"reading the text in {numbered(event.pending, 'picture')}")
         if self._console.verbose and not self._json:
             self._console.plan(event.plan)
         self._show_run = self._bar.enter_context(self._console.run("reading text"))
@@ -148,7 +148,7 @@ class TerminalObserver:
 
     @_show.register
     def _(self, event: events.RowsMerged) -> None:
-        self._console.say(f"merged {event.report.rows:,} rows, {event.report.total:,} in all")
+        self._console.say(f"merged {numbered(event.report.rows, 'row')}, {event.report.total:,} in all")
 
     @_show.register
     def _(self, event: events.IndexBuilt) -> None:
@@ -157,7 +157,7 @@ class TerminalObserver:
     @_show.register
     def _(self, event: events.Labelled) -> None:
         report = event.report
-        self._console.say(f"labels: {report.labels:,}, {report.rows:,} rows looked at")
+        self._console.say(f"labels: {report.labels:,}, {numbered(report.rows, 'row')} looked at")
         if report.problem:
             self._console.say(f"  left as they are: {escape(report.problem)}")
         if report.undecided:

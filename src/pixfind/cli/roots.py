@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pixfind.cli.styles import escape
+from pixfind.types import numbered
 
 _MAX_LINES: Final = 50
 
@@ -25,7 +26,7 @@ _FLAGS: Final = {"anonymous": "without credentials", "instance_role": "with the 
 def lines(roots: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield a line for each root, with styles; `roots` are those of `Status`."""
     for root in roots[:_MAX_LINES]:
-        facts = [f"{root['images']:,} images", *_settings(root), *_exclusions(root)]
+        facts = [f"{numbered(root['images'], 'image')}", *_settings(root), *_exclusions(root)]
         line = f"{escape(root['path'])} ({root['kind']}): {escape(', '.join(facts))}"
         yield line if root["offline"] is None else f"{line} [yellow]offline: {escape(root['offline'])}[/yellow]"
     if len(roots) > _MAX_LINES:
@@ -39,7 +40,7 @@ def _settings(root: Mapping[str, Any]) -> Iterator[str]:
     if root["archives"]:
         yield "archives"
     if "video_every" in settings:
-        yield f"videos every {settings['video_every']:g} s, at most {settings['video_frames']:,} frames"
+        yield f"videos every {settings['video_every']:g} s, at most {numbered(settings['video_frames'], 'frame')}"
     for name, word in _NAMES.items():
         if value := settings.get(name):
             yield f"{word} {value if isinstance(value, str) else ' '.join(value)}"

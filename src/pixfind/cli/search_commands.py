@@ -3,6 +3,7 @@ The commands search, search-text, search-image and duplicates.
 """
 
 import dataclasses
+import functools
 import itertools
 import re
 from pathlib import Path
@@ -20,13 +21,15 @@ from pixfind.cli.options import SEARCH, Command, Html, Json, command, explicit_o
 from pixfind.cli.output_flags import Null, OutputFlags, OutputOptions, check_one_output, line_end
 from pixfind.library.library import Library
 from pixfind.storage import output
-from pixfind.types import Sort, TerminalImages
+from pixfind.types import Sort, TerminalImages, numbered
 
 if TYPE_CHECKING:
     # Types alone: what a command does not need it does not wait for.
+    from pixfind.collection.searcher import CollectionSearcher
     from pixfind.search import duplicates as duplicate_groups
     from pixfind.search.query import Query
     from pixfind.search.results import SearchResult
+    from pixfind.search.searcher import Searcher
 
 IncludeWeak = Annotated[bool, typer.Option("--include-weak", "--all", help="Show hits below the cut-off too.")]
 Distinct = Annotated[
@@ -197,7 +200,7 @@ def _write_groups(used: Context, html: output.Output, found: "duplicate_groups.D
                 for number, group in enumerate(groups, 1)
             ],
             thumbnail,
-            note=lambda hit: f"{sizes[hit.path]:,} bytes",
+            note=lambda hit: f"{numbered(sizes[hit.path], 'byte')}",
         )
     used.console.write(html, page.encode())
     if len(groups) < len(found.groups):
@@ -217,7 +220,7 @@ def _search_and_show(used: Context, query: "Query", options: OutputOptions, flag
     filters = flags.parsed()
     for remark in flags.remarks():
         used.console.say(remark)
-    with collections.searching(used, options.timeout, opens_pictures=options.opens_pictures) as searcher:
+    with collections.searching(used, options.timeout, opens_files=options.opens_files) as searcher:
         text_download.fetch_texts(used.console, searcher.encoders.owner, query)
         result = searcher.search(
             query,
@@ -228,9 +231,20 @@ def _search_and_show(used: Context, query: "Query", options: OutputOptions, flag
             include_weak=options.include_weak,
             sort=options.sort,
         )
-    collections.warn(result.missing)
+        collections.warn(result.missing)
+        _show(used, searcher, result, options)
+    if (message := result.message()) is not None:
+        used.console.say(message)
+    return bool(result.hits)
+
+
+def _show(
+    used: Context, searcher: "Searcher | CollectionSearcher", result: "SearchResult", options: OutputOptions
+) -> None:
+    thumbnail = functools.partial(collections.thumbnail, searcher)
     if options.html is not None:
-        used.console.write(options.html, hit_pictures.sheet(result))
+        is_elsewhere = functools.partial(collections.is_elsewhere, searcher)
+        used.console.write(options.html, hit_pictures.sheet(result, thumbnail, is_elsewhere))
     if options.folder is not None and result.hits:
         _collect(used, [hit.path for hit in result.hits], options.folder, link=options.link)
     if options.browse and result.hits:
@@ -241,11 +255,7 @@ def _search_and_show(used: Context, query: "Query", options: OutputOptions, flag
         for hit in result.hits:
             used.console.data(hit.path, end=line_end(null=options.null))
     elif options.listed:
-        pictures = collections.here(used) and result.hits
-        used.console.hits(result, hit_pictures.renderer(options.pictures) if pictures else None)
-    if (message := result.message()) is not None:
-        used.console.say(message)
-    return bool(result.hits)
+        used.console.hits(result, hit_pictures.renderer(options.pictures, thumbnail) if result.hits else None)
 
 
 def _browse(result: "SearchResult", *, pictures: bool) -> None:
@@ -253,7 +263,9 @@ def _browse(result: "SearchResult", *, pictures: bool) -> None:
     machine.optional_package("textual", "browse", "search --browse")
     from pixfind.cli import browse
 
-    browse.browse(f"{result.query.source or result.query}: {len(result.hits)} hits", result.hits, pictures=pictures)
+    browse.browse(
+        f"{result.query.source or result.query}: {numbered(len(result.hits), 'hit')}", result.hits, pictures=pictures
+    )
 
 
 def _collect(used: Context, paths: list[str], folder: Path, *, link: bool) -> None:
@@ -262,7 +274,9 @@ def _collect(used: Context, paths: list[str], folder: Path, *, link: bool) -> No
     from pixfind.workflows import collect
 
     done = collect.collect(paths, folder, link=link)
-    used.console.say(f"{done.files} {'links' if link else 'copies'} in {escape(str(done.folder))}")
+    used.console.say(
+        f"{numbered(done.files, 'link') if link else numbered(done.files, 'copy', 'copies')} in {escape(str(done.folder))}"
+    )
     for path, why in done.left_out:
         used.console.say(f"  left out: {escape(path_text.readable(path))}: {escape(why)}")
 

@@ -11,24 +11,29 @@ from pixfind.cli.filter_flags import FilterFlags
 from pixfind.cli.results import plain
 from pixfind.library import path_text
 from pixfind.library.library import Library
+from pixfind.types import numbered
 
 _NAMED = 10
 """sidecars that were kept and are named"""
 
 
-def write(used: Context, folder: Path | None, albums: Sequence[str], *, json: bool) -> None:
-    """Write the sidecars with labels and albums, and say what was done; raises AlbumNotFound, and what `export_xmp` raises."""
+def write(used: Context, folder: Path | None, albums: Sequence[str], *, dry_run: bool, json: bool) -> None:
+    """Write the sidecars with labels and albums, and say what was done, or would be; raises AlbumNotFound, and what `export_xmp` raises."""
     from pixfind.cli.styles import escape
     from pixfind.workflows import export_xmp
 
     with Library.open(used.path) as library:
         words = export_xmp.words_of_albums({name: _images_of(used, library, name) for name in albums})
-        done = export_xmp.export_xmp(library, words, folder)
+        done = export_xmp.export_xmp(library, words, folder, dry_run=dry_run)
     if json:
-        used.console.json({**plain(done), "dry_run": False})
+        used.console.json({**plain(done), "dry_run": dry_run})
         return
-    removed = f", {done.removed:,} removed" if done.removed else ""
-    used.console.say(f"{done.written:,} sidecars written, {done.unchanged:,} were current{removed}")
+    would = "would be " if dry_run else ""
+    others = [
+        f"{count:,} {would}{verb}" for count, verb in ((done.changed, "changed"), (done.removed, "removed")) if count
+    ]
+    current = f"{done.unchanged:,} {'are' if dry_run else 'were'} current"
+    used.console.say(", ".join([f"{numbered(done.written, 'sidecar')} {would}written", *others, current]))
     for place in done.kept[:_NAMED]:
         used.console.say(f"  kept as it is, it has what pixfind did not write: {escape(path_text.readable(place))}")
     if len(done.kept) > _NAMED:

@@ -10,6 +10,7 @@ from pixfind.cli.grouped_options import grouped
 from pixfind.cli.options import BUILD, DryRun, EmbedFlags, Json, WorkersOption, command, refuse_others
 from pixfind.images.thumbnails import SIDES
 from pixfind.library.library import Library
+from pixfind.types import format_bytes, numbered
 
 
 def _side(given: str) -> int:
@@ -63,7 +64,9 @@ def thumbnails(
         if json:
             console.json({"pending": rows, "bytes": bytes_, "dry_run": True})
         else:
-            console.say(f"would look at {rows:,} pictures, whose thumbnails take {bytes_ / 1e6:,.0f} MB or less")
+            console.say(
+                f"would look at {numbered(rows, 'picture')}; thumbnails of them all take {format_bytes(bytes_)} or less"
+            )
         return
     with (
         Library.open(context.obj.path, write=True) as library,

@@ -11,7 +11,7 @@ import typer
 
 from pixfind import errors
 from pixfind.cli import previews, results
-from pixfind.cli.console import Console, numbered
+from pixfind.cli.console import Console
 from pixfind.cli.grouped_options import grouped
 from pixfind.cli.options import (
     BUILD,
@@ -25,6 +25,7 @@ from pixfind.cli.options import (
 )
 from pixfind.cli.styles import escape
 from pixfind.library.library import Library
+from pixfind.types import numbered
 from pixfind.workflows.options import RESCAN_MINUTES
 
 if TYPE_CHECKING:

@@ -89,6 +89,7 @@ class LibraryOnDemand:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._opened: Library | None = None
+        self._openings = 0
 
     def get(self) -> Library:
         """Return the library of the model that answers now; raises what opening one raises."""
@@ -100,7 +101,17 @@ class LibraryOnDemand:
             raise
         if self._opened is None:
             self._opened = Library.open(self.path)
+            self._openings += 1
         return self._opened
+
+    def version(self) -> tuple[object, ...]:
+        """
+        Return what differs after every change of the catalogue: the generation first, then which change of which connection. Raises as `get`.
+
+        Nobody else may use this object: each connection counts changes for itself.
+        """
+        library = self.get()
+        return library.generation, self._openings, library.catalogue.data_version()
 
     def close(self) -> None:
         if self._opened is not None:

@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 from pixfind import errors
 from pixfind.collection import wire
 from pixfind.collection.config import MemberConfig
-from pixfind.collection.connection import MAX_TEXT, Connection, Patience
+from pixfind.collection.connection import MAX_TEXT, Connection, Patience, refusal
 from pixfind.collection.member import Found, MemberState, NoAnswerError
 from pixfind.search.ranking import Wanted
 
 T = TypeVar("T")
+
+_OK = 200
 
 
 class RemoteMember:
@@ -52,6 +54,15 @@ class RemoteMember:
 
     def of_id(self, image_id: int, seconds: float) -> NDArray[float16] | None:
         return self._embedding({"image_id": image_id}, seconds)
+
+    def thumbnail(self, image_id: int, side: int, seconds: float) -> bytes:
+        """Return what its server has as a thumbnail of an image, at least `side` pixels long; raises NoAnswerError, also where there is none."""
+        status, data = self._connection.request(
+            "GET", f"/api/v1/images/{image_id}/thumbnail?size={side}", None, seconds
+        )
+        if status != _OK:
+            raise NoAnswerError(refusal(status, data))
+        return data
 
     def close(self) -> None:
         self._connection.close()
@@ -85,10 +96,12 @@ def refusals_checked(labels: Sequence[str], conditions: Sequence[object]) -> Ite
     try:
         yield
     except errors.InvalidFilter as error:
-        # As it was printed, which changes backslashes, quotes and what is invisible.
         value = str(error.fields["value"])
-        if value in {repr(label)[1:-1][:MAX_TEXT] for label in labels} or (
-            not value.startswith("-") and (labels or conditions)
-        ):
+        if value in {as_refused(label) for label in labels} or (not value.startswith("-") and (labels or conditions)):
             raise
         raise NoAnswerError(f"it refuses a filter that nobody has asked for: {value[:80]}") from error
+
+
+def as_refused(label: str) -> str:
+    """Return a label as the refusal of a server names it: printed, which changes backslashes, quotes and what is invisible."""
+    return repr(label.strip())[1:-1][:MAX_TEXT]

@@ -146,6 +146,21 @@ class CollectionSearcher:
         folders = [position for position, each in enumerate(self.config.members) if each.path is not None]
         return [self.submit(position, lambda member: member.state(math.inf)) for position in folders]
 
+    def is_elsewhere(self, image_id: int) -> bool:
+        """Tell whether an image of a hit lies on another machine: a file here that has its path is a different one."""
+        return self.config.members[ids.split(image_id)[0]].path is None
+
+    def thumbnail(self, image_id: int, side: int) -> bytes | None:
+        """Return what the server of an image that lies elsewhere has as its thumbnail, at least `side` pixels long; None where none comes."""
+        place, local = ids.split(image_id)
+        member, seconds = self.members[place], self.config.timeout
+        assert isinstance(member, RemoteMember), "the image lies elsewhere"
+        asked = self._lanes[place].submit(lambda: member.thumbnail(local, side, seconds))
+        try:
+            return asked.result(seconds)
+        except (NoAnswerError, TimeoutError):
+            return None
+
     def submit(self, position: int, work: Callable[[Member], T]) -> "Future[T]":
         """Ask one library in its own thread."""
         member = self.members[position]

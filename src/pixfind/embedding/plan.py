@@ -12,7 +12,7 @@ from pixfind import errors
 from pixfind.embedding.budget import MIN_MEMORY
 from pixfind.embedding.elastic import Elastic
 from pixfind.images.limits import Limits, limits_for
-from pixfind.types import Choice, Split
+from pixfind.types import Choice, Split, numbered
 
 SHARE = 0.8
 """of the machine's processor time, by default; the rest is left to the owner"""
@@ -93,7 +93,7 @@ def make(
     if memory_limit is not None and memory_limit // decided.value < MIN_MEMORY:
         raise errors.InsufficientMemory(
             asked=f"{memory_limit / 2**20:.0f}MiB",
-            workers=decided.value,
+            workers=numbered(decided.value, "worker"),
             least=f"{MIN_MEMORY / 2**20:.0f}MiB",
             enough=f"{decided.value * MIN_MEMORY / 2**20:.0f}MiB",
         )
@@ -108,7 +108,8 @@ def make(
         if workers is None
         else Choice(1, "as many workers as requested"),
         threads=Choice(
-            each, f"{budget.value:g} cores for {decided.value} worker(s), rounded up; the budget throttles them"
+            each,
+            f"{budget.value:g} cores for {numbered(decided.value, 'worker')}, rounded up; the budget throttles them",
         ),
         decoders=Choice(decoders, "one more than the inference threads, so that a slow file does not stop the model"),
         batches=Choice((tuned.batch,), "`pixfind tune` found it the fastest")
@@ -145,17 +146,17 @@ def _workers(
     if room < wanted:
         return Choice(room, f"not {wanted}: {memory.reason}, and a worker may need {_WORKER_BYTES / 2**20:.0f} MiB")
     if tuned is not None:
-        return Choice(wanted, f"`pixfind tune` found them the fastest on {tuned.cores} core(s)")
+        return Choice(wanted, f"`pixfind tune` found them the fastest on {numbered(tuned.cores, 'core')}")
     return Choice(wanted, f"max(1, floor({share:g} x {cores:g} cores))")
 
 
 def _memory(memory: Choice[int], workers: int, *, requested: bool) -> Choice[int]:
     if requested:
-        return Choice(memory.value // workers, f"{memory.reason}, for {workers} worker(s)")
+        return Choice(memory.value // workers, f"{memory.reason}, for {numbered(workers, 'worker')}")
     share = int(memory.value * SHARE) // workers
     if share < _MIN_WORKER_BYTES:
         return Choice(_MIN_WORKER_BYTES, "a worker with a large model needs as much")
-    return Choice(share, f"{memory.reason}; {SHARE:.0%} of them for {workers} worker(s)")
+    return Choice(share, f"{memory.reason}; {SHARE:.0%} of them for {numbered(workers, 'worker')}")
 
 
 def _format(value: object) -> str:

@@ -140,7 +140,7 @@ class ListUnreadable(OperationError):
 
 class ThumbnailsTooLarge(OperationError):
     """
-    The thumbnails of {count:,} pictures need about {needed:.1f} GB in {folder}, where {free:.1f} GB are free.
+    The thumbnails of {pictures} need about {needed} in {folder}, where {free} are free.
     Free disk space, or make smaller ones: pixfind thumbnails --side 256
     """
 

@@ -32,7 +32,7 @@ class ModelSwitchInProgress(OperationError):
 
 class ModelSwitchIncomplete(OperationError):
     """
-    Not switching to {coming}: {count} searchable images have no embedding there ({why}). Searches use {current}.
+    Not switching to {coming}: there would be no embedding of {count} ({why}). Searches use {current}.
     Bring them back and run `pixfind index` again, or switch without them: pixfind model switch --anyway
     """
 

@@ -216,7 +216,7 @@ class ModelNotServed(RequestError):
 
 class SelectionTooLarge(RequestError):
     """
-    {count:,} pictures of {megabytes:,.0f} MB are selected, and a zip takes {max_count:,} of {max_megabytes:,.0f} MB together.
+    The selection has {megabytes:,.0f} MB, and a zip takes {max_megabytes:,.0f} MB and at most {max_count:,} pictures.
     Download them in parts, or copy their paths.
     """
 

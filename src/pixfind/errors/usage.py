@@ -53,7 +53,7 @@ class LibraryNotADirectory(InvalidUsage):
 
 class InsufficientMemory(InvalidUsage):
     """
-    --memory {asked} is not enough for {workers} workers: each needs {least} for a model and a picture.
+    --memory {asked} is not enough for {workers}: each needs {least} for a model and a picture.
     Use at least {enough}, or fewer workers.
     """
 

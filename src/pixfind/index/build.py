@@ -22,6 +22,7 @@ from pixfind.index import faiss_codes
 from pixfind.index.exact import TopK, scan
 from pixfind.index.header import IndexHeader, IndexKind, misfit, publish, read_header
 from pixfind.index.preconditioning import preconditioner
+from pixfind.types import numbered
 
 FLOOR = 0.99
 """A file whose recall@10 is below this is never published."""
@@ -116,12 +117,14 @@ def _measured(made: IndexHeader, before: IndexHeader | None, sample: "_Sample", 
 def kinds_to_try(rows: int, dimension: int, kind: IndexKind | None) -> list[tuple[IndexKind, str]]:
     """Return the kinds to try, each with its reason; the first that reaches the floor is published."""
     if kind is IndexKind.EXACT or rows < _MIN_ROWS or (kind is None and rows * dimension <= EXACT_NUMBERS):
-        return [(IndexKind.EXACT, f"{rows:,} rows are scored in a few milliseconds" if kind is None else "as asked")]
+        return [
+            (IndexKind.EXACT, f"{numbered(rows, 'row')}: scored in a few milliseconds" if kind is None else "as asked")
+        ]
     if kind is not None:
         return [(kind, "as asked")]
     # Lists only where they are asked for: queries of words lie far from all images, so many lists hold some of the best rows.
     return [
-        (IndexKind.PQ2, f"{rows:,} rows: all codes are scanned in {rows / 150_000 + 1:.0f} ms or so"),
+        (IndexKind.PQ2, f"{numbered(rows, 'row')}: all codes are scanned in {rows / 150_000 + 1:.0f} ms or so"),
         (IndexKind.PQ4, "twice the bits"),
         (IndexKind.EXACT, "every row is scored"),
     ]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixfind.storage import disk
+from pixfind.types import numbered
 
 if TYPE_CHECKING:
     from numpy import float16
@@ -121,7 +122,7 @@ def misfit(header: IndexHeader, embeddings: "NDArray[float16]") -> str | None:
     if header.dimension != dimension:
         return f"the index is of {header.dimension} dimensions, the embeddings of {dimension}"
     if header.rows > rows:
-        return f"the index covers {header.rows} rows, there are {rows}"
+        return f"the index covers {numbered(header.rows, 'row')} of {rows}"
     if rows_crc(embeddings[: header.rows]) != header.rows_crc:
         return "the index was made from other embeddings"
     return None

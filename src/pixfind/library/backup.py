@@ -21,7 +21,7 @@ from pixfind.library import generations, verify
 from pixfind.library.catalogue import AdoptedRun, Catalogue
 from pixfind.library.library import Library
 from pixfind.storage import disk, embedding_files, npy_header
-from pixfind.types import Progress, no_progress
+from pixfind.types import Progress, no_progress, numbered
 
 _BATCH_ROWS = 16_384
 
@@ -102,7 +102,7 @@ def _refuse_other_rows(
 ) -> None:
     """Raise BackupRefused unless the rows that are there are the first ones of `source`: entries hold the checksums of their embeddings."""
     if target.count > stop:
-        detail = f"it holds {target.count:,} embeddings, and this library {stop:,}"
+        detail = f"it holds {numbered(target.count, 'embedding')}, and this library {stop:,}"
     elif not _same_entries(source, runs, target):
         detail = "its embeddings are not those of this library, or `verify --repair` has changed the library since"
     else:

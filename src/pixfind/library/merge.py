@@ -17,7 +17,7 @@ from pixfind.library import trim
 from pixfind.library.catalogue import AdoptedRun
 from pixfind.library.library import Library
 from pixfind.storage import embedding_files, npy_header, worker_files
-from pixfind.types import Progress, no_progress
+from pixfind.types import Progress, no_progress, numbered
 
 _BATCH_ROWS = 32_768
 
@@ -66,13 +66,13 @@ def _refuse_lost_rows(library: Library, first_adopted: int | None) -> None:
     for path in (library.embeddings_path, library.indices_path):
         there = npy_header.shape(path)[0]
         if there < promised:
-            detail = f"it holds {there} rows, the database knows of {promised}"
+            detail = f"it holds {numbered(there, 'row')}, the database knows of {promised}"
             raise errors.LibraryDamaged(path=path, detail=detail)
     if library.merged_rows:
         with library.merged() as merged:
             for array in (merged.embeddings, merged.indices):
                 if array.rows_present() < min(merged.count, promised):
-                    detail = f"its header promises {array.count} rows, {array.rows_present()} are there"
+                    detail = f"its header promises {numbered(array.count, 'row')}, and has {array.rows_present()}"
                     raise errors.LibraryDamaged(path=array.path, detail=detail)
 
 

@@ -18,7 +18,7 @@ from pixfind.library import backup_marker, fulltext
 from pixfind.library.catalogue import Catalogue
 from pixfind.library.library import Library
 from pixfind.storage import embedding_files, npy, npy_header, worker_files
-from pixfind.types import Outcome, Progress, no_progress
+from pixfind.types import Outcome, Progress, no_progress, numbered
 
 _ROWS = 16_384
 
@@ -79,7 +79,7 @@ def _ledger(library: Library) -> Iterator[Finding]:
     parts = sum(counts[name] for name in ("embedded", "duplicate", "failed", "skipped", "pending"))
     seen = library.catalogue.value("count_images") - counts["gone"]
     if not seen == counts["seen"] == parts:
-        what = f"{seen} images, {counts['seen']} seen, {parts} in outcomes"
+        what = f"{numbered(seen, 'image')}, {counts['seen']} seen, {parts} in outcomes"
         yield Finding("ledger", str(library.catalogue.path), what, "none: this is a bug in pixfind. Report it")
     if missing := library.catalogue.contents.missing():
         what = f"{missing} embedded images are not found by their content"
@@ -119,7 +119,7 @@ def _lengths(library: Library) -> Iterator[Finding]:
             )
             with npy.GrowingArray(path, dtype, shape) as array:
                 if array.rows_present() < array.count:
-                    what = f"the header promises {array.count} rows, {array.rows_present()} are there"
+                    what = f"the header promises {numbered(array.count, 'row')}, and has {array.rows_present()}"
                     yield Finding("too-few-rows", str(path), what, "images of the missing rows become pending")
 
 
@@ -148,7 +148,7 @@ def _merged_rows(library: Library, progress: Progress) -> Iterator[Finding]:
         yield Finding("gap", str(library.embeddings_path), what, "their images become pending")
     beyond = library.catalogue.value("images_beyond", "verify.sql", rows=end)
     if beyond:
-        what = f"{beyond} images have an embedding_index of {end} or more, and there is no such row"
+        what = f"{numbered(beyond, 'image')} with an embedding_index of {end} or more: there is no such row"
         yield Finding("gap", str(library.embeddings_path), what, "these images become pending")
 
 

@@ -22,7 +22,7 @@ from pixfind import errors
 from pixfind.models import encoders, engines, text_source, trials
 from pixfind.models.files import Layout, ModelFiles
 from pixfind.storage import disk
-from pixfind.types import Choice, Split
+from pixfind.types import Choice, Split, numbered
 
 SAMPLE = 128
 """Pictures that are compared by default."""
@@ -138,7 +138,7 @@ class TuneReport:
             f"{way.precision:<24}{way.workers:>8}{way.threads:>9}{batch:>7}{rate:>10.1f}"
             for way, batch, rate in ((trial.way, trial.batch, trial.images_per_second) for trial in self.tried)
         ]
-        told = f"{best.way.workers} worker(s) of {best.way.threads} thread(s), batches of {best.batch}: the fastest"
+        told = f"{numbered(best.way.workers, 'worker')} of {numbered(best.way.threads, 'thread')}, batches of {best.batch}: the fastest"
         return [head, *body, f"{told} of {len(body)} that were tried in {self.trial_seconds:.0f} s"]
 
 
@@ -343,7 +343,8 @@ def _choose(rows: Sequence[TuneResult], images: int, gate: Gate, fastest: str | 
     exact, *_ = rows
     if images < MIN_SAMPLE:
         return Choice(
-            exact.precision, f"{images} pictures are too few to compare answers; at least {MIN_SAMPLE} are needed"
+            exact.precision,
+            f"{numbered(images, 'picture')}: too few to compare answers, which takes at least {MIN_SAMPLE}",
         )
     best = max((row for row in rows if row.passes), key=lambda row: (row.precision == fastest, row.images_per_second))
     if best is exact:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from pixfind.images import source, suffixes, thumbnails
+from pixfind.types import numbered
 
 _SHAPES: Final = (0.4, 3.0)
 """Aspect ratios beyond these are cropped on the page, so that one panorama does not fill a row."""
@@ -42,16 +43,18 @@ def render(
     thumbnail: Callable[[H], bytes | None],
     *,
     note: Callable[[H], str] = lambda _: "",
+    linked: Callable[[H], bool] = lambda _: True,
     order: str = "best first",
 ) -> str:
     """
-    Return the page. `thumbnail` returns the JPEG of a hit, None where it cannot be read; `order` says how they are sorted.
+    Return the page. `thumbnail` returns the JPEG of a hit, None where it cannot be read; `linked` tells whether its file is on this
+    machine, and `order` says how they are sorted.
 
     The page can always be encoded as UTF-8, even with file names that are not.
     """
-    figures = _figures(hits, thumbnail, note)
+    figures = [_figure(rank, hit, thumbnail(hit), note(hit), linked(hit)) for rank, hit in enumerate(hits, start=1)]
     body = "\n".join(figures) if figures else '<p class="none">No picture fits.</p>'
-    summary = f"{_count(len(figures), 'picture')}, {order}"
+    summary = f"{numbered(len(figures), 'picture')}, {order}"
     return _PAGE.format(
         style=_STYLE, query=_text(query), summary=summary, body=f'<main class="sheet">\n{body}\n</main>'
     )
@@ -70,25 +73,21 @@ def render_groups(
         for heading, hits in groups
     ]
     body = "\n".join(sections) if sections else '<p class="none">No group.</p>'
-    summary = _count(len(sections), "group")
+    summary = numbered(len(sections), "group")
     return _PAGE.format(style=_STYLE, query=_text(title), summary=summary, body=f"<main>\n{body}\n</main>")
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
 def _figures(hits: Iterable[H], thumbnail: Callable[[H], bytes | None], note: Callable[[H], str]) -> list[str]:
-    return [_figure(rank, hit, thumbnail(hit), note(hit)) for rank, hit in enumerate(hits, start=1)]
+    return [_figure(rank, hit, thumbnail(hit), note(hit), True) for rank, hit in enumerate(hits, start=1)]
 
 
-def _figure(rank: int, hit: Hit, thumbnail: bytes | None, note: str) -> str:
+def _figure(rank: int, hit: Hit, thumbnail: bytes | None, note: str, linked: bool) -> str:
     folder, _, name = hit.path.replace(os.sep, "/").rpartition("/")
     wide, high = thumbnails.size(thumbnail) if thumbnail else (4, 3)
     shape = min(max(wide / high, _SHAPES[0]), _SHAPES[1])
     return _FIGURE.format(
         shape=f"{shape:.4f}",
-        link=html.escape(_link(hit.path)),
+        link=html.escape(_link(hit.path)) if linked else "",
         picture=_picture(thumbnail, name),
         rank=rank,
         score="" if hit.score is None else f"{hit.score:.3f}",

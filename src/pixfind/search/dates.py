@@ -123,7 +123,8 @@ def parse(text: str, now: dt.datetime) -> Span | None:
         for pattern, make in _RULES:
             if match := pattern.fullmatch(words):
                 return make(match, now)
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, OSError):
+        # Beyond every calendar, or beyond the clock of the system.
         return None
     return None
 
@@ -266,11 +267,16 @@ def _count(match: re.Match[str]) -> int:
 def _back(moment: dt.datetime, count: int, unit: str) -> dt.datetime:
     """Return the moment so many units before: to the minute for hours and minutes, else the beginning of that day."""
     if unit in ("hour", "minute"):
-        return moment.replace(second=0, microsecond=0) - dt.timedelta(**{f"{unit}s": count})
+        return _passed(moment.replace(second=0, microsecond=0), dt.timedelta(**{f"{unit}s": -count}))
     start = _midnight(moment)
     if unit in ("day", "week"):
         return start - dt.timedelta(**{f"{unit}s": count})
     return _months_later(start, -count * (12 if unit == "year" else 1))
+
+
+def _passed(moment: dt.datetime, time: dt.timedelta) -> dt.datetime:
+    """Return what the clock on the wall shows when a time has passed: in an hour another hour, but where it is put forward or back meanwhile."""
+    return dt.datetime.fromtimestamp(moment.timestamp() + time.total_seconds())  # noqa: DTZ006  by the clock on the wall
 
 
 def _ago(match: re.Match[str], now: dt.datetime) -> Span:

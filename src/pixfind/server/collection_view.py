@@ -6,7 +6,7 @@ Owns how answers of libraries are joined, the limit of time, and which libraries
 
 import asyncio
 import datetime as dt
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, NoReturn, TypeVar
 
@@ -18,6 +18,7 @@ from pixfind.collection import ids as joined_ids
 from pixfind.collection.config import CollectionConfig
 from pixfind.collection.connection import Patience
 from pixfind.collection.member import NoAnswerError
+from pixfind.collection.remote import as_refused
 from pixfind.search import filter_checks
 from pixfind.search.query import Query
 from pixfind.server import collection_status, count_schemas, facets, places, responses, schemas, selection
@@ -26,6 +27,7 @@ from pixfind.server.library_view import LibraryView, Original
 from pixfind.types import Sort
 
 T = TypeVar("T")
+P = TypeVar("P", bound=schemas.Page)
 
 _EPOCH: Final = dt.datetime(1970, 1, 1)  # noqa: DTZ001  as `schemas.iso_time` has it
 _MAX_LOCAL_ID: Final = (1 << 40) - 1
@@ -48,7 +50,6 @@ class CollectionView:
         return sum(view.completed for view in self._views)
 
     async def newest(self, page: schemas.Page) -> schemas.SearchResponse:
-        page.filters()
         if page.sort is Sort.ADDED:
             # Each library orders by its own ids.
             raise errors.InvalidRequest(detail="several libraries have no common order of registration; sort by date")
@@ -56,8 +57,8 @@ class CollectionView:
         back = cursor is not None and cursor.order is Order.NEWER
         end = page.offset + page.k
         # Each library may have all of the page; an offset is counted in the joined list.
-        found, missing = await self._all(
-            lambda place, view: _first(view, page, cursor and _cursor_at(cursor, place), end + 1)
+        found, missing = await self._filtered(
+            page, lambda place, view, its: _first(view, its, cursor and _cursor_at(cursor, place), end + 1)
         )
         hits = [(_key(hit), hit) for place, each in found.items() for hit in self._named(place, each.hits)]
         hits.sort(key=lambda entry: entry[0], reverse=back)
@@ -85,8 +86,7 @@ class CollectionView:
         )
 
     async def timeline(self, page: schemas.Page) -> count_schemas.Timeline:
-        page.filters()
-        found, missing = await self._all(lambda place, view: view.timeline(page))
+        found, missing = await self._filtered(page, lambda place, view, its: view.timeline(its))
         counts: Counter[str] = Counter()
         ends: dict[str, Cursor] = {}
         for each in found.values():
@@ -102,11 +102,9 @@ class CollectionView:
         return count_schemas.Timeline(count=before, months=months, missing=missing, current=_is_current(found))
 
     async def facets(self, page: schemas.Page, ids: Sequence[int] | None) -> count_schemas.Facets:
-        page.filters()
         by_place = None if ids is None else _by_place(ids)
-        found, missing = await self._all(
-            lambda place, view: view.facets(page, None if by_place is None else by_place[place]),
-            None if by_place is None else by_place,
+        found, missing = await self._filtered(
+            page, lambda place, view, its: view.facets(its, None if by_place is None else by_place[place]), by_place
         )
         return count_schemas.Facets(
             count=sum(each.count for each in found.values()),
@@ -121,8 +119,7 @@ class CollectionView:
         )
 
     async def folders(self, page: schemas.Page, below: str | None) -> count_schemas.Folders:
-        page.filters()
-        found, missing = await self._all(lambda place, view: view.folders(page, below))
+        found, missing = await self._filtered(page, lambda place, view, its: view.folders(its, below))
         known: dict[str, count_schemas.Folder] = {}
         for each in found.values():
             for folder in each.folders:
@@ -132,8 +129,7 @@ class CollectionView:
         return count_schemas.Folders(folders=ordered, missing=missing, current=_is_current(found))
 
     async def places(self, view: count_schemas.MapView) -> count_schemas.Places:
-        view.filters()
-        found, missing = await self._all(lambda place, library: library.places(view))
+        found, missing = await self._filtered(view, lambda place, library, its: library.places(its))
         named = [
             each.model_copy(update={"image_id": joined_ids.joined(place, each.image_id)})
             for place, its in found.items()
@@ -295,6 +291,38 @@ class CollectionView:
                 raise
             raise type(error)(**{**error.fields, "image_id": image_id}) from error
 
+    async def _filtered(
+        self,
+        page: P,
+        question: Callable[[int, LibraryView, P], Awaitable[T]],
+        places: Iterable[int] | None = None,
+    ) -> tuple[dict[int, T], list[schemas.Missing]]:
+        """
+        Ask as `_all` does, with the filters of a page; raises InvalidFilter, also for a label that no library has.
+
+        A library that lacks a label with a minus is asked once more without it: all of its images pass.
+        """
+        page.filters()
+        lacking: defaultdict[int, set[str]] = defaultdict(set)
+
+        async def ask(place: int, view: LibraryView) -> T:
+            while True:
+                its = page.model_copy(
+                    update={"label": tuple(name for name in page.label if name not in lacking[place])}
+                )
+                try:
+                    return await question(place, view, its)
+                except errors.InvalidFilter as error:
+                    if not (absent := _minus_label(its.label, error)):
+                        raise
+                    lacking[place] |= absent
+
+        found, missing = await self._all(ask, places)
+        # Of a library that is silent, or has refused another label, nobody knows.
+        if len(found) == len(self._views) and (nowhere := set.intersection(*(lacking[place] for place in found))):
+            raise errors.InvalidFilter(option="--label", value=min(nowhere), detail="no library has this label")
+        return found, missing
+
     async def _all(
         self,
         question: Callable[[int, LibraryView], Awaitable[T]],
@@ -359,6 +387,12 @@ def _by_place(ids: Iterable[int]) -> dict[int, list[int]]:
         place, local = joined_ids.split(image_id)
         found.setdefault(place, []).append(local)
     return found
+
+
+def _minus_label(asked: Iterable[str], refused: errors.InvalidFilter) -> set[str]:
+    """Return the label with a minus, as it was asked for, that a library has refused because it has none; nothing for any other refusal."""
+    value = str(refused.fields["value"])
+    return {name for name in asked if name.strip().startswith("-") and value in (name.strip(), as_refused(name))}
 
 
 # --- the newest first -----------------------------------------------------------------------------

@@ -50,7 +50,7 @@ class ColumnsReader:
     """Call its methods on the event loop."""
 
     def __init__(self, path: Path) -> None:
-        # One connection that nobody else uses, as each counts changes for itself. In a thread: a drive that hangs must not hold up the event loop.
+        # In a thread: a drive that hangs must not hold up the event loop.
         self._watched = ResourcePool("changes", [LibraryOnDemand(path)], max_queue=_MAX_QUEUE)
         self._readers = ResourcePool("columns", [LibraryOnDemand(path)], max_queue=_MAX_QUEUE)
         self._last: _Reading | None = None
@@ -77,7 +77,6 @@ class ColumnsReader:
                 opened.close()
 
     async def _state(self) -> tuple[object, ...]:
-        """Return what differs after every change of the catalogue and the similarity map: the generation, and which change of which connection."""
         return await self._watched.run(_state)
 
     def _begin(self) -> "asyncio.Task[_Reading]":
@@ -96,8 +95,8 @@ class ColumnsReader:
 
 
 def _state(opened: LibraryOnDemand) -> tuple[object, ...]:
-    library = opened.get()
-    return library.generation, id(library), library.catalogue.data_version(), similarity_map.identity(library.data)
+    """Return what differs after every change of the catalogue, and of the similarity map."""
+    return *opened.version(), similarity_map.identity(opened.get().data)
 
 
 def _read(opened: LibraryOnDemand) -> Columns | None:

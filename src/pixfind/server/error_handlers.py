@@ -1,11 +1,13 @@
 """
-Errors as responses: `{"error": {"message", "kind", "former_kind", "position"}}` with the fitting status, and beside it the members of
+Errors as responses: `{"error": {"message", "kind", "former_kind", "position", "values"}}` with the fitting status, and beside it the members of
 problem details (RFC 9457).
 
 The last place that catches errors of a request. Details of an unexpected error go to the server's terminal, never to the client.
 """
 
+import math
 import re
+import string
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
@@ -17,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 
 from pixfind import errors
 from pixfind.errors import former
+from pixfind.library import path_text
 
 _STATUS: dict[type[errors.OperationError], int] = {
     errors.InvalidQuery: 400,
@@ -64,14 +67,35 @@ def response(error: Exception) -> JSONResponse:
 
 def _named(error: errors.PixfindError, status: int) -> JSONResponse:
     kind, fields = type(error).__name__, error.fields
-    return error_response(status, str(error), kind, fields.get("at"), former_kind=fields.get("former_kind"))
+    made = _values(error)
+    return error_response(
+        status, str(error), kind, fields.get("at"), former_kind=fields.get("former_kind"), values=made
+    )
+
+
+def _values(error: errors.PixfindError) -> dict[str, str | float]:
+    """Return what stands in the message of an error, by its names there: for who says it in another language."""
+    named = {name for _, name, _, _ in string.Formatter().parse(type(error).__doc__ or "") if name}
+    found: dict[str, str | float] = {}
+    for name in sorted(named & error.fields.keys()):
+        value = error.fields[name]
+        found[name] = (
+            value if isinstance(value, int | float) and math.isfinite(value) else path_text.readable(str(value))
+        )
+    return found
 
 
 def error_response(
-    status: int, message: str, kind: str, position: int | None = None, *, former_kind: str | None = None
+    status: int,
+    message: str,
+    kind: str,
+    position: int | None = None,
+    *,
+    former_kind: str | None = None,
+    values: Mapping[str, str | float] | None = None,
 ) -> JSONResponse:
     """
-    Return the response that every error has: `position` is a character of the query, for errors in one.
+    Return the response that every error has: `position` is a character of the query, for errors in one, and `values` stand in the message.
 
     `former_kind` is the name in version 0.1; None: the one in `errors.former`.
     """
@@ -83,7 +107,13 @@ def error_response(
         "title": _words(kind),
         "status": status,
         "detail": message,
-        "error": {"message": message, "kind": kind, "former_kind": former_kind, "position": position},
+        "error": {
+            "message": message,
+            "kind": kind,
+            "former_kind": former_kind,
+            "position": position,
+            "values": values or {},
+        },
     }
     return JSONResponse(body, status, headers)
 

@@ -76,7 +76,9 @@ class RemoteView:
         return self._connections.completed
 
     async def newest(self, page: schemas.Page) -> schemas.SearchResponse:
-        return await self._filtered(f"{_API}/search", schemas.SearchResponse, page)
+        # A search with neither words nor filters is refused: every path.
+        wanted = page if page.filters() else page.model_copy(update={"inside": "*"})
+        return await self._filtered(f"{_API}/search", schemas.SearchResponse, wanted)
 
     async def timeline(self, page: schemas.Page) -> count_schemas.Timeline:
         return await self._filtered(f"{_API}/timeline", count_schemas.Timeline, page)

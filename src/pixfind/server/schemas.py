@@ -415,6 +415,9 @@ class ErrorDetail(BaseModel):
     kind: str = Field(description="name of the error, as in the list of errors")
     former_kind: str = Field(description="the name that it had in version 0.1; will be removed")
     position: int | None = Field(description="character of the query")
+    values: dict[str, str | float] = Field(
+        description="what stands in the message, for who says it in another language"
+    )
 
 
 class ErrorResponse(BaseModel):

@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from pixfind import errors
+from pixfind.collection.member import LibraryOnDemand
 from pixfind.library.library import Library, ModelIdentity
 from pixfind.search import dates
 from pixfind.search import query as language
@@ -46,6 +47,8 @@ class SearchService(Searches):
         self._open_shared(Library.open(path))
         searchers = [self._searcher() for _ in range(_SEARCHERS)]
         self.searchers = ResourcePool("search", searchers, max_queue=_MAX_QUEUE, refresh=self._refreshed)
+        # In a thread: a drive that hangs must not hold up the event loop.
+        self._watched = ResourcePool("changes", [LibraryOnDemand(path)], max_queue=_MAX_QUEUE)
         self._cached: collections.OrderedDict[object, bytes] = collections.OrderedDict()
         self._cached_state: object = None
 
@@ -75,7 +78,7 @@ class SearchService(Searches):
         return await self.searchers.run(lambda searcher: _response(searcher, asked))
 
     async def remembered(self, key: object, make: Callable[[], Awaitable[BaseModel]]) -> bytes:
-        now = self._state()
+        now = await self._watched.run(_state)
         if now != self._cached_state:
             self._cached.clear()
             self._cached_state = now
@@ -113,17 +116,14 @@ class SearchService(Searches):
         return self.searchers.completed
 
     def close(self) -> None:
+        self._watched.close()
+        for watched in self._watched.resources:
+            watched.close()
         self.searchers.close()
         self.encoders.close()
         for searcher in self.searchers.resources:
             searcher.library.close()
         self._library.close()
-
-    def _state(self) -> object:
-        """Return a value that differs after every change of the catalogue, the embeddings or the index, and each day: a query may say "yesterday"."""
-        library = self._library
-        version = library.catalogue.data_version()
-        return library.generation, library.superseded(), version, self.snapshots.state(library), dates.now().date()
 
     def _open_shared(self, library: Library) -> None:
         """Open what all searchers share: the encoders and the index of one generation."""
@@ -147,6 +147,11 @@ class SearchService(Searches):
             replacement = self._searcher()
         searcher.library.close()
         return replacement
+
+
+def _state(opened: LibraryOnDemand) -> object:
+    """Return a value that differs after every change of the catalogue, the embeddings or the index, and each day: a query may say "yesterday"."""
+    return opened.version(), SnapshotCache.state(opened.get()), dates.now().date()
 
 
 def _response(searcher: Searcher, asked: RankedRequest) -> schemas.SearchResponse:

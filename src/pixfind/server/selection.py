@@ -90,7 +90,7 @@ async def check(view: LibraryView, ids: Sequence[int]) -> None:
     selection = await view.selection(ids)
     if not selection.fits:
         raise errors.SelectionTooLarge(
-            count=selection.count, megabytes=selection.bytes / 1e6, max_count=MAX_IMAGES, max_megabytes=MAX_BYTES / 1e6
+            megabytes=selection.bytes / 1e6, max_count=MAX_IMAGES, max_megabytes=MAX_BYTES / 1e6
         )
     if selection.unavailable:
         raise errors.FilesUnavailable(

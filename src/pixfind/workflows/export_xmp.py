@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape
 
 from pixfind import errors
 from pixfind.images import source
-from pixfind.library import generations, path_text
+from pixfind.library import generations, path_text, scan
 from pixfind.library.library import Library
 from pixfind.storage import disk, output
 from pixfind.workflows.export import images
@@ -47,10 +47,12 @@ _NAMES_US: Final = b'x:xmptk="pixfind"'
 
 @dataclass(slots=True)
 class Sidecars:
-    """What `export_xmp` did."""
+    """What `export_xmp` did, or would do."""
 
     written: int = 0
-    """new ones, and ours that had other words"""
+    """new ones"""
+    changed: int = 0
+    """ours that had other words"""
     unchanged: int = 0
     removed: int = 0
     """ours, of pictures that have no words now, or that were deleted"""
@@ -60,12 +62,15 @@ class Sidecars:
     """why a picture with words has no sidecar -> how many"""
 
 
-def export_xmp(library: Library, words: Mapping[int, Sequence[str]], folder: Path | None) -> Sidecars:
+def export_xmp(
+    library: Library, words: Mapping[int, Sequence[str]], folder: Path | None, *, dry_run: bool = False
+) -> Sidecars:
     """
     Write a sidecar for each image with labels, or with further `words` (by image id): below a folder, which repeats the folders of the pictures; None: beside the pictures.
 
-    Those that we wrote of pictures that a scan has found deleted are removed; a picture that was moved leaves its former one behind.
+    Those that we wrote of pictures that a scan has found deleted or moved are removed; a picture that was moved gets one where it is now.
     A sidecar that is not as we wrote it is named and stays as it is. Only files on this machine have sidecars, no members of archives.
+    `dry_run`: finds out what would be done, and does nothing.
     Raises NotEmbedded, OutputNotWritable for a folder of a library or for what is no folder, and DiskFull.
     """
     if folder is not None:
@@ -77,23 +82,52 @@ def export_xmp(library: Library, words: Mapping[int, Sequence[str]], folder: Pat
         if place is None:
             done.left_out.update(["it is no file of its own on this machine"] if own else [])
         else:
-            _update(place, own, done, make_folders=folder is not None)
+            _update(place, own, done, make_folders=folder is not None, dry_run=dry_run)
     for place in _left_behind(library, folder):
-        _update(place, (), done, make_folders=False)
+        _update(place, (), done, make_folders=False, dry_run=dry_run)
     return done
 
 
 def _left_behind(library: Library, folder: Path | None) -> Iterator[Path]:
     """
-    Yield where sidecars may lie whose pictures a scan has found gone.
+    Yield the sidecars of the library's folders whose pictures are not there: those that a scan has found gone, and those that it does not know, as they were moved.
 
-    No others, though a picture that was moved leaves one behind: other libraries may write below the same folder, and whose a sidecar is cannot be seen.
+    Never of a drive that may be away, as where a folder is empty: other libraries write below the same folder too, and whose a sidecar is cannot be seen.
     """
-    there = tuple(os.path.join(root.path, "") for root in library.catalogue.roots() if _is_there(root.path))  # noqa: PTH118  names may hold any bytes
-    for (path,) in library.catalogue.rows("gone", "export.sql"):
-        # Of a drive that is away nothing can be told: a picture that this library has left to another one may still be on it.
-        if path.startswith(there) and (place := _place(path, folder)) is not None and not source.exists(path):
-            yield place
+    for root in scan.outer_roots(library):
+        if source.is_address(root) or not _is_there(root):
+            continue
+        top = root if folder is None else os.fspath(folder / mirrored(Path(root)))
+        for place, _, names in os.walk(top):
+            # Those that programs name after a picture without its suffix are none of ours.
+            sidecars = [name for name in names if re.fullmatch(r".+\.[^.]+\.xmp", name, re.DOTALL)]
+            if not sidecars:
+                continue
+            pictures = os.path.normpath(os.path.join(root, os.path.relpath(place, top)))  # noqa: PTH118  names may hold any bytes
+            there = _names(pictures)
+            for name in sidecars:
+                picture = name.removesuffix(SUFFIX)
+                if picture not in there and _has_left(library, os.path.join(pictures, picture)):  # noqa: PTH118  as above
+                    yield Path(place, name)
+
+
+def _has_left(library: Library, path: str) -> bool:
+    """Tell whether a picture that is not there was deleted or moved, as far as a scan has seen."""
+    gone = library.catalogue.value("gone_at", "export.sql", path=path_text.to_text(path))
+    if gone is not None:
+        return bool(gone)
+    folder = os.path.dirname(path)  # noqa: PTH120  names may hold any bytes
+    while not os.path.isdir(folder):  # noqa: PTH112  as above
+        folder = os.path.dirname(folder)  # noqa: PTH120  as above
+    return _is_there(folder)
+
+
+def _names(folder: str) -> set[str]:
+    """Return what lies in a folder; nothing where there is none."""
+    try:
+        return set(os.listdir(folder))  # noqa: PTH208  names alone
+    except OSError:
+        return set()
 
 
 def _is_there(folder: str) -> bool:
@@ -137,7 +171,7 @@ def mirrored(path: PurePath) -> PurePath:
     return type(path)(*re.findall(r"[^\\/:?]+", path.drive), *path.parts[1:])
 
 
-def _update(place: Path, words: Sequence[str], done: Sidecars, *, make_folders: bool) -> None:
+def _update(place: Path, words: Sequence[str], done: Sidecars, *, make_folders: bool, dry_run: bool) -> None:
     try:
         before = _read(place)
         if before is not None and not _OURS.fullmatch(before):
@@ -146,17 +180,20 @@ def _update(place: Path, words: Sequence[str], done: Sidecars, *, make_folders: 
             return
         if not words:
             if before is not None:
-                place.unlink()
+                if not dry_run:
+                    place.unlink()
                 done.removed += 1
             return
         content = _content(words)
         if content == before:
             done.unchanged += 1
             return
-        if make_folders:
-            place.parent.mkdir(parents=True, exist_ok=True)
-        _write(place, content, replaces=before is not None)
-        done.written += 1
+        if not dry_run:
+            if make_folders:
+                place.parent.mkdir(parents=True, exist_ok=True)
+            _write(place, content, replaces=before is not None)
+        done.written += before is None
+        done.changed += before is not None
     except OSError as error:
         if disk.is_full(error):
             raise disk.translated(error, "written", place) from error

@@ -25,7 +25,7 @@ from pixfind.images.thumbnails import DEFAULT_MAX_BYTES, Cache
 from pixfind.library import control, thumbnail_progress
 from pixfind.library.library import Library
 from pixfind.library.thumbnail_progress import Content
-from pixfind.types import Progress, no_progress
+from pixfind.types import Progress, format_bytes, no_progress, numbered
 from pixfind.worker import embed
 from pixfind.worker.decoders import DecoderPool
 from pixfind.workflows.options import EmbedOptions
@@ -112,7 +112,12 @@ def _make_room(library: Library, side: int, rows: int) -> None:
     cache, needed = Cache(library.path / "thumbnails"), expected_bytes(rows, side)
     free = shutil.disk_usage(library.path).free
     if needed > _ROOM * free:
-        raise errors.ThumbnailsTooLarge(count=rows, needed=needed / 1e9, folder=cache.folder, free=free / 1e9)
+        raise errors.ThumbnailsTooLarge(
+            pictures=numbered(rows, "picture"),
+            needed=format_bytes(needed),
+            folder=cache.folder,
+            free=format_bytes(free),
+        )
     cache.raise_limit(cache.sampled_bytes() + 2 * needed + DEFAULT_MAX_BYTES)
 
 

@@ -10,7 +10,7 @@ from pixfind.embedding import plan
 from pixfind.embedding.elastic import Elastic, Room, taken
 from pixfind.embedding.schedule import TimeWindow
 from pixfind.images.limits import DEFAULT_MEGAPIXELS
-from pixfind.types import Choice, Split
+from pixfind.types import Choice, Split, numbered
 
 RESCAN_MINUTES = 15.0
 """how often a watch scans folders whose file system does not tell what has changed"""
@@ -86,10 +86,12 @@ def _check(
 def make_plan(options: EmbedOptions, tuned: Split | None = None, room: Room | None = None) -> plan.Plan:
     """Decide how to embed on this machine, or in the `room` of a cluster; `tuned` is what `tune` found for the model."""
     return plan.make(
-        cores=machine.cores() if room is None else Choice(room.cores, f"of {len(room.nodes)} node(s) of the cluster"),
+        cores=machine.cores()
+        if room is None
+        else Choice(room.cores, f"of {numbered(len(room.nodes), 'node')} of the cluster"),
         memory=machine.memory()
         if room is None
-        else Choice(room.memory, f"of {len(room.nodes)} node(s) of the cluster"),
+        else Choice(room.memory, f"of {numbered(len(room.nodes), 'node')} of the cluster"),
         memory_limit=options.memory,
         share=options.share,
         workers=options.workers,
@@ -113,7 +115,7 @@ def plan_for(options: EmbedOptions, tuned: Split | None, room: Room | None) -> p
         each = max(1, math.floor(options.share * room.cores / at_first))
         made = dataclasses.replace(
             made,
-            threads=Choice(each, f"{made.budget.value:g} cores for {at_first} worker(s), rounded down"),
+            threads=Choice(each, f"{made.budget.value:g} cores for {numbered(at_first, 'worker')}, rounded down"),
             decoders=Choice(each + 1, made.decoders.reason),
             images_per_worker=unasked.images_per_worker,
         )

@@ -23,7 +23,7 @@ from pixfind.library.library import Library, ModelIdentity
 from pixfind.models import engines, registry
 from pixfind.models.files import ModelFiles
 from pixfind.search import encoders
-from pixfind.types import Choice
+from pixfind.types import Choice, numbered
 from pixfind.workflows import fetch, label
 from pixfind.workflows.choose_model import choose_model
 from pixfind.workflows.events import ModelSwitched, Observer, Step, ignore, start
@@ -134,7 +134,7 @@ def switch(library: Library, staged: Library, *, anyway: bool = False, observer:
     lost = staged.catalogue.lost(library.catalogue)
     if lost and not anyway:
         raise errors.ModelSwitchIncomplete(
-            count=f"{sum(lost.values()):,}",
+            count=numbered(sum(lost.values()), "searchable image"),
             why=", ".join(f"{count:,} {reason}" for reason, count in lost.items()),
             coming=_describe(after),
             current=_describe(before),
@@ -257,7 +257,7 @@ def _index_gaps(staged: Library) -> Iterator[verify.Finding]:
     """Yield a finding unless the index needs no build: the new model answers as fast as the old one did."""
     facts, problem = header.read_header(staged.index_path)
     if staged.merged_rows and (facts is None or not facts.suffices(staged.merged_rows)):
-        what = problem or f"it covers {facts.rows if facts else 0} of {staged.merged_rows} rows"
+        what = problem or f"it covers {facts.rows if facts else 0} of {numbered(staged.merged_rows, 'row')}"
         yield verify.Finding("index", str(staged.index_path), what, "`pixfind index` builds it")
 
 

@@ -94,4 +94,7 @@ export const isByTime = (place) => !place.q && !place.picture && place.sort !== 
 export const hasMonths = (place) => isByTime(place) || place.sort === "date";
 
 /** @param {Place} place */
-export const isHome = (place) => isByTime(place) && !Object.keys(place.filters).length;
+export const isFiltered = (place) => Object.keys(place.filters).length > 0;
+
+/** @param {Place} place */
+export const isHome = (place) => isByTime(place) && !isFiltered(place);

@@ -15,6 +15,7 @@
  */
 
 import { t } from "./messages.js";
+import { refusal } from "./refusals.js";
 
 export const PAGE = 60;
 
@@ -47,7 +48,7 @@ async function json(path, options = {}) {
   const body = await response.json().catch(() => null);
   if (response.ok) return body;
   const error = body?.error;
-  throw new Refused(error?.message ?? t("error.status", { status: String(response.status), text: response.statusText }), error?.kind ?? "", response.status);
+  throw new Refused(error ? refusal(error) : t("error.status", { status: String(response.status), text: response.statusText }), error?.kind ?? "", response.status);
 }
 
 /**

@@ -7,7 +7,7 @@
  * @typedef {import("./address.js").Place} Place
  */
 
-import { START, isByTime, isHome, read, request, write } from "./address.js";
+import { START, isByTime, isFiltered, isHome, read, request, write } from "./address.js";
 import { Albums } from "./albums.js";
 import { byId, el, fill, isTyping } from "./dom.js";
 import { listen } from "./drop.js";
@@ -171,7 +171,7 @@ function show(next, back) {
   scrubber.show(next.view === "search" && isByTime(next) ? request(next) : null);
   if (next.view !== "search" && before.view !== next.view) scrollTo(0, 0);
   if (next.view === "library") library.opened();
-  else if (next.view !== "search") boards[next.view].show(request(next), next.map);
+  else if (next.view !== "search") boards[next.view].show(request(next), next.map, isFiltered(next));
   else {
     results.show(next, picture, { back });
     if (before.view !== "search") results.grid.refresh();
@@ -304,7 +304,7 @@ function grown() {
   similarity.forget();
   growing ||= setTimeout(() => {
     growing = 0;
-    if (place.view === "map" || place.view === "similarity") boards[place.view].show(request(place), place.map);
+    if (place.view === "map" || place.view === "similarity") boards[place.view].show(request(place), place.map, isFiltered(place));
     if (filters.isOpen) facets.show(place);
     if (place.view === "search" && isByTime(place)) scrubber.show(request(place), true);
   }, RECOUNT_MS);

@@ -74,8 +74,10 @@ export class Board {
    *
    * @param {URLSearchParams} query whose filters hold
    * @param {string | null} text the view, as `moved` gave it; null: as it is, at first all pins
+   * @param {boolean} isFiltered whether that is less than all pictures
    */
-  show(query, text) {
+  show(query, text, isFiltered) {
+    this.isFiltered = isFiltered;
     // What it has told itself comes back with the address.
     if (text !== null && text === this.#written && String(query) === String(this.query) && this.#key) return;
     const view = this.parsed(text);

@@ -20,6 +20,9 @@ const IDEAS = ["sunset over the sea", "snow", "forest", "city at night", "flower
 /** Where it is remembered that the note about the starter model was hidden. */
 const NOTE_KEY = "pixfind-starter-note";
 
+/** Where it is remembered whether the library had the starter model: its room is kept before that is known. */
+const MODEL_KEY = "pixfind-model";
+
 /** @param {string} title @param {(Node | string)[]} text @param {...Node} buttons */
 function state(title, text, ...buttons) {
   return [el("h2", {}, title), el("p", {}, ...text), buttons.length ? el("p", { class: "empty-actions" }, ...buttons) : ""];
@@ -109,7 +112,7 @@ export function limits(status) {
 export function welcome(status, actions) {
   const rows = status?.searchable_rows ?? 0;
   if (status && !rows) return [el("h1", { class: "home-title" }, t("home.welcome"))];
-  const note = isNoteHidden() ? [] : limits(status);
+  if (status) remember(MODEL_KEY, String(status.model));
   return [
     el("h1", { class: "home-title" }, rows ? t("home.question-of", { count: rows }) : t("home.question")),
     el(
@@ -119,29 +122,43 @@ export function welcome(status, actions) {
       status?.libraries ? "" : button({ label: t("home.recent"), words: t("home.recent"), class: "button--idea", click: actions.lastAdded }),
       el("button", { type: "button", class: "button button--idea", onclick: actions.choosePicture }, icon("picture"), el("span", {}, t("home.your-picture"))),
     ),
-    note.length ? starterNote(note) : "",
+    hasRoom ? starterNote(status?.model === "starter") : "",
   ];
 }
 
-/** @param {(Node | string)[]} text */
-function starterNote(text) {
-  const note = el("p", { class: "home-note" }, el("span", {}, ...text), button({ icon: "close", label: t("home.hide-note"), class: "button--bare", click: hide }));
+/**
+ * Whether there is room for the note: decided before the page is shown, as pictures that are there already must not move.
+ *
+ * Without a note, the room of a first visit stays empty.
+ */
+let hasRoom = recalled(NOTE_KEY) === null && [null, "starter"].includes(recalled(MODEL_KEY));
+
+/** @param {boolean} isShown */
+function starterNote(isShown) {
+  const note = el("p", { class: isShown ? "home-note" : "home-note home-note--room" }, el("span", {}, ...limits({ model: "starter" })), button({ icon: "close", label: t("home.hide-note"), class: "button--bare", click: hide }));
   function hide() {
     note.remove();
+    hasRoom = false;
     byId("words").focus();
-    try {
-      localStorage.setItem(NOTE_KEY, "1");
-    } catch {
-      // Storage is forbidden in some private windows: it is hidden until the page is loaded again.
-    }
+    remember(NOTE_KEY, "1");
   }
   return note;
 }
 
-function isNoteHidden() {
+/** @param {string} key @param {string} value */
+function remember(key, value) {
   try {
-    return localStorage.getItem(NOTE_KEY) !== null;
+    localStorage.setItem(key, value);
   } catch {
-    return false;
+    // Storage is forbidden in some private windows: there every visit is the first.
+  }
+}
+
+/** @param {string} key @returns {string | null} */
+function recalled(key) {
+  try {
+    return localStorage.getItem(key);
+  } catch {
+    return null;
   }
 }

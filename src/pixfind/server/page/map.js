@@ -31,10 +31,10 @@ export class MapView extends Board {
     this.view = { x: xOf(10), y: yOf(25), zoom: 2 };
   }
 
-  /** @param {URLSearchParams} query @param {string | null} text */
-  show(query, text) {
+  /** @param {URLSearchParams} query @param {string | null} text @param {boolean} isFiltered */
+  show(query, text, isFiltered) {
     this.drawing.load();
-    super.show(query, text);
+    super.show(query, text, isFiltered);
   }
 
   /** @param {import("./board.js").Box} box @param {URLSearchParams} query @param {AbortSignal} signal */
@@ -67,7 +67,7 @@ export class MapView extends Board {
 
   /** @param {import("./board.js").Found} found */
   saidOf({ shown, count }) {
-    return count ? t("map.in-view", { shown, count }) : t("map.none");
+    return count ? t("map.in-view", { shown, count }) : t(this.isFiltered ? "map.none-filtered" : "map.none");
   }
 
   /** @param {Place} place */

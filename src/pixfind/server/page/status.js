@@ -148,7 +148,9 @@ export class StatusView {
     ];
     fill(this.figures, ...(running ? figures.slice(paused ? 2 : 0) : []).map(([term, value]) => el("div", {}, el("dt", {}, term), el("dd", {}, value))));
     const pace = status.bottleneck && bottleneck(status.bottleneck);
-    const held = pace && status.because ? t("status.measured", { sentence: pace, figures: status.because }) : pace;
+    const measured = pace && status.because ? t("status.measured", { sentence: pace, figures: status.because }) : pace;
+    // Before what was measured until then: nothing is fetched now.
+    const held = status.held_back ? t("status.held-back", { why: status.held_back }) : measured;
     if (status.libraries) fill(this.note, `${t("status.each-library")} `, el("code", {}, "pixfind --library LIBRARY index FOLDER"));
     else this.note.textContent = (running && (paused ? status.pause_reason : held)) || "";
     this.note.hidden = !this.note.textContent;
