@@ -78,9 +78,9 @@ def test_where_no_picture_has_a_place_filters_are_blamed_only_where_there_are_so
     nowhere: dict[str, Any] = {"count": 0, "in_view": 0, "bounds": None, "places": [], "missing": [], "current": True}
     opened.page.route("**/api/places?*", lambda route: route.fulfill(json=nowhere))
     page = opened.open("/?view=map")
-    expect(page.locator(".map-said")).to_have_text("No picture has a place.")
+    expect(page.locator("#map-view .map-said")).to_have_text("No picture has a place.")
     opened.open("/?view=map&shape=square")
-    expect(page.locator(".map-said")).to_have_text("No picture with these filters has a place.")
+    expect(page.locator("#map-view .map-said")).to_have_text("No picture with these filters has a place.")
 
 
 def test_a_place_comes_apart_and_leads_to_its_pictures(tab: Open, travelled: Server) -> None:
