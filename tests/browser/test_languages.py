@@ -209,6 +209,11 @@ def test_what_the_server_refuses_is_said_in_the_language(tab: Open) -> None:
     opened.problems[:] = [problem for problem in opened.problems if "400" not in problem]
 
 
+def test_why_pictures_failed_is_said_in_the_language(tab: Open) -> None:
+    page = tab(locale="fr-FR").open("/?view=library")
+    expect(page.locator(".reason").filter(has_text="tronqué")).to_be_visible()
+
+
 def test_a_run_that_waits_for_a_store_says_so(tab: Open) -> None:
     opened = tab(locale="de-DE")
     with_run(opened, held_back="s3://pictures: throttled")

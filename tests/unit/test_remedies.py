@@ -22,7 +22,7 @@ REFUSED = {
 
 
 def test_every_kind_of_failure_has_a_remedy_on_the_page() -> None:
-    described = [key for key in json.loads(PAGE.read_text(encoding="utf-8")) if key.startswith("remedy.")]
+    texts = json.loads(PAGE.read_text(encoding="utf-8"))
     problems = [
         each
         for each in vars(images).values()
@@ -30,7 +30,8 @@ def test_every_kind_of_failure_has_a_remedy_on_the_page() -> None:
     ]
     kinds = {" ".join((each.__doc__ or "").split()).partition(":")[0] for each in problems}
 
-    assert kinds == {key.removeprefix("remedy.") for key in described}
+    for what in ("remedy.", "reason."):
+        assert kinds == {key.removeprefix(what) for key in texts if key.startswith(what)}
 
 
 @pytest.mark.parametrize("kind", REFUSED)

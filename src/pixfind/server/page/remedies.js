@@ -1,7 +1,7 @@
 /**
- * What to do about pictures that failed, by the kind of the reason.
+ * Why pictures failed, and what to do about it, by the kind of the reason.
  *
- * Their sentences are messages, `remedy.KIND`. The kinds are those of `pixfind.errors.images`; a test compares them.
+ * Their words are messages, `reason.KIND` and `remedy.KIND`. The kinds are those of `pixfind.errors.images`; a test compares them.
  */
 
 import { el } from "./dom.js";
@@ -9,3 +9,6 @@ import { isKnown, t } from "./messages.js";
 
 /** @param {string} reason @returns {HTMLElement | string} */
 export const remedy = (reason) => (isKnown(`remedy.${reason}`) ? el("p", { class: "reason-remedy" }, t(`remedy.${reason}`)) : "");
+
+/** @param {string} reason as the server names it: English */
+export const named = (reason) => (isKnown(`reason.${reason}`) ? t(`reason.${reason}`) : reason);

@@ -8,7 +8,7 @@
 import { embed, Unreachable, Refused, failures as failed } from "./api.js";
 import { button, byId, el, fill } from "./dom.js";
 import { t } from "./messages.js";
-import { remedy } from "./remedies.js";
+import { named, remedy } from "./remedies.js";
 import { RootsCard } from "./roots.js";
 import { RunLog } from "./run_log.js";
 import { ago, bottleneck, decimal, duration, number, rate, safeName, size, stage } from "./words.js";
@@ -278,7 +278,7 @@ function reasonList(reason) {
       fill(more, error.message);
     }
   };
-  const made = el("details", { class: "reason" }, el("summary", {}, el("strong", { class: "reason-count" }), el("span", {}, ` ${reason}`)), remedy(reason), paths, more);
+  const made = el("details", { class: "reason" }, el("summary", {}, el("strong", { class: "reason-count" }), el("span", {}, ` ${named(reason)}`)), remedy(reason), paths, more);
   made.addEventListener("toggle", () => {
     if (!made.open) return;
     fill(paths);
