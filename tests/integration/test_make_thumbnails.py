@@ -159,6 +159,20 @@ def _pause_and_resume(library: Path) -> None:
     control.request(library, control.ControlRequest(pause=False))
 
 
+def test_an_interrupt_ends_it_with_what_was_made(tmp_path: Path) -> None:
+    make_slow_pictures(tmp_path / "pictures", 60)
+    make_library(tmp_path / "library", tmp_path / "pictures").close()
+    command = [sys.executable, "-m", "pixfind", "--library", str(tmp_path / "library"), "thumbnails"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
+    _wait_for_more(process, tmp_path / "library/thumbnails", 0)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate()
+    assert 130 == process.returncode
+    assert b"`pixfind thumbnails` continues from here" in said
+    with Library.open(tmp_path / "library") as library:
+        assert 0 < make_thumbnails.pending(library) < 60
+
+
 def test_a_killed_run_continues_where_it_stood(tmp_path: Path) -> None:
     make_slow_pictures(tmp_path / "pictures", 60)
     make_library(tmp_path / "library", tmp_path / "pictures").close()

@@ -178,6 +178,8 @@ class TerminalObserver:
             told.append(f"{report.away:,} when somebody looks at them: their drive or store is away")
         told += [f"{count:,} not: {escape(reason)}" for reason, count in sorted(report.failed.items())]
         self._console.say(f"thumbnails: {'; '.join(told)} ({report.seconds:.1f} s)")
+        if report.stopped:
+            self._console.say("stopped; `pixfind thumbnails` continues from here")
 
     @_show.register
     def _(self, event: events.ModelSwitched) -> None:

@@ -37,7 +37,7 @@ def stop(context: typer.Context, dry_run: DryRun = False, json: Json = False) ->
                 time.sleep(0.2)
                 waited += 1
                 show(waited // 5, None)
-    verb = "watch" if found.verb == "watch" else "embed"
+    verb = found.verb if found.verb in {"watch", "read-text", "thumbnails"} else "embed"
     _tell(context, "stop", found, f"stopped; `pixfind {verb}` continues from here", dry_run=False, json=json)
 
 
@@ -65,7 +65,7 @@ def limit(
     _ask(context, "limit", requested, _LIMITED.format(cpu=cpu), dry_run=dry_run, json=json, share=requested.cpu)
 
 
-_PAUSED = "pause requested; `pixfind resume` continues the embed"
+_PAUSED = "pause requested; `pixfind resume` continues the work"
 _RESUMED = "resume requested"
 _LIMITED = "limit of {cpu} requested"
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from pixfind import errors, machine
+from pixfind.embedding.interrupts import stopping_on_signals
 from pixfind.embedding.runners import WorkerUsage
 from pixfind.embedding.schedule import ExternalLoad, PausePolicy
 from pixfind.images.thumbnails import DEFAULT_MAX_BYTES, Cache
@@ -73,7 +74,7 @@ def make_thumbnails(
     Make the thumbnails of all contents that were embedded since the last call, `side` pixels long; call it inside `library.lock("thumbnails")`.
 
     From now on the library wants them. `side`: one of `images.thumbnails.SIDES`, None for that of the last call; another one begins with the first content, as does
-    `again`. `pixfind stop`, `pause` and `limit` reach it; stopped or killed, it continues with the next call. Raises NotEmbedded, and ThumbnailsTooLarge where the disk
+    `again`. Ctrl-C, `pixfind stop`, `pause` and `limit` reach it; stopped or killed, it continues with the next call. Raises NotEmbedded, and ThumbnailsTooLarge where the disk
     has no room for them.
     """
     if library.model() is None:
@@ -155,13 +156,14 @@ class _Run:
         rows = self._library.merged_rows
         done = first
         try:
-            for content, outcome in self._outcomes(first, rows):
-                self._count(outcome)
-                done = content.row + 1
-                self._progress(done, rows)
-                if time.monotonic() - saved >= _SAVE_SECONDS:
-                    self._save(done)
-                    saved = time.monotonic()
+            with stopping_on_signals(self._turns.close):
+                for content, outcome in self._outcomes(first, rows):
+                    self._count(outcome)
+                    done = content.row + 1
+                    self._progress(done, rows)
+                    if time.monotonic() - saved >= _SAVE_SECONDS:
+                        self._save(done)
+                        saved = time.monotonic()
             if not self._turns.is_closed:
                 done = rows
         finally:
