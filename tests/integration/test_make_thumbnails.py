@@ -16,11 +16,11 @@ from pixfind.images import thumbnails
 from pixfind.images.thumbnails import Cache
 from pixfind.library import control, thumbnail_progress
 from pixfind.library.library import Library
+from pixfind.library.thumbnail_progress import ThumbnailReport
 from pixfind.testing import make_library, make_pictures, make_slow_pictures, wait_for
 from pixfind.testing.libraries import QUIET
 from pixfind.workflows import index, make_thumbnails
 from pixfind.workflows.add import add
-from pixfind.workflows.make_thumbnails import ThumbnailReport
 
 COUNT = 12
 
@@ -37,6 +37,10 @@ def made(library: Library, **options: object) -> ThumbnailReport:
         return make_thumbnails.make_thumbnails(library, QUIET, **options)  # type: ignore[arg-type]
 
 
+def pending(library: Library) -> int:
+    return thumbnail_progress.count_pending(library.catalogue, library.merged_rows)
+
+
 def there(library: Library, side: int = 512) -> list[Path]:
     return sorted((library.path / "thumbnails").glob(f"??/*-{side}.jpg"))
 
@@ -48,7 +52,7 @@ def test_each_content_gets_one_and_only_once(library: Library, tmp_path: Path) -
     assert (COUNT, 0, 0, {}, False) == (report.made, report.there, report.away, report.failed, report.stopped)
     assert COUNT == len(there(library))
     assert all(512 == max(thumbnails.size(path.read_bytes())) for path in there(library))
-    assert 0 == make_thumbnails.pending(library)
+    assert 0 == pending(library)
     again = made(library)
     assert (0, 0) == (again.made, again.there)
     assert COUNT == made(library, again=True).there
@@ -86,7 +90,7 @@ def test_what_cannot_be_made_is_told_and_not_tried_each_time(library: Library, t
     report = made(library)
     assert (COUNT - 3, 2) == (report.made, report.away)
     assert [1] == list(report.failed.values())
-    assert 0 == make_thumbnails.pending(library)
+    assert 0 == pending(library)
 
 
 def test_a_drive_that_is_away_is_no_failure(library: Library, tmp_path: Path) -> None:
@@ -127,7 +131,7 @@ def test_a_stop_is_heard_and_the_rest_comes_later(tmp_path: Path) -> None:
         report = made(library)
         asking.join()
         assert report.stopped
-        assert 0 < make_thumbnails.pending(library) < 60
+        assert 0 < pending(library) < 60
         report = made(library)
         assert not report.stopped
         assert 60 == len(there(library))
@@ -170,7 +174,7 @@ def test_an_interrupt_ends_it_with_what_was_made(tmp_path: Path) -> None:
     assert 130 == process.returncode
     assert b"`pixfind thumbnails` continues from here" in said
     with Library.open(tmp_path / "library") as library:
-        assert 0 < make_thumbnails.pending(library) < 60
+        assert 0 < pending(library) < 60
 
 
 def test_a_killed_run_continues_where_it_stood(tmp_path: Path) -> None:

@@ -8,12 +8,13 @@ import typer
 
 from pixfind.cli.grouped_options import grouped
 from pixfind.cli.options import BUILD, DryRun, EmbedFlags, Json, WorkersOption, command, refuse_others
-from pixfind.images.thumbnails import SIDES
 from pixfind.library.library import Library
 from pixfind.types import format_bytes, numbered
 
 
 def _side(given: str) -> int:
+    from pixfind.images.thumbnails import SIDES
+
     if given not in map(str, SIDES):
         raise typer.BadParameter(f"{given!r} is none of {', '.join(map(str, SIDES))}")
     return int(given)

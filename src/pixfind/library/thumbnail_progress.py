@@ -31,6 +31,21 @@ class Content:
     is_online: bool
 
 
+@dataclass(frozen=True, slots=True)
+class ThumbnailReport:
+    """What a run of `workflows.make_thumbnails` has done."""
+
+    made: int
+    there: int
+    """that were there already"""
+    away: int
+    """of drives that are not connected and stores that do not answer: they are made when somebody looks at them"""
+    failed: dict[str, int]
+    """reason -> pictures"""
+    seconds: float
+    stopped: bool
+
+
 def wanted(catalogue: Catalogue) -> int | None:
     """Return the longer side in pixels of the thumbnails that `index` and `watch` make; None where nobody wants any."""
     return int(catalogue.setting(_WANTED) or 0) or None
@@ -60,3 +75,9 @@ def following(catalogue: Catalogue, first: int, limit: int) -> list[Content]:
         Content(row, ImageRef(image_id, path, size, mtime_ns), content, bool(online))
         for row, image_id, path, size, mtime_ns, content, online in found
     ]
+
+
+def count_pending(catalogue: Catalogue, rows: int) -> int:
+    """Return for how many of so many rows thumbnails are wanted and were not looked at."""
+    side = wanted(catalogue)
+    return 0 if side is None else max(0, rows - rows_made(catalogue, side))

@@ -14,10 +14,10 @@ from pixfind.embedding.progress import RunReport, Snapshot
 from pixfind.library.library import ModelIdentity
 from pixfind.library.merge import Merged
 from pixfind.library.scan_report import ScanReport
+from pixfind.library.thumbnail_progress import ThumbnailReport
 from pixfind.search.build import BuildReport
 from pixfind.search.labelling import LabelReport
 from pixfind.types import Progress
-from pixfind.workflows.make_thumbnails import ThumbnailReport
 
 
 class Step(StrEnum):

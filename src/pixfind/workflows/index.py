@@ -18,16 +18,16 @@ from pixfind.library.library import Library, ModelIdentity, Run
 from pixfind.library.merge import Merged
 from pixfind.library.roots import Configured
 from pixfind.library.scan_report import ScanReport
+from pixfind.library.thumbnail_progress import ThumbnailReport
 from pixfind.models import readers
 from pixfind.search.build import BuildReport
-from pixfind.workflows import inactive_models, label, make_thumbnails, switch_model
+from pixfind.workflows import inactive_models, label, switch_model
 from pixfind.workflows.add import add
 from pixfind.workflows.build_index import build_index
 from pixfind.workflows.carry_over import carry_over
 from pixfind.workflows.choose_model import choose_model
 from pixfind.workflows.embed import embed
 from pixfind.workflows.events import CarriedOver, Observer, Step, SwitchBegun, ThumbnailsMade, ignore, start
-from pixfind.workflows.make_thumbnails import ThumbnailReport
 from pixfind.workflows.merge import merge
 from pixfind.workflows.options import EmbedOptions
 from pixfind.workflows.read_text import read_text
@@ -138,7 +138,7 @@ def index_changes(
             previous = switch_model.switch(library, filled, anyway=switch_anyway, observer=observer)
             done = dataclasses.replace(done, previous=previous)
         # Last: searches answer by then, and reading takes as long as many embeddings.
-        if not done.stopped and make_thumbnails.pending(filled):
+        if not done.stopped and thumbnail_progress.count_pending(filled.catalogue, filled.merged_rows):
             done = dataclasses.replace(done, thumbnails=_make_thumbnails(filled, options, observer))
         if not done.stopped and texts.wanted(filled.catalogue) and texts.count_pending(filled.catalogue):
             done = dataclasses.replace(done, read=read_text(filled, options, runner=runner, observer=observer))
@@ -189,6 +189,9 @@ def _embed_merge_build(
 
 
 def _make_thumbnails(filled: Library, options: EmbedOptions, observer: Observer) -> ThumbnailReport:
+    # With Pillow and the processes that decode: most runs of `index` do without them.
+    from pixfind.workflows import make_thumbnails
+
     report = make_thumbnails.make_thumbnails(filled, options, progress=start(Step.THUMBNAILS, observer))
     observer(ThumbnailsMade(report))
     return report

@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Final, Self
 
 from pixfind import errors, machine
@@ -25,7 +24,7 @@ from pixfind.embedding.schedule import ExternalLoad, PausePolicy
 from pixfind.images.thumbnails import DEFAULT_MAX_BYTES, Cache
 from pixfind.library import control, thumbnail_progress
 from pixfind.library.library import Library
-from pixfind.library.thumbnail_progress import Content
+from pixfind.library.thumbnail_progress import Content, ThumbnailReport
 from pixfind.types import Progress, format_bytes, no_progress, numbered
 from pixfind.worker import embed
 from pixfind.worker.decoders import DecoderPool
@@ -45,21 +44,6 @@ _ROOM: Final = 0.9
 
 _AWAY: Final = (errors.SourceAway, errors.FileMissing, errors.ModifiedSinceScan)
 """The picture is not there now, or is another one than was scanned."""
-
-
-@dataclass(frozen=True, slots=True)
-class ThumbnailReport:
-    """The result of `make_thumbnails`."""
-
-    made: int
-    there: int
-    """that were there already"""
-    away: int
-    """of drives that are not connected and stores that do not answer: they are made when somebody looks at them"""
-    failed: dict[str, int]
-    """reason -> pictures"""
-    seconds: float
-    stopped: bool
 
 
 def make_thumbnails(
@@ -95,12 +79,6 @@ def preview(library: Library, *, side: int | None = None, again: bool = False) -
     side = side or thumbnail_progress.wanted(library.catalogue) or thumbnail_progress.DEFAULT_SIDE
     rows = library.merged_rows - (0 if again else thumbnail_progress.rows_made(library.catalogue, side))
     return rows, expected_bytes(rows, side)
-
-
-def pending(library: Library) -> int:
-    """Return for how many rows of the embeddings thumbnails are wanted and were not looked at."""
-    side = thumbnail_progress.wanted(library.catalogue)
-    return 0 if side is None else max(0, library.merged_rows - thumbnail_progress.rows_made(library.catalogue, side))
 
 
 def expected_bytes(rows: int, side: int) -> int:

@@ -40,31 +40,31 @@ export class Board {
   /** the view as the address has it */ #written = "";
 
   /**
-   * @param {"map" | "similarity"} name of the view of the page, and of its messages
+   * @param {"map" | "similarity"} name of the view of the page
    * @param {{moved: (view: string) => void}} handlers `moved`: the view as text, for the address
-   * @param {{maxZoom: number, fills: boolean, icon: string, credit?: HTMLElement}} kind
+   * @param {{maxZoom: number, fills: boolean, icon: string, words: Record<"title" | "pins" | "label" | "here" | "all", string>, credit?: HTMLElement}} kind
    *   `fills`: whether the square always fills the screen, without margins; `icon`: of the button that shows all of it
    */
-  constructor(name, handlers, { maxZoom, fills, icon, credit }) {
+  constructor(name, handlers, { maxZoom, fills, icon, words, credit }) {
     this.name = name;
     this.handlers = handlers;
     this.maxZoom = maxZoom;
     this.fills = fills;
     this.root = byId(`${name}-view`);
     this.canvas = el("canvas", { class: "map-canvas", "aria-hidden": "true" });
-    this.pins = el("ul", { class: "map-pins", "aria-label": t(`${name}.pins`) });
-    this.stage = el("div", { class: "map-stage", tabindex: "0", role: "group", "aria-label": t(`${name}.label`), "aria-keyshortcuts": "ArrowLeft ArrowRight ArrowUp ArrowDown + - 0" }, this.canvas, this.pins);
+    this.pins = el("ul", { class: "map-pins", "aria-label": words.pins });
+    this.stage = el("div", { class: "map-stage", tabindex: "0", role: "group", "aria-label": words.label, "aria-keyshortcuts": "ArrowLeft ArrowRight ArrowUp ArrowDown + - 0" }, this.canvas, this.pins);
     this.said = el("p", { class: "map-said", role: "status" });
-    this.here = button({ label: t(`${name}.here`), words: t(`${name}.here`), click: () => this.openHere() });
+    this.here = button({ label: words.here, words: words.here, click: () => this.openHere() });
     const controls = el(
       "div",
       { class: "map-controls", role: "group", "aria-label": t("viewer.zoom") },
       button({ icon: "plus", label: t("map.closer"), keys: "+", click: () => this.#zoom(STEP) }),
       button({ icon: "minus", label: t("map.farther"), keys: "-", click: () => this.#zoom(-STEP) }),
-      button({ icon, label: t(`${name}.all`), keys: "0", click: () => this.#fitAll() }),
+      button({ icon, label: words.all, keys: "0", click: () => this.#fitAll() }),
     );
     this.bar = el("div", { class: "map-bar" }, this.said, this.here);
-    fill(this.root, el("h1", { class: "visually-hidden" }, t(`html.${name}`)), this.stage, controls, this.bar, ...(credit ? [credit] : []));
+    fill(this.root, el("h1", { class: "visually-hidden" }, words.title), this.stage, controls, this.bar, ...(credit ? [credit] : []));
     new ResizeObserver(() => this.#resized()).observe(this.stage);
     this.#listen();
   }

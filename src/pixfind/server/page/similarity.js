@@ -20,7 +20,8 @@ export class SimilarityView extends Board {
    *   `moved`: the view as text, for the address; `alike`: the pictures that look like all of these
    */
   constructor(handlers) {
-    super("similarity", handlers, { maxZoom: MAX_ZOOM, fills: false, icon: "similarity" });
+    const words = { title: t("html.similarity"), pins: t("similarity.pins"), label: t("similarity.label"), here: t("similarity.here"), all: t("similarity.all") };
+    super("similarity", handlers, { maxZoom: MAX_ZOOM, fills: false, icon: "similarity", words });
     this.alike = handlers.alike;
     this.canvas.remove();
   }
