@@ -47,6 +47,7 @@ VERBS: dict[str, tuple[str, ...]] = {
     "backup": ("{home}/backup",),
     "export": ("{home}/library/images.jsonl", "--embeddings"),
     "albums": (),
+    "thumbnails": (),
     "models": (),
     "model": ("show", "starter"),
     "merge": (),

@@ -8,6 +8,7 @@ t-SNE arranges some thousand rows, the anchors; every other row lies among the a
 points of the one before, so that what one has found once stays about where it was.
 """
 
+import importlib
 import importlib.util
 import io
 import json
@@ -184,10 +185,14 @@ def arrange(
 def _tsne(anchors: NDArray[float32], begin: NDArray[float32], *, is_new: bool) -> NDArray[float32]:
     """Return points from 0 to 1 [m, 2] for the anchors [m, c], from the points `begin` [m, 2] on, which are those of an earlier map unless `is_new`."""
     tsne: Any = machine.optional_package("openTSNE", "map", "the similarity map")
+    neighbours: Any = importlib.import_module("openTSNE.nearest_neighbors")
+    perplexity = min(_PERPLEXITY, (len(anchors) - 1) / 3)
+    # By our own search: that of scikit-learn runs a program that counts the cores.
+    near = neighbours.PrecomputedNeighbors(*_neighbours(anchors, round(3 * perplexity)))
+    affinities = tsne.affinity.PerplexityBasedNN(knn_index=near, perplexity=perplexity, n_jobs=1)
     # Equal points would never part.
     apart = begin + 1e-6 * np.random.default_rng(0).standard_normal(begin.shape)
     made = tsne.TSNE(
-        perplexity=min(_PERPLEXITY, (len(anchors) - 1) / 3),
         # To the spread that t-SNE wants to begin with: from a larger one it does not find together what belongs together.
         initialization=tsne.initialization.rescale(apart),
         # With so few points a second thread brings nothing, and interpolation takes twice as long.
@@ -196,12 +201,21 @@ def _tsne(anchors: NDArray[float32], begin: NDArray[float32], *, is_new: bool) -
         # Draws everything together first, for what has no place yet.
         early_exaggeration_iter=250 if is_new else 0,
         random_state=0,
-    ).fit(anchors.astype(np.float64))
+    ).fit(affinities=affinities)
     points = np.asarray(made, dtype=np.float64)
     middle = (points.min(axis=0) + points.max(axis=0)) / 2
     half = max(float(np.ptp(points, axis=0).max()) / 2, 1e-9)
     scaled: NDArray[float32] = ((points - middle) / half * (0.5 - _MARGIN) + 0.5).astype(float32)
     return scaled
+
+
+def _neighbours(anchors: NDArray[float32], k: int) -> tuple[NDArray[int64], NDArray[np.float64]]:
+    """Return the k nearest others of each of the anchors [m, c], and their distances: two [m, k], k < m."""
+    places, squares = nearest(anchors, anchors, k + 1)
+    others = places != np.arange(len(anchors))[:, None]
+    # Where several are equal it may not be among its own nearest.
+    others[others.all(axis=1), -1] = False
+    return places[others].reshape(-1, k), np.sqrt(np.maximum(squares[others], 0)).reshape(-1, k).astype(np.float64)
 
 
 # --- the file -------------------------------------------------------------------------------------
