@@ -107,3 +107,12 @@ def test_filters_hold_on_it(tab: Open, drawn: Server) -> None:
     expect(said(page)).not_to_contain_text(f"of {COUNT} pictures")
     page = tab(drawn).open("/?view=similarity&after=2999")
     expect(said(page)).to_have_text("No picture passes the filters.")
+
+
+def test_the_smallest_screen_has_it_too_and_comes_back_to_where_it_was(tab: Open, drawn: Server) -> None:
+    page = tab(drawn, viewport={"width": 320, "height": 330}).open("/?view=similarity")
+    expect(said(page)).to_have_text(f"{COUNT} of {COUNT} pictures are in this part")
+    assert float(page.url.split("%2C")[-1]) < 0
+    page.get_by_role("link", name="Library").click()
+    page.go_back()
+    expect(said(page)).to_have_text(f"{COUNT} of {COUNT} pictures are in this part")

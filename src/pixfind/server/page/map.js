@@ -42,7 +42,7 @@ export class MapView extends Board {
   async ask({ left, top, right, bottom }, query, signal) {
     const bounds = { west: longitudeOf(left), east: longitudeOf(right), north: latitudeOf(top), south: latitudeOf(bottom) };
     for (const [name, value] of Object.entries(bounds)) query.set(name, value.toFixed(5));
-    query.set("zoom", String(Math.round(this.view.zoom)));
+    query.set("zoom", String(Math.max(0, Math.round(this.view.zoom))));
     const found = await places(query, signal);
     const all = found.bounds && { left: xOf(found.bounds.west), right: xOf(found.bounds.east), top: yOf(found.bounds.north), bottom: yOf(found.bounds.south) };
     return { pins: found.places.map((place) => ({ ...place, x: xOf(place.longitude), y: yOf(place.latitude) })), all, shown: found.in_view, count: found.count, current: found.current };

@@ -11,6 +11,8 @@ import { Board } from "./board.js";
 import { t } from "./messages.js";
 
 const MAX_ZOOM = 12;
+/** The smallest screen has the whole square on it. */
+const MIN_ZOOM = -4;
 /** As many examples make a search for what is on the screen; more would blur it. */
 const EXAMPLES = 4;
 
@@ -29,7 +31,7 @@ export class SimilarityView extends Board {
   /** @param {import("./board.js").Box} box @param {URLSearchParams} query @param {AbortSignal} signal */
   async ask(box, query, signal) {
     for (const [name, value] of Object.entries(box)) query.set(name, Math.min(1, Math.max(0, value)).toFixed(6));
-    query.set("zoom", String(Math.round(this.view.zoom)));
+    query.set("zoom", String(Math.max(0, Math.round(this.view.zoom))));
     const found = await similarity(query, signal);
     return { pins: found.groups, all: found.bounds, shown: found.in_view, count: found.count, current: found.current };
   }
@@ -42,7 +44,7 @@ export class SimilarityView extends Board {
   /** @param {string | null} text */
   parsed(text) {
     const [x, y, zoom, ...more] = (text ?? "").split(",").map(Number);
-    if (more.length || !(x >= 0 && x <= 1 && y >= 0 && y <= 1 && zoom >= 0 && zoom <= MAX_ZOOM)) return null;
+    if (more.length || !(x >= 0 && x <= 1 && y >= 0 && y <= 1 && zoom >= MIN_ZOOM && zoom <= MAX_ZOOM)) return null;
     return { x, y, zoom };
   }
 
