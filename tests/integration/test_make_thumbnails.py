@@ -14,7 +14,7 @@ import pytest
 from pixfind import errors
 from pixfind.images import thumbnails
 from pixfind.images.thumbnails import Cache
-from pixfind.library import control, thumbnail_progress
+from pixfind.library import backup, control, repair, thumbnail_progress, verify
 from pixfind.library.library import Library
 from pixfind.library.thumbnail_progress import ThumbnailReport
 from pixfind.testing import make_library, make_pictures, make_slow_pictures, wait_for
@@ -116,6 +116,24 @@ def test_a_disk_without_room_is_told_before_anything_is_made(library: Library, m
         made(library)
     assert [] == there(library)
     assert thumbnail_progress.wanted(library.catalogue) is None
+
+
+def test_a_backup_begins_with_none(library: Library, tmp_path: Path) -> None:
+    made(library)
+    backup.copy(library, tmp_path / "backup")
+    with Library.open(tmp_path / "backup", write=True) as copied:
+        assert COUNT == pending(copied)
+        assert COUNT == made(copied).made
+
+
+def test_rows_that_a_repair_gives_to_other_pictures_have_their_turn_again(library: Library) -> None:
+    made(library)
+    library.embeddings_path.unlink()
+    with library.lock("verify"):
+        assert [] == repair.repair(library, verify.verify(library))
+    done = index.index(library, (), QUIET)
+    assert done.thumbnails is not None
+    assert COUNT == done.thumbnails.there
 
 
 def test_a_stop_is_heard_and_the_rest_comes_later(tmp_path: Path) -> None:

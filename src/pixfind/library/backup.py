@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pixfind import errors
 from pixfind.index import header
-from pixfind.library import generations, verify
+from pixfind.library import generations, thumbnail_progress, verify
 from pixfind.library.catalogue import AdoptedRun, Catalogue
 from pixfind.library.library import Library
 from pixfind.storage import disk, embedding_files, npy_header
@@ -54,6 +54,8 @@ def copy(source: Library, path: Path, progress: Progress = no_progress) -> int:
                 rows = _copy_rows(source, copied, merged, progress)
                 copied.catalogue.run("forget_adopted", "adopted.sql")
                 copied.catalogue.run("forget_rows_scanned", "adopted.sql")
+                # They are not copied.
+                thumbnail_progress.forget(copied.catalogue)
                 copied.catalogue.copy_to(folder / "metadata.db")
         with Library.open(path, generation=source.generation) as copied:
             if copied.index_path.exists() and header.check(copied.index_path, copied.embeddings()) is not None:

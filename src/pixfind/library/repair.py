@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pixfind import errors
-from pixfind.library import commit, fulltext, generations, labels, merge, trim, verify
+from pixfind.library import commit, fulltext, generations, labels, merge, thumbnail_progress, trim, verify
 from pixfind.library.catalogue import Catalogue
 from pixfind.library.library import Library
 from pixfind.storage import disk, embedding_files, worker_files
@@ -87,6 +87,7 @@ def _restart_from(library: Library, rows: int) -> None:
         # Other contents get these rows now.
         library.catalogue.contents.rebuild()
         labels.forget(library.catalogue)
+        thumbnail_progress.forget(library.catalogue)
     if library.merged_rows or rows:
         with library.merged(write=True) as merged:
             merged.shorten(rows)

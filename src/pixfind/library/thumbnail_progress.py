@@ -77,6 +77,11 @@ def following(catalogue: Catalogue, first: int, limit: int) -> list[Content]:
     ]
 
 
+def forget(catalogue: Catalogue) -> None:
+    """Let every row have its turn again: other contents may get the rows that had theirs, or the thumbnails are not there."""
+    catalogue.set_setting(_MADE, json.dumps([0, 0]))
+
+
 def count_pending(catalogue: Catalogue, rows: int) -> int:
     """Return for how many of so many rows thumbnails are wanted and were not looked at."""
     side = wanted(catalogue)
