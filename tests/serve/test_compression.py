@@ -40,7 +40,8 @@ def test_what_is_text_is_compressed(elsewhere: Any, path: str) -> None:
 
     assert "gzip" == small.headers["content-encoding"]
     assert len(body) == int(small.headers["content-length"]) < len(whole) / 2
-    assert whole[:200] == gzip.decompress(body)[:200]
+    # Further on /metrics has the processor time, which grows.
+    assert whole[:100] == gzip.decompress(body)[:100]
     for answer in (plain, small):
         assert "Accept-Encoding" in answer.headers["vary"]
         assert "content-encoding" not in plain.headers
