@@ -21,6 +21,7 @@ from pixfind.testing import make_library, make_pictures, make_slow_pictures, wai
 from pixfind.testing.libraries import QUIET
 from pixfind.workflows import index, make_thumbnails
 from pixfind.workflows.add import add
+from pixfind.workflows.events import RowsMerged
 
 COUNT = 12
 
@@ -116,6 +117,27 @@ def test_a_disk_without_room_is_told_before_anything_is_made(library: Library, m
         made(library)
     assert [] == there(library)
     assert thumbnail_progress.wanted(library.catalogue) is None
+
+
+def test_a_disk_that_fills_meanwhile_ends_the_run_and_leaves_the_rest_to_the_next(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as full:
+        full.setattr(Cache, "put", lambda *_: None)
+        with pytest.raises(errors.DiskFull):
+            made(library)
+    assert COUNT == pending(library)
+    assert COUNT == made(library).made
+
+
+def test_a_stop_in_an_earlier_step_of_an_index_holds(library: Library, tmp_path: Path) -> None:
+    make_pictures(tmp_path / "pictures", 3, first=300)
+
+    def stop(event: object) -> None:
+        if isinstance(event, RowsMerged):
+            control.request(library.path, control.ControlRequest(stop=True))
+
+    assert index.index(library, (), QUIET, thumbnails=True, observer=stop).stopped
 
 
 def test_a_backup_begins_with_none(library: Library, tmp_path: Path) -> None:

@@ -120,6 +120,8 @@ def test_a_damaged_file_is_none(tmp_path: Path, content: bytes) -> None:
         {"mean": np.zeros((), np.float32)},
         {"anchor_rows": np.full(40, 999)},
         {"anchor_points": np.full((40, 2), np.nan, np.float32)},
+        {"anchor_rows": np.zeros(40)},
+        {"facts": np.array('{"format": 1, "model": "model", "arranged": 1e999}')},
         {"facts": np.array("{}")},
         {"facts": np.array("[]")},
     ],

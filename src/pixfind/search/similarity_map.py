@@ -12,7 +12,6 @@ import importlib
 import importlib.util
 import io
 import json
-import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -240,7 +239,7 @@ def load(path: Path) -> SimilarityMap | None:
                 return None
             made = SimilarityMap(facts["model"], int(facts["arranged"]), **{name: arrays[name] for name in _ARRAYS})
             return made if _is_whole(made) else None
-    except (OSError, zipfile.BadZipFile, LookupError, ValueError, TypeError, EOFError):
+    except Exception:  # noqa: BLE001  the file may be anything, and what reads it raises anything; it is made again
         return None
 
 
@@ -249,6 +248,8 @@ def _is_whole(made: SimilarityMap) -> bool:
     count, width, rows = len(made.anchors), made.components.shape[-1], made.anchor_rows
     return (
         made.steps.dtype == uint16
+        and made.anchor_rows.dtype == int64
+        and all(each.dtype == float32 for each in (made.mean, made.components, made.anchors, made.anchor_points))
         and made.steps.shape == (len(made.steps), 2)
         and made.mean.shape == (len(made.mean),)
         and made.components.shape == (len(made.mean), width)

@@ -68,7 +68,7 @@ def export_xmp(
     """
     Write a sidecar for each image with labels, or with further `words` (by image id): below a folder, which repeats the folders of the pictures; None: beside the pictures.
 
-    Those that we wrote of pictures that a scan has found deleted or moved are removed; a picture that was moved gets one where it is now.
+    Those that we wrote of pictures that a scan has found deleted are removed; a picture that was moved gets one where it is now, and leaves its former one behind.
     A sidecar that is not as we wrote it is named and stays as it is. Only files on this machine have sidecars, no members of archives.
     `dry_run`: finds out what would be done, and does nothing.
     Raises NotEmbedded, OutputNotWritable for a folder of a library or for what is no folder, and DiskFull.
@@ -90,7 +90,7 @@ def export_xmp(
 
 def _left_behind(library: Library, folder: Path | None) -> Iterator[Path]:
     """
-    Yield the sidecars of the library's folders whose pictures are not there: those that a scan has found gone, and those that it does not know, as they were moved.
+    Yield the sidecars of the library's folders whose pictures a scan has found gone.
 
     Never of a drive that may be away, as where a folder is empty: other libraries write below the same folder too, and whose a sidecar is cannot be seen.
     """
@@ -112,14 +112,8 @@ def _left_behind(library: Library, folder: Path | None) -> Iterator[Path]:
 
 
 def _has_left(library: Library, path: str) -> bool:
-    """Tell whether a picture that is not there was deleted or moved, as far as a scan has seen."""
-    gone = library.catalogue.value("gone_at", "export.sql", path=path_text.to_text(path))
-    if gone is not None:
-        return bool(gone)
-    folder = os.path.dirname(path)  # noqa: PTH120  names may hold any bytes
-    while not os.path.isdir(folder):  # noqa: PTH112  as above
-        folder = os.path.dirname(folder)  # noqa: PTH120  as above
-    return _is_there(folder)
+    """Tell whether a scan has found this picture gone; of one that the library never knew nobody can tell whose its sidecar is."""
+    return bool(library.catalogue.value("gone_at", "export.sql", path=path_text.to_text(path)))
 
 
 def _names(folder: str) -> set[str]:

@@ -58,8 +58,8 @@ def make_thumbnails(
     Make the thumbnails of all contents that were embedded since the last call, `side` pixels long; call it inside `library.lock("thumbnails")`.
 
     From now on the library wants them. `side`: one of `images.thumbnails.SIDES`, None for that of the last call; another one begins with the first content, as does
-    `again`. Ctrl-C, `pixfind stop`, `pause` and `limit` reach it; stopped or killed, it continues with the next call. Raises NotEmbedded, and ThumbnailsTooLarge where the disk
-    has no room for them.
+    `again`. Ctrl-C, `pixfind stop`, `pause` and `limit` reach it; stopped or killed, it continues with the next call. Raises NotEmbedded, ThumbnailsTooLarge where the disk
+    has no room for them, and DiskFull when it has none left.
     """
     if library.model() is None:
         raise errors.NotEmbedded(path=library.path)
@@ -67,7 +67,7 @@ def make_thumbnails(
     first = 0 if again else thumbnail_progress.rows_made(library.catalogue, side)
     _make_room(library, side, library.merged_rows - first)
     thumbnail_progress.want(library.catalogue, side)
-    control.clear(library.path)
+    thumbnail_progress.set_rows_made(library.catalogue, side, first)
     with _Run(library, options or EmbedOptions(), side, progress) as run:
         return run.make(first)
 
@@ -116,6 +116,7 @@ class _Run:
         self._policy = PausePolicy(hours=options.hours, when_busy=options.pause_when_busy)
         self._load = ExternalLoad()
         self._heeded = 0.0
+        self._full = False
         self._counts: collections.Counter[str] = collections.Counter()
         self._failed: collections.Counter[str] = collections.Counter()
 
@@ -146,6 +147,8 @@ class _Run:
                 done = rows
         finally:
             self._save(done)
+        if self._full:
+            raise errors.DiskFull(path=self._cache.folder, detail="a thumbnail could not be kept")
         counted, seconds = self._counts, time.monotonic() - began
         return ThumbnailReport(
             counted["made"],
@@ -221,8 +224,16 @@ class _Run:
             except (errors.ImageProblem, errors.DecodingFailed) as problem:
                 return None if self._turns.is_closed else problem
         # Of the bytes that were read: the file may be another one by now.
-        self._cache.put(original.fingerprint.hash, self._side, made)
-        return "made"
+        return "made" if self._is_kept(original.fingerprint.hash, made) else None
+
+    def _is_kept(self, content: bytes, made: bytes) -> bool:
+        """Keep a thumbnail; where that fails the run ends, and the next one begins with it."""
+        self._cache.put(content, self._side, made)
+        if self._cache.has(content, self._side):
+            return True
+        self._full = True
+        self._turns.close()
+        return False
 
 
 _Outcome = str | errors.PixfindError
