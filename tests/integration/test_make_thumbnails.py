@@ -1,5 +1,6 @@
 """Thumbnails made ahead: of each content once, in processes of their own, going on where a kill or a stop left them."""
 
+import errno
 import os
 import shutil
 import signal
@@ -8,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +19,7 @@ from pixfind.images.thumbnails import Cache
 from pixfind.library import backup, control, repair, thumbnail_progress, verify
 from pixfind.library.library import Library
 from pixfind.library.thumbnail_progress import ThumbnailReport
+from pixfind.storage import disk
 from pixfind.testing import make_library, make_pictures, make_slow_pictures, wait_for
 from pixfind.testing.libraries import QUIET
 from pixfind.workflows import index, make_thumbnails
@@ -122,12 +125,37 @@ def test_a_disk_without_room_is_told_before_anything_is_made(library: Library, m
 def test_a_disk_that_fills_meanwhile_ends_the_run_and_leaves_the_rest_to_the_next(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as full:
-        full.setattr(Cache, "put", lambda *_: None)
+    create = disk.create
+
+    def full(path: Path, *options: Any) -> int:
+        if ".jpg" in path.name:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return create(path, *options)
+
+    with monkeypatch.context() as at_the_end:
+        at_the_end.setattr(disk, "create", full)
         with pytest.raises(errors.DiskFull):
             made(library)
     assert COUNT == pending(library)
     assert COUNT == made(library).made
+
+
+def test_a_copy_on_a_drive_that_is_there_stands_for_one_that_is_away(library: Library, tmp_path: Path) -> None:
+    shutil.copytree(tmp_path / "pictures", tmp_path / "copies")
+    index.index(library, [tmp_path / "copies"], QUIET)
+    (tmp_path / "pictures").rename(tmp_path / "unplugged")
+    add(library)
+    report = made(library)
+    assert (COUNT, 0) == (report.made, report.away)
+
+
+def test_those_that_are_there_need_no_room_again(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(library)
+    there = Cache(library.path / "thumbnails").sampled_bytes()
+    monkeypatch.setattr(Cache, "sampled_bytes", lambda _: max(there, make_thumbnails.expected_bytes(COUNT, 512)))
+    scarce = shutil.disk_usage(library.path)._replace(free=1_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: scarce)
+    assert COUNT == made(library, again=True).there
 
 
 def test_a_stop_in_an_earlier_step_of_an_index_holds(library: Library, tmp_path: Path) -> None:

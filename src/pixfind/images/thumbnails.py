@@ -18,6 +18,7 @@ from typing import Final
 
 from PIL import Image
 
+from pixfind import errors
 from pixfind.images.decode import Limits, containers, decode
 from pixfind.storage import disk
 
@@ -124,20 +125,27 @@ class Cache:
 
     def put(self, content: bytes, side: int, thumbnail: bytes) -> None:
         """Store a thumbnail. Failures (a full disk, a read-only library) are ignored: it is made again when it is needed."""
+        with contextlib.suppress(*disk.FAILURES):
+            self.keep(content, side, thumbnail)
+
+    def keep(self, content: bytes, side: int, thumbnail: bytes) -> None:
+        """Store a thumbnail; raises DiskFull, NotWritable, DiskFailed, and LinkInLibrary for a folder that is a link."""
         path = self._path(content, side)
         temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
         try:
             disk.make_folder(path.parent)
             if path.parent.is_symlink():
                 # Whoever made it wants us to write elsewhere.
-                return
+                raise errors.LinkInLibrary(path=path.parent)
             with os.fdopen(disk.create(temporary, os.O_EXCL), "wb") as file:
                 file.write(thumbnail)
             temporary.replace(path)
-        except (OSError, *disk.FAILURES):
+        except (OSError, *disk.FAILURES) as error:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
-            return
+            if isinstance(error, OSError):
+                raise disk.translated(error, "written", path) from error
+            raise
         with contextlib.suppress(OSError):
             self._count(len(thumbnail))
 

@@ -73,7 +73,7 @@ def following(catalogue: Catalogue, first: int, limit: int) -> list[Content]:
     found = catalogue.all_rows("next", _FILE, first=first, limit=limit)
     return [
         Content(row, ImageRef(image_id, path, size, mtime_ns), content, bool(online))
-        for row, image_id, path, size, mtime_ns, content, online in found
+        for row, image_id, path, size, mtime_ns, content, online, _ in found
     ]
 
 

@@ -58,9 +58,13 @@ def _run(task: decoders.Task, data: bytes) -> tuple[bytes, bytes]:
 
 
 def _write(results: BinaryIO, letter: bytes, result: bytes) -> None:
-    results.write(decoders.RESULT.pack(letter, len(result)))
-    results.write(result)
-    results.flush()
+    try:
+        results.write(decoders.RESULT.pack(letter, len(result)))
+        results.write(result)
+        results.flush()
+    except BrokenPipeError:
+        # Whoever asked was killed. Without the end of Python, which would write it once more.
+        os._exit(0)
 
 
 if __name__ == "__main__":

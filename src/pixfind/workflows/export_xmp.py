@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape
 
 from pixfind import errors
 from pixfind.images import source
-from pixfind.library import generations, path_text, scan
+from pixfind.library import generations, path_text
 from pixfind.library.library import Library
 from pixfind.storage import disk, output
 from pixfind.workflows.export import images
@@ -90,38 +90,15 @@ def export_xmp(
 
 def _left_behind(library: Library, folder: Path | None) -> Iterator[Path]:
     """
-    Yield the sidecars of the library's folders whose pictures a scan has found gone.
+    Yield where sidecars may lie whose pictures a scan has found gone.
 
-    Never of a drive that may be away, as where a folder is empty: other libraries write below the same folder too, and whose a sidecar is cannot be seen.
+    No others, though a picture that was moved leaves one behind: other libraries and users may write below the same folder, and whose a sidecar is cannot be seen.
     """
-    for root in scan.outer_roots(library):
-        if source.is_address(root) or not _is_there(root):
-            continue
-        top = root if folder is None else os.fspath(folder / mirrored(Path(root)))
-        for place, _, names in os.walk(top):
-            # Those that programs name after a picture without its suffix are none of ours.
-            sidecars = [name for name in names if re.fullmatch(r".+\.[^.]+\.xmp", name, re.DOTALL)]
-            if not sidecars:
-                continue
-            pictures = os.path.normpath(os.path.join(root, os.path.relpath(place, top)))  # noqa: PTH118  names may hold any bytes
-            there = _names(pictures)
-            for name in sidecars:
-                picture = name.removesuffix(SUFFIX)
-                if picture not in there and _has_left(library, os.path.join(pictures, picture)):  # noqa: PTH118  as above
-                    yield Path(place, name)
-
-
-def _has_left(library: Library, path: str) -> bool:
-    """Tell whether a scan has found this picture gone; of one that the library never knew nobody can tell whose its sidecar is."""
-    return bool(library.catalogue.value("gone_at", "export.sql", path=path_text.to_text(path)))
-
-
-def _names(folder: str) -> set[str]:
-    """Return what lies in a folder; nothing where there is none."""
-    try:
-        return set(os.listdir(folder))  # noqa: PTH208  names alone
-    except OSError:
-        return set()
+    there = tuple(os.path.join(root.path, "") for root in library.catalogue.roots() if _is_there(root.path))  # noqa: PTH118  names may hold any bytes
+    for (path,) in library.catalogue.rows("gone", "export.sql"):
+        # Of a drive that is away nothing can be told: a picture that this library has left to another one may still be on it.
+        if path.startswith(there) and (place := _place(path, folder)) is not None and not source.exists(path):
+            yield place
 
 
 def _is_there(folder: str) -> bool:

@@ -14,6 +14,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, Self
 
@@ -25,6 +26,7 @@ from pixfind.images.thumbnails import DEFAULT_MAX_BYTES, Cache
 from pixfind.library import control, thumbnail_progress
 from pixfind.library.library import Library
 from pixfind.library.thumbnail_progress import Content, ThumbnailReport
+from pixfind.storage import disk
 from pixfind.types import Progress, format_bytes, no_progress, numbered
 from pixfind.worker import embed
 from pixfind.worker.decoders import DecoderPool
@@ -59,13 +61,13 @@ def make_thumbnails(
 
     From now on the library wants them. `side`: one of `images.thumbnails.SIDES`, None for that of the last call; another one begins with the first content, as does
     `again`. Ctrl-C, `pixfind stop`, `pause` and `limit` reach it; stopped or killed, it continues with the next call. Raises NotEmbedded, ThumbnailsTooLarge where the disk
-    has no room for them, and DiskFull when it has none left.
+    has no room for them, and what keeping one raises (`images.thumbnails.Cache.keep`).
     """
     if library.model() is None:
         raise errors.NotEmbedded(path=library.path)
     side = side or thumbnail_progress.wanted(library.catalogue) or thumbnail_progress.DEFAULT_SIDE
     first = 0 if again else thumbnail_progress.rows_made(library.catalogue, side)
-    _make_room(library, side, library.merged_rows - first)
+    _make_room(library, side, first)
     thumbnail_progress.want(library.catalogue, side)
     thumbnail_progress.set_rows_made(library.catalogue, side, first)
     with _Run(library, options or EmbedOptions(), side, progress) as run:
@@ -86,18 +88,20 @@ def expected_bytes(rows: int, side: int) -> int:
     return math.ceil(rows * _BYTES_A_PIXEL * side * side)
 
 
-def _make_room(library: Library, side: int, rows: int) -> None:
-    """Let the cache keep all of them, and as many as before beside them; raises ThumbnailsTooLarge."""
-    cache, needed = Cache(library.path / "thumbnails"), expected_bytes(rows, side)
+def _make_room(library: Library, side: int, first: int) -> None:
+    """Let the cache keep those from the row `first` on, and as many as before beside them; raises ThumbnailsTooLarge."""
+    rows, cache = library.merged_rows - first, Cache(library.path / "thumbnails")
+    needed, there = expected_bytes(rows, side), cache.sampled_bytes()
     free = shutil.disk_usage(library.path).free
-    if needed > _ROOM * free:
+    # From the first row on, what is there already is mostly theirs.
+    if needed - (there if first == 0 else 0) > _ROOM * free:
         raise errors.ThumbnailsTooLarge(
             pictures=numbered(rows, "picture"),
             needed=format_bytes(needed),
             folder=cache.folder,
             free=format_bytes(free),
         )
-    cache.raise_limit(cache.sampled_bytes() + 2 * needed + DEFAULT_MAX_BYTES)
+    cache.raise_limit(there + 2 * needed + DEFAULT_MAX_BYTES)
 
 
 class _Run:
@@ -116,7 +120,8 @@ class _Run:
         self._policy = PausePolicy(hours=options.hours, when_busy=options.pause_when_busy)
         self._load = ExternalLoad()
         self._heeded = 0.0
-        self._full = False
+        self._problem: errors.PixfindError | None = None
+        """why a thumbnail could not be kept"""
         self._counts: collections.Counter[str] = collections.Counter()
         self._failed: collections.Counter[str] = collections.Counter()
 
@@ -147,8 +152,8 @@ class _Run:
                 done = rows
         finally:
             self._save(done)
-        if self._full:
-            raise errors.DiskFull(path=self._cache.folder, detail="a thumbnail could not be kept")
+        if self._problem is not None:
+            raise self._problem
         counted, seconds = self._counts, time.monotonic() - began
         return ThumbnailReport(
             counted["made"],
@@ -175,10 +180,8 @@ class _Run:
         """Return what came of one; None where that is not known yet, and after a stop."""
         if time.monotonic() - self._heeded >= _HEED_SECONDS:
             self._heed()
-        try:
-            return future.result(timeout=_HEED_SECONDS)
-        except TimeoutError:
-            return None
+        futures.wait([future], timeout=_HEED_SECONDS)
+        return future.result() if future.done() else None
 
     def _heed(self) -> None:
         """Stop, pause, or use another share of the machine, as is asked for and as the policy says."""
@@ -214,26 +217,24 @@ class _Run:
         if not content.is_online:
             return "away"
         with self._turns.one() as has_turn:
-            if not has_turn:
-                return None
-            try:
-                original = embed.read(content.image).original
-                made = self._decoders.thumbnail(original.data, self._side)
-            except _AWAY:
-                return "away"
-            except (errors.ImageProblem, errors.DecodingFailed) as problem:
-                return None if self._turns.is_closed else problem
-        # Of the bytes that were read: the file may be another one by now.
-        return "made" if self._is_kept(original.fingerprint.hash, made) else None
+            return self._make(content) if has_turn else None
 
-    def _is_kept(self, content: bytes, made: bytes) -> bool:
-        """Keep a thumbnail; where that fails the run ends, and the next one begins with it."""
-        self._cache.put(content, self._side, made)
-        if self._cache.has(content, self._side):
-            return True
-        self._full = True
-        self._turns.close()
-        return False
+    def _make(self, content: Content) -> "_Outcome | None":
+        try:
+            original = embed.read(content.image).original
+            made = self._decoders.thumbnail(original.data, self._side)
+            # Of the bytes that were read: the file may be another one by now.
+            self._cache.keep(original.fingerprint.hash, self._side, made)
+        except _AWAY:
+            return "away"
+        except (errors.ImageProblem, errors.DecodingFailed) as problem:
+            return None if self._turns.is_closed else problem
+        except disk.FAILURES as problem:
+            # It ends the run, and the next one begins with this content.
+            self._problem = problem
+            self._turns.close()
+            return None
+        return "made"
 
 
 _Outcome = str | errors.PixfindError

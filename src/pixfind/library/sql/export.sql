@@ -18,6 +18,5 @@ FROM images JOIN roots ON roots.id = images.root_id WHERE images.path = :path AN
 SELECT size, mtime_ns, hash, embedding_index FROM images
 WHERE size IN (SELECT value FROM json_each(:sizes)) AND embedding_index IS NOT NULL AND hash IS NOT NULL;
 
--- name: gone_at
--- Whether the image at a path is gone.
-SELECT gone FROM images WHERE path = :path;
+-- name: gone
+SELECT path FROM images WHERE gone = 1;
