@@ -31,7 +31,7 @@ TARGET = 0.9995
 """The recall@10 for which the number of candidates is chosen."""
 
 EXACT_NUMBERS = 30_000 * 768
-"""Rows times dimensions up to which the exact scan takes some 5 ms on one core, so codes are not worth their errors; they would be no faster."""
+"""Rows times dimensions up to which the exact scan takes some 5 ms on one core, so codes are not worth their errors."""
 
 _MIN_ROWS = 1_024
 _RERANKS = (100, 200, 350, 500, 700, 1_000, 1_500, 2_500, 5_000)

@@ -30,7 +30,7 @@ MIN_ROWS: Final = 10
 """Fewer images are seen at a glance."""
 
 _ANCHORS: Final = 4_000
-"""Arranging them takes 10 s of one core, four times as long for twice as many."""
+"""Arranging them takes some 12 s of one core (docs/decisions/0039)."""
 _COMPONENTS: Final = 50
 """of the embeddings, as t-SNE is usually given: further ones are noise to it"""
 _PERPLEXITY: Final = 30.0
@@ -194,7 +194,7 @@ def _tsne(anchors: NDArray[float32], begin: NDArray[float32], *, is_new: bool) -
     made = tsne.TSNE(
         # To the spread that t-SNE wants to begin with: from a larger one it does not find together what belongs together.
         initialization=tsne.initialization.rescale(apart),
-        # With so few points a second thread brings nothing, and interpolation takes twice as long.
+        # With so few points a second thread brings next to nothing, and interpolation takes longer.
         n_jobs=1,
         negative_gradient_method="bh",
         # Draws everything together first, for what has no place yet.

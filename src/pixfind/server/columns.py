@@ -1,7 +1,7 @@
 """
-What the counts of the page need of every image, as columns in memory: a million images are counted in milliseconds.
+What the counts and maps of the page need of every image, as columns in memory: a million images are counted in milliseconds.
 
-Owns the columns, how they are read from the catalogue, and which images pass filters; each filter means what sql/search.sql says. Must not know
+Owns the columns, how they are read from the catalogue and the similarity map, and which images pass filters; each filter means what sql/search.sql says. Must not know
 HTTP, or when the columns are read again. Why they are here: docs/decisions/0036.
 """
 
