@@ -6,7 +6,7 @@ Knows nothing about files, models or SQLite; every other module may import it.
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Generic, NamedTuple, Protocol, Self, TypeVar
 
@@ -171,6 +171,18 @@ class Choice(NamedTuple, Generic[T]):
 
     value: T
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why something rests, in words, and for programs that say it in another language as a kind with what stands in the words."""
+
+    kind: str
+    message: str
+    values: dict[str, str | float] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class TerminalImages(StrEnum):

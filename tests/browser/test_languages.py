@@ -165,7 +165,8 @@ CLUSTER = {
     "paused": False,
     "run": {"verb": "embed"},
     "bottleneck": "network",
-    "because": None,
+    "because": "the model waits",
+    "stages": {"read": 0.2, "network": 1.3, "decode": 0.5, "model": 0.1, "save": 0.0, "wait": 0.9, "pace": 0.0},
     "images_per_second": 2.0,
     "eta_seconds": 90.0,
     "workers": [
@@ -196,8 +197,25 @@ def test_a_run_on_a_cluster_is_told_in_the_language(tab: Open) -> None:
     with_run(opened)
     page = opened.open("/?view=library")
     expect(page.locator(".run .run-note")).to_contain_text("Das Netz bestimmt das Tempo")
+    figures = "Das Modell wartet 90 % der Zeit; 1,5 Threads lesen, 0,5 entpacken."
+    assert figures in page.locator(".run .run-note").inner_text().replace("\N{NO-BREAK SPACE}", " ")
     expect(page.locator(".run tbody tr")).to_contain_text("1 · auf b2 · cuda")
     expect(page.locator(".run tbody tr")).to_contain_text("Netz")
+
+
+def test_why_a_run_and_a_watch_rest_is_said_in_the_language(tab: Open) -> None:
+    opened = tab(locale="de-DE")
+    hours = {
+        "kind": "OutsideHours",
+        "message": "paused: works between 22:00-06:00 only",
+        "values": {"hours": "22:00-06:00"},
+    }
+    full = {"kind": "EndedBySignal", "message": "it was ended by SIGKILL.", "values": {"signal": "SIGKILL"}}
+    watch = {"running": False, "stopped": full["message"], "stop": full, "starts_again_in": 90.0, "reasons": {}}
+    with_run(opened, paused=True, pause_reason=hours["message"], pause=hours, watch=watch)
+    page = opened.open("/?view=library")
+    expect(page.locator(".run .run-note")).to_have_text("Gearbeitet wird nur zwischen 22:00-06:00.")
+    expect(page.locator(".facts")).to_contain_text("angehalten: sie wurde durch SIGKILL beendet. Sie startet in")
 
 
 def test_what_the_server_refuses_is_said_in_the_language(tab: Open) -> None:

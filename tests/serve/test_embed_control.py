@@ -149,6 +149,7 @@ def test_an_embed_is_paused_resumed_and_stopped(tmp_path: Path, serve: Callable[
         _act(client, "pause")
         paused = _until(client, lambda state: state["paused"])
         assert "paused" in paused["pause_reason"]
+        assert {"kind": "PausedOnRequest", "message": paused["pause_reason"], "values": {}} == paused["pause"]
         assert paused["images"]["pending"] > 0
         client.get("/api/search?q=red&all=true")
         _act(client, "resume")

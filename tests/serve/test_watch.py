@@ -1,5 +1,7 @@
 """`pixfind serve --watch`: the library stays current while it is served, and a watch that dies returns."""
 
+import dataclasses
+import json
 import os
 import signal
 import sys
@@ -20,6 +22,7 @@ from pixfind.server.services import Services
 from pixfind.server.watch_control import WatchControl
 from pixfind.testing import make_library, make_pictures, wait_for
 from pixfind.testing.commands import Commands
+from pixfind.types import Reason
 
 _CONTROL = {"X-Pixfind": "1"}
 
@@ -57,7 +60,7 @@ def test_a_picture_copied_in_is_found_by_the_api_and_by_an_open_library(
         )
 
     assert {"running": True, "rescanned": {}, "stopped": None} == {
-        name: value for name, value in (watch_of(client) or {}).items() if name != "rescan_minutes"
+        name: value for name, value in (watch_of(client) or {}).items() if name in {"running", "rescanned", "stopped"}
     }
     with Library.open(served) as library:
         assert [] == verify.verify(library)
@@ -108,12 +111,16 @@ def test_without_it_no_watch_runs_and_the_status_says_so(served: Path, serve: Ca
 
     assert watch_of(client) is None
     with watch_lock.held(served):
-        watch_lock.tell(served, 15.0, {"/mnt/nas": "nfs tells nothing"})
+        told = Reason("ChangesNotTold", "nfs tells nothing", {"kind": "nfs"})
+        watch_lock.tell(served, 15.0, {"/mnt/nas": told})
         assert {
             "running": True,
             "rescan_minutes": 15.0,
             "rescanned": {"/mnt/nas": "nfs tells nothing"},
+            "reasons": {"/mnt/nas": dataclasses.asdict(told)},
             "stopped": None,
+            "stop": None,
+            "starts_again_in": None,
         } == (watch_of(client))
 
 
@@ -133,19 +140,20 @@ def controlled(folder: Path, program: str) -> WatchControl:
 
 
 def test_the_reason_of_an_end_is_kept_and_pauses_grow(tmp_path: Path) -> None:
-    program = "import sys; open(sys.argv[1] + '/runs', 'a').write('x'); print('The disk is full.'); sys.exit(9)"
+    said = json.dumps(dataclasses.asdict(Reason("DiskFull", "The disk is full.")))
+    program = f"import sys; open(sys.argv[1] + '/runs', 'a').write('x'); print({said!r}); sys.exit(9)"
     control = controlled(tmp_path, program)
     control.start()
-    told: set[str | None] = set()
+    told: set[str] = set()
 
     def three_runs() -> bool:
-        told.add(control.stopped)
+        told.add(str(control.stopped))
         return (tmp_path / "runs").exists() and len((tmp_path / "runs").read_text()) > 3
 
     wait_for(three_runs)
     control.close()
 
-    assert [said for said in told if said and said.startswith("The disk is full. It starts again in ")]
+    assert [said for said in told if said.startswith("The disk is full. It starts again in ")]
 
 
 def test_one_that_does_not_heed_the_end_of_its_input_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

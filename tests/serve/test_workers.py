@@ -20,7 +20,7 @@ import requests
 from pixfind import errors
 from pixfind.library import watch_lock
 from pixfind.server import worker_processes
-from pixfind.server.server import Options
+from pixfind.server.server import Options, listen
 from pixfind.testing import decoders, wait_for
 from pixfind.testing.commands import Commands
 from pixfind.testing.servers import Server, serving
@@ -95,6 +95,22 @@ def test_they_end_when_the_server_is_killed(server: Server) -> None:
     server.process.wait(600)
 
     wait_for(lambda: not any(process.is_running() for process in running))
+
+
+def test_an_address_that_is_still_held_by_workers_of_a_killed_server_is_waited_for() -> None:
+    held = listen("127.0.0.1", 0)
+    held.listen()
+    port = held.getsockname()[1]
+    with pytest.raises(errors.AddressInUse):
+        listen("127.0.0.1", port, patience=0)
+
+    bound: list[socket.socket] = []
+    waiting = threading.Thread(target=lambda: bound.append(listen("127.0.0.1", port, patience=600)))
+    waiting.start()
+    held.close()
+    waiting.join()
+    assert [port] == [each.getsockname()[1] for each in bound]
+    bound[0].close()
 
 
 def test_a_request_without_an_end_is_cancelled(server: Server) -> None:

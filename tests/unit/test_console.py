@@ -18,6 +18,7 @@ from pixfind.index.header import IndexHeader, IndexKind
 from pixfind.library.scan_report import ScanReport
 from pixfind.library.verify import Finding
 from pixfind.search.build import BuildReport
+from pixfind.types import Reason
 from pixfind.workflows.status import Status
 
 RATE = "12.3 images/s, 2 h 10 min left, held back by the decode: the model waits 40 % of the time"
@@ -64,7 +65,7 @@ SNAPSHOT = Snapshot(
     eta_seconds=65.0,
     bottleneck="decode",
     because="the model waits 40 % of the time",
-    paused=None,
+    pause=None,
     held_back=None,
     stages={},
     bytes_per_second=None,
@@ -100,7 +101,10 @@ def test_a_verbose_report_has_every_reason_and_where_the_time_went(capsys: pytes
         ({}, "12.3 images/s, 65 s left, bottleneck: decode (the model waits 40 % of the time)"),
         ({"eta_seconds": None, "bottleneck": None}, "12.3 images/s"),
         ({"images_per_second": None}, "measuring"),
-        ({"paused": "paused: another program needs the machine"}, "paused: another program needs the machine"),
+        (
+            {"pause": Reason("MachineBusy", "paused: another program needs the machine")},
+            "paused: another program needs the machine",
+        ),
     ],
 )
 def test_one_line_says_how_a_run_stands(changes: dict[str, Any], line: str) -> None:
@@ -260,6 +264,7 @@ RESTING = Status(
     bottleneck=None,
     because=None,
     paused=None,
+    pause=None,
     held_back=None,
     stages={},
     bytes_per_second=None,

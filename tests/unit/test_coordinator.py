@@ -40,7 +40,7 @@ from pixfind.testing.scripted import (
     scripted_config,
 )
 from pixfind.testing.waiting import Clock
-from pixfind.types import Choice
+from pixfind.types import Choice, Reason
 from pixfind.worker.protocol import EXIT_DEGRADED, LOST, Embed, Fatal, Quota, Stop, ToWorker
 
 SEGV, KILL = -signal.SIGSEGV, -signal.SIGKILL
@@ -588,9 +588,9 @@ def test_a_run_yields_to_other_programs(make: Make, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(machine, "processor_seconds", lambda pids: 0.0)
     # Both cores are used by others from the fifth second to the hundredth.
     monkeypatch.setattr(machine, "busy_seconds", lambda: 2 * (min(max(workers.clock.passed, 5.0), 100.0) - 5.0))
-    told: set[str | None] = set()
+    told: list[Reason | None] = []
     run_ = coordinated(library, workers, pause_policy=PausePolicy(when_busy=True))
-    run_._watch = lambda snapshot: told.add(snapshot.paused)
+    run_._watch = lambda snapshot: told.append(snapshot.pause)
     run_.run()
 
     assert any("other programs use" in str(reason) for reason in told)

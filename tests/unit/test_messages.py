@@ -131,6 +131,6 @@ def test_every_value_of_a_text_that_is_chosen_by_one_has_its_text(begun: str, va
 
 
 def test_the_texts_that_are_chosen_by_a_value_are_known_to_these_tests() -> None:
-    # reason, remedy, refused: test_remedies; roots.sent- is among those of roots.
+    # reason, remedy, refused, rests: test_remedies; roots.sent- is among those of roots.
     tried = {"bottleneck.", "stage.", "outcome.", "roots.", "roots.sent-", "shape.", "duration.", "status.", "html.", "taking.address-", "key."}  # fmt: skip
-    assert tried | {"reason.", "remedy.", "refused."} == BEGUN
+    assert tried | {"reason.", "remedy.", "refused.", "rests."} == BEGUN

@@ -15,7 +15,7 @@ from pixfind.embedding.progress import RateWindow, Snapshot, Tracker, WorkerCoun
 from pixfind.library import scan
 from pixfind.library.library import Library, ModelIdentity
 from pixfind.testing import Clock
-from pixfind.types import Outcome, Settled
+from pixfind.types import Outcome, Reason, Settled
 
 NOTHING = dict.fromkeys(STAGES, 0.0)
 
@@ -137,7 +137,7 @@ def test_a_pause_is_told_instead_of_what_holds_the_run_back(tracker: Tracker, cl
     tracker.worker_ready("cpu", "fp32")
     tracker.snapshot({}, {0: worker()})
     clock.sleep(10.0)
-    found = tracker.snapshot({}, {0: worker(model=9.0)}, paused="paused: as asked for")
+    found = tracker.snapshot({}, {0: worker(model=9.0)}, pause=Reason("PausedOnRequest", "paused: as asked for"))
 
     assert (None, None, "paused: as asked for") == (found.bottleneck, found.because, found.line())
 

@@ -1,5 +1,6 @@
-"""The page says what to do about every kind of failure that there is, and about what the server refuses."""
+"""The page says what to do about every kind of failure that there is, about what the server refuses, and why something rests."""
 
+import ast
 import json
 import re
 import string
@@ -12,7 +13,8 @@ from pixfind import errors
 from pixfind.errors import images
 from pixfind.errors.base import ImageProblem
 
-PAGE = Path(pixfind.__file__).parent / "server/page/messages.en.json"
+PACKAGE = Path(pixfind.__file__).parent
+PAGE = PACKAGE / "server/page/messages.en.json"
 
 REFUSED = {
     key.removeprefix("refused."): text
@@ -40,3 +42,24 @@ def test_what_the_page_says_of_a_refusal_has_values_of_the_error_and_no_options(
 
     assert set(re.findall(r"\{(\w+)\}", REFUSED[kind])) <= named
     assert " --" not in REFUSED[kind]
+
+
+def reasons() -> dict[str, set[str]]:
+    """Each kind of `Reason` in the package, and the names of its values."""
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call(func=ast.Name(id="Reason"), args=[ast.Constant(value=kind), _, *rest]):
+                    found[str(kind)] = {str(key.value) for values in rest for key in getattr(values, "keys", ())}
+    return found
+
+
+def test_the_page_has_words_for_each_reason_to_rest() -> None:
+    texts = {
+        key.removeprefix("rests."): set(re.findall(r"\{(\w+)\}", text))
+        for key, text in json.loads(PAGE.read_text(encoding="utf-8")).items()
+        if key.startswith("rests.")
+    }
+    assert "PausedOnRequest" in texts
+    assert reasons() == texts

@@ -32,10 +32,11 @@ NIGHT = datetime.datetime(2024, 5, 1, 23, 0)  # noqa: DTZ001 - the owner's clock
 
 def reasons(policy: PausePolicy, loads: list[float]) -> list[str | None]:
     """What a run is told second by second."""
-    return [
+    found = (
         policy.reason(requested=False, external_load=load, now=NIGHT + datetime.timedelta(seconds=second))
         for second, load in enumerate(loads)
-    ]
+    )
+    return [None if reason is None else reason.message for reason in found]
 
 
 def test_a_run_pauses_outside_its_window_and_on_request() -> None:

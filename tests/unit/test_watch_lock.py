@@ -1,11 +1,13 @@
 """Whether a library is watched, and how."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from pixfind import errors
 from pixfind.library import watch_lock
+from pixfind.types import Reason
 
 
 def test_one_watch_at_a_time(tmp_path: Path) -> None:
@@ -21,10 +23,10 @@ def test_the_state_ends_with_the_watch(tmp_path: Path) -> None:
     assert None is watch_lock.read(tmp_path)
     with watch_lock.held(tmp_path):
         assert 0 == (watch_lock.read(tmp_path) or pytest.fail("not watched")).pid
-        watch_lock.tell(tmp_path, 15, {"/nas": "nfs does not tell all changes"})
-        assert {"/nas": "nfs does not tell all changes"} == (
-            watch_lock.read(tmp_path) or pytest.fail("not watched")
-        ).rescanned
+        why = Reason("ChangesNotTold", "nfs does not tell all changes", {"kind": "nfs"})
+        watch_lock.tell(tmp_path, 15, {"/nas": why})
+        told = watch_lock.read(tmp_path) or pytest.fail("not watched")
+        assert ({"/nas": why.message}, {"/nas": asdict(why)}) == (told.rescanned, told.reasons)
         (tmp_path / "watch.json").write_text('{"pid": "x", "rescan_minutes": 1, "rescanned": []}')
         assert watch_lock.WatchState(0, 0.0) == watch_lock.read(tmp_path)
     assert None is watch_lock.read(tmp_path)

@@ -371,7 +371,7 @@ class Coordinator:
             self._tracker.snapshot(
                 self._usage,
                 self._counters,
-                paused=self._pacing.paused,
+                pause=self._pacing.paused,
                 held_back=next((slot.held_back for slot in self._slots.values() if slot.held_back), None),
                 cores=self._pacing.cores_used,
             )

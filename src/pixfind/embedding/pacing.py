@@ -14,7 +14,7 @@ from pixfind.embedding.budget import Budget
 from pixfind.embedding.plan import Plan
 from pixfind.embedding.runners import WorkerUsage
 from pixfind.embedding.schedule import ExternalLoad, PausePolicy
-from pixfind.types import Clock
+from pixfind.types import Clock, Reason
 
 _SECONDS = 1.0
 
@@ -25,7 +25,7 @@ class Pacing:
     """The pauses and the budget of one run."""
 
     def __init__(self, plan: Plan, policy: PausePolicy, clock: Clock = time) -> None:
-        self.paused: str | None = None
+        self.paused: Reason | None = None
         """why the run is paused; None while it works"""
         self._cores = plan.cores.value
         self._share = 1.0 if plan.elastic is None else plan.elastic.share

@@ -21,7 +21,7 @@ from pixfind.embedding.bottleneck import STAGES, bottleneck, explain
 from pixfind.embedding.runners import WorkerUsage
 from pixfind.library.library import Library
 from pixfind.storage import disk
-from pixfind.types import Clock, Settled, format_duration
+from pixfind.types import Clock, Reason, Settled, format_duration
 from pixfind.worker.protocol import Saved
 
 log = logging.getLogger("pixfind.coordinator")
@@ -107,7 +107,7 @@ class Snapshot:
     """disk, network, decode, model or budget"""
     because: str | None
     """the figures behind it"""
-    paused: str | None
+    pause: Reason | None
     """why the run is paused; None while it works"""
     held_back: str | None
     """for which source a worker waits, and why; None while none waits"""
@@ -121,8 +121,8 @@ class Snapshot:
 
     def line(self) -> str:
         """Return the state of the run in one line, for a terminal and for the log."""
-        if self.paused:
-            return self.paused
+        if self.pause:
+            return self.pause.message
         if self.held_back:
             return f"held back by the network ({self.held_back})"
         if self.images_per_second is None:
@@ -257,7 +257,7 @@ class Tracker:
         usage: Mapping[int, WorkerUsage],
         workers: Mapping[int, WorkerCounters],
         *,
-        paused: str | None = None,
+        pause: Reason | None = None,
         held_back: str | None = None,
         cores: float | None = None,
     ) -> Snapshot:
@@ -271,7 +271,7 @@ class Tracker:
         )
         stages = {stage: sum(one.stages[stage] for one in each) for stage in STAGES}
         read = [one.bytes_per_second for one in each if one.bytes_per_second is not None]
-        limit = None if paused else bottleneck(stages)
+        limit = None if pause else bottleneck(stages)
         found = Snapshot(
             total=self._total,
             done=done,
@@ -279,7 +279,7 @@ class Tracker:
             eta_seconds=max(0, self._total - done) / rate if rate else None,
             bottleneck=limit,
             because=explain(limit, stages, len(each)) if limit else None,
-            paused=paused,
+            pause=pause,
             held_back=held_back,
             stages=stages,
             bytes_per_second=sum(read) if read else None,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixfind import machine
-from pixfind.types import Clock
+from pixfind.types import Clock, Reason
 
 if TYPE_CHECKING:
     from pixfind.embedding.runners import WorkerUsage
@@ -71,18 +71,19 @@ class PausePolicy:
         self._loads = collections.deque[tuple[float, float]]()
         self._busy = False
 
-    def reason(self, *, requested: bool, external_load: float, now: datetime.datetime) -> str | None:
+    def reason(self, *, requested: bool, external_load: float, now: datetime.datetime) -> Reason | None:
         """
         Return why to pause now; None to work.
 
         `external_load` is the share of all cores, 0 to 1, that programs other than ours use at the moment; call it about once a second.
         """
         if requested:
-            return "paused on request"
+            return Reason("PausedOnRequest", "paused on request")
         if self.hours is not None and now.time() not in self.hours:
-            return f"paused: works between {self.hours} only"
+            return Reason("OutsideHours", f"paused: works between {self.hours} only", {"hours": str(self.hours)})
         if self.when_busy and self._is_busy(external_load, now.timestamp()):
-            return f"paused: other programs use {external_load:.0%} of the machine"
+            percent = round(100 * external_load)
+            return Reason("MachineBusy", f"paused: other programs use {percent}% of the machine", {"percent": percent})
         return None
 
     def _is_busy(self, external_load: float, now: float) -> bool:

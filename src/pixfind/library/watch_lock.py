@@ -8,12 +8,14 @@ One watch for each library: its lock, what it says about itself, and the request
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pixfind import errors
 from pixfind.storage import disk, locks
+from pixfind.types import Reason
 
 _LOCK = "watch.lock"
 _STATE = "watch.json"
@@ -28,6 +30,8 @@ class WatchState:
     rescan_minutes: float
     rescanned: dict[str, str] = field(default_factory=dict)
     """root -> why it is scanned every `rescan_minutes`; changes of all others are noticed at once"""
+    reasons: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """the same as kind, message and values"""
 
 
 def read(library: Path) -> WatchState | None:
@@ -36,7 +40,11 @@ def read(library: Path) -> WatchState | None:
         return None
     with contextlib.suppress(OSError, ValueError, TypeError):
         found = WatchState(**json.loads((library / _STATE).read_text(encoding="utf-8")))
-        if type(found.pid) is int and type(found.rescanned) is dict and type(found.rescan_minutes) in {int, float}:
+        if (
+            type(found.pid) is int
+            and type(found.rescanned) is dict is type(found.reasons)
+            and type(found.rescan_minutes) in {int, float}
+        ):
             return found
     return WatchState(0, 0.0)
 
@@ -59,9 +67,14 @@ def held(library: Path) -> Iterator[None]:
         lock.release()
 
 
-def tell(library: Path, rescan_minutes: float, rescanned: dict[str, str]) -> None:
+def tell(library: Path, rescan_minutes: float, rescanned: Mapping[str, Reason]) -> None:
     """Say how the library is watched from now on."""
-    state = WatchState(os.getpid(), rescan_minutes, rescanned)
+    state = WatchState(
+        os.getpid(),
+        rescan_minutes,
+        {root: why.message for root, why in rescanned.items()},
+        {root: asdict(why) for root, why in rescanned.items()},
+    )
     disk.publish(library / _STATE, json.dumps(asdict(state)).encode())
 
 

@@ -31,6 +31,7 @@ from pixfind.server import (
     root_routes,
     schemas,
     selection_routes,
+    status_schemas,
     uploads,
 )
 from pixfind.server.access import CLIENT
@@ -230,7 +231,7 @@ def _state_routes(services: Services) -> APIRouter:
     router = APIRouter(tags=["state"])
 
     @router.get("/status")
-    async def status() -> schemas.Status:
+    async def status() -> status_schemas.Status:
         """The state of the library and of a running embed."""
         return await services.watcher.status()
 
@@ -258,7 +259,7 @@ def _state_routes(services: Services) -> APIRouter:
         return CountedResponse(counted, stream(), headers=headers, media_type="text/event-stream")
 
     @router.post("/embed", status_code=202, openapi_extra=uploads.described(schemas.EmbedAction.model_json_schema()))
-    async def embed(request: Request, x_pixfind: Annotated[str, Header(pattern="^1$")]) -> schemas.Status:  # noqa: ARG001  checked by its type
+    async def embed(request: Request, x_pixfind: Annotated[str, Header(pattern="^1$")]) -> status_schemas.Status:  # noqa: ARG001  checked by its type
         """Start, pause, resume or stop embedding, or scan the folders. The header `X-Pixfind: 1` shows that the request does not come from another web site."""
         async with services.uploads.read(request, uploads.MAX_JSON_BYTES) as body:
             command = uploads.parsed(schemas.EmbedAction, body, "{action: start, scan, pause, resume or stop}")

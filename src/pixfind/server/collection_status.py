@@ -9,12 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pixfind.collection.config import CollectionConfig, MemberConfig
 from pixfind.library import catalogue
-from pixfind.server import schemas
+from pixfind.server import status_schemas
 
 
-def of_member(member: MemberConfig, state: schemas.Status | None, why: str | None) -> schemas.MemberStatus:
+def of_member(
+    member: MemberConfig, state: status_schemas.Status | None, why: str | None
+) -> status_schemas.MemberStatus:
     """Return the state of one library, as it stands beside those of the others; without a `state`, `why` it does not answer."""
-    return schemas.MemberStatus(
+    return status_schemas.MemberStatus(
         name=member.name,
         where=member.where,
         missing=why,
@@ -25,13 +27,13 @@ def of_member(member: MemberConfig, state: schemas.Status | None, why: str | Non
 
 
 def joined(
-    config: CollectionConfig, states: Sequence[schemas.Status], members: list[schemas.MemberStatus]
-) -> schemas.Status:
+    config: CollectionConfig, states: Sequence[status_schemas.Status], members: list[status_schemas.MemberStatus]
+) -> status_schemas.Status:
     """Return the state of all libraries together; what concerns the run in one of them is left to that one's own server."""
     recalls = [state.recall for state in states if state.recall is not None]
     rates = [state.images_per_second for state in states if state.images_per_second is not None]
     texts = [state.texts for state in states if state.texts is not None]
-    return schemas.Status(
+    return status_schemas.Status(
         library=str(config.file or config.names),
         images=_sum((state.images for state in states), catalogue.LEDGER),
         merged_rows=sum(state.merged_rows for state in states),
@@ -62,6 +64,7 @@ def joined(
         searchable_rows=sum(state.searchable_rows for state in states),
         paused=False,
         pause_reason=None,
+        pause=None,
         held_back=None,
         can_control=False,
         folders=list(dict.fromkeys(folder for state in states for folder in state.folders)),

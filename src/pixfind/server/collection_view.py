@@ -21,7 +21,16 @@ from pixfind.collection.member import NoAnswerError
 from pixfind.collection.remote import as_refused
 from pixfind.search import filter_checks
 from pixfind.search.query import Query
-from pixfind.server import collection_status, count_schemas, facets, places, responses, schemas, selection
+from pixfind.server import (
+    collection_status,
+    count_schemas,
+    facets,
+    places,
+    responses,
+    schemas,
+    selection,
+    status_schemas,
+)
 from pixfind.server.cursors import Cursor, Order
 from pixfind.server.library_view import LibraryView, Original
 from pixfind.types import Sort
@@ -164,7 +173,7 @@ class CollectionView:
             for image_id, metadata in each.items()
         }
 
-    async def status(self) -> schemas.Status:
+    async def status(self) -> status_schemas.Status:
         found, missing = await self._all(lambda place, view: view.status(), may_be_none=True)
         why = {one.library: one.why for one in missing}
         members = self._config.members

@@ -10,6 +10,7 @@ import contextlib
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +18,22 @@ from pixfind import errors
 from pixfind.library import control, fields, labels
 from pixfind.library.library import Library
 from pixfind.search import similarity_map
-from pixfind.server import schemas
-from pixfind.server.watch_control import WatchControl
+from pixfind.server import schemas, status_schemas
+from pixfind.server.watch_control import Stopped, WatchControl
+from pixfind.types import Reason
 from pixfind.workflows import running, status
 
 _POLL_SECONDS = 0.5
 _IDLE_POLL_SECONDS = 2.0
 _FAST_POLL_SECONDS = 20.0
+_STARTING = Stopped(Reason("Starting", "it is starting"), None)
 _VOLATILE = {"free_bytes", "bytes"}
 """Fields that change all the time: a change of these alone is not sent."""
 
 
 def read_status(
     library: Library, control: WatchControl | None = None, *, can_control: bool, can_add_folders: bool = False
-) -> schemas.Status:
+) -> status_schemas.Status:
     """Return the status of a library; `control` has the watch of this server."""
     now = status.status(library)
     values = now.values()
@@ -41,7 +44,7 @@ def read_status(
         root["mounted_in"] = None if outer is None else schemas.display_path(outer)
     values["pause_reason"] = values.pop("paused", None)
     values["watch"] = _watch(now.watch, control)
-    return schemas.Status(
+    return status_schemas.Status(
         **values,
         searchable_rows=now.merged_rows,
         paused=values["pause_reason"] is not None,
@@ -54,13 +57,28 @@ def read_status(
     )
 
 
-def _watch(running: dict[str, Any] | None, control: WatchControl | None) -> schemas.Watch | None:
+def _watch(running: dict[str, Any] | None, control: WatchControl | None) -> status_schemas.Watch | None:
     if running is not None:
         rescanned = {schemas.display_path(folder): why for folder, why in running["rescanned"].items()}
-        return schemas.Watch(running=True, rescan_minutes=running["rescan_minutes"], rescanned=rescanned, stopped=None)
+        reasons = {schemas.display_path(folder): why for folder, why in running["reasons"].items()}
+        return status_schemas.Watch(
+            running=True,
+            rescan_minutes=running["rescan_minutes"],
+            rescanned=rescanned,
+            reasons=reasons,
+            stopped=None,
+        )
     if control is None:
         return None
-    return schemas.Watch(running=False, rescan_minutes=None, rescanned={}, stopped=control.stopped or "it is starting")
+    stopped = control.stopped or _STARTING
+    return status_schemas.Watch(
+        running=False,
+        rescan_minutes=None,
+        rescanned={},
+        stopped=str(stopped),
+        stop=status_schemas.Reason(**asdict(stopped.reason)),
+        starts_again_in=stopped.starts_again_in,
+    )
 
 
 def failures(library: Library, reason: str | None, offset: int, k: int) -> schemas.Failures:
@@ -95,10 +113,10 @@ def act(library: Library, action: str) -> None:
 class StatusWatcher:
     """Polls the status while at least one stream is open, once for all streams."""
 
-    def __init__(self, read: Callable[[], Awaitable[schemas.Status]]) -> None:
+    def __init__(self, read: Callable[[], Awaitable[status_schemas.Status]]) -> None:
         """Poll `read`, which raises Overloaded."""
         self.status = read
-        self._listeners: set[asyncio.Queue[schemas.Status | None]] = set()
+        self._listeners: set[asyncio.Queue[status_schemas.Status | None]] = set()
         self._task: asyncio.Task[None] | None = None
         self._fast_since = -_FAST_POLL_SECONDS
         self._closed = False
@@ -112,9 +130,9 @@ class StatusWatcher:
         """Poll often for a while: an embed is about to start, pause or stop."""
         self._fast_since = time.monotonic()
 
-    async def changes(self, keep_alive: float) -> AsyncIterator[schemas.Status | None]:
+    async def changes(self, keep_alive: float) -> AsyncIterator[status_schemas.Status | None]:
         """Yield the status at once and after each change, None when nothing changed for `keep_alive` seconds; ends with the server."""
-        queue: asyncio.Queue[schemas.Status | None] = asyncio.Queue(1)
+        queue: asyncio.Queue[status_schemas.Status | None] = asyncio.Queue(1)
         self._listeners.add(queue)
         try:
             sent = await self.status()
@@ -145,7 +163,7 @@ class StatusWatcher:
 
     async def _watch(self) -> None:
         """Poll, and put each changed status into all queues, until no stream is open."""
-        before: schemas.Status | None = None
+        before: status_schemas.Status | None = None
         while self._listeners:
             with contextlib.suppress(errors.PixfindError, OSError):
                 now = await self.status()
@@ -158,11 +176,11 @@ class StatusWatcher:
             await asyncio.sleep(_POLL_SECONDS if busy or fast else _IDLE_POLL_SECONDS)
 
 
-def _without_volatile(state: schemas.Status) -> dict[str, object]:
+def _without_volatile(state: status_schemas.Status) -> dict[str, object]:
     return state.model_dump(exclude=_VOLATILE)
 
 
-def _replace(queue: asyncio.Queue[schemas.Status | None], state: schemas.Status | None) -> None:
+def _replace(queue: asyncio.Queue[status_schemas.Status | None], state: status_schemas.Status | None) -> None:
     """Replace a status that was not read yet: a slow client gets the newest one, not all of them."""
     with contextlib.suppress(asyncio.QueueEmpty):
         queue.get_nowait()

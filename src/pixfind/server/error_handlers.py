@@ -5,9 +5,7 @@ problem details (RFC 9457).
 The last place that catches errors of a request. Details of an unexpected error go to the server's terminal, never to the client.
 """
 
-import math
 import re
-import string
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
@@ -19,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 
 from pixfind import errors
 from pixfind.errors import former
-from pixfind.library import path_text
+from pixfind.server import error_values
 
 _STATUS: dict[type[errors.OperationError], int] = {
     errors.InvalidQuery: 400,
@@ -67,22 +65,10 @@ def response(error: Exception) -> JSONResponse:
 
 def _named(error: errors.PixfindError, status: int) -> JSONResponse:
     kind, fields = type(error).__name__, error.fields
-    made = _values(error)
+    made = error_values.values(error)
     return error_response(
         status, str(error), kind, fields.get("at"), former_kind=fields.get("former_kind"), values=made
     )
-
-
-def _values(error: errors.PixfindError) -> dict[str, str | float]:
-    """Return what stands in the message of an error, by its names there: for who says it in another language."""
-    named = {name for _, name, _, _ in string.Formatter().parse(type(error).__doc__ or "") if name}
-    found: dict[str, str | float] = {}
-    for name in sorted(named & error.fields.keys()):
-        value = error.fields[name]
-        found[name] = (
-            value if isinstance(value, int | float) and math.isfinite(value) else path_text.readable(str(value))
-        )
-    return found
 
 
 def error_response(

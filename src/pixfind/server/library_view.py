@@ -12,7 +12,7 @@ from typing import Protocol
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pixfind.server import count_schemas, schemas
+from pixfind.server import count_schemas, schemas, status_schemas
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class LibraryView(Protocol):
     async def hit_metadata(self, ids: Sequence[int]) -> dict[int, schemas.HitMetadata]:
         """Return what is shown with hits; nothing of those that are gone."""
 
-    async def status(self) -> schemas.Status:
+    async def status(self) -> status_schemas.Status:
         """Return the state."""
 
     async def failures(self, reason: str | None, offset: int, k: int) -> schemas.Failures:

@@ -32,6 +32,7 @@ from pixfind.server import (
     schemas,
     selection,
     similarity,
+    status_schemas,
 )
 from pixfind.server.columns_reader import ColumnsReader
 from pixfind.server.library_view import Original
@@ -137,7 +138,7 @@ class LocalView:
     async def hit_metadata(self, ids: Sequence[int]) -> dict[int, schemas.HitMetadata]:
         return await self.run(lambda library: responses.hit_metadata(library, ids))
 
-    async def status(self) -> schemas.Status:
+    async def status(self) -> status_schemas.Status:
         return await self.run(
             lambda library: embed_control.read_status(
                 library, self._control, can_control=self.can_control, can_add_folders=self.can_add_folders

@@ -16,7 +16,7 @@ import pixfind
 from pixfind import errors
 from pixfind.collection.config import CollectionConfig
 from pixfind.search.query import MAX_QUERY_CHARACTERS
-from pixfind.server import images, schemas
+from pixfind.server import images, schemas, status_schemas
 from pixfind.server.services import Services
 from pixfind.types import Sort
 
@@ -147,7 +147,7 @@ def make(services: Services) -> "MCPServer[Any]":
         return answer
 
     @server.tool(annotations=looks)
-    async def get_status() -> schemas.Status:
+    async def get_status() -> status_schemas.Status:
         """Return how many pictures there are, how many are embedded, and the progress of a running embed."""
         with _tool_errors():
             return await services.watcher.status()

@@ -11,7 +11,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 from starlette.types import Scope
 
-from pixfind.server import schemas
+from pixfind.server import status_schemas
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -48,7 +48,7 @@ class Metrics:
         """Add a metric whose values (label -> value) are read by calling `values` at each scrape."""
         self._registry.register(_CallbackCollector(name, text, values, counter=counter))
 
-    def text(self, state: schemas.Status) -> bytes:
+    def text(self, state: status_schemas.Status) -> bytes:
         """Return all metrics in the text format of Prometheus."""
         registry = CollectorRegistry()
         registry.register(_Library(state))
@@ -74,7 +74,7 @@ class _CallbackCollector(Collector):
 class _Library(Collector):
     """The ledger and the running embed, from one status."""
 
-    def __init__(self, state: schemas.Status) -> None:
+    def __init__(self, state: status_schemas.Status) -> None:
         self._state = state
 
     def collect(self) -> Iterator[Metric]:

@@ -32,7 +32,7 @@ log = logging.getLogger("pixfind.server")
 _START_SECONDS = 300.0
 """for a node to open a library and to load its model"""
 _LOOK_SECONDS = 1.0
-_RELEASE_SECONDS, _RETRY_SECONDS = 30.0, 0.2
+_RELEASE_SECONDS = 30.0
 _AGAIN_SECONDS = 5.0
 """before a library is opened again that could not be opened after a restart"""
 _RATE = 1e6
@@ -168,7 +168,8 @@ class LibraryServer:
         self._refusal: tuple[str, dict[str, str]] | None = None
         self._opened = contextlib.ExitStack()
         try:
-            listening = _listen(options)
+            # The processes of an actor that died may hold the port for another moment.
+            listening = server.listen(options.host, options.port, _RELEASE_SECONDS)
             self._opened.callback(listening.close)
             self._opened.enter_context(worker_processes.running(library, options, token, listening))
         except Exception as error:
@@ -185,15 +186,3 @@ class LibraryServer:
     def refusal(self) -> tuple[str, dict[str, str]] | None:
         """Return the name and the fields of the error with which the server did not start; None: it answers."""
         return self._refusal
-
-
-def _listen(options: Options) -> socket.socket:
-    """Bind the port, which the processes of an actor that died may hold for another moment; raises AddressInUse."""
-    until = time.monotonic() + _RELEASE_SECONDS
-    while True:
-        try:
-            return server.listen(options.host, options.port)
-        except errors.AddressInUse:
-            if time.monotonic() > until:
-                raise
-            time.sleep(_RETRY_SECONDS)

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from pixfind import errors
 from pixfind.collection import ids
-from pixfind.server import count_schemas, schemas
+from pixfind.server import count_schemas, schemas, status_schemas
 from pixfind.server.cursors import Cursor, Order
 
 M = TypeVar("M", bound=BaseModel)
@@ -46,13 +46,15 @@ def read(model: type[M], data: bytes) -> M:
     return made
 
 
-def status(data: bytes) -> schemas.Status:
+def status(data: bytes) -> status_schemas.Status:
     """Return a status. What a newer pixfind adds to it is left out."""
     # Not the parser of the standard library, which lets surrogates through that no answer of ours may have.
     values = pydantic_core.from_json(data)
     if not isinstance(values, dict):
         raise ValueError("a status is an object")  # noqa: TRY004  one error for all that is wrong
-    made = schemas.Status.model_validate({name: values[name] for name in schemas.Status.model_fields if name in values})
+    made = status_schemas.Status.model_validate(
+        {name: values[name] for name in status_schemas.Status.model_fields if name in values}
+    )
     _check_counts(*made.images.values(), *made.failures.values(), made.merged_rows, made.index_rows)
     _check_counts(made.searchable_rows, made.bytes, made.free_bytes)
     return made

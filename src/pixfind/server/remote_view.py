@@ -27,7 +27,7 @@ from pixfind.collection.connection import Connection, Patience, refusal
 from pixfind.collection.member import NoAnswerError
 from pixfind.collection.remote import checked, refusals_checked
 from pixfind.images import source
-from pixfind.server import count_schemas, file_response, images, remote_answers, schemas, selection
+from pixfind.server import count_schemas, file_response, images, remote_answers, schemas, selection, status_schemas
 from pixfind.server.library_view import Original
 from pixfind.server.resource_pool import ResourcePool
 
@@ -109,7 +109,7 @@ class RemoteView:
             found |= (await self._json(f"{wire.PATH}/metadata", schemas.MetadataOfHits, part)).hits
         return found
 
-    async def status(self) -> schemas.Status:
+    async def status(self) -> status_schemas.Status:
         data = await self._connections.run(
             lambda connection: connection.ask("GET", f"{_API}/status", None, self._seconds)
         )

@@ -5,7 +5,7 @@ Owns names, types and bounds of the JSON. Must not know how a response is comput
 """
 
 import os
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -249,86 +249,6 @@ class Metadata(BaseModel):
     library: str | None = Field(
         default=None, description="which library of a collection has it; null where there is one"
     )
-
-
-class Watch(BaseModel):
-    """The watch that keeps the library current."""
-
-    running: bool
-    rescan_minutes: float | None = Field(
-        description="how often folders are scanned that tell no changes; null when no watch runs"
-    )
-    rescanned: dict[str, str] = Field(
-        description="folder -> why it is scanned every `rescan_minutes`; changes elsewhere are noticed at once"
-    )
-    stopped: str | None = Field(description="why the watch of this server does not run; null while one runs")
-
-
-class MemberStatus(BaseModel):
-    """One library of a collection."""
-
-    name: str
-    where: str = Field(description="its folder or its address")
-    missing: str | None = Field(description="why it does not answer; null while it does")
-    images: dict[str, int] | None
-    searchable_rows: int | None
-    running: bool | None = Field(description="whether an embed runs")
-
-
-class Status(BaseModel):
-    """The values of `pixfind status --json`, and some more for the page."""
-
-    library: str
-    images: dict[str, int] = Field(description="seen = embedded + duplicate + failed + skipped + pending")
-    merged_rows: int
-    index_rows: int
-    recall: float | None
-    model: str | None
-    precision: str | None
-    change: dict[str, Any] | None = Field(
-        description="the model that is to answer next, with its counts; null when none is"
-    )
-    kept: list[dict[str, Any]] = Field(description="models that answered before or were abandoned, with their counts")
-    running: bool
-    run: dict[str, Any] | None
-    watch: Watch | None = Field(description="null when no watch runs and this server was not asked for one")
-    workers: list[dict[str, Any]]
-    images_per_second: float | None
-    eta_seconds: float | None
-    bottleneck: str | None
-    because: str | None = Field(description="the figures behind the bottleneck")
-    stages: dict[str, float] = Field(description="stage -> seconds a second, all workers together")
-    bytes_per_second: float | None
-    cores: float | None = Field(description="processors that the embed uses")
-    failures: dict[str, int]
-    texts: dict[str, int] | None = Field(
-        description="read, no text, failed, pending -> pictures; null where nobody asked for their text to be read"
-    )
-    left_out: dict[str, int] = Field(
-        description="suffix -> files of that kind below the folders, which pixfind does not read"
-    )
-    offline: dict[str, str]
-    roots: list[dict[str, Any]] = Field(
-        default=[],
-        description="what was added: path, kind, images, offline, archives, settings, exclude, exclude_configured, mounted_in",
-    )
-    bytes: int
-    free_bytes: int
-    searchable_rows: int
-    paused: bool
-    pause_reason: str | None
-    held_back: str | None
-    can_control: bool
-    can_add_folders: bool = Field(default=False, description="whether folders may be registered from here")
-    folders: list[str]
-    fields: list[str] = Field(description="names of the fields that `where` may ask for")
-    labels: list[str] = Field(default_factory=list, description="names of the labels that `label` may ask for")
-    has_similarity_map: bool = Field(default=False, description="whether `similarity` has something to show")
-    libraries: list[MemberStatus] | None = Field(
-        default=None, description="of a collection, whose counts are those of all that answer; null for one library"
-    )
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class Failure(BaseModel):

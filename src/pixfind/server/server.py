@@ -7,7 +7,9 @@ Several processes: `worker_processes`.
 
 import asyncio
 import contextlib
+import errno
 import socket
+import time
 import urllib.parse
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +27,8 @@ from pixfind.server.credentials import Token
 from pixfind.server.services import Services
 
 _BACKLOG = 1024
+_PATIENCE_SECONDS, _RETRY_SECONDS = 2.5, 0.1
+"""for an address that is in use: as long as nginx tries"""
 
 _GRACE_SECONDS = 1.0
 """What runs for longer once the server was stopped is cancelled."""
@@ -239,15 +243,30 @@ def _address(host: str, port: int) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Bind an address, on which nothing is accepted yet; raises AddressInUse."""
+def listen(host: str, port: int, patience: float = _PATIENCE_SECONDS) -> socket.socket:
+    """
+    Bind an address, on which nothing is accepted yet; raises AddressInUse where it is not free within `patience` seconds.
+
+    The workers of a server that was killed hold its address until they have noticed, and who starts it again does so at once.
+    """
+    until = time.monotonic() + patience
+    while True:
+        try:
+            return _bind(host, port)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > until:
+                raise errors.AddressInUse(host=host, port=port, detail=error.strerror) from error
+            time.sleep(_RETRY_SECONDS)
+
+
+def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # The protocol by name: without it asyncio does not switch Nagle's algorithm off, and each answer waits 40 ms for an acknowledgement.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
-    except OSError as error:
+    except OSError:
         listening.close()
-        raise errors.AddressInUse(host=host, port=port, detail=error.strerror) from error
+        raise
     return listening

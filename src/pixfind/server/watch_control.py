@@ -6,16 +6,18 @@ what a watch does; what it says about itself is in `library.watch_lock`.
 """
 
 import contextlib
+import json
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from pixfind.storage import logs
-from pixfind.types import format_duration
+from pixfind.types import Reason, format_duration
 
 _FIRST_PAUSE, _MAX_PAUSE = 5.0, 600.0
 _LASTING_SECONDS = 60.0
@@ -25,13 +27,27 @@ _END_SECONDS = 10.0
 COMMAND = (sys.executable, "-m", "pixfind.server.watch_child")
 
 
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Why no child runs."""
+
+    reason: Reason
+    starts_again_in: float | None
+    """seconds from its end to its next start; None: once it is asked to"""
+
+    def __str__(self) -> str:
+        if self.starts_again_in is None:
+            return self.reason.message
+        return f"{self.reason.message} It starts again in {format_duration(self.starts_again_in)}."
+
+
 class WatchControl:
     """Runs `command LIBRARY` for as long as the server runs."""
 
     def __init__(self, library: Path, *, command: tuple[str, ...] = COMMAND, first_pause: float = _FIRST_PAUSE) -> None:
         """Prepare; what the child writes to its standard error goes to logs/watch.log of the library at `library`."""
-        self.stopped: str | None = None
-        """why no child runs; None while one does"""
+        self.stopped: Stopped | None = None
+        """None while a child runs"""
         self._library = library
         self._command = command
         self._first_pause = first_pause
@@ -79,15 +95,15 @@ class WatchControl:
             self._wake.clear()
             began = time.monotonic()
             self.stopped = None
-            code, said = self._run()
+            code, why = self._run()
             if time.monotonic() - began >= _LASTING_SECONDS:
                 pause = self._first_pause
             if code == 0:
-                self.stopped, self._on_request = "it was asked to end", True
+                self.stopped, self._on_request = Stopped(Reason("AskedToEnd", "it was asked to end"), None), True
                 pause = self._first_pause
                 self._wait(None)
             else:
-                self.stopped = f"{said or _ending(code)} It starts again in {format_duration(pause)}."
+                self.stopped = Stopped(why or _ending(code), pause)
                 self._wait(pause)
                 pause = min(2 * pause, _MAX_PAUSE)
 
@@ -95,12 +111,12 @@ class WatchControl:
         if not self._closing:
             self._wake.wait(seconds)
 
-    def _run(self) -> tuple[int, str]:
-        """Run the child until it ends; return its exit code, and the reason that it gave."""
+    def _run(self) -> tuple[int, Reason | None]:
+        """Run the child until it ends; return its exit code, and the reason that it gave, or that kept it from starting."""
         with tempfile.TemporaryFile() as said, logs.appending(self._library / "logs" / "watch.log") as errors_to:
             with self._guard:
                 if self._closing:
-                    return 0, ""
+                    return 0, None
                 try:
                     self._process = process = subprocess.Popen(
                         [*self._command, str(self._library)],
@@ -111,19 +127,27 @@ class WatchControl:
                         start_new_session=True,
                     )
                 except OSError as error:
-                    return -1, f"{error}."
+                    return -1, Reason("NotStarted", f"{error}.", {"detail": str(error)})
             code = process.wait()
             with contextlib.suppress(OSError):
                 if process.stdin is not None:
                     process.stdin.close()
             said.seek(0)
-            return code, said.read().decode("utf-8", "replace").strip()
+            return code, _said(said.read())
 
 
-def _ending(code: int) -> str:
+def _said(output: bytes) -> Reason | None:
+    """Return what a child gave as its reason; None for one that gave none."""
+    with contextlib.suppress(ValueError, TypeError):
+        return Reason(**json.loads(output))
+    return None
+
+
+def _ending(code: int) -> Reason:
     if code >= 0:
-        return f"it ended with exit code {code}."
+        return Reason("EndedWithCode", f"it ended with exit code {code}.", {"code": str(code)})
     try:
-        return f"it was ended by {signal.Signals(-code).name}."
+        name = signal.Signals(-code).name
     except ValueError:
-        return f"it was ended by signal {-code}."
+        name = f"signal {-code}"
+    return Reason("EndedBySignal", f"it was ended by {name}.", {"signal": name})

@@ -52,6 +52,8 @@ class Status:
     """the figures behind it"""
     paused: str | None
     """why a running embed rests"""
+    pause: dict[str, Any] | None
+    """the same as kind, message and values"""
     held_back: str | None
     """for which store or server a running embed waits, and why"""
     stages: dict[str, float]
@@ -83,6 +85,7 @@ def status(library: Library) -> Status:
     live = _live(library) if holder else {}
     if live and time.time() - live["written_at"] > _FRESH_SECONDS:
         live = {}
+    pause = live.get("pause")
     watched = watch_lock.read(library.path)
     images, of_roots = library.catalogue.ledger_and_roots()
     model = library.model()
@@ -106,7 +109,8 @@ def status(library: Library) -> Status:
         eta_seconds=live.get("eta_seconds"),
         bottleneck=live.get("bottleneck"),
         because=live.get("because"),
-        paused=live.get("paused"),
+        paused=pause["message"] if pause else None,
+        pause=pause,
         held_back=live.get("held_back"),
         stages=live.get("stages", {}),
         bytes_per_second=live.get("bytes_per_second"),

@@ -24,7 +24,7 @@ from pixfind.library.folder_events import FolderEvents, NoticesLostError, TooMan
 from pixfind.library.library import Library
 from pixfind.library.scan_paths import is_below, may_matter, scan_paths
 from pixfind.library.scan_report import ScanReport
-from pixfind.types import Clock
+from pixfind.types import Clock, Reason
 from pixfind.workflows import events
 from pixfind.workflows.add import add
 from pixfind.workflows.index import IndexSummary, index_changes
@@ -50,6 +50,10 @@ _FATAL = (
     errors.UnsafeModelFile,
 )
 """errors that no waiting repairs"""
+
+
+_TOO_MANY = Reason("TooManyFolders", "the system watches no more folders")
+_UNREADABLE = Reason("FoldersNotReadable", "some folders cannot be read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +158,8 @@ class _Watch:
         self._new_folders: set[str] = set()
         self._roots: dict[str, object] = {}
         """root -> what is there, as `_presence` saw it"""
-        self._rescanned: dict[str, str] = {}
-        self._unwatched: str | None = None
+        self._rescanned: dict[str, Reason] = {}
+        self._unwatched: Reason | None = None
         """why not all changes are told, whatever the file system"""
         self._untold: dict[str, str] = {}
         """root -> type of its file system, which does not tell all changes"""
@@ -379,20 +383,20 @@ class _Watch:
                 # It has gone since: noticed when the folders are looked at.
                 self._roots = {}
             except OSError as error:
-                self._unwatched = f"it cannot be watched: {error}"
+                self._unwatched = Reason("CannotBeWatched", f"it cannot be watched: {error}", {"detail": str(error)})
             else:
-                self._unwatched = None if self._events.complete else "some folders cannot be read"
+                self._unwatched = None if self._events.complete else _UNREADABLE
         self._rescanned = {root: why for root in folders if (why := self._why_rescanned())}
-        self._rescanned.update({root: f"{kind} does not tell all changes" for root, kind in self._untold.items()})
+        self._rescanned.update({root: _untold(kind) for root, kind in self._untold.items()})
         self._say()
 
     def _presence(self, root: str) -> object:
         # A server that does not answer must not hold up the others; a look would also keep it from being unmounted when idle.
         return None if root in self._untold else _presence(root)
 
-    def _why_rescanned(self) -> str | None:
+    def _why_rescanned(self) -> Reason | None:
         if self._too_many:
-            return "the system watches no more folders"
+            return _TOO_MANY
         return self._unwatched
 
     def _watch_nothing(self, detail: str) -> None:
@@ -403,10 +407,15 @@ class _Watch:
     def _say(self) -> None:
         with contextlib.suppress(errors.DiskFull, errors.NotWritable):
             watch_lock.tell(self._path, self._rescan_minutes, self._rescanned)
-        now = Watching(tuple(root.path for root in self._library.catalogue.roots()), dict(self._rescanned))
+        rescanned = {root: why.message for root, why in self._rescanned.items()}
+        now = Watching(tuple(root.path for root in self._library.catalogue.roots()), rescanned)
         if now != self._told:
             self._tell(now)
         self._told = now
+
+
+def _untold(kind: str) -> Reason:
+    return Reason("ChangesNotTold", f"{kind} does not tell all changes", {"kind": kind})
 
 
 def _presence(root: str) -> object:

@@ -1,8 +1,8 @@
 /**
- * What the page says when the server refuses something: in the language of the page, and what to do here.
+ * What the page says when the server refuses something, and why an embed or a watch rests: in the language of the page, and what to do here.
  *
- * The server's own sentences are English and name options of the command line. Their translations are messages, `refused.KIND`, and the kinds are names of
- * `pixfind.errors`; a test compares them. Rarer kinds come as the server says them.
+ * The server's own sentences are English and name options of the command line. Their translations are messages: `refused.KIND`, whose kinds are names of
+ * `pixfind.errors`, and `rests.KIND`, whose kinds are those of `Reason` in `pixfind.types`; a test compares them. Rarer kinds come as the server says them.
  */
 
 import { isKnown, t } from "./messages.js";
@@ -12,3 +12,6 @@ export function refusal({ kind, message, values = {} }) {
   if (kind === "InvalidFilter" && values.option === "--label") return t("refused.no-label", values);
   return isKnown(`refused.${kind}`) ? t(`refused.${kind}`, values) : message;
 }
+
+/** @param {{kind: string, message: string, values: Record<string, string | number>}} reason @returns {string} */
+export const rests = (reason) => (isKnown(`rests.${reason.kind}`) ? t(`rests.${reason.kind}`, reason.values) : refusal(reason));

@@ -8,10 +8,11 @@
 import { embed, Unreachable, Refused, failures as failed } from "./api.js";
 import { button, byId, el, fill } from "./dom.js";
 import { t } from "./messages.js";
+import { rests } from "./refusals.js";
 import { named, remedy } from "./remedies.js";
 import { RootsCard } from "./roots.js";
 import { RunLog } from "./run_log.js";
-import { ago, bottleneck, decimal, duration, number, rate, safeName, size, stage } from "./words.js";
+import { ago, bottleneck, decimal, duration, number, percentage, rate, safeName, size, stage } from "./words.js";
 
 /** The ledger: seen = embedded + duplicate + failed + skipped + pending. */
 const OUTCOMES = ["embedded", "duplicate", "pending", "failed", "skipped"];
@@ -148,11 +149,11 @@ export class StatusView {
     ];
     fill(this.figures, ...(running ? figures.slice(paused ? 2 : 0) : []).map(([term, value]) => el("div", {}, el("dt", {}, term), el("dd", {}, value))));
     const pace = status.bottleneck && bottleneck(status.bottleneck);
-    const measured = pace && status.because ? t("status.measured", { sentence: pace, figures: status.because }) : pace;
+    const measured = pace && t("status.measured", { sentence: pace, figures: figuresOf(status) });
     // Before what was measured until then: nothing is fetched now.
     const held = status.held_back ? t("status.held-back", { why: status.held_back }) : measured;
     if (status.libraries) fill(this.note, `${t("status.each-library")} `, el("code", {}, "pixfind --library LIBRARY index FOLDER"));
-    else this.note.textContent = (running && (paused ? status.pause_reason : held)) || "";
+    else this.note.textContent = (running && (paused ? rests(status.pause) : held)) || "";
     this.note.hidden = !this.note.textContent;
     this.table.hidden = !running || !status.workers.length;
     fill(this.workers, ...status.workers.map(workerRow));
@@ -227,15 +228,25 @@ function member({ name, where, missing, searchable_rows: rows, running }) {
 }
 
 /** What keeps the library current. @param {any} watch */
-function watched({ running, stopped, rescanned, rescan_minutes: minutes }) {
-  if (!running) return t("status.watch-stopped", { why: stopped });
-  const slow = Object.entries(rescanned).map(([folder, why]) => t("status.watch-every", { folder, count: minutes, why }));
+function watched({ running, stop, starts_again_in: again, reasons, rescan_minutes: minutes }) {
+  if (!running) {
+    const why = t("status.watch-stopped", { why: rests(stop) });
+    return again === null ? why : [why, t("status.watch-again", { duration: duration(again) })].join(" ");
+  }
+  const slow = Object.entries(reasons).map(([folder, why]) => t("status.watch-every", { folder, count: minutes, why: rests(why) }));
   return [t("status.watch-runs"), ...slow].join("; ");
 }
 
 /** How far the model that is to answer next has come. @param {any} change */
 function nextModel({ model, images }) {
   return t("status.next-model-at", { model, done: images.seen - images.pending, count: images.seen });
+}
+
+/** What the bottleneck was told by: where the seconds of the workers went. @param {any} status */
+function figuresOf({ bottleneck: limit, stages, workers }) {
+  const shares = Object.fromEntries(["model", "wait", "pace"].map((stage) => [stage, percentage(stages[stage] / Math.max(workers.length, 1))]));
+  const threads = { read: decimal(stages.read + stages.network, 1), decode: decimal(stages.decode, 1) };
+  return t(["disk", "network", "decode"].includes(limit) ? "status.figures-waiting" : "status.figures-model", { ...shares, ...threads });
 }
 
 /** What there is of an index. @param {any} status */
