@@ -65,6 +65,23 @@ def test_a_program_that_is_started_without_a_stream_does_its_work(
         assert [] == verify.verify(library)
 
 
+def test_an_interrupt_while_the_program_is_being_loaded_ends_it_as_any_other() -> None:
+    program = """
+import sys
+
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == "pixfind.cli":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupt())
+from pixfind.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert (130, b"", b"") == (done.returncode, done.stdout, done.stderr)
+
+
 def test_index_does_everything_and_a_second_one_nothing(run: Run, place: Path, pictures: Path) -> None:
     make_broken(pictures / "broken.jpg", "truncated")
     first = run("index", pictures, "--model", "starter", "--cpu", "100%")

@@ -148,6 +148,8 @@ def run_index(
         )
     observer.tell(stopped=done.stopped, dry_run=False)
     end(stopped=done.stopped)
+    if thumbnails and done.thumbnails_refused is not None:
+        raise typer.Exit(done.thumbnails_refused.exit_code)
 
 
 def _how(

@@ -18,7 +18,7 @@ from pixfind.cli.context import Context
 from pixfind.cli.filter_flags import FilterFlags
 from pixfind.cli.grouped_options import grouped
 from pixfind.cli.options import SEARCH, Command, Html, Json, command, explicit_options
-from pixfind.cli.output_flags import Null, OutputFlags, OutputOptions, check_one_output, line_end
+from pixfind.cli.output_flags import Null, OutputFlags, OutputOptions, check_one_output
 from pixfind.library.library import Library
 from pixfind.storage import output
 from pixfind.types import Sort, TerminalImages, numbered
@@ -168,10 +168,8 @@ def duplicates(
     if json:
         console.json([group.values() for group in found.groups])
     elif paths:
-        for path in itertools.chain.from_iterable(
-            (*(each.path for each in group.members), "") for group in found.groups
-        ):
-            console.data(path, end=line_end(null=null))
+        groups = ((*(each.path for each in group.members), "") for group in found.groups)
+        console.paths(itertools.chain.from_iterable(groups), null=null)
     elif html is None or not html.is_standard_output:
         console.groups(found.groups)
     console.duplicates(found)
@@ -252,8 +250,7 @@ def _show(
     elif options.json:
         used.console.json([hit.values() for hit in result.hits])
     elif options.paths:
-        for hit in result.hits:
-            used.console.data(hit.path, end=line_end(null=options.null))
+        used.console.paths((hit.path for hit in result.hits), null=options.null)
     elif options.listed:
         used.console.hits(result, hit_pictures.renderer(options.pictures, thumbnail) if result.hits else None)
 
