@@ -73,6 +73,11 @@ class FilterFlags:
         ),
     ] = None
 
+    in_album: Annotated[
+        str | None,
+        typer.Option("--in-album", metavar="NAME", help="Was put into this album.", rich_help_panel=_FILTERS),
+    ] = None
+
     def remarks(self) -> list[str]:
         """Return what the dates in words were taken for, a line each."""
         from pixfind.search import dates
@@ -115,4 +120,5 @@ class FilterFlags:
             near=self.near,
             where=self.where or (),
             label=self.label or (),
+            album=self.in_album,
         )

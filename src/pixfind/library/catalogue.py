@@ -162,7 +162,7 @@ class Catalogue:
             raise
 
     def add_function(self, name: str, parameters: int, function: Callable[..., Any]) -> None:
-        """Let the statements of this catalogue call a pure function, such as `km` of the filters."""
+        """Let the statements of this catalogue call a function, such as `km` of the filters, whose result stays the same during one."""
         self._connection.create_function(name, parameters, function, deterministic=True)
 
     def data_version(self) -> int:

@@ -5,17 +5,21 @@ Owns names, types and bounds of the JSON, and what may be kept, whoever keeps it
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pixfind import errors
+from pixfind.library.albums import MAX_NAME
 from pixfind.search.filters import MAX_LABELS, Shape
 from pixfind.search.query import MAX_QUERY_CHARACTERS
 from pixfind.search.where import MAX_CONDITIONS
 from pixfind.server import ranked_page
-from pixfind.server.schemas import SearchRequest
+from pixfind.server.schemas import ImageId, SearchRequest
 from pixfind.types import Sort
+
+MAX_CHANGE: Final = 1_000
+"""pictures that one request puts into an album or takes out"""
 
 
 class SavedSearch(BaseModel):
@@ -36,6 +40,7 @@ class SavedSearch(BaseModel):
     near: str | None = Field(None, max_length=80)
     where: tuple[Annotated[str, Field(max_length=300)], ...] = Field((), max_length=MAX_CONDITIONS)
     label: tuple[Annotated[str, Field(max_length=101)], ...] = Field((), max_length=MAX_LABELS)
+    album: str | None = Field(None, max_length=MAX_NAME)
     sort: Sort | None = None
     include_weak: bool = Field(default=False, alias="all")
 
@@ -65,10 +70,11 @@ class SavedSearch(BaseModel):
 
 
 class Album(BaseModel):
-    """A search with a name."""
+    """A search with a name, or pictures that were put together: their search is that for them."""
 
     name: str
     search: SavedSearch
+    pictures: int | None = Field(None, description="how many pictures were put into it; null for a search")
 
 
 class Albums(BaseModel):
@@ -79,9 +85,23 @@ class Albums(BaseModel):
 
 
 class AlbumChange(BaseModel):
-    """Make an album, in the place of one with this name, or remove it."""
+    """Keep a search as an album, in the place of one with this name; put pictures into an album, or take them out; or remove one."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: str
-    search: SavedSearch | None = Field(description="null: remove the album, and no picture")
+    search: SavedSearch | None = Field(
+        None, description="null: remove the album, and no picture, unless `add` or `take` is there"
+    )
+    add: tuple[ImageId, ...] = Field(
+        (), max_length=MAX_CHANGE, description="images to put into the album, which is made if there is none"
+    )
+    take: tuple[ImageId, ...] = Field((), max_length=MAX_CHANGE, description="images to take out of it")
+
+    @model_validator(mode="after")
+    def _does_one_thing(self) -> Self:
+        if "search" not in self.model_fields_set and not self.add and not self.take:
+            raise ValueError("it needs search, add or take")
+        if self.search is not None and (self.add or self.take):
+            raise ValueError("an album is a search or has pictures")
+        return self

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pixfind.library.albums import MAX_NAME
 from pixfind.search.filters import MAX_LABELS, Filters, Shape
 from pixfind.search.filters import parse as parse_filters
 from pixfind.search.query import MAX_QUERY_CHARACTERS
@@ -68,6 +69,7 @@ class Page(BaseModel):
         max_length=MAX_LABELS,
         description="labels that a hit has, or with a minus before it, has not; all must hold",
     )
+    album: str | None = Field(None, max_length=MAX_NAME, description="an album that pictures were put into")
 
     def filters(self) -> Filters:
         """Return the filters; an empty field is none. Raises InvalidFilter for an invalid value."""
@@ -84,6 +86,7 @@ class Page(BaseModel):
             near=self.near or None,
             where=[text for text in self.where if text.strip()],
             label=[name for name in self.label if name.strip()],
+            album=self.album or None,
         )
 
 
