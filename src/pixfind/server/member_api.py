@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 from pixfind import errors
 from pixfind.collection import member, wire
-from pixfind.server import count_schemas, schemas, selection, selection_routes
+from pixfind.server import count_schemas, error_terms, schemas, selection, selection_routes
 from pixfind.server.library_view import LibraryView
 from pixfind.server.search import SearchService
 from pixfind.server.uploads import Uploads
@@ -97,7 +97,9 @@ def _parsed(read: Callable[[], T]) -> T:
     """Return what `read` makes of a body; raises InvalidRequest."""
     try:
         return read()
-    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError, errors.InvalidFilter) as error:
+    except errors.InvalidFilter as error:
+        raise errors.InvalidRequest(detail=error_terms.API.message(error)[:200]) from error
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise errors.InvalidRequest(detail=str(error)[:200]) from error
 
 
