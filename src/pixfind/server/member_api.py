@@ -34,7 +34,9 @@ def routes(searches: SearchService, view: LibraryView, uploads: Uploads) -> APIR
     router = APIRouter(tags=["member"])
 
     @router.get("/state", response_class=JSONResponse)
-    async def state(tag: str | None = None) -> Response:
+    async def state(
+        tag: Annotated[str | None, Query(description="`tag` of an earlier answer, whose calibration is known")] = None,
+    ) -> Response:
         """What this library holds: its model, its rows, and, unless `tag` is still the present one, the moments of its scores."""
         found = await searches.searchers.run(member.state_of)
         return await _json(lambda: wire.state_to_json(found, tag))
