@@ -261,7 +261,7 @@ class Console:
         if (read := status.texts) is not None:
             self.print("text: " + " + ".join(f"{count:,} {outcome}" for outcome, count in read.items()))
         self._inactive_models(status)
-        self.print(f"{status.bytes / 1e6:,.1f} MB used, {status.free_bytes / 1e9:,.0f} GB free")
+        self.print(f"{status.bytes / 1e6:,.1f} MB used, {format_bytes(status.free_bytes)} free")
         self._running(status)
         self._watch(status)
 

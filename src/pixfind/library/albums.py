@@ -27,7 +27,7 @@ MAX_ALBUMS: Final = 1_000
 MAX_NAME: Final = 100
 """characters"""
 MAX_PICTURES: Final = 20_000
-"""in one album: the file is written anew with each change"""
+"""in one album: the file is written again with each change"""
 
 
 @dataclass(frozen=True, slots=True)

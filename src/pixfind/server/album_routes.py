@@ -7,9 +7,9 @@ What may be kept: `album_schemas`. Where: `library.albums`.
 import asyncio
 import contextlib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Request
 from pydantic import ValidationError
 
 from pixfind import errors
@@ -31,7 +31,7 @@ def make(services: Services) -> APIRouter:
         return await asyncio.to_thread(_albums, local.path, can_change=local.can_control)
 
     @router.post("", openapi_extra=_described())
-    async def change_album(request: Request, x_pixfind: Annotated[str, Header(pattern="^1$")]) -> album_schemas.Albums:  # noqa: ARG001  checked by its type
+    async def change_album(request: Request, x_pixfind: uploads.FromHere) -> album_schemas.Albums:  # noqa: ARG001  checked by its type
         """Keep a search as an album, put pictures into one, take them out, or remove one. The header `X-Pixfind: 1` shows that the request does not come from another web site."""
         local = services.local
         if local is None or not local.can_control:

@@ -22,27 +22,36 @@ MAX_CHANGE: Final = 1_000
 """pictures that one request puts into an album or takes out"""
 
 
+def _said_of(name: str) -> str | None:
+    """Return the description of a parameter of a search."""
+    return SearchRequest.model_fields[name].description
+
+
 class SavedSearch(BaseModel):
     """A search as an album keeps it: what was asked for, without pages. Dates in words keep their words, and so move with the present."""
 
     model_config = ConfigDict(populate_by_name=True, extra="forbid")
 
-    q: str = Field("", max_length=MAX_QUERY_CHARACTERS)
-    inside: str | None = Field(None, alias="in", max_length=1_000)
-    after: str | None = Field(None, max_length=40)
-    before: str | None = Field(None, max_length=40)
-    added_after: str | None = Field(None, max_length=40)
-    added_before: str | None = Field(None, max_length=40)
-    min_size: int | None = None
-    max_size: int | None = None
-    shape: Shape | None = None
-    camera: str | None = Field(None, max_length=200)
-    near: str | None = Field(None, max_length=80)
-    where: tuple[Annotated[str, Field(max_length=300)], ...] = Field((), max_length=MAX_CONDITIONS)
-    label: tuple[Annotated[str, Field(max_length=101)], ...] = Field((), max_length=MAX_LABELS)
-    album: str | None = Field(None, max_length=MAX_NAME)
-    sort: Sort | None = None
-    include_weak: bool = Field(default=False, alias="all")
+    q: str = Field("", max_length=MAX_QUERY_CHARACTERS, description=_said_of("q"))
+    inside: str | None = Field(None, alias="in", max_length=1_000, description=_said_of("inside"))
+    after: str | None = Field(None, max_length=40, description=_said_of("after"))
+    before: str | None = Field(None, max_length=40, description=_said_of("before"))
+    added_after: str | None = Field(None, max_length=40, description=_said_of("added_after"))
+    added_before: str | None = Field(None, max_length=40, description=_said_of("added_before"))
+    min_size: int | None = Field(None, description=_said_of("min_size"))
+    max_size: int | None = Field(None, description=_said_of("max_size"))
+    shape: Shape | None = Field(None, description=_said_of("shape"))
+    camera: str | None = Field(None, max_length=200, description=_said_of("camera"))
+    near: str | None = Field(None, max_length=80, description=_said_of("near"))
+    where: tuple[Annotated[str, Field(max_length=300)], ...] = Field(
+        (), max_length=MAX_CONDITIONS, description=_said_of("where")
+    )
+    label: tuple[Annotated[str, Field(max_length=101)], ...] = Field(
+        (), max_length=MAX_LABELS, description=_said_of("label")
+    )
+    album: str | None = Field(None, max_length=MAX_NAME, description=_said_of("album"))
+    sort: Sort | None = Field(None, description=_said_of("sort"))
+    include_weak: bool = Field(default=False, alias="all", description=_said_of("include_weak"))
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
@@ -72,15 +81,15 @@ class SavedSearch(BaseModel):
 class Album(BaseModel):
     """A search with a name, or pictures that were put together: their search is that for them."""
 
-    name: str
-    search: SavedSearch
+    name: str = Field(description="by which it is opened")
+    search: SavedSearch = Field(description="what it asks for")
     pictures: int | None = Field(None, description="how many pictures were put into it; null for a search")
 
 
 class Albums(BaseModel):
     """The albums of the library, in the order in which they were made."""
 
-    albums: list[Album]
+    albums: list[Album] = Field(description="in the order in which they were made")
     can_change: bool = Field(description="whether this server may make and remove albums")
 
 
@@ -89,7 +98,7 @@ class AlbumChange(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str
+    name: str = Field(description="of the album; a search with this name is replaced")
     search: SavedSearch | None = Field(
         None, description="null: remove the album, and no picture, unless `add` or `take` is there"
     )
