@@ -123,6 +123,12 @@ def test_search_image_finds_the_picture_itself_first(run: Run, pictures: Path) -
     assert pytest.approx(1, abs=1e-3) == found[0]["score"]
 
 
+def test_a_value_that_begins_with_a_minus_is_kept_as_it_is(run: Run, pictures: Path) -> None:
+    run("index", "--model", "starter", pictures)
+    run("search", "sky", "--all", "--save", "-x")
+    run("albums", "--remove", "-x")
+
+
 def test_the_language_takes_signs_on_the_command_line(run: Run, pictures: Path) -> None:
     run("index", pictures, "--model", "starter")
     found = run("search", "sky", "-red flower", "+2:grass", "-kittens", "-k", "2", "--all", "--paths")

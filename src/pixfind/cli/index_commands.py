@@ -192,7 +192,7 @@ def add(
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Register the images below folders, in archives and videos, of lists or in object storage, and tell what is new, changed, moved, gone or offline."""
+    """Register the images below folders, in archives and videos, of lists or in object storage, and report what is new, changed, moved, gone or offline."""
     from pixfind.cli.progress import TerminalObserver
     from pixfind.library import scan
     from pixfind.workflows import add as workflow
