@@ -107,6 +107,25 @@ def test_the_list_of_keys_opens_and_closes_with_keys(tab: Open) -> None:
     expect(keys).to_be_hidden()
 
 
+@pytest.mark.parametrize("size", [(1440, 900), (375, 700), (320, 256)], ids=["screen", "phone", "zoomed"])
+def test_the_whole_list_of_keys_is_reached_by_scrolling_down(tab: Open, size: tuple[int, int]) -> None:
+    page = tab(viewport={"width": size[0], "height": size[1]}).open()
+    expect(page.locator("#words")).to_be_focused()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    # Every key and what it does lies between the sides of the box; what is below its end comes by scrolling down.
+    outside = """() => {
+      const box = document.querySelector(".keys-list");
+      const { left, right } = box.getBoundingClientRect();
+      return [...box.querySelectorAll("h2, kbd, dd")].filter((each) => {
+        each.scrollIntoView({ block: "nearest", inline: "nearest" });
+        const its = each.getBoundingClientRect();
+        return its.left < left || its.right > right || box.scrollLeft !== 0;
+      }).map((each) => each.textContent);
+    }"""
+    assert [] == page.evaluate(outside)
+
+
 def test_zoomed_in_the_header_leaves_the_screen_to_the_pictures(tab: Open) -> None:
     page = tab(**SCREENS["zoomed"]).open("/?q=lake")
     expect(page.locator(".tile").first).to_be_visible()
