@@ -13,7 +13,7 @@ import { MAX_PAGE, Refused, image as metadata } from "./api.js";
 import { byId, el, fill, isTyping } from "./dom.js";
 import { listen } from "./drop.js";
 import { welcome } from "./empty.js";
-import { Facets } from "./facets.js";
+import { Facets, escaped } from "./facets.js";
 import { FilterPanel } from "./filters.js";
 import { keyList } from "./keys.js";
 import { connect } from "./live.js";
@@ -110,6 +110,7 @@ const viewer = new Viewer({
   close: () => (history.state?.opened ? history.back() : go({ image: null }, { replace: true })),
   refine,
   near: (near) => go({ ...START, filters: { near } }),
+  folder: (path) => go({ ...START, filters: { in: escaped(path) } }),
   map: (at) => go({ ...START, view: "map", map: at }),
   open: (id) => go({ image: id }, { replace: true }),
 });

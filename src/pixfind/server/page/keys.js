@@ -49,6 +49,7 @@ const KEYS = [
   ["keys.viewer", [
     [["←", "→"], "keys.steps"],
     [["i"], "keys.details"],
+    [["f"], "keys.folder"],
     [["+", "-"], "keys.zooms"],
     [["0"], "keys.zoom-toggle"],
     [["←", "→", "↑", "↓"], "keys.pans"],

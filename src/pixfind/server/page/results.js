@@ -250,7 +250,7 @@ export class Results {
       this.grid.splice(place, { ...hit, unfolded: false }, [], away);
     } else {
       const shown = new Set(this.grid.hits.map((each) => each.image_id));
-      const members = hit.stack.filter((each) => !shown.has(each.image_id)).map((each) => ({ ...hit, ...each, member: true, folded: 0, stack: [], score: null, lines: [], time: null }));
+      const members = hit.stack.filter((each) => !shown.has(each.image_id)).map((each) => ({ ...hit, ...each, member: true, folded: 0, stack: [], score: null, taken: null, lines: [], time: null }));
       this.grid.splice(place, { ...hit, unfolded: true }, members, 0);
     }
     this.grid.focus(place);
