@@ -1,9 +1,13 @@
 """Every view against the rules of axe-core, and by keyboard, on small screens, zoomed in, and with names of any direction."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from pixfind.testing import make_library, make_pictures
+from pixfind.testing.servers import Server, serving
 
 sync_playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (extra dev)")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python (extra dev)")
@@ -59,6 +63,27 @@ def test_no_dialog_breaks_a_rule_of_accessibility(tab: Open, screen: str) -> Non
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
     assert [] == violations(page)
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that needs its token."""
+    place: Path = tmp_path_factory.mktemp("guarded")
+    make_pictures(place / "pictures", 1)
+    make_library(place / "library", place / "pictures").close()
+    with serving(place / "library", place / "serve.log", token=True) as running:
+        yield running
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_the_form_for_the_token_breaks_no_rule_of_accessibility(tab: Open, guarded: Server, screen: str) -> None:
+    opened = tab(guarded, **SCREENS[screen])
+    for path in ("/", "/?q=lake&token=wrong"):
+        page = opened.open(path)
+        expect(page.get_by_role("heading", level=1, name="Token needed")).to_be_visible()
+        assert [] == violations(page), path
+        # The browser writes refused requests on the console: they are part of the test.
+        opened.problems.clear()
 
 
 @pytest.mark.parametrize("screen", SCREENS)

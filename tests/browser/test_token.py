@@ -14,7 +14,6 @@ from pixfind.search import build
 from pixfind.testing import make_library, make_pictures
 from pixfind.testing.servers import Server, serving
 
-axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python (extra dev)")
 expect = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (extra dev)").expect
 
 
@@ -97,13 +96,6 @@ def test_the_token_form_leads_to_the_whole_address_and_says_that_a_token_is_wron
     page.get_by_role("button", name="Open").click()
     page.wait_for_url(f"{server.address}/?q=%22two+words%22&in=a%26b&image=3")
     expect(page.get_by_role("dialog", name="Large view")).to_be_visible()
-
-
-@pytest.mark.parametrize("path", ["/", "/?q=sky&token=wrong"])
-def test_the_token_form_breaks_no_rule_of_accessibility(guarded: tuple[Server, Path], page: Any, path: str) -> None:
-    page.goto(guarded[0].address + path)
-    page.get_by_role("heading", name="Token needed").wait_for()
-    assert [] == axe.Axe().run(page).response["violations"]
 
 
 def test_a_link_on_another_site_opens_the_page_with_the_session(
