@@ -102,6 +102,30 @@ def test_a_reload_comes_back_to_the_place(tab: Open, many: Server, path: str, de
     page.wait_for_function(shown, arg=before)
 
 
+@pytest.mark.parametrize("moved", ["by the wheel", "by the bar of the window"])
+def test_who_moves_meanwhile_is_not_pulled_away(tab: Open, many: Server, moved: str) -> None:
+    page = tab(many).open("/?q=sky&all=1")
+    expect(page.locator(".tile").first).to_be_visible()
+    while not page.locator(".tile[data-place='200']").count():
+        page.evaluate("scrollBy(0, 900)")
+        page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+    held: list[Any] = []
+    page.route("**/api/search*k=500*", lambda route: held.append(route))
+    with page.expect_request("**/api/search*k=500*"):
+        page.reload()
+    page.mouse.move(400, 500)
+    if moved == "by the wheel":
+        page.mouse.wheel(0, 150)
+    else:
+        page.evaluate("scrollTo(0, 150)")
+    page.wait_for_function("() => scrollY === 150")
+    with page.expect_response("**/api/search*k=500*"):
+        held[0].continue_()
+    # The pictures that have come are there.
+    page.wait_for_function("() => document.getElementById('grid').clientHeight > 20000")
+    assert 150 == page.evaluate("scrollY")
+
+
 def test_an_address_that_is_opened_anew_begins_at_the_top(tab: Open, many: Server) -> None:
     page = tab(many).open("/")
     expect(page.locator(".tile").first).to_be_visible()

@@ -246,10 +246,13 @@ function comeBack() {
   if (!left || place.image !== null) return;
   const { id, offset } = left;
   const at = results.grid.placeOf(id);
-  if (at >= 0) {
+  // A ranked list begins at the top: the reader has scrolled meanwhile, by the bar of the window, which no other event tells.
+  if ((place.q || place.picture) && scrollY > 0) left = null;
+  else if (at < 0) seek(id);
+  else {
     left = null;
     results.grid.scrollTo(at, offset);
-  } else seek(id);
+  }
 }
 
 /** @param {Place} at */
