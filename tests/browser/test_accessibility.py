@@ -107,7 +107,7 @@ def test_the_filters_break_no_rule_of_accessibility(tab: Open, screen: str) -> N
 def test_results_are_announced(tab: Open) -> None:
     page = tab().open("/?q=lake")
     announced = page.locator("#search-view").get_by_role("status")
-    expect(announced).to_contain_text("of 53 pictures")
+    expect(announced).to_contain_text("of 54 pictures")
     expect(page.get_by_role("heading", level=1)).to_have_text("Results for lake")
     page.fill("#words", "qwxyzzy")
     expect(announced).to_have_text("These words mean nothing to the model")

@@ -62,6 +62,21 @@ def test_filters_and_map_count_what_is_new(tab: Open, growing: Server, tmp_path:
         each.close()
 
 
+def test_pictures_that_have_gone_are_not_counted(tab: Open, growing: Server, tmp_path: Path) -> None:
+    opened = tab(growing)
+    page = opened.open("/")
+    expect(page.locator(".home-title")).to_have_text("3 pictures. What are you looking for?")
+    (tmp_path / "pictures/canon/canon-0.jpg").unlink()
+    with Library.open(tmp_path / "library", write=True) as library:
+        index(library, [tmp_path / "pictures"], QUIET, runner=Serial())
+    expect(page.locator(".home-title")).to_have_text("2 pictures. What are you looking for?")
+    page.fill("#words", "snow")
+    expect(page.locator("#summary")).to_contain_text("of 2 pictures")
+    page.get_by_role("link", name="Library").click()
+    expect(page.locator(".library-lead")).to_have_text("2 pictures known; 2 can be searched.")
+    opened.close()
+
+
 def test_the_map_counts_again_when_it_is_opened_after_the_library_grew(
     tab: Open, growing: Server, tmp_path: Path
 ) -> None:

@@ -125,7 +125,7 @@ def test_the_page_says_where_a_ranked_list_ends(tab: Open) -> None:
     opened = tab()
     opened.page.route("**/api/search?q=*", ended)
     page = opened.open("/?q=sky&fold=0")
-    expect(page.locator("#after")).to_contain_text("The list ends with the 53 best of 53 pictures.")
+    expect(page.locator("#after")).to_contain_text("The list ends with the 53 best of 54 pictures.")
     page.get_by_role("button", name="Browse all pictures").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("What are you looking for?")
 
@@ -218,7 +218,7 @@ def test_the_keyboard_alone_goes_all_the_way(tab: Open) -> None:
     page = tab().open()
     expect(page.locator("#words")).to_be_focused()
     page.keyboard.type("night")
-    expect(page.locator("#summary")).to_contain_text("of 53")
+    expect(page.locator("#summary")).to_contain_text("of 54")
     page.keyboard.press("ArrowDown")
     focus_comes_to(page, 0)
     page.keyboard.press("ArrowRight")
@@ -290,7 +290,7 @@ def test_a_screen_reader_finds_its_way(tab: Open) -> None:
     loaded(page)
     for role in ("banner", "search", "navigation", "main"):
         expect(page.get_by_role(role).first).to_be_visible()
-    expect(page.get_by_role("status").first).to_contain_text("of 53 pictures")
+    expect(page.get_by_role("status").first).to_contain_text("of 54 pictures")
     expect(page.locator(".tile").first).to_have_attribute("aria-posinset", "1")
     assert 1 == page.locator(".tile a[tabindex='0']").count()
     unnamed = page.evaluate(

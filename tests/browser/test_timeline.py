@@ -55,6 +55,19 @@ def test_months_stand_between_the_pictures(tab: Open, years: Server) -> None:
     expect(page.locator("#scrubber")).to_be_hidden()
 
 
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [("/?", "newest first"), ("/?q=sky&all=1&", "best first"), ("/?sort=added&", "last added first")],
+)
+def test_the_line_above_the_pictures_counts_those_that_pass_the_filters(
+    tab: Open, years: Server, address: str, words: str
+) -> None:
+    page = tab(years).open(f"{address}after=2022-01-01&fold=0")
+    expect(page.locator("#summary")).to_contain_text(f"120 pictures, {words}")
+    # It is what screen readers read out, too.
+    expect(page.locator("#announcement")).to_contain_text(f"120 pictures, {words}")
+
+
 def test_keys_lead_from_month_to_month_and_year_to_year(tab: Open, years: Server) -> None:
     page = tab(years).open("/")
     expect(month(page)).to_have_attribute("aria-valuetext", "December 2022, 10 pictures")

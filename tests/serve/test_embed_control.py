@@ -1,6 +1,7 @@
 """The state of a library, told live; an embed started, paused and stopped from outside."""
 
 import json
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,11 +9,14 @@ from typing import Any
 
 import requests
 
+from pixfind.embedding.runners.serial import Serial
 from pixfind.library import verify
 from pixfind.library.library import Library
 from pixfind.search import build
 from pixfind.testing import make_broken, make_library, make_pictures, make_slow_pictures, wait_for
 from pixfind.testing.commands import Commands
+from pixfind.testing.libraries import QUIET
+from pixfind.workflows.index import index
 
 _CONTROL = {"X-Pixfind": "1"}
 
@@ -50,7 +54,20 @@ def test_the_status_is_that_of_the_command_line(client: Any, drawn: Path, comman
     same = ("library", "images", "merged_rows", "index_rows", "recall", "model", "precision", "running", "failures")
     assert [expected[name] for name in same] == [found[name] for name in same]
     assert (60, True, False) == (found["searchable_rows"], found["can_control"], found["paused"])
+    assert 60 == found["searchable_images"]
     assert [str(drawn.parent / "pictures")] == found["folders"]
+
+
+def test_pictures_that_have_gone_cannot_be_searched_and_copies_can(tmp_path: Path, serve: Callable[..., Any]) -> None:
+    make_pictures(tmp_path / "pictures", 4)
+    first, second, *_ = sorted((tmp_path / "pictures").iterdir())
+    shutil.copy(first, tmp_path / "pictures/copy.jpg")
+    with make_library(tmp_path / "library", tmp_path / "pictures") as library:
+        second.unlink()
+        index(library, [tmp_path / "pictures"], QUIET, runner=Serial())
+    state = serve(tmp_path / "library").json("/api/status")
+    # Its row stays where it is.
+    assert (4, 4, 4) == (state["searchable_rows"], state["searchable_images"], state["images"]["seen"])
 
 
 def test_failures_are_told_by_reason(tmp_path: Path, serve: Callable[..., Any]) -> None:

@@ -22,6 +22,7 @@ def of_member(
         missing=why,
         images=None if state is None else state.images,
         searchable_rows=None if state is None else state.searchable_rows,
+        searchable_images=None if state is None else state.searchable_images,
         running=None if state is None else state.running,
     )
 
@@ -62,6 +63,7 @@ def joined(
         bytes=sum(state.bytes for state in states),
         free_bytes=min((state.free_bytes for state in states), default=0),
         searchable_rows=sum(state.searchable_rows for state in states),
+        searchable_images=sum(state.searchable_images for state in states),
         paused=False,
         pause_reason=None,
         pause=None,

@@ -47,6 +47,7 @@ def read_status(
     return status_schemas.Status(
         **values,
         searchable_rows=now.merged_rows,
+        searchable_images=_searchable_images(now),
         paused=values["pause_reason"] is not None,
         can_control=can_control,
         can_add_folders=can_add_folders,
@@ -55,6 +56,11 @@ def read_status(
         labels=labels.names(library.catalogue),
         has_similarity_map=similarity_map.identity(library.data) is not None,
     )
+
+
+def _searchable_images(now: status.Status) -> int:
+    """Count the images that searches find, by the ledger alone: rows of images that have gone, and images that are not merged yet, are none of them."""
+    return min(now.merged_rows, now.images["embedded"]) + now.images["duplicate"] if now.merged_rows else 0
 
 
 def _watch(running: dict[str, Any] | None, control: WatchControl | None) -> status_schemas.Watch | None:

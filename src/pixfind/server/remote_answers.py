@@ -52,11 +52,13 @@ def status(data: bytes) -> status_schemas.Status:
     values = pydantic_core.from_json(data)
     if not isinstance(values, dict):
         raise ValueError("a status is an object")  # noqa: TRY004  one error for all that is wrong
+    # An older server does not tell its images apart from its rows.
+    values.setdefault("searchable_images", values.get("searchable_rows"))
     made = status_schemas.Status.model_validate(
         {name: values[name] for name in status_schemas.Status.model_fields if name in values}
     )
     _check_counts(*made.images.values(), *made.failures.values(), made.merged_rows, made.index_rows)
-    _check_counts(made.searchable_rows, made.bytes, made.free_bytes)
+    _check_counts(made.searchable_rows, made.searchable_images, made.bytes, made.free_bytes)
     return made
 
 

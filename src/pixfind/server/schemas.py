@@ -258,7 +258,9 @@ class SearchResponse(Complete):
         description="the `cursor` of the page before this one; null on the first one, and in a ranked list"
     )
     date: DateInQuery | None = Field(default=None, description="a date among the words of the query")
-    rows: int = Field(description="embeddings that were searched")
+    rows: int = Field(
+        description="embeddings of the library, those of images that have gone or that do not pass the filters included"
+    )
     seconds: float = Field(description="that the search took on the server")
     generation: str = Field(description="changes when the library's embeddings or its index do")
 

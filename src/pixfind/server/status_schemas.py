@@ -47,6 +47,7 @@ class MemberStatus(BaseModel):
     searchable_rows: int | None = Field(
         description="embeddings that a search goes through; null while it does not answer"
     )
+    searchable_images: int | None = Field(description="images that a search can find; null while it does not answer")
     running: bool | None = Field(description="whether an embed runs")
 
 
@@ -101,7 +102,10 @@ class Status(BaseModel):
     )
     bytes: int = Field(description="on disk, of the library's own files")
     free_bytes: int = Field(description="on the disk of the library")
-    searchable_rows: int = Field(description="embeddings that a search goes through")
+    searchable_rows: int = Field(
+        description="embeddings that a search goes through, those of images that have gone since included"
+    )
+    searchable_images: int = Field(description="images that a search can find, those that share an embedding included")
     paused: bool = Field(description="whether a running embed is paused")
     pause_reason: str | None = Field(description="why it is, in English; null while it is not")
     pause: Reason | None = Field(default=None, description="the same, for who says it in another language")

@@ -70,7 +70,7 @@ export function search(query, picture, cursor, signal, count = PAGE) {
 }
 
 /** The filters among the parameters of a search: what counts everything takes these alone. @param {URLSearchParams} query */
-function filtersOf(query) {
+export function filtersOf(query) {
   const parameters = new URLSearchParams(query);
   for (const name of ["q", "all", "sort", "distinct", "each_file"]) parameters.delete(name);
   return parameters;
@@ -81,7 +81,7 @@ function filtersOf(query) {
  *
  * @param {URLSearchParams} query whose filters hold
  * @param {AbortSignal} signal
- * @returns {Promise<{count: number, months: {month: string, count: number, cursor: string}[]}>}
+ * @returns {Promise<{count: number, current: boolean, months: {month: string, count: number, cursor: string}[]}>}
  */
 export function timeline(query, signal) {
   const parameters = filtersOf(query);

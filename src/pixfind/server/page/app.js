@@ -78,7 +78,7 @@ const results = new Results({
   cursor: cursorAt,
   seen: ({ date }) => date && scrubber.follow(date.slice(0, 7)),
 });
-const scrubber = new Scrubber({ go: (month) => go({ at: month }, { replace: true }) });
+const scrubber = new Scrubber({ go: (month) => go({ at: month }, { replace: true }), counted: (count) => results.counted(count) });
 const selection = new Selection(results.grid, { changed: () => bar.update() });
 const box = new SearchBox({
   change: (q, { typing }) => {
@@ -181,7 +181,7 @@ function show(next, back) {
   albums.show(next);
   byId("albums").hidden = !isHome(next);
   byId("home-view").hidden = !isHome(next);
-  scrubber.show(next.view === "search" && isByTime(next) ? request(next) : null);
+  scrubber.show(next.view === "search" ? request(next) : null, { isByTime: isByTime(next) });
   if (next.view !== "search" && before.view !== next.view) scrollTo(0, 0);
   if (next.view === "library") library.opened();
   else if (next.view !== "search") boards[next.view].show(request(next), next.map, isFiltered(next));
@@ -342,7 +342,7 @@ function changed(status) {
   const label = status.running ? t(status.paused ? "app.library-paused" : "app.library-embedding", { count: status.images.pending }) : t("html.library");
   byId("library-link").setAttribute("aria-label", label);
   byId("library-link").title = label;
-  if (!before || before.searchable_rows !== status.searchable_rows) fill(byId("home-view"), ...welcome(status, actions));
+  if (!before || before.searchable_images !== status.searchable_images) fill(byId("home-view"), ...welcome(status, actions));
   if (!before) showOrders(place);
   else if (contents(before) !== contents(status)) grown();
   // An empty page fills by itself; a full one is not pulled away from under its reader.
@@ -365,7 +365,7 @@ function grown() {
     growing = 0;
     if (place.view === "map" || place.view === "similarity") boards[place.view].show(request(place), place.map, isFiltered(place));
     if (filters.isOpen) facets.show(place);
-    if (place.view === "search" && isByTime(place)) scrubber.show(request(place), true);
+    if (place.view === "search") scrubber.show(request(place), { isByTime: isByTime(place), fresh: true });
   }, RECOUNT_MS);
 }
 

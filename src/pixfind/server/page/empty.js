@@ -9,6 +9,7 @@
  *            retry: () => void, choosePicture: () => void}} Actions what the buttons do
  */
 
+import { isFiltered } from "./address.js";
 import { button, byId, el, icon } from "./dom.js";
 import { t } from "./messages.js";
 import { parse } from "./query.js";
@@ -46,10 +47,10 @@ const ideas = (actions) => IDEAS.map((idea) => button({ label: idea, words: idea
  */
 export function nothing(found, place, status, actions) {
   if (!found.rows) return notEmbedded(status, actions);
-  const isFiltered = Object.keys(place.filters).length > 0 && !found.hidden;
-  if (knowsNothing(found, place) && !isFiltered) return unknown(found, status, actions);
-  if (found.hidden) return unlike(found, status, actions);
-  if (isFiltered) return filtered(actions);
+  const mayFilter = isFiltered(place) && !found.hidden;
+  if (knowsNothing(found, place) && !mayFilter) return unknown(found, status, actions);
+  if (found.hidden) return unlike(found, place, status, actions);
+  if (mayFilter) return filtered(actions);
   return state(t("empty.no-fit"), [found.remark ?? t("empty.other-words")], action(t("empty.show-all"), () => actions.search("")));
 }
 
@@ -78,10 +79,10 @@ function unknown(found, status, actions) {
   return state(t("empty.unknown"), text, ...ideas(actions));
 }
 
-/** @param {SearchResponse} found @param {any} status @param {Actions} actions */
-function unlike(found, status, actions) {
+/** @param {SearchResponse} found @param {Place} place @param {any} status @param {Actions} actions */
+function unlike(found, place, status, actions) {
   const words = found.unknown.length ? t("empty.unlike-unknown", { words: quoted(found.unknown) }) : "";
-  const text = words + t("empty.unlike-text", { count: found.rows });
+  const text = words + (isFiltered(place) ? t("empty.unlike-filtered") : t("empty.unlike-text", { count: status?.searchable_images ?? found.rows }));
   return state(t("empty.unlike"), [text, ...limits(status)], action(t("empty.show-nearest"), actions.showWeak, true), action(t("empty.by-picture"), actions.choosePicture));
 }
 
@@ -110,11 +111,11 @@ export function limits(status) {
  * @param {Actions} actions
  */
 export function welcome(status, actions) {
-  const rows = status?.searchable_rows ?? 0;
-  if (status && !rows) return [el("h1", { class: "home-title" }, t("home.welcome"))];
+  const count = status?.searchable_images ?? 0;
+  if (status && !count) return [el("h1", { class: "home-title" }, t("home.welcome"))];
   if (status) remember(MODEL_KEY, String(status.model));
   return [
-    el("h1", { class: "home-title" }, rows ? t("home.question-of", { count: rows }) : t("home.question")),
+    el("h1", { class: "home-title" }, count ? t("home.question-of", { count }) : t("home.question")),
     el(
       "p",
       { class: "home-ideas" },

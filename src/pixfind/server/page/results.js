@@ -31,6 +31,8 @@ export class Results {
   /** @type {Blob | null} */ #picture = null;
   #key = "";
   #retryTimer = 0;
+  #isAnnounced = false;
+  /** @type {number | null} how many pictures pass the filters of the place; null while it is not known */ #count = null;
 
   /**
    * @param {{act: (action: import("./grid.js").Action, place: number) => void, actions: empty.Actions, status: () => any,
@@ -133,9 +135,8 @@ export class Results {
     if (none && this.#place) fill(byId("empty"), ...empty.nothing(answer.found, this.#place, this.handlers.status(), this.handlers.actions));
     byId("summary-line").hidden = home;
     byId("summary-line").classList.toggle("is-empty", none);
-    const words = this.#place ? summary(answer, this.#place) : "";
-    byId("summary").textContent = words;
-    byId("announcement").textContent = none ? byId("empty").querySelector("h2")?.textContent ?? "" : words;
+    this.#isAnnounced = false;
+    this.#showSummary(answer);
     showMissing(answer.found.missing);
     this.grid.replace(answer.hits, Boolean(answer.next), Boolean(answer.previous));
     if (y === null) this.grid.scrollToStart();
@@ -145,13 +146,32 @@ export class Results {
     this.handlers.changed();
   }
 
+  /** How many pictures pass the filters of the place. @param {number | null} count null: not known yet */
+  counted(count) {
+    this.#count = count;
+    const answer = this.#cached.get(this.#key);
+    if (!answer || count === null) return;
+    this.#showSummary(answer);
+    this.#showEnd(answer);
+  }
+
+  /** The line above the grid; it is announced once, with its number. @param {Answer} answer */
+  #showSummary(answer) {
+    const none = !answer.hits.length;
+    const words = this.#place ? summary(answer, this.#place, this.#count) : "";
+    byId("summary").textContent = words;
+    if (this.#isAnnounced || (!none && this.#count === null)) return;
+    this.#isAnnounced = true;
+    byId("announcement").textContent = none ? byId("empty").querySelector("h2")?.textContent ?? "" : words;
+  }
+
   /** What follows the last picture. @param {Answer} answer */
   #showEnd({ found, hits, next }) {
     const { actions } = this.handlers;
     if (next || !hits.length) return fill(byId("after"));
     if (found.more) {
       const words = t("results.browse");
-      const text = t("results.end", { shown: hits.length, count: found.rows });
+      const text = t("results.end", { shown: hits.length, count: this.#count ?? found.rows });
       return fill(byId("after"), el("p", {}, text), button({ label: words, words, click: () => actions.search("") }));
     }
     const words = t("results.show-hidden");
@@ -200,7 +220,7 @@ export class Results {
       answer.found = { ...found, hits: [] };
       answer.next = found.next;
       this.#pageRequest = null;
-      byId("summary").textContent = summary(answer, this.#place);
+      this.#showSummary(answer);
       showMissing(found.missing);
       this.grid.append(added, Boolean(answer.next));
       this.#showEnd(answer);
@@ -264,12 +284,12 @@ function showMissing(missing) {
   byId("missing").hidden = !each.length;
 }
 
-/** The line above the grid, which screen readers read out. @param {Answer} answer @param {Place} place */
-function summary({ found, hits, next }, place) {
+/** The line above the grid, which screen readers read out. @param {Answer} answer @param {Place} place @param {number | null} count of the pictures that pass */
+function summary({ found, hits, next }, place, count) {
   if (!hits.length) return "";
-  if (isHome(place)) return t("count.picture", { count: found.rows });
+  if (isHome(place)) return count === null ? "" : t("count.picture", { count });
   const order = place.sort === "added" ? "summary.added" : hasMonths(place) ? "summary.newest" : "summary.best";
-  const parts = [t(next || found.more ? order : "summary.of", { shown: hits.length, count: found.rows })];
+  const parts = count === null ? [] : [t(next || found.more ? order : "summary.of", { shown: hits.length, count })];
   // Nothing was compared where there are only filters.
   if (found.seconds) parts.push(found.seconds < 1 ? t("duration.millisecond", { value: Math.max(1, Math.round(found.seconds * 1000)) }) : t("duration.second", { value: decimal(found.seconds, 1) }));
   if (found.unknown.length) parts.push(t("summary.unknown", { words: quoted(found.unknown) }));

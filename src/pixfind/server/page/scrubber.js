@@ -1,12 +1,13 @@
 /**
  * The months beside the pictures: where one is in time, and a way to any other month.
  *
- * Owns the strip, its slider for mouse, finger and keyboard, and the months of the present filters. Must not know how pictures are fetched.
+ * Owns the strip, its slider for mouse, finger and keyboard, and the months of the present filters, with how many pictures pass them. Must not know how
+ * pictures are fetched.
  *
  * @typedef {{month: string, count: number, cursor: string}} Month
  */
 
-import { timeline } from "./api.js";
+import { filtersOf, timeline } from "./api.js";
 import { byId, el, fill } from "./dom.js";
 import { t } from "./messages.js";
 import { monthName } from "./words.js";
@@ -16,19 +17,22 @@ const MIN_PICTURES = 100;
 /** Pixels between the years that are named. */
 const YEAR_GAP = 22;
 const DRAG_MS = 140;
+/** Counts that are out of date are asked for again. */
+const RECOUNT_MS = 2000;
 
 export class Scrubber {
   /** @type {Month[]} */ #months = [];
   /** @type {number[]} pictures up to each month */ #before = [];
   #total = 0;
   #at = 0;
-  #key = "";
+  /** @type {string | null} */ #key = null;
+  #isShown = false;
   /** @type {Promise<void>} */ #loaded = Promise.resolve();
   #loading = new AbortController();
   #dragging = false;
   #timer = 0;
 
-  /** @param {{go: (month: string) => void}} handlers */
+  /** @param {{go: (month: string) => void, counted: (count: number | null) => void}} handlers `counted`: how many pictures pass the filters; null: not known yet */
   constructor(handlers) {
     this.handlers = handlers;
     this.root = byId("scrubber");
@@ -45,21 +49,31 @@ export class Scrubber {
   }
 
   /**
-   * Show the months of a list, or nothing.
+   * Count the pictures that pass the filters of a list, and show the months of one that is sorted by time.
    *
-   * @param {URLSearchParams | null} query null: the list is not sorted by time
-   * @param {boolean} [fresh] the library has changed
+   * @param {URLSearchParams | null} query null: no list is shown
+   * @param {{isByTime?: boolean, fresh?: boolean}} [how] `fresh`: the library has changed
    */
-  show(query, fresh = false) {
-    const key = query === null ? "" : String(query);
-    if (key === this.#key && !fresh) return;
+  show(query, { isByTime = true, fresh = false } = {}) {
+    // Other words have the same months: they are counted once while somebody types.
+    const key = query && String(filtersOf(query));
+    const isOther = key !== this.#key;
+    this.#isShown = query !== null && isByTime;
+    this.#showStrip();
+    if (!isOther && !fresh) return;
     this.#key = key;
     this.#loading.abort();
     this.#loading = new AbortController();
+    if (isOther) this.handlers.counted(null);
     if (query === null) return this.#take([]);
     const { signal } = this.#loading;
     this.#loaded = timeline(query, signal).then(
-      (found) => signal.aborted || this.#take(found.months),
+      ({ months, count, current }) => {
+        if (signal.aborted) return;
+        this.#take(months);
+        this.handlers.counted(count);
+        if (!current) setTimeout(() => !signal.aborted && this.show(query, { isByTime: this.#isShown, fresh: true }), RECOUNT_MS);
+      },
       // Without months the pictures are there all the same.
       () => signal.aborted || this.#take([]),
     );
@@ -90,10 +104,14 @@ export class Scrubber {
       this.#before.push(this.#total);
       this.#total += many;
     }
-    this.root.hidden = months.length < 2 || this.#total < MIN_PICTURES;
-    document.body.classList.toggle("has-scrubber", !this.root.hidden);
     this.mark.setAttribute("aria-valuemax", String(Math.max(0, months.length - 1)));
     this.#at = Math.min(this.#at, Math.max(0, months.length - 1));
+    this.#showStrip();
+  }
+
+  #showStrip() {
+    this.root.hidden = !this.#isShown || this.#months.length < 2 || this.#total < MIN_PICTURES;
+    document.body.classList.toggle("has-scrubber", !this.root.hidden);
     this.#draw();
   }
 

@@ -52,7 +52,7 @@ export class StatusView {
     const { running, paused } = status;
     const happened = { start: running || !status.images.pending, scan: running, pause: paused || !running, resume: !paused || !running, stop: !running };
     if (this.#sent && happened[this.#sent]) this.#finished(this.#sent);
-    this.#ledger(status.images, status.searchable_rows);
+    this.#ledger(status.images, status.searchable_images);
     this.#runs(status);
     this.#failures(status.failures);
     this.#places(status);
@@ -97,11 +97,9 @@ export class StatusView {
 
   // --- the ledger ---------------------------------------------------------------------------------
 
-  /** @param {Record<string, number>} images @param {number} rows that are searched */
-  #ledger(images, rows) {
+  /** @param {Record<string, number>} images @param {number} searchable */
+  #ledger(images, searchable) {
     const seen = images.seen ?? 0;
-    // As the folders below count: a copy is found with its file. Of pictures that have gone rows may be left.
-    const searchable = rows && Math.min(rows, images.embedded ?? 0) + (images.duplicate ?? 0);
     this.lead.textContent = t(!seen ? "status.none" : searchable ? "status.known" : "status.known-only", { count: seen, searchable });
     OUTCOMES.forEach((name, place) => {
       const part = /** @type {HTMLElement} */ (this.bar.children[place]);
@@ -224,8 +222,8 @@ export class StatusView {
 }
 
 /** One library of a collection. @param {any} member */
-function member({ name, where, missing, searchable_rows: rows, running }) {
-  const state = missing ? el("em", {}, t("status.member-missing", { name, why: missing })) : t(running ? "status.member-embedding" : "status.member", { name, count: rows });
+function member({ name, where, missing, searchable_images: count, running }) {
+  const state = missing ? el("em", {}, t("status.member-missing", { name, why: missing })) : t(running ? "status.member-embedding" : "status.member", { name, count });
   return el("span", { class: "path", title: where }, state);
 }
 
