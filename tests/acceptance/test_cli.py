@@ -65,6 +65,23 @@ def test_a_program_that_is_started_without_a_stream_does_its_work(
         assert [] == verify.verify(library)
 
 
+def test_an_interrupt_while_the_program_is_being_loaded_ends_it_as_any_other() -> None:
+    program = """
+import sys
+
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == "pixfind.cli":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupt())
+from pixfind.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert (130, b"", b"") == (done.returncode, done.stdout, done.stderr)
+
+
 def test_index_does_everything_and_a_second_one_nothing(run: Run, place: Path, pictures: Path) -> None:
     make_broken(pictures / "broken.jpg", "truncated")
     first = run("index", pictures, "--model", "starter", "--cpu", "100%")
@@ -104,6 +121,12 @@ def test_search_image_finds_the_picture_itself_first(run: Run, pictures: Path) -
 
     assert str(query) == found[0]["path"]
     assert pytest.approx(1, abs=1e-3) == found[0]["score"]
+
+
+def test_a_value_that_begins_with_a_minus_is_kept_as_it_is(run: Run, pictures: Path) -> None:
+    run("index", "--model", "starter", pictures)
+    run("search", "sky", "--all", "--save", "-x")
+    run("albums", "--remove", "-x")
 
 
 def test_the_language_takes_signs_on_the_command_line(run: Run, pictures: Path) -> None:

@@ -129,6 +129,27 @@ def test_the_help_is_shown_whatever_a_file_holds(run: Run, of_user: Path) -> Non
     assert "--count" in run("search", "--help")
 
 
+def test_the_mark_of_an_encoding_at_its_beginning_is_no_error(run: Run, of_user: Path) -> None:
+    of_user.write_text("[search]\ncount = 2\n", encoding="utf-8-sig")
+
+    assert held(run) == [("--count", "2", str(of_user))]
+
+
+@pytest.mark.parametrize(
+    ("variable", "arguments", "said"),
+    [
+        ("PIXFIND_THUMBNAILS_OFF", ["thumbnails", "--again"], "--off cannot be used with --again"),
+        ("PIXFIND_SERVE_NO_TOKEN", ["serve", "--token-file", "token"], "--no-token cannot be used with --token-file"),
+    ],
+)
+def test_a_flag_that_is_set_elsewhere_is_named_where_it_excludes_another(
+    run: Run, monkeypatch: pytest.MonkeyPatch, variable: str, arguments: list[str], said: str
+) -> None:
+    monkeypatch.setenv(variable, "1")
+
+    assert said in " ".join(run(*arguments, code=2).split())
+
+
 def test_a_pipe_is_no_configuration(run: Run, place: Path) -> None:
     os.mkfifo(place / configuration.FILE)
 

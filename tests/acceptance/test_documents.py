@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 
 HEAD = """# Errors
 
-Every error that pixfind tells, with its exit code. Words in braces are filled in.
+All errors of pixfind, with their exit codes. Words in braces are filled in.
 0 is success, 1 a search that found nothing, 2 wrong usage, 70 a bug of ours, 130 a run that was stopped.
 """
 

@@ -302,6 +302,25 @@ def test_the_index_is_built_when_that_was_said(place: Place) -> None:
     assert place.json("build-index", "--dry-run")["due"]
 
 
+@pytest.mark.parametrize("words", [["merge"], ["tune"], ["thumbnails", "--off"], ["read-text", "--off"]], ids=" ".join)
+def test_what_cannot_be_done_is_refused_before_too(tmp_path: Path, words: list[str]) -> None:
+    for dry in ([], ["--dry-run"]):
+        with pytest.raises(errors.LibraryNotFound):
+            Place(tmp_path).call(*words, *dry)
+    with Library.create(tmp_path / "library"):
+        pass
+    for dry in ([], ["--dry-run"]) if words == ["tune"] else []:
+        with pytest.raises(errors.NotEmbedded):
+            Place(tmp_path).call(*words, "--model", "starter", *dry)
+
+
+@pytest.mark.parametrize("verb", ["thumbnails", "read-text"])
+def test_that_nothing_more_is_wanted_can_be_rehearsed(place: Place, verb: str) -> None:
+    before = place.state()
+    assert {"wanted": False, "dry_run": True} == place.json(verb, "--off", "--dry-run")
+    assert before == place.state()
+
+
 def test_a_rollback_goes_where_was_said(place: Place) -> None:
     told, done = place.json("model", "rollback", "--dry-run"), place.json("model", "rollback")
 

@@ -99,7 +99,7 @@ REFUSED = [
     ("duplicates --json --paths", errors.ConflictingOptions),
     ("duplicates -0", errors.OptionRequires),
     ("verify --dry-run", errors.OptionRequires),
-    ("read-text --off --dry-run", errors.ConflictingOptions),
+    ("read-text --off --workers 2", errors.ConflictingOptions),
     ("thumbnails --off --side 256", errors.ConflictingOptions),
     ("export - --format csv --json", errors.ConflictingOptions),
     ("index /nowhere/at/all --dry-run", errors.FolderNotReadable),

@@ -81,6 +81,32 @@ def test_no_color_is_respected(place: Path, words: list[str]) -> None:
     assert COLOUR.search(on_a_terminal(place, *words, NO_COLOR="1")) is None
 
 
+def test_a_terminal_obeys_no_name_of_a_file_and_programs_get_it_as_it_is(tmp_path: Path) -> None:
+    name = "a\x1b[31mred\nx\N{RIGHT-TO-LEFT OVERRIDE}gpj.jpg"
+    (made,) = make_pictures(tmp_path / "pictures", 1)
+    made.rename(tmp_path / "pictures" / name)
+    make_library(tmp_path / "library", tmp_path / "pictures").close()
+
+    for words in (["search", "red", "--all", "--paths"], ["search", "red", "--all", "--pictures", "none"]):
+        sent = on_a_terminal(tmp_path / "library", *words)
+        assert "a\\x1b[31mred\\x0ax\\u202egpj.jpg" in sent
+        assert "\x1b[31mred" not in sent
+        assert "\N{RIGHT-TO-LEFT OVERRIDE}" not in sent
+    command = [
+        sys.executable,
+        "-m",
+        "pixfind",
+        "--library",
+        str(tmp_path / "library"),
+        "search",
+        "red",
+        "--all",
+        "--paths",
+        "-0",
+    ]
+    assert f"{tmp_path}/pictures/{name}\0" == subprocess.run(command, capture_output=True, check=True).stdout.decode()
+
+
 def test_there_are_colours_without_it(place: Path) -> None:
     for words in (["--help"], ["plan"], ["model", "show", "nowhere"]):
         assert COLOUR.search(on_a_terminal(place, *words))

@@ -290,3 +290,11 @@ def test_a_refusal_of_what_was_asked_for_is_known_in_whatever_way_it_was_printed
         raise error
     with pytest.raises(NoAnswerError, match="nobody has asked for"), remote.refusals_checked(["-other"], []):
         raise error
+
+
+@pytest.mark.parametrize("said", ["label", "--label"], ids=["now", "before"])
+def test_a_refusal_in_the_terms_of_the_api_is_told_in_those_of_the_command_line(said: str) -> None:
+    refused = errors.InvalidFilter(option=said, value="x", detail="the labels are beach")
+    body = json.dumps({"error": {"message": str(refused), "kind": "InvalidFilter"}}).encode()
+
+    assert "--label cannot be 'x': the labels are beach." == str(connection._refused_filter(400, body))

@@ -1,7 +1,10 @@
 """A full disk at any write: a clear error, an exit code, everything durable kept, and the next run continues where it stopped."""
 
 import resource
-from collections.abc import Callable
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +15,15 @@ from pixfind.embedding.runners.serial import Serial
 from pixfind.index import build
 from pixfind.library import commit, merge, verify
 from pixfind.library.library import Library
+from pixfind.search.searcher import Searcher
+from pixfind.testing import make_library
 from pixfind.testing.libraries import QUIET
 from pixfind.workflows.embed import embed
 from pixfind.workflows.embed_part import embed_part
 
 EMBEDDINGS_OF_TEN = 128 + 10 * 2 * 128
+NO_ROOM = 1000
+"""bytes: not for a page of the file that processes with the same database share"""
 
 
 @pytest.mark.parametrize("limit", [200, 600, EMBEDDINGS_OF_TEN, 5000])
@@ -66,6 +73,73 @@ def test_a_disk_that_fills_up_during_the_index_keeps_the_old_index(tmp_path: Pat
 
     assert before == path.read_bytes()
     assert [path] == list(tmp_path.iterdir())
+
+
+def test_a_full_disk_can_be_read(closed: Path) -> None:
+    """SQLite has no room for its shared memory file, which it makes for reading too."""
+    with _file_size_limit(NO_ROOM):
+        with Library.open(closed) as library, Library.open(closed) as other:
+            assert 40 == library.catalogue.ledger()["embedded"] == other.catalogue.ledger()["embedded"]
+            assert 5 == len(Searcher(library).search("sky", 5).hits)
+            assert [] == verify.verify(library)
+        with pytest.raises(errors.DiskFull, match=r"metadata\.db"):
+            Library.open(closed, write=True)
+
+
+def test_what_was_committed_is_read_from_the_log_on_a_full_disk(closed: Path) -> None:
+    """A killed writer leaves it there, and not in the database."""
+    catalogue = closed / "metadata.db"
+    _killed_after(catalogue, "UPDATE images SET camera = 'from the log' WHERE id = 1")
+    catalogue.with_name("metadata.db-shm").unlink()
+    assert b"from the log" not in catalogue.read_bytes()
+
+    with _file_size_limit(NO_ROOM), Library.open(closed) as library:
+        assert "from the log" == _camera(library)
+
+
+def test_a_writer_that_comes_when_there_is_room_again_changes_nothing_under_a_reader(closed: Path) -> None:
+    catalogue = closed / "metadata.db"
+    with _file_size_limit(NO_ROOM):
+        library = Library.open(closed)
+    with library:
+        library.catalogue._connection.execute("BEGIN")
+        before = _camera(library)
+        # Its log is as much of the database as a writer may put there while somebody reads.
+        _killed_after(catalogue, "UPDATE images SET camera = 'later'", "PRAGMA wal_checkpoint(PASSIVE)")
+
+        assert before == _camera(library)
+        library.catalogue._connection.execute("COMMIT")
+        assert "later" == _camera(library)
+    with Library.open(closed, write=True) as written:
+        assert [] == verify.verify(written)
+
+
+@pytest.fixture
+def closed(tmp_path: Path, pictures: Path) -> Iterator[Path]:
+    """A library with all pictures embedded that nobody has open. Ends with `verify`."""
+    make_library(tmp_path / "library", pictures).close()
+    yield tmp_path / "library"
+    with Library.open(tmp_path / "library") as library:
+        assert [] == verify.verify(library)
+
+
+def _killed_after(catalogue: Path, *statements: str) -> None:
+    program = """
+import os, signal, sys
+from pathlib import Path
+from pixfind.library.catalogue import Catalogue
+connection = Catalogue(Path(sys.argv[1]), write=True)._connection
+for statement in sys.argv[2:]:
+    connection.execute(statement).fetchall()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    ended = subprocess.run([sys.executable, "-c", program, str(catalogue), *statements], check=False, timeout=600)
+    assert -signal.SIGKILL == ended.returncode
+
+
+def _camera(library: Library) -> str | None:
+    found: str | None = library.catalogue._connection.execute("SELECT camera FROM images WHERE id = 1").fetchone()[0]
+    return found
 
 
 class _file_size_limit:  # noqa: N801

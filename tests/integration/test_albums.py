@@ -54,9 +54,9 @@ def names(library: Library) -> list[str]:
 def test_a_search_is_kept_opened_and_removed(library: Library, run: Run) -> None:
     kept = run("search", "blue", "--portrait", "--include-weak", "--save", "High", "--json")
     assert 0 == kept.returncode, kept.stderr
-    assert [{"name": "High", "search": {"q": "blue", "all": True, "shape": "portrait"}}] == json.loads(
-        run("albums", "--json").stdout
-    )
+    assert [
+        {"name": "High", "search": {"q": "blue", "all": True, "shape": "portrait"}, "pictures": None}
+    ] == json.loads(run("albums", "--json").stdout)
     assert "High  blue" in run("albums").stdout.decode()
 
     opened = run("search", "--album", "high", "--json")
@@ -222,3 +222,78 @@ def test_a_link_that_leads_out_of_the_library_is_not_followed(library: Library, 
 
     assert "theirs" == (tmp_path / "outside").read_text(encoding="utf-8")
     (library.path / name).unlink()
+
+
+# --- albums of pictures -----------------------------------------------------------------------------
+
+
+def pictures(library: Library, count: int) -> list[str]:
+    return [path for (path,) in library.catalogue.rows("sample", limit=count)]
+
+
+def test_pictures_are_put_into_an_album_and_found(library: Library, run: Run) -> None:
+    chosen = pictures(library, 3)
+    assert "3 pictures put into Best" in run("albums", "--add", "Best", *chosen).stderr.decode()
+    assert 0 == run("albums", "--add", "best", chosen[0]).returncode
+    assert [{"name": "Best", "search": {"album": "Best"}, "pictures": 3}] == json.loads(run("albums", "--json").stdout)
+    assert "Best  3 pictures" in run("albums").stdout.decode()
+    assert set(chosen) == set(run("search", "--album", "Best", "--paths").stdout.decode().split())
+    inside = run("search", "red", "--in-album", "Best", "--include-weak", "--json")
+    assert set(chosen) == {hit["path"] for hit in json.loads(inside.stdout)}
+
+    assert 0 == run("albums", "--take", "Best", chosen[0]).returncode
+    assert set(chosen[1:]) == set(run("search", "--album", "Best", "--paths").stdout.decode().split())
+    found = searcher.Searcher(library).search(Query(()), 10, filters.parse(album="best"), each_file=True)
+    assert set(chosen[1:]) == {hit.path for hit in found.hits}
+
+
+def test_a_search_within_an_album_is_kept_as_another(library: Library, run: Run) -> None:
+    chosen = pictures(library, 4)
+    run("albums", "--add", "Best", *chosen)
+    kept = run("search", "red", "--include-weak", "--in-album", "Best", "--save", "Red ones")
+    assert 0 == kept.returncode, kept.stderr
+    assert set(chosen) == {hit["path"] for hit in json.loads(run("search", "--album", "Red ones", "--json").stdout)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["albums", "--add", "Best", "/nowhere.jpg"], "is no picture of the library"),
+        (["albums", "--add", "Best"], "together"),
+        (["albums", "picture.jpg"], "together"),
+        (["albums", "--take", "Nowhere", "PICTURE"], "There is no album"),
+        (["albums", "--add", "Blue", "PICTURE"], "an album of this name is a search"),
+        (["albums", "--take", "Blue", "PICTURE"], "an album of this name is a search"),
+        (["albums", "--add", " ", "PICTURE"], "a name has 1 to"),
+        (["albums", "--add", "A", "--take", "B", "PICTURE"], "each changes one album"),
+        (["search", "red", "--in-album", "Nowhere"], "pictures were put into no album of this name"),
+        (["search", "red", "--in-album", "Blue"], "pictures were put into no album of this name"),
+        (["search", "red", "--include-weak", "--save", "kept"], "pictures were put into an album of this name"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_put_or_taken_is_told_and_nothing_changes(
+    library: Library, run: Run, arguments: list[str], said: str
+) -> None:
+    (chosen,) = pictures(library, 1)
+    run("albums", "--add", "Kept", chosen)
+    run("search", "blue", "--include-weak", "--save", "Blue")
+    before = (library.path / albums.NAME).read_bytes()
+    done = run(*(chosen if each == "PICTURE" else each for each in arguments))
+    assert 0 != done.returncode
+    assert said in " ".join(done.stderr.decode().split())
+    assert before == (library.path / albums.NAME).read_bytes()
+
+
+def test_an_album_of_pictures_is_rehearsed_and_limited(
+    library: Library, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (
+        "1 picture would be put into Best"
+        in run("albums", "--dry-run", "--add", "Best", *pictures(library, 1)).stderr.decode()
+    )
+    assert [] == albums.read(library.path)
+    monkeypatch.setattr(albums, "MAX_PICTURES", 2)
+    albums.put(library.path, "Best", [b"1" * 16, b"2" * 16])
+    with pytest.raises(errors.InvalidAlbum, match="at most 2 pictures"):
+        albums.put(library.path, "Best", [b"3" * 16])

@@ -49,6 +49,16 @@ def test_the_same_bytes_and_the_same_picture_are_two_kinds_of_group(doubled: Lib
     assert 0 == found.unchecked
 
 
+def test_where_all_pictures_are_copies_they_are_found_too(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    scene = draw("beach", np.random.default_rng(7), (320, 240))
+    for name, quality in (("a.jpg", 92), ("b.png", 75), ("c.jpg", 60), ("d.webp", 80)):
+        scene.save(tmp_path / "pictures" / name, quality=quality)
+    with make_library(tmp_path / "library", tmp_path / "pictures") as library:
+        (found,) = duplicates.find(library).groups
+    assert (MatchKind.NEAR, 4) == (found.kind, len(found.members))
+
+
 def test_only_the_same_bytes_when_asked(doubled: Library) -> None:
     with doubled:
         assert {MatchKind.EXACT} == {group.kind for group in duplicates.find(doubled, near=False).groups}
@@ -152,6 +162,7 @@ def test_a_burst_is_one_camera_within_seconds_and_nearly_the_same(
 def test_the_threshold_follows_how_alike_the_pictures_of_a_library_are() -> None:
     assert duplicates.MIN_COSINE == duplicates.threshold(np.zeros(4, dtype=np.float32))
     assert pytest.approx(0.99) == duplicates.threshold(np.array([0.9**0.5, 0], dtype=np.float32))
+    assert duplicates.MAX_COSINE == duplicates.threshold(np.array([1.0, 0], dtype=np.float32))
 
 
 # --- bursts and shots -----------------------------------------------------------------------------

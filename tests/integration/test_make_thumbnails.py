@@ -24,7 +24,7 @@ from pixfind.testing import make_library, make_pictures, make_slow_pictures, wai
 from pixfind.testing.libraries import QUIET
 from pixfind.workflows import index, make_thumbnails
 from pixfind.workflows.add import add
-from pixfind.workflows.events import RowsMerged
+from pixfind.workflows.events import RowsMerged, ThumbnailsRefused
 
 COUNT = 12
 
@@ -60,6 +60,14 @@ def test_each_content_gets_one_and_only_once(library: Library, tmp_path: Path) -
     again = made(library)
     assert (0, 0) == (again.made, again.there)
     assert COUNT == made(library, again=True).there
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are text elsewhere")
+def test_a_picture_whose_name_is_no_text_gets_one(library: Library, tmp_path: Path) -> None:
+    (tmp_path / "pictures/picture_00000.jpg").rename(tmp_path / os.fsdecode(b"pictures/inv\xff \\xff.jpg"))
+    index.index(library, (), QUIET)
+    report = made(library)
+    assert (COUNT, 0) == (report.made, report.away)
 
 
 def test_new_pictures_get_theirs_with_the_next_index(library: Library, tmp_path: Path) -> None:
@@ -120,6 +128,24 @@ def test_a_disk_without_room_is_told_before_anything_is_made(library: Library, m
         made(library)
     assert [] == there(library)
     assert thumbnail_progress.wanted(library.catalogue) is None
+
+
+def test_a_disk_without_room_ends_no_index_and_what_was_refused_is_not_asked_for_again(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = shutil.disk_usage(library.path)._replace(free=1_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+    told: list[object] = []
+    make_pictures(tmp_path / "pictures", 1, first=100)
+    done = index.index(library, (), QUIET, thumbnails=True, observer=told.append)
+    assert done.built is not None
+    assert done.thumbnails_refused is not None
+    assert thumbnail_progress.wanted(library.catalogue) is None
+
+    thumbnail_progress.want(library.catalogue, 512)
+    assert index.index(library, (), QUIET, observer=told.append).thumbnails_refused is not None
+    assert 512 == thumbnail_progress.wanted(library.catalogue)
+    assert 2 == len([event for event in told if isinstance(event, ThumbnailsRefused)])
 
 
 def test_a_disk_that_fills_meanwhile_ends_the_run_and_leaves_the_rest_to_the_next(

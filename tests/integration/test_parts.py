@@ -140,7 +140,7 @@ def test_an_archive_that_is_a_root_is_divided_by_what_is_in_it() -> None:
 def test_what_is_no_part_is_refused(text: str, tmp_path: Path) -> None:
     make_pictures(tmp_path / "pictures", 1)
 
-    assert "is no part" in refused("--library", tmp_path / "library", "add", tmp_path / "pictures", f"--part={text}")
+    assert "is not a part" in refused("--library", tmp_path / "library", "add", tmp_path / "pictures", f"--part={text}")
     assert not (tmp_path / "library").exists()
 
 
@@ -323,7 +323,7 @@ def of_contents(paths: list[Path]) -> dict[bytes, set[bytes]]:
 def test_a_collection_without_a_part_or_that_is_none_is_refused(folder: Path, tmp_path: Path) -> None:
     file = tmp_path / "collection.toml"
     add_to = ("--library", tmp_path / "new", "add", folder)
-    assert "is no collection" in refused(*add_to, "--part", "1/2", "--collection", file)
+    assert "cannot be used as a collection" in refused(*add_to, "--part", "1/2", "--collection", file)
     file.write_text("[[library]]\npath = 'a'", encoding="utf-8")
     assert "--part" in refused(*add_to, "--collection", file)
 

@@ -353,3 +353,12 @@ def test_a_rule_does_not_make_pictures_of_an_empty_mount_point_gone(embedded: Li
     report = scan.add(embedded, pictures, ("picture_00001.jpg",))
 
     assert (0, 40) == (report.gone, report.offline)
+
+
+def test_a_library_in_the_folder_with_the_pictures_finds_no_thumbnails_of_its_own(tmp_path: Path) -> None:
+    make_pictures(tmp_path / "pictures", 3)
+    with Library.create(tmp_path / "pictures") as library:
+        (library.path / "thumbnails/00").mkdir(parents=True)
+        make_image(library.path / "thumbnails/00/one.jpg")
+        with library.lock("add"):
+            assert 3 == scan.add(library, library.path).seen

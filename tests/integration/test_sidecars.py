@@ -81,6 +81,26 @@ def test_sidecars_lie_below_a_folder_as_the_pictures_do(library: Library, tmp_pa
     assert not list((tmp_path / "pictures").glob("*.xmp"))
 
 
+def test_where_the_pictures_are_away_nothing_is_written_beside_them(library: Library, tmp_path: Path) -> None:
+    (tmp_path / "pictures").rename(tmp_path / "unplugged")
+    (tmp_path / "pictures").mkdir()
+    done = export_xmp(library, {}, None)
+
+    assert (0, 60) == (done.written, done.left_out["it is not there now"])
+    assert [] == list((tmp_path / "pictures").iterdir())
+    (tmp_path / "pictures").rmdir()
+    (tmp_path / "unplugged").rename(tmp_path / "pictures")
+
+
+def test_a_name_as_long_as_names_can_be_has_a_sidecar(library: Library, tmp_path: Path) -> None:
+    long = "\N{CJK UNIFIED IDEOGRAPH-65E5}" * 80 + ".jpg"
+    (tmp_path / "pictures/beach-00.jpg").rename(tmp_path / "pictures" / long)
+    index(library, (), QUIET, runner=Serial())
+
+    assert 60 == export_xmp(library, {}, None).written
+    assert ["beach & <sea>"] == words(tmp_path / "pictures" / f"{long}.xmp")
+
+
 def test_beside_the_pictures_again_changes_nothing_and_words_that_went_take_ours_away(
     library: Library, tmp_path: Path
 ) -> None:

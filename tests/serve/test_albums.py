@@ -90,6 +90,10 @@ def test_an_album_is_made_replaced_and_removed(served: Any, labelled: Path) -> N
         {"name": "a", "search": {"q": "sea", "sort": "size"}},
         {"name": "a", "search": {"q": "sea", "colour": "red"}},
         {"name": "a", "search": {"q": "sea"}, "more": 1},
+        {"name": "a", "search": {"q": "sea"}, "add": [1]},
+        {"name": "a", "add": []},
+        {"name": "a", "add": [0]},
+        {"name": "a", "add": [1] * 1_001},
         [],
     ],
 )
@@ -97,6 +101,27 @@ def test_what_could_not_be_searched_is_no_album(served: Any, body: Any) -> None:
     before = served.get("/api/albums").json()
     change(served, body, 400)
     assert before == served.get("/api/albums").json()
+
+
+def test_pictures_are_put_into_an_album_which_every_question_can_ask_for(served: Any, labelled: Path) -> None:
+    ids = [hit["image_id"] for hit in served.get("/api/search?in=*&k=5").json()["hits"]]
+    (album,) = change(served, {"name": "Best", "add": ids})["albums"]
+    assert ("Best", 5, "Best") == (album["name"], album["pictures"], album["search"]["album"])
+    (album,) = change(served, {"name": "best", "take": ids[:1], "add": ids[:2]})["albums"]
+    assert 4 == album["pictures"]
+
+    left = set(ids[1:])
+    assert left == {hit["image_id"] for hit in served.get("/api/search?album=best").json()["hits"]}
+    assert left == {hit["image_id"] for hit in served.get("/api/search?q=snow&all=true&album=Best").json()["hits"]}
+    assert 4 == sum(month["count"] for month in served.get("/api/timeline?album=Best").json()["months"])
+    assert 4 == served.get("/api/facets?album=Best").json()["count"]
+    for path in ("search", "facets", "timeline", "folders", "places"):
+        served.get(f"/api/{path}?album=Worst", 400)
+
+    change(served, {"name": "Best", "search": {"q": "sea"}}, 400)
+    change(served, {"name": "Best", "add": [*ids, 10_000]}, 404)
+    assert 4 == len(albums.find(labelled, "Best").pictures or ())
+    assert [] == change(served, {"name": "Best", "search": None})["albums"]
 
 
 def test_another_web_site_makes_no_album(served: Any) -> None:

@@ -4,10 +4,13 @@ import contextlib
 import json
 import socket
 import threading
+import urllib.parse
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import uvicorn
 
 from pixfind.server import http_timeouts
@@ -63,12 +66,23 @@ def ends(connection: socket.socket) -> bool:
 def answered(connection: socket.socket, path: bytes = b"small") -> int:
     """Send a request and read the answer; returns its bytes."""
     connection.sendall(REQUEST % path)
+    return rest_of_answer(connection)
+
+
+def rest_of_answer(connection: socket.socket) -> int:
+    """Read an answer to its end; returns its bytes."""
     tail, count = b"", 0
     while not tail.endswith(END):
         received = connection.recv(1 << 20)
         assert received, "the server has closed the connection"
         tail, count = (tail + received)[-len(END) :], count + len(received)
     return count
+
+
+def begin_large(connection: socket.socket) -> None:
+    """Ask for /large, and read its first byte."""
+    connection.sendall(REQUEST % b"large")
+    assert connection.recv(1)
 
 
 def test_a_request_whose_head_never_ends_is_cut_off(
@@ -156,11 +170,76 @@ def test_one_address_has_a_limited_number_of_connections(
     connect: Callable[[], socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_timeouts, "_MAX_CONNECTIONS", 3)
-    allowed = [connect() for _ in range(3)]
-    assert all(answered(connection) for connection in allowed)
+    busy = [connect() for _ in range(3)]
+    for connection in busy:
+        begin_large(connection)
 
     assert ends(connect())
-    assert all(answered(connection) for connection in allowed)
+    assert all(rest_of_answer(connection) >= LARGE for connection in busy)
+
+
+@pytest.mark.parametrize("limit", ["_MAX_CONNECTIONS", "_MAX_ALL_CONNECTIONS"])
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n"], ids=["silent", "half a head"])
+def test_connections_without_a_request_keep_nobody_out(
+    connect: Callable[[], socket.socket], monkeypatch: pytest.MonkeyPatch, limit: str, sent: bytes
+) -> None:
+    """The oldest of them that never had a request ends first: neither one that had one, nor one that is answered."""
+    monkeypatch.setattr(http_timeouts, limit, 5)
+    busy, other = connect(), connect()
+    begin_large(busy)
+    assert answered(other)
+    held = [connect() for _ in range(8)]
+    for connection in held:
+        # The server may have ended it already.
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(sent)
+
+    assert answered(connect())
+    assert answered(other)
+    assert rest_of_answer(busy) >= LARGE
+    assert all(ends(connection) for connection in held[:5])
+
+
+def test_of_connections_that_had_requests_the_one_that_was_idle_for_longest_ends(
+    connect: Callable[[], socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_timeouts, "_MAX_CONNECTIONS", 3)
+    first, second, third = (connect() for _ in range(3))
+    assert all(answered(connection) for connection in (first, second, third, first))
+
+    assert answered(connect())
+    assert ends(second)
+    assert all(answered(connection) for connection in (third, first))
+
+
+def test_proxies_may_have_any_number_of_connections(
+    server: uvicorn.Server, connect: Callable[[], socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_timeouts, "_MAX_CONNECTIONS", 2)
+    monkeypatch.setattr(server.config.http_protocol_class, "proxies", Proxies.parse(["127.0.0.1"]))
+    connections = [connect() for _ in range(5)]
+
+    assert all(answered(connection) for connection in connections)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_whoever_has_the_token_is_answered_beside_any_number_of_idle_connections(
+    drawn: Path, serve: Callable[..., Any], workers: int
+) -> None:
+    """Of one address: on one machine all users have the same."""
+    server = serve(drawn, "--workers", str(workers), token=True).server
+    place = urllib.parse.urlsplit(server.address)
+    with contextlib.ExitStack() as opened:
+        for _ in range(300 * workers):
+            held = opened.enter_context(socket.create_connection((place.hostname, place.port), timeout=600))
+            held.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
+        for _ in range(10):
+            answer = requests.get(
+                f"{server.address}/api/v1/search?q=sky",
+                headers={"Authorization": f"Bearer {server.token}"},
+                timeout=600,
+            )
+            assert 200 == answer.status_code
 
 
 @pytest.mark.parametrize(

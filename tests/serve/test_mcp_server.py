@@ -97,9 +97,13 @@ def test_an_agent_is_told_what_was_wrong_and_reads_no_file(drawn: Path) -> None:
 
     assert [True] * 5 == [answer.is_error for answer in answers]
     for answer, words in zip(
-        answers, ("opens no file", "not closed", "--after", "no embedded image with id", "greater than"), strict=True
+        answers,
+        ("opens no file", "not closed", "after cannot be 'someday'", "search_images", "greater than"),
+        strict=True,
     ):
         assert words in answer.content[0].text
+        assert "--" not in answer.content[0].text
+        assert "pixfind search" not in answer.content[0].text
 
 
 def test_it_ends_with_its_input(drawn: Path) -> None:

@@ -4,7 +4,7 @@ import dataclasses
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,52 @@ def test_the_description_names_every_route_and_its_errors(client: Any) -> None:
         for method in methods.values():
             assert method["description"], path
             assert "ErrorResponse" in str(method["responses"]["4XX"])
+
+
+def test_every_field_and_every_parameter_has_a_description(client: Any) -> None:
+    described = client.json("/openapi.json")
+    undescribed = [
+        place
+        for place, part in [*_fields(described["components"]["schemas"]), *_parameters(described["paths"])]
+        if not part.get("description")
+    ]
+
+    assert [] == undescribed
+
+
+def test_dates_and_places_have_examples_that_the_server_takes(client: Any) -> None:
+    described = client.json("/openapi.json")["paths"]["/api/v1/search"]["get"]["parameters"]
+    examples = {each["name"]: each["schema"].get("examples", []) for each in described}
+
+    for name in ("after", "before", "added_after", "added_before", "near", "in"):
+        assert examples[name], name
+        for example in examples[name]:
+            client.get("/api/v1/search", params={name: example})
+
+
+def test_the_description_names_its_server(client: Any) -> None:
+    assert ["/"] == [server["url"] for server in client.json("/openapi.json")["servers"]]
+
+
+def _fields(schemas: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The fields of schemas by name, and those of objects in them."""
+    for name, schema in schemas.items():
+        inner = {f"{name}.{field}": part for field, part in schema.get("properties", {}).items()}
+        yield from inner.items()
+        yield from _fields(inner)
+        if isinstance(schema.get("items"), dict):
+            yield from _fields({f"{name}[]": schema["items"]})
+
+
+def _parameters(paths: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The parameters of all requests, and the fields of their bodies."""
+    for path, methods in paths.items():
+        for method, operation in methods.items():
+            place = f"{method} {path}"
+            yield from ((f"{place} {each['name']}", each) for each in operation.get("parameters", []))
+            bodies = operation.get("requestBody", {}).get("content", {}).values()
+            for body in bodies:
+                yield from _fields({place: body["schema"]})
 
 
 def test_the_description_loads_nothing_from_elsewhere(client: Any) -> None:

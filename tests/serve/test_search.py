@@ -151,7 +151,7 @@ def test_a_refusal_has_the_values_of_its_message(client: Any) -> None:
     """For pages that say it in another language."""
     error = client.get("/api/search?after=gestern", 400).json()["error"]
 
-    assert ("--after", "gestern") == (error["values"]["option"], error["values"]["value"])
+    assert ("after", "gestern") == (error["values"]["option"], error["values"]["value"])
     assert {} == client.get("/api/search?k=0", 422).json()["error"]["values"]
 
 
@@ -212,3 +212,9 @@ def test_a_large_upload_costs_the_server_no_memory(client: Any) -> None:
     assert peak() - before < 4 * sizes[1] ** 2, "not even the pixels themselves"
     bomb = client.post("/api/search", 413, data=png_bomb(14_000, 14_000)).json()["error"]
     assert ("UploadTooLarge", True) == (bomb["kind"], "196 megapixels" in bomb["message"])
+
+
+def test_the_message_of_a_picture_that_is_a_pixel_too_large_has_two_numbers() -> None:
+    refused = errors.UploadTooLarge(megapixels=44_739_243 / 1e6, limit=44_739_242 / 1e6)
+
+    assert str(refused).startswith("The picture has 44.739243 megapixels, over the limit of 44.739242 for uploads")

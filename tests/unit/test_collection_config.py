@@ -56,11 +56,17 @@ def test_a_file_names_folders_beside_it_and_addresses(tmp_path: Path, monkeypatc
         ("timeout = true\n[[library]]\npath = 'a'", "timeout"),
         ("colour = 1\n[[library]]\npath = 'a'", "'colour'"),
         ("[[library", "not TOML"),
+        ("[[library]]\npath = 'collection.toml'", "is a file, and a library is a folder"),
     ],
 )
 def test_a_file_that_says_something_else_is_refused(tmp_path: Path, text: str, why: str) -> None:
     with pytest.raises(errors.InvalidCollection, match=why):
         config.read(written(tmp_path, text))
+
+
+def test_the_mark_of_an_encoding_at_its_beginning_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "marked.toml").write_text("[[library]]\npath = 'a'", encoding="utf-8-sig")
+    assert ["a"] == [member.name for member in config.read(tmp_path / "marked.toml").members]
 
 
 @pytest.mark.parametrize("address", ["http://nas:1/?token=sesame", "http://user:sesame@nas:1", "http://sesame@nas"])

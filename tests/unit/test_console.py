@@ -331,6 +331,10 @@ def test_the_status_of_a_library_at_rest(capsys: pytest.CaptureFixture[str]) -> 
     ] == lines_of(RESTING, capsys)
 
 
+def test_what_is_free_on_an_almost_full_disk_is_not_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "12.3 MB used, 2.5 MB free" in lines_of(dataclasses.replace(RESTING, free_bytes=2_500_000), capsys)
+
+
 def test_the_status_of_a_running_embed_has_its_workers(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

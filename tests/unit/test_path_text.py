@@ -1,6 +1,9 @@
 """Paths as text: valid UTF-8, each path its own, and back to the very bytes."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -46,3 +49,16 @@ def test_readable_escapes_what_is_no_text_and_nothing_else() -> None:
     assert r"excluded: *\xff\xe9" == path_text.readable(os.fsdecode(b"excluded: *\xff\xe9"))
     assert r"copied caf\xe9" == path_text.readable(r"copied caf\xe9")
     assert r"\ud800" == path_text.readable("\ud800")
+
+
+def test_names_come_back_where_the_system_writes_them_in_another_encoding(tmp_path: Path) -> None:
+    program = """
+import os, sys
+from pixfind.library import path_text
+assert "utf-8" != sys.getfilesystemencoding()
+name = os.fsdecode("caf\\xe9 \\u65e5.jpg".encode() + bytes([255]))
+assert name == path_text.from_text(path_text.to_text(name))
+assert [(name,)] == list(path_text.rows_from_text([(path_text.to_text(name),)], ["path"], "path"))
+"""
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([sys.executable, "-c", program], check=True, env=environment, cwd=tmp_path)

@@ -69,6 +69,8 @@ def _made(path: Path | str) -> sqlite3.Connection:
     database.create_function("relocated", 1, str)
     database.create_function("root_of", 2, lambda *_: 0)
     database.create_function("km", 4, lambda *_: 0)
+    database.create_function("from_hex", 1, bytes.fromhex)
+    database.create_function("album_pictures", 1, lambda _: "[]")
     database.create_function("reason_kind", 1, former.reason_kind)
     database.executescript("".join(sql.migrations()))
     return database

@@ -3,6 +3,7 @@ The command albums, and the options of `search` that keep and open one.
 """
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -10,18 +11,20 @@ from typing import Annotated, Any
 import typer
 
 from pixfind import errors
+from pixfind.cli.console import Console
 from pixfind.cli.context import Context
 from pixfind.cli.filter_flags import FilterFlags
 from pixfind.cli.options import SEARCH, DryRun, Json, command
 from pixfind.cli.styles import escape
 from pixfind.library import albums as store
+from pixfind.library import path_text
 from pixfind.library.library import Library
-from pixfind.types import Sort
+from pixfind.types import Sort, numbered
 
 _SHAPES = ("landscape", "portrait", "square")
 
 #: flag -> parameter of the API
-_NAMES = {"inside": "in"}
+_NAMES = {"inside": "in", "in_album": store.FILTER}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,15 +42,32 @@ class AlbumFlags:
 @command(rich_help_panel=SEARCH)
 def albums(
     context: typer.Context,
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="PATH...", help="Pictures of the library, for --add and --take.")
+    ] = None,
+    add: Annotated[
+        str | None,
+        typer.Option("--add", metavar="NAME", help="Put these pictures into an album, which is made if there is none."),
+    ] = None,
+    take: Annotated[
+        str | None, typer.Option("--take", metavar="NAME", help="Take these pictures out of an album.")
+    ] = None,
     remove: Annotated[
         str | None, typer.Option("--remove", metavar="NAME", help="Remove an album, and no picture.")
     ] = None,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """List the albums: searches with a name, from `pixfind search ... --save NAME` or the page. `pixfind search --album NAME` opens one."""
+    """
+    List the albums: searches with a name, from `pixfind search ... --save NAME` or the page, and pictures that were put together.
+
+    `pixfind search --album NAME` opens one.
+    """
     console = context.obj.console
+    _check_one(add, take, remove, paths or [])
     with Library.open(context.obj.path) as library:
+        if add is not None or take is not None:
+            _change(console, library, add, take, paths or [], dry_run=dry_run)
         found = store.read(library.path)
         if remove is not None and dry_run:
             album = store.find(library.path, remove)
@@ -57,13 +77,53 @@ def albums(
             store.remove(library.path, remove)
             found = store.read(library.path)
     if json:
-        console.json([dataclasses.asdict(album) for album in found])
+        console.json([{"name": each.name, "search": each.search, "pictures": _count(each)} for each in found])
         return
     for album in found:
+        if album.pictures is not None:
+            console.data(f"{album.name}  {numbered(len(album.pictures), 'picture')}")
+            continue
         said = [f"{name}={value}" for name, value in album.search.items() if name != "q"]
         console.data("  ".join([album.name, str(album.search.get("q", "")), *said]))
     if not found:
         console.say("no albums; pixfind search ... --save NAME makes one")
+
+
+def _check_one(add: str | None, take: str | None, remove: str | None, paths: list[str]) -> None:
+    given = [name for name, value in (("--add", add), ("--take", take), ("--remove", remove)) if value is not None]
+    if len(given) > 1:
+        detail, instead = "each changes one album", "Run one after the other."
+        raise errors.ConflictingOptions(first=given[0], second=given[1], detail=detail, instead=instead)
+    if bool(paths) != bool(given and given[0] != "--remove"):
+        raise typer.BadParameter("pictures and --add NAME or --take NAME belong together", param_hint="PATH...")
+
+
+def _change(
+    console: Console, library: Library, add: str | None, take: str | None, paths: list[str], *, dry_run: bool
+) -> None:
+    """Put pictures into an album or take them out; raises NotInLibrary, AlbumNotFound, InvalidAlbum, NotWritable."""
+    contents = [_content(library, path) for path in paths]
+    name = add if add is not None else take
+    assert name is not None
+    store.check_name(name)
+    if not dry_run:
+        (store.put if add is not None else store.take)(library.path, name, contents)
+    done = "put into" if add is not None else "taken out of"
+    was = "would be " if dry_run else ""
+    console.say(f"{numbered(len(set(contents)), 'picture')} {was}{done} {escape(name)}")
+
+
+def _content(library: Library, path: str) -> bytes:
+    """Return the content hash of a picture by its path; raises NotInLibrary."""
+    for each in (path, os.path.abspath(path)):  # noqa: PTH100  a link stays a link
+        content = library.catalogue.value("content_at", "search.sql", path=path_text.to_text(each))
+        if content is not None:
+            return bytes(content)
+    raise errors.NotInLibrary(file=path, path=library.path)
+
+
+def _count(album: store.Album) -> int | None:
+    return None if album.pictures is None else len(album.pictures)
 
 
 def made(used: Context, name: str, words: str, flags: FilterFlags, sort: Sort, *, include_weak: bool) -> store.Album:

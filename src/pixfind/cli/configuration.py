@@ -130,9 +130,10 @@ def _document(path: Path) -> dict[str, Any]:
     if len(data) > _MAX_BYTES:
         raise errors.InvalidConfiguration(where=path, detail=f"it is larger than {_MAX_BYTES:,} bytes")
     try:
-        return tomllib.loads(data.decode())
+        # Some editors begin a file with the mark of its encoding.
+        return tomllib.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise errors.InvalidConfiguration(where=path, detail=f"it is no TOML: {error}") from error
+        raise errors.InvalidConfiguration(where=path, detail=f"it is not TOML: {error}") from error
 
 
 def _check_key(path: Path, command: str, key: str, options: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pixfind.cli import nodes, results, roots, styles
@@ -64,6 +64,19 @@ class Console:
         with _pipe_may_close():
             sys.stdout.buffer.write(os.fsencode(text) + end)
             sys.stdout.buffer.flush()
+
+    def paths(self, paths: Iterable[str], *, null: bool) -> None:
+        """Write paths to standard output, one a line, or with a NUL behind each."""
+        for path in paths:
+            if null:
+                self.data(path, end=b"\0")
+            else:
+                self.line(path)
+
+    def line(self, text: str) -> None:
+        """Write a line with file names to standard output: programs get them as they are, and a terminal nothing that it obeys."""
+        # As `ls`: a name may be that of a stranger, with escape sequences and line ends.
+        self.data(styles.one_line(text) if sys.stdout.isatty() else text)
 
     def write(self, output: "Output", content: bytes) -> None:
         """Write an output that the user named, and report its path."""
@@ -248,7 +261,7 @@ class Console:
         if (read := status.texts) is not None:
             self.print("text: " + " + ".join(f"{count:,} {outcome}" for outcome, count in read.items()))
         self._inactive_models(status)
-        self.print(f"{status.bytes / 1e6:,.1f} MB used, {status.free_bytes / 1e9:,.0f} GB free")
+        self.print(f"{status.bytes / 1e6:,.1f} MB used, {format_bytes(status.free_bytes)} free")
         self._running(status)
         self._watch(status)
 
@@ -321,7 +334,7 @@ class Console:
             library = f"  [{hit.library}]" if hit.library else ""
             # Of filters alone nothing has a score.
             score = (iso_time(hit.date) or "")[:10] if hit.because == ("filters",) else f"{hit.score:.3f}"
-            self.data(f"{hit.rank:>3}  {score}{z}  {hit.path}{library}{video}{shot}{folded}{_reasons(hit)}")
+            self.line(f"{hit.rank:>3}  {score}{z}  {hit.path}{library}{video}{shot}{folded}{_reasons(hit)}")
             if picture and (shown := picture(hit)):
                 self.data(shown)
         if result.hits:
@@ -341,7 +354,7 @@ class Console:
         """Write groups to standard output, one file a line: group, kind, cosine, size in bytes, path."""
         for number, group in enumerate(groups, 1):
             for member in group.members:
-                self.data(f"{number:>3}  {group.kind:<5}  {group.cosine:.3f}  {member.size:>12,}  {member.path}")
+                self.line(f"{number:>3}  {group.kind:<5}  {group.cosine:.3f}  {member.size:>12,}  {member.path}")
 
     def duplicates(self, found: "Duplicates") -> None:
         """Report how many groups there are, and how many pairs could not be compared."""

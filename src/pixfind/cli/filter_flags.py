@@ -54,7 +54,7 @@ class FilterFlags:
     ] = None
     near: Annotated[
         str | None,
-        typer.Option(metavar="LAT,LON,KM", help="Taken within so many kilometres.", rich_help_panel=_FILTERS),
+        typer.Option(metavar="LAT,LON,KM", help="Taken at most KM kilometres from a place.", rich_help_panel=_FILTERS),
     ] = None
 
     where: Annotated[
@@ -69,8 +69,13 @@ class FilterFlags:
     label: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME", help="Has this label of `pixfind label`; -NAME: has it not.", rich_help_panel=_FILTERS
+            metavar="NAME", help="With this label of `pixfind label`; -NAME: without it.", rich_help_panel=_FILTERS
         ),
+    ] = None
+
+    in_album: Annotated[
+        str | None,
+        typer.Option("--in-album", metavar="NAME", help="Was put into this album.", rich_help_panel=_FILTERS),
     ] = None
 
     def remarks(self) -> list[str]:
@@ -115,4 +120,5 @@ class FilterFlags:
             near=self.near,
             where=self.where or (),
             label=self.label or (),
+            album=self.in_album,
         )

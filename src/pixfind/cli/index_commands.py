@@ -148,6 +148,8 @@ def run_index(
         )
     observer.tell(stopped=done.stopped, dry_run=False)
     end(stopped=done.stopped)
+    if thumbnails and done.thumbnails_refused is not None:
+        raise typer.Exit(done.thumbnails_refused.exit_code)
 
 
 def _how(
@@ -190,7 +192,7 @@ def add(
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Register the images below folders, in archives and videos, of lists or in object storage, and tell what is new, changed, moved, gone or offline."""
+    """Register the images below folders, in archives and videos, of lists or in object storage, and report what is new, changed, moved, gone or offline."""
     from pixfind.cli.progress import TerminalObserver
     from pixfind.library import scan
     from pixfind.workflows import add as workflow

@@ -234,7 +234,11 @@ def refuse_others(context: typer.Context, option: str, *compatible: str, instead
     for name, other in found.items():
         if name != option and name not in compatible:
             raise errors.ConflictingOptions(
-                first=found[option], second=other, detail="the second would have no effect", instead=instead
+                # It may be set by a configuration file or a variable.
+                first=found.get(option, f"--{option.replace('_', '-')}"),
+                second=other,
+                detail="the second would have no effect",
+                instead=instead,
             )
 
 

@@ -155,11 +155,6 @@ def is_page_printed(html: Output | None) -> bool:
     return html is not None and html.is_standard_output
 
 
-def line_end(*, null: bool) -> bytes:
-    """Return what a path ends with."""
-    return b"\0" if null else b"\n"
-
-
 def check_one_output(*, json: bool, paths: bool, null: bool, html: Output | None) -> str | None:
     """
     Return the option that takes standard output, None where hits are listed there for people.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from pixfind import errors
 from pixfind.cli.console import Console
 from pixfind.cli.results import plain
 from pixfind.cli.styles import escape
@@ -114,6 +115,8 @@ def tune(context: typer.Context, options: "EmbedOptions", sample: int, *, json: 
     with Library.open(context.obj.path) as library:
         model, download = rehearsal.model_of(library.model(), options)
         pictures = len(list(library.catalogue.rows("sample", limit=sample)))
+    if not pictures:
+        raise errors.NotEmbedded(path=context.obj.path)
     if json:
         context.obj.console.json({"model": model, "images": pictures, "download_bytes": download, "dry_run": True})
         return

@@ -182,6 +182,10 @@ class TerminalObserver:
             self._console.say("stopped; `pixfind thumbnails` continues from here")
 
     @_show.register
+    def _(self, event: events.ThumbnailsRefused) -> None:
+        self._console.error(str(event.error))
+
+    @_show.register
     def _(self, event: events.ModelSwitched) -> None:
         now, before = (f"{escape(model.name)} {model.precision}" for model in (event.model, event.previous))
         self._console.say(f"searches use {now} now; {before} is kept:")

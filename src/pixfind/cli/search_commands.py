@@ -18,7 +18,7 @@ from pixfind.cli.context import Context
 from pixfind.cli.filter_flags import FilterFlags
 from pixfind.cli.grouped_options import grouped
 from pixfind.cli.options import SEARCH, Command, Html, Json, command, explicit_options
-from pixfind.cli.output_flags import Null, OutputFlags, OutputOptions, check_one_output, line_end
+from pixfind.cli.output_flags import Null, OutputFlags, OutputOptions, check_one_output
 from pixfind.library.library import Library
 from pixfind.storage import output
 from pixfind.types import Sort, TerminalImages, numbered
@@ -40,7 +40,7 @@ Sorted = Annotated[
     typer.Option(
         "--sort",
         metavar="ORDER",
-        help="score; or of the best hits above the cut-off those first that were taken last (date), or registered last (added).",
+        help="score: the best hits first; date: those above the cut-off, the last taken first; added: the last registered first.",
     ),
 ]
 NO_MATCH = 1
@@ -54,9 +54,13 @@ class _QueryCommand(Command):
     """A command whose arguments may begin with a minus: `-people` is a term, `-k` is an option."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        with_value = {name for param in self.params if not getattr(param, "is_flag", True) for name in param.opts}
         # With a space in front the parser takes it for an argument, and the query is the same.
         escaped = [
-            f" {word}" if re.match(r"-[^-]", word) and not re.fullmatch(r"-(k\d*|h|0)", word) else word for word in args
+            f" {word}"
+            if re.match(r"-[^-]", word) and not re.fullmatch(r"-(k\d*|h|0)", word) and before not in with_value
+            else word
+            for before, word in itertools.pairwise(("", *args))
         ]
         return super().parse_args(ctx, escaped)
 
@@ -70,7 +74,7 @@ def search(
         list[str] | None,
         typer.Argument(
             metavar="QUERY...",
-            help='Terms: beach +"sunset" -people +2:holiday.jpg id:123. Without any: the newest that pass the filters, or by --sort.',
+            help='Terms: beach +"sunset" -people +2:holiday.jpg id:123. None, with a filter or --sort: all pictures that pass, the newest first.',
         ),
     ] = None,
     shown: OutputFlags,
@@ -118,7 +122,7 @@ def search_text(
     sort: Sorted = Sort.SCORE,
     filters: FilterFlags,
 ) -> None:
-    """Find pictures by a text, in which signs have no special meaning."""
+    """Find pictures by a text as it is: signs such as + and - mean nothing special."""
     from pixfind.search import query as language
 
     options = dataclasses.replace(shown.options(context), include_weak=include_weak, sort=sort)
@@ -168,10 +172,8 @@ def duplicates(
     if json:
         console.json([group.values() for group in found.groups])
     elif paths:
-        for path in itertools.chain.from_iterable(
-            (*(each.path for each in group.members), "") for group in found.groups
-        ):
-            console.data(path, end=line_end(null=null))
+        groups = ((*(each.path for each in group.members), "") for group in found.groups)
+        console.paths(itertools.chain.from_iterable(groups), null=null)
     elif html is None or not html.is_standard_output:
         console.groups(found.groups)
     console.duplicates(found)
@@ -252,8 +254,7 @@ def _show(
     elif options.json:
         used.console.json([hit.values() for hit in result.hits])
     elif options.paths:
-        for hit in result.hits:
-            used.console.data(hit.path, end=line_end(null=options.null))
+        used.console.paths((hit.path for hit in result.hits), null=options.null)
     elif options.listed:
         used.console.hits(result, hit_pictures.renderer(options.pictures, thumbnail) if result.hits else None)
 

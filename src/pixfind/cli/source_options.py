@@ -15,6 +15,7 @@ _A_LIST = ("a list", "Name a CSV, TSV, JSON lines, Parquet or text file as well:
 _SETTING_REQUIRES = {
     "column": _A_LIST,
     "keep": _A_LIST,
+    "part": ("a folder or an address", "Name it as well: pixfind index FOLDER --part 3/16"),
     "": ("an address", "Name the bucket as well: pixfind add s3://BUCKET/PREFIX"),
 }
 """what an option of SourceFlags has no effect without, and what to do"""
@@ -43,7 +44,7 @@ class SourceFlags:
         str | None,
         typer.Option(
             metavar="K/N",
-            help="Only the K-th of N parts: so many libraries divide the source between them, from now on.",
+            help="Only part K of N, from now on: N libraries share the source.",
         ),
     ] = None
     collection: Annotated[

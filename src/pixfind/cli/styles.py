@@ -23,6 +23,10 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """what a terminal obeys; a newline and a tab are shown"""
 
 
+_STEERING = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""what a terminal obeys, what ends a line, and what turns the direction of the text around it"""
+
+
 def escape(text: str) -> str:
     """Return text from outside so that nothing in it is taken for a style, and no terminal obeys it."""
     return printable(text).replace("[", _BRACKET)
@@ -31,6 +35,13 @@ def escape(text: str) -> str:
 def printable(text: str) -> str:
     """Return text from outside so that no terminal obeys it."""
     return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def one_line(text: str) -> str:
+    """Return text from outside in one line, which no terminal obeys and nothing in it turns round."""
+    return _STEERING.sub(
+        lambda found: f"\\x{ord(found[0]):02x}" if found[0] < "\u0100" else f"\\u{ord(found[0]):04x}", text
+    )
 
 
 def render(text: str, *, styled: bool, coloured: bool = True) -> str:

@@ -35,12 +35,16 @@ def read_text(
     from pixfind.library import texts
 
     if off:
-        refuse_others(context, "off", "json", instead="Run it by itself.")
-        with Library.open(context.obj.path, write=True) as library, library.lock("read-text"):
-            texts.want(library.catalogue, wanted=False)
-        context.obj.console.say("`index` and `watch` read no more text; `pixfind read-text` continues")
+        refuse_others(context, "off", "dry_run", "json", instead="Run it by itself.")
+        if dry_run:
+            Library.open(context.obj.path).close()
+        else:
+            with Library.open(context.obj.path, write=True) as library, library.lock("read-text"):
+                texts.want(library.catalogue, wanted=False)
+        read = "would read" if dry_run else "read"
+        context.obj.console.say(f"`index` and `watch` {read} no more text; `pixfind read-text` continues")
         if json:
-            context.obj.console.json({"wanted": False, "dry_run": False})
+            context.obj.console.json({"wanted": False, "dry_run": dry_run})
         return
     if dry_run:
         previews.read_text(context, retry=flags.retry, json=json)

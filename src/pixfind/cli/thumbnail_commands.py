@@ -50,8 +50,8 @@ def thumbnails(
     Continues where an earlier run stopped.
     """
     if off:
-        refuse_others(context, "off", "json", instead="Run it by itself.")
-        _want_none(context, json=json)
+        refuse_others(context, "off", "dry_run", "json", instead="Run it by itself.")
+        _want_none(context, dry_run=dry_run, json=json)
         return
     options = flags.options(model=None, precision="auto", workers=workers)
     from pixfind.cli.progress import TerminalObserver
@@ -83,11 +83,15 @@ def thumbnails(
         raise typer.Exit(130)
 
 
-def _want_none(context: typer.Context, *, json: bool) -> None:
+def _want_none(context: typer.Context, *, dry_run: bool, json: bool) -> None:
     from pixfind.library import thumbnail_progress
 
-    with Library.open(context.obj.path, write=True) as library, library.lock("thumbnails"):
-        thumbnail_progress.want(library.catalogue, None)
-    context.obj.console.say("`index` and `watch` make no more thumbnails; `pixfind thumbnails` continues")
+    if dry_run:
+        Library.open(context.obj.path).close()
+    else:
+        with Library.open(context.obj.path, write=True) as library, library.lock("thumbnails"):
+            thumbnail_progress.want(library.catalogue, None)
+    make = "would make" if dry_run else "make"
+    context.obj.console.say(f"`index` and `watch` {make} no more thumbnails; `pixfind thumbnails` continues")
     if json:
-        context.obj.console.json({"wanted": False, "dry_run": False})
+        context.obj.console.json({"wanted": False, "dry_run": dry_run})

@@ -31,7 +31,7 @@ class VideoFlags:
     every: Annotated[
         float | None,
         typer.Option(
-            parser=interval, metavar="SECONDS", help="At most one frame of a video in so many seconds; default: 5s."
+            parser=interval, metavar="SECONDS", help="At most one frame of a video every SECONDS; default: 5s."
         ),
     ] = None
     frames: Annotated[

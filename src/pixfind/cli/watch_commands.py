@@ -167,8 +167,10 @@ def _tell(console: Console, event: "WatchEvent") -> None:
             console.say(f"watching {numbered(len(folders), 'folder')}; end it with `pixfind stop`")
             for root, why in rescanned.items():
                 console.say(f"  {escape(root)} is scanned every few minutes: {escape(why)}")
-        case workflow.RoundDone():
+        case workflow.RoundDone(indexed=indexed):
             console.say(_round(event))
+            if indexed is not None and indexed.thumbnails_refused is not None:
+                console.error(str(indexed.thumbnails_refused))
         case workflow.WaitingForLock(error):
             console.say(f"waiting for `pixfind {error.fields['verb']}` (process {error.fields['pid']}) to end")
         case workflow.RoundFailed(error, seconds):

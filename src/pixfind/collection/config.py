@@ -133,7 +133,7 @@ def read(file: Path) -> CollectionConfig:
     """Return the collection of a file; folders in it are relative to the file. Raises InvalidCollection."""
     file = file.expanduser().absolute()
     try:
-        values = tomllib.loads(file.read_text(encoding="utf-8"))
+        values = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise errors.InvalidCollection(path=file, detail=error.strerror or "it cannot be read") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -166,6 +166,8 @@ def _member(file: Path, entry: dict[str, Any]) -> MemberConfig:
         raise errors.InvalidCollection(path=file, detail=f"{named!r} has both token_env and token_file")
     if "path" in entry:
         path = file.parent / Path(entry["path"]).expanduser()
+        if path.is_file():
+            raise errors.InvalidCollection(path=file, detail=f"{named!r} is a file, and a library is a folder")
         return MemberConfig(entry.get("name", path.name), path=path)
     address = _address(file, entry["address"])
     token_file = entry.get("token_file")

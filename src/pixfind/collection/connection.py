@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 from pixfind import errors
 from pixfind.collection.config import MemberConfig
 from pixfind.collection.member import NoAnswerError
+from pixfind.search import filter_names
 
 T = TypeVar("T")
 
@@ -196,6 +197,6 @@ def _refused_filter(status: int, data: bytes) -> errors.InvalidFilter | None:
         return None
     if found is None:
         return None
-    return errors.InvalidFilter(
-        **{name: text[:MAX_TEXT] for name, text in found.groupdict().items() if name != "quote"}
-    )
+    fields = {name: text[:MAX_TEXT] for name, text in found.groupdict().items() if name != "quote"}
+    # A server says the parameter of its API.
+    return errors.InvalidFilter(**fields | {"option": filter_names.option_of(fields["option"])})

@@ -98,9 +98,10 @@ class CollectionSearcher:
         """
         question = Question.of(query, k, filters, **options)
         if not question.asks_for_looks:
+            alone = "words of names alone are" if question.query.terms else "filters alone are"
             raise errors.NotForCollections(
-                detail="words of names alone are ranked within one library",
-                instead="Add what the pictures show, or choose one library: pixfind --library LIBRARY search ...",
+                detail=f"{alone} searched for in one library",
+                instead="Add what the pictures show, choose one library (pixfind --library LIBRARY search ...), or look at the page of `pixfind serve`.",
             )
         for _ in range(_ATTEMPTS):
             asked = _Asked(self)

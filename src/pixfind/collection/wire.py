@@ -233,7 +233,7 @@ def _filters_to_json(filters: Filters) -> dict[str, Any]:
 def _filters(values: Any) -> Filters:
     if not isinstance(values, dict):
         raise ValueError("filters is not an object")  # noqa: TRY004  one error for all that is wrong
-    kinds: dict[str, Any] = {"inside": str, "camera": str, "shape": Shape}
+    kinds: dict[str, Any] = {"inside": str, "camera": str, "shape": Shape, "album": str}
     kinds |= dict.fromkeys(("after", "before", "added_after", "added_before", "min_size", "max_size"), int)
     made: dict[str, Any] = {}
     # A lone surrogate is valid JSON and no text for SQLite.

@@ -53,7 +53,7 @@ from pixfind.errors.images import (
     Unreadable,
     VideoSupportMissing,
 )
-from pixfind.errors.labels import AlbumNotFound, InvalidAlbum, InvalidAlbums, InvalidLabels
+from pixfind.errors.labels import AlbumNotFound, InvalidAlbum, InvalidAlbums, InvalidLabels, NotInLibrary
 from pixfind.errors.library import (
     AddressRefused,
     AlreadyWatched,
@@ -274,6 +274,7 @@ __all__ = [
     "NotEmbedded",
     "NotFinite",
     "NotForCollections",
+    "NotInLibrary",
     "NotMovedThere",
     "NotOneLibrary",
     "NotWritable",

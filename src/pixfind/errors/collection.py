@@ -6,7 +6,7 @@ from pixfind.errors.usage import InvalidUsage
 
 class InvalidCollection(InvalidUsage):
     """
-    {path} is no collection that can be used: {detail}.
+    {path} cannot be used as a collection: {detail}.
     docs/reference/collection.md has the keys and an example.
     """
 

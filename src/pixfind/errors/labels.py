@@ -31,5 +31,14 @@ class AlbumNotFound(OperationError):
     exit_code = 86
 
 
+class NotInLibrary(OperationError):
+    """
+    {file} is no picture of the library {path}, or was not read yet.
+    `pixfind search ... --paths` lists pictures; `pixfind index FOLDER` reads new ones.
+    """
+
+    exit_code = 75
+
+
 class InvalidAlbum(InvalidUsage):
     """The album "{name}" cannot be made: {detail}."""

@@ -141,7 +141,7 @@ class ListUnreadable(OperationError):
 class ThumbnailsTooLarge(OperationError):
     """
     The thumbnails of {pictures} need about {needed} in {folder}, where {free} are free.
-    Free disk space, or make smaller ones: pixfind thumbnails --side 256
+    Free disk space, or make smaller ones: pixfind thumbnails --side 256; or none: pixfind thumbnails --off
     """
 
     exit_code = 74

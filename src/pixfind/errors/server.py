@@ -152,7 +152,7 @@ class PayloadTooLarge(RequestError):
 
 
 class UploadTooLarge(RequestError):
-    """The picture has {megapixels:.0f} megapixels, over the limit of {limit:.0f} for uploads on this server. Send a smaller copy."""
+    """The picture has {megapixels:.9g} megapixels, over the limit of {limit:.9g} for uploads on this server. Send a smaller copy."""
 
     status = 413
 

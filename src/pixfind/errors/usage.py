@@ -25,7 +25,7 @@ class OptionRequires(InvalidUsage):
 
 class InvalidPart(InvalidUsage):
     """
-    {text!r} is no part: write which of how many, from 1/1 to {limit}/{limit}.
+    {text!r} is not a part: write K/N, such as 3/16, for part K of N; N is at most {limit}.
     For the third of sixteen libraries: pixfind add FOLDER --part 3/16
     """
 
@@ -97,6 +97,6 @@ class ExclusionUnknown(InvalidUsage):
 
 class ColumnNotNamed(InvalidUsage):
     """
-    The list {path} has several columns, and none was named for the addresses.
+    The list {path} has several columns; say which one has the addresses.
     Name one: pixfind add {path} --column NAME; it has {columns}
     """

@@ -1,14 +1,15 @@
 """
-Albums: searches that their owner gave a name.
+Albums: searches that their owner gave a name, and pictures that were put together by hand.
 
 Owns `albums.json` in the library, which belongs to all its generations. A file and not a table, because a server, which writes no catalogue, keeps
-them while another process embeds. Must not know what a search is: its parameters are those of the API.
+them while another process embeds. Must not know what a search is: its parameters are those of the API. The search of an album of pictures is the filter
+`album` with its own name, so that whoever can open a search can open it. A picture is its content: it stays in its albums wherever its file is moved.
 """
 
 import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,12 +18,16 @@ from pixfind.library import generations, path_text
 from pixfind.storage import disk, locks
 
 NAME: Final = "albums.json"
+FILTER: Final = "album"
+"""the parameter of a search for the pictures of an album"""
 _LOCK: Final = "albums.lock"
 _PATIENCE_SECONDS: Final = 10.0
 
 MAX_ALBUMS: Final = 1_000
 MAX_NAME: Final = 100
 """characters"""
+MAX_PICTURES: Final = 20_000
+"""in one album: the file is written again with each change"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,8 @@ class Album:
     name: str
     search: Mapping[str, Any]
     """its parameters, as the API names them: texts, numbers, true, and lists of texts"""
+    pictures: tuple[str, ...] | None = None
+    """of an album of pictures: their content hashes as hexadecimal digits, in the order in which they came; None for a search"""
 
 
 def read(library: Path) -> list[Album]:
@@ -43,6 +50,15 @@ def read(library: Path) -> list[Album]:
         return [_album(one) for one in json.loads(content)["albums"]]
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise errors.InvalidAlbums(path=path, detail=str(error) or type(error).__name__) from error
+
+
+def version(library: Path) -> tuple[int, int] | None:
+    """Return a value that differs after every change of the albums; None where there are none."""
+    with contextlib.suppress(OSError):
+        found = (library / NAME).stat()
+        # Each change publishes a file of its own.
+        return found.st_ino, found.st_mtime_ns
+    return None
 
 
 def find(library: Path, name: str) -> Album:
@@ -63,10 +79,13 @@ def check_name(name: str) -> None:
 
 
 def keep(library: Path, album: Album) -> None:
-    """Add an album, in the place of one with its name; raises InvalidAlbum, NotWritable."""
+    """Add a search, in the place of one with its name; raises NotWritable, and InvalidAlbum where an album of pictures has the name."""
     check_name(album.name)
     with _changing(library) as albums:
         others = [each for each in albums if each.name.casefold() != album.name.casefold()]
+        if any(each.pictures is not None and each not in others for each in albums):
+            detail = "pictures were put into an album of this name; choose another, or remove that one"
+            raise errors.InvalidAlbum(name=album.name, detail=detail)
         if len(others) >= MAX_ALBUMS:
             raise errors.InvalidAlbum(name=album.name, detail=f"there are {MAX_ALBUMS:,} albums already")
         albums[:] = [*others, album]
@@ -79,6 +98,51 @@ def remove(library: Path, name: str) -> None:
         albums[:] = [each for each in albums if each != album]
 
 
+def put(library: Path, name: str, contents: Sequence[bytes]) -> None:
+    """Put pictures into an album, by their content hashes, and make it if there is none; raises InvalidAlbum, NotWritable."""
+    check_name(name)
+    with _changing(library) as albums:
+        place = _place_of(albums, name)
+        if place is None:
+            if len(albums) >= MAX_ALBUMS:
+                raise errors.InvalidAlbum(name=name, detail=f"there are {MAX_ALBUMS:,} albums already")
+            place = len(albums)
+            albums.append(Album(name, {FILTER: name}, ()))
+        album = albums[place]
+        pictures = tuple(dict.fromkeys((*_pictures(album), *(content.hex() for content in contents))))
+        if len(pictures) > MAX_PICTURES:
+            raise errors.InvalidAlbum(name=name, detail=f"an album has at most {MAX_PICTURES:,} pictures")
+        albums[place] = replace(album, pictures=pictures)
+
+
+def take(library: Path, name: str, contents: Sequence[bytes]) -> None:
+    """Take pictures out of an album, by their content hashes; raises AlbumNotFound, InvalidAlbum, NotWritable."""
+    taken = {content.hex() for content in contents}
+    with _changing(library) as albums:
+        place = _place_of(albums, find(library, name).name)
+        assert place is not None
+        left = tuple(each for each in _pictures(albums[place]) if each not in taken)
+        albums[place] = replace(albums[place], pictures=left)
+
+
+def pictures_as_json(library: Path, name: str) -> str | None:
+    """Return the content hashes of an album of pictures as a JSON list, a function of statements; None where there is no such album, or its file is damaged."""
+    with contextlib.suppress(errors.OperationError):
+        if (pictures := find(library, name).pictures) is not None:
+            return json.dumps(pictures)
+    return None
+
+
+def _place_of(albums: Sequence[Album], name: str) -> int | None:
+    return next((place for place, each in enumerate(albums) if each.name.casefold() == name.casefold()), None)
+
+
+def _pictures(album: Album) -> tuple[str, ...]:
+    if album.pictures is None:
+        raise errors.InvalidAlbum(name=album.name, detail="an album of this name is a search; choose another")
+    return album.pictures
+
+
 @contextlib.contextmanager
 def _changing(library: Path) -> Iterator[list[Album]]:
     generations.refuse_links(library)
@@ -89,12 +153,16 @@ def _changing(library: Path) -> Iterator[list[Album]]:
 
 
 def _publish(library: Path, albums: Sequence[Album]) -> None:
-    content = {"albums": [asdict(album) for album in albums]}
+    content = {"albums": [_values(album) for album in albums]}
     disk.publish(library / NAME, (json.dumps(content, ensure_ascii=False, indent=2) + "\n").encode())
 
 
+def _values(album: Album) -> dict[str, Any]:
+    return {name: value for name, value in asdict(album).items() if value is not None}
+
+
 def _album(values: Any) -> Album:
-    name, search = values["name"], values["search"]
-    if not isinstance(name, str) or not isinstance(search, dict):
-        raise TypeError("an album has a name and a search")
-    return Album(name, search)
+    name, search, pictures = values["name"], values["search"], values.get("pictures")
+    if not isinstance(name, str) or not isinstance(search, dict) or not isinstance(pictures, list | None):
+        raise TypeError("an album has a name and a search, and may have pictures")
+    return Album(name, search, None if pictures is None else tuple(bytes.fromhex(each).hex() for each in pictures))

@@ -162,7 +162,7 @@ class Catalogue:
             raise
 
     def add_function(self, name: str, parameters: int, function: Callable[..., Any]) -> None:
-        """Let the statements of this catalogue call a pure function, such as `km` of the filters."""
+        """Let the statements of this catalogue call a function, such as `km` of the filters, whose result stays the same during one."""
         self._connection.create_function(name, parameters, function, deterministic=True)
 
     def data_version(self) -> int:
@@ -371,12 +371,11 @@ class Catalogue:
     def _connect(self) -> Connection:
         if not self.write and not self.path.exists():
             raise errors.LibraryNotFound(path=self.path.parent)
-        # SQLite needs its shared memory file in the folder. Where this user cannot write, we assume that nobody writes the database.
-        frozen = not self.write and not os.access(self.path.parent, os.W_OK)
         if self.write:
             _make_writable(self.path)
-        name = f"{self.path.as_uri()}?immutable=1" if frozen else str(self.path)
-        connection = Connection.open(self.path, name, uri=frozen)
+            connection = Connection.open(self.path, str(self.path), uri=False)
+        else:
+            connection = Connection.open_to_read(self.path)
         connection.create_function("reason_kind", 1, former.reason_kind, deterministic=True)
         for pragma, value in _PRAGMAS.items():
             if self.write or pragma not in _FOR_WRITERS:

@@ -29,6 +29,8 @@ _KINDS: dict[int, type[errors.OperationError]] = {
 _FAILED = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 _READS = ("SQLITE_IOERR_READ", "SQLITE_IOERR_SHORT_READ", "SQLITE_IOERR_FSTAT", "SQLITE_IOERR_CORRUPTFS")
 _PROBE_BYTES = 65_536
+_PATIENCE_SECONDS = 30.0
+"""for which a statement waits; a checkpoint may hold the file for a moment"""
 _MAX_ROWS = 256
 """fetched at once while rows are iterated over: a call for each would take longer than reading it"""
 
@@ -43,10 +45,36 @@ class Connection(sqlite3.Connection):
         """Open the file at `path`; `name` is what SQLite opens: a path or a URI."""
         try:
             # autocommit: transactions are begun by name and nowhere else
-            opened = sqlite3.connect(name, isolation_level=None, check_same_thread=False, uri=uri, factory=cls)
+            opened = sqlite3.connect(
+                name, _PATIENCE_SECONDS, isolation_level=None, check_same_thread=False, uri=uri, factory=cls
+            )
         except sqlite3.Error as error:
             raise translated(error, path) from error
         opened.path = path
+        return opened
+
+    @classmethod
+    def open_to_read(cls, path: Path) -> "Connection":
+        """
+        Open the file at `path`, which has a write-ahead log, where others may write it and where nobody can.
+
+        Raises what reading it raises: DatabaseBusy, LibraryDamaged, DiskFailed.
+        """
+        # SQLite needs its shared memory file in the folder. Where this user cannot write, we assume that nobody writes the database.
+        if not os.access(path.parent, os.W_OK):
+            return cls.open(path, f"{path.as_uri()}?immutable=1", uri=True)
+        opened = cls.open(path, str(path), uri=False)
+        try:
+            # The first that is read makes that file.
+            opened.execute("SELECT 1 FROM sqlite_schema").fetchone()
+        except errors.DiskFull:
+            opened.close()
+            # There is no room for it. In the empty one that is left SQLite takes its locks, and keeps in memory what it would hold: what the log has
+            # is read, and a writer that comes later changes nothing under a reader. Not `immutable`, which does neither.
+            return cls.open(path, f"{path.as_uri()}?mode=ro&readonly_shm=1", uri=True)
+        except BaseException:
+            opened.close()
+            raise
         return opened
 
     def cursor(self, factory: Any = None) -> Any:

@@ -8,6 +8,7 @@ Loads no NumPy until embeddings are opened: commands that only read the catalogu
 
 import contextlib
 import datetime
+import functools
 import json
 import os
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pixfind import errors
-from pixfind.library import control, generations
+from pixfind.library import albums, control, generations
 from pixfind.library.catalogue import Catalogue
 from pixfind.storage import disk, locks, npy_header, worker_files
 
@@ -64,6 +65,8 @@ class Library:
         self.data = generations.folder(path, generation) / "data"
         self.logs = path / "logs"
         self.catalogue = catalogue
+        catalogue.add_function("from_hex", 1, bytes.fromhex)
+        catalogue.add_function("album_pictures", 1, functools.partial(albums.pictures_as_json, path))
         self.use_sources()
 
     @classmethod

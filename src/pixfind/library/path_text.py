@@ -10,12 +10,16 @@ Inside pixfind a path is the `str` that the os module gives (bytes that are not 
 
 import os
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 _ESCAPE = re.compile(rb"\\x(5c|[89a-f][0-9a-f])")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+
+#: A system that uses another encoding for names writes the same bytes as other characters.
+_IS_UTF8 = sys.getfilesystemencoding() == "utf-8"
 
 #: Code points by which Python carries a byte that is not UTF-8.
 _BYTES = range(0xDC80, 0xDD00)
@@ -33,7 +37,7 @@ def to_text(path: str | bytes | os.PathLike[str]) -> str:
 
 def from_text(text: str) -> str:
     """Return the path that `to_text` gave this text for, as the os module writes it."""
-    if "\\x" not in text:
+    if "\\x" not in text and (_IS_UTF8 or text.isascii()):
         return text
     return os.fsdecode(_ESCAPE.sub(lambda found: bytes([int(found[1], 16)]), text.encode()))
 
@@ -46,7 +50,7 @@ def rows_from_text(rows: Iterable[tuple[Any, ...]], columns: Sequence[str], name
 
 def _row_from_text(row: tuple[Any, ...], places: list[int]) -> tuple[Any, ...]:
     # Few names contain an escape: only their rows are made again.
-    if not any("\\x" in row[place] for place in places):
+    if _IS_UTF8 and not any("\\x" in row[place] for place in places):
         return row
     return tuple(from_text(value) if place in places else value for place, value in enumerate(row))
 

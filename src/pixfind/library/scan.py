@@ -152,7 +152,8 @@ def order(library: Library, root: Root, *, unsettled: frozenset[str] = frozenset
         exclude=tuple((each.path, glob) for each in (root, *outer) for glob in roots.exclusions(each)),
         containers=source.container_suffixes(settings, in_archives=any(each.in_archives for each in (root, *outer))),
         others=tuple(others),
-        skip=frozenset((library.path.as_posix(), *others)),
+        # The thumbnails too: the library may lie in the very folder with the pictures.
+        skip=frozenset((library.path.as_posix(), (library.path / "thumbnails").as_posix(), *others)),
         unsettled=unsettled,
         part=_part(root, outer),
     )

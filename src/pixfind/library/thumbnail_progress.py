@@ -70,7 +70,7 @@ def set_rows_made(catalogue: Catalogue, side: int, rows: int) -> None:
 
 def following(catalogue: Catalogue, first: int, limit: int) -> list[Content]:
     """Return at most `limit` contents from the row `first` on, in the order of their rows."""
-    found = catalogue.all_rows("next", _FILE, first=first, limit=limit)
+    found = catalogue.rows("next", _FILE, first=first, limit=limit)
     return [
         Content(row, ImageRef(image_id, path, size, mtime_ns), content, bool(online))
         for row, image_id, path, size, mtime_ns, content, online, _ in found

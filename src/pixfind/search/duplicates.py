@@ -25,8 +25,8 @@ from pixfind.search.filters import NO_FILTERS
 NEAR_FRACTION = 0.1
 """Near-duplicates have at most this fraction of the usual distance (1 - cosine) between two images of the library."""
 
-MIN_COSINE = 0.95
-"""Lower bound of the threshold, whatever the library."""
+MIN_COSINE, MAX_COSINE = 0.95, 0.995
+"""Bounds of the threshold, whatever the library: where all images are copies of a few, the usual distance is that between copies."""
 
 _MAX_DIFFERENT_BITS = 10
 """of 64: the highest Hamming distance between the perceptual hashes of near-duplicates"""
@@ -92,7 +92,7 @@ class Duplicates:
 def threshold(mean: NDArray[float32]) -> float:
     """Return the lowest cosine of near-duplicates in a library with this mean embedding [d]."""
     usual = 1.0 - float(mean @ mean)
-    return max(MIN_COSINE, 1.0 - NEAR_FRACTION * usual)
+    return min(max(MIN_COSINE, 1.0 - NEAR_FRACTION * usual), MAX_COSINE)
 
 
 def group(rows: NDArray[float16], taken: Sequence[Taken], mean: NDArray[float32]) -> list[list[tuple[int, MatchKind]]]:

@@ -12,13 +12,16 @@ from pixfind.search.filters import Filters
 
 
 def check(catalogue: Catalogue, filters: Filters) -> None:
-    """Raise InvalidFilter for a field that no list keeps, or a label that the library does not have."""
+    """Raise InvalidFilter for a field that no list keeps, or a label or an album of pictures that the library does not have."""
     where.check(catalogue, filters.where)
     known = labels.names(catalogue) if filters.labels else ()
     for name in filters.labels:
         if name.removeprefix("-") not in known:
             detail = f"the labels are {', '.join(known)}" if known else "there are none yet: pixfind label FILE"
             raise InvalidFilter(option="--label", value=name, detail=detail)
+    if filters.album is not None and catalogue.value("album_pictures", "search.sql", album=filters.album) is None:
+        detail = "pictures were put into no album of this name; pixfind albums lists them"
+        raise InvalidFilter(option="--in-album", value=filters.album, detail=detail)
 
 
 def without_unknown(catalogue: Catalogue, filters: Filters) -> tuple[Filters, tuple[str, ...]]:

@@ -78,6 +78,8 @@ class Filters:
     """conditions on the fields that lists keep"""
     labels: tuple[str, ...] = ()
     """names of labels that a hit has, or with a minus before it, has not"""
+    album: str | None = None
+    """an album that the picture was put into"""
 
     def __bool__(self) -> bool:
         return any(getattr(self, field.name) not in (None, ()) for field in fields(self))
@@ -110,6 +112,7 @@ class Filters:
             "labels": json.dumps([[name.removeprefix("-"), name.startswith("-")] for name in self.labels])
             if self.labels
             else None,
+            "album": self.album,
             "where": json.dumps([condition.values() for condition in self.where]) if self.where else None,
         }
 
@@ -144,6 +147,8 @@ class SearchFilters(TypedDict, total=False):
     """conditions on fields that lists keep: "license=cc0", "width>1000" """
     label: str | Sequence[str]
     """labels that an image has, or with a minus has not: "beach", "-people" """
+    album: str
+    """an album that the image was put into"""
 
 
 def parse(
@@ -160,6 +165,7 @@ def parse(
     near: str | None = None,
     where: str | Sequence[str] = (),
     label: str | Sequence[str] = (),
+    album: str | None = None,
     now: dt.datetime | None = None,
 ) -> Filters:
     """
@@ -175,6 +181,7 @@ def parse(
         ("--added-before", added_before),
         ("--camera", camera),
         ("--near", near),
+        ("--in-album", album),
     ):
         if not isinstance(text, str | None):
             raise InvalidFilter(option=option, value=text, detail="it takes a text")
@@ -192,6 +199,7 @@ def parse(
         near=None if near is None else _near(near),
         where=parse_where([where] if isinstance(where, str) else where),
         labels=_labels([label] if isinstance(label, str) else label),
+        album=None if album is None else path_text.readable(album),
     )
     if made.after is not None and made.before is not None and made.after >= made.before:
         raise InvalidFilter(option="--before", value=before, detail=f"that is not later than --after {after}")

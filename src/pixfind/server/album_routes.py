@@ -7,9 +7,9 @@ What may be kept: `album_schemas`. Where: `library.albums`.
 import asyncio
 import contextlib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Request
 from pydantic import ValidationError
 
 from pixfind import errors
@@ -31,20 +31,25 @@ def make(services: Services) -> APIRouter:
         return await asyncio.to_thread(_albums, local.path, can_change=local.can_control)
 
     @router.post("", openapi_extra=_described())
-    async def change_album(request: Request, x_pixfind: Annotated[str, Header(pattern="^1$")]) -> album_schemas.Albums:  # noqa: ARG001  checked by its type
-        """Make or remove an album. The header `X-Pixfind: 1` shows that the request does not come from another web site."""
+    async def change_album(request: Request, x_pixfind: uploads.FromHere) -> album_schemas.Albums:  # noqa: ARG001  checked by its type
+        """Keep a search as an album, put pictures into one, take them out, or remove one. The header `X-Pixfind: 1` shows that the request does not come from another web site."""
         local = services.local
         if local is None or not local.can_control:
             raise errors.ControlForbidden
         library = local.path
         async with services.uploads.read(request, uploads.MAX_JSON_BYTES) as body:
             change = _change(body)
+        added, taken = await local.contents(change.add), await local.contents(change.take)
 
         def run() -> album_schemas.Albums:
-            if change.search is None:
-                albums.remove(library, change.name)
-            else:
+            if added:
+                albums.put(library, change.name, added)
+            if taken:
+                albums.take(library, change.name, taken)
+            if change.search is not None:
                 albums.keep(library, albums.Album(change.name, change.search.values()))
+            elif not added and not taken:
+                albums.remove(library, change.name)
             return _albums(library, can_change=True)
 
         return await asyncio.to_thread(run)
@@ -74,7 +79,9 @@ def _change(body: bytes) -> album_schemas.AlbumChange:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise errors.InvalidRequest(detail=f"the body is not {{name, search}}: {where}: {first['msg']}") from error
+        raise errors.InvalidRequest(
+            detail=f"the body is not {{name, search}} or {{name, add, take}}: {where}: {first['msg']}"
+        ) from error
     if change.search is not None:
         change.search.check(change.name)
     return change
@@ -85,5 +92,7 @@ def _albums(library: Path, *, can_change: bool) -> album_schemas.Albums:
     found = []
     for album in albums.read(library):
         with contextlib.suppress(ValueError):
-            found.append(album_schemas.Album(name=album.name, search=album_schemas.SavedSearch.of(album.search)))
+            search = album_schemas.SavedSearch.of(album.search)
+            pictures = None if album.pictures is None else len(album.pictures)
+            found.append(album_schemas.Album(name=album.name, search=search, pictures=pictures))
     return album_schemas.Albums(albums=found, can_change=can_change)

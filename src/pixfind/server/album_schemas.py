@@ -5,17 +5,26 @@ Owns names, types and bounds of the JSON, and what may be kept, whoever keeps it
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pixfind import errors
+from pixfind.library.albums import MAX_NAME
 from pixfind.search.filters import MAX_LABELS, Shape
 from pixfind.search.query import MAX_QUERY_CHARACTERS
 from pixfind.search.where import MAX_CONDITIONS
 from pixfind.server import ranked_page
-from pixfind.server.schemas import SearchRequest
+from pixfind.server.schemas import ImageId, SearchRequest
 from pixfind.types import Sort
+
+MAX_CHANGE: Final = 1_000
+"""pictures that one request puts into an album or takes out"""
+
+
+def _said_of(name: str) -> str | None:
+    """Return the description of a parameter of a search."""
+    return SearchRequest.model_fields[name].description
 
 
 class SavedSearch(BaseModel):
@@ -23,21 +32,26 @@ class SavedSearch(BaseModel):
 
     model_config = ConfigDict(populate_by_name=True, extra="forbid")
 
-    q: str = Field("", max_length=MAX_QUERY_CHARACTERS)
-    inside: str | None = Field(None, alias="in", max_length=1_000)
-    after: str | None = Field(None, max_length=40)
-    before: str | None = Field(None, max_length=40)
-    added_after: str | None = Field(None, max_length=40)
-    added_before: str | None = Field(None, max_length=40)
-    min_size: int | None = None
-    max_size: int | None = None
-    shape: Shape | None = None
-    camera: str | None = Field(None, max_length=200)
-    near: str | None = Field(None, max_length=80)
-    where: tuple[Annotated[str, Field(max_length=300)], ...] = Field((), max_length=MAX_CONDITIONS)
-    label: tuple[Annotated[str, Field(max_length=101)], ...] = Field((), max_length=MAX_LABELS)
-    sort: Sort | None = None
-    include_weak: bool = Field(default=False, alias="all")
+    q: str = Field("", max_length=MAX_QUERY_CHARACTERS, description=_said_of("q"))
+    inside: str | None = Field(None, alias="in", max_length=1_000, description=_said_of("inside"))
+    after: str | None = Field(None, max_length=40, description=_said_of("after"))
+    before: str | None = Field(None, max_length=40, description=_said_of("before"))
+    added_after: str | None = Field(None, max_length=40, description=_said_of("added_after"))
+    added_before: str | None = Field(None, max_length=40, description=_said_of("added_before"))
+    min_size: int | None = Field(None, description=_said_of("min_size"))
+    max_size: int | None = Field(None, description=_said_of("max_size"))
+    shape: Shape | None = Field(None, description=_said_of("shape"))
+    camera: str | None = Field(None, max_length=200, description=_said_of("camera"))
+    near: str | None = Field(None, max_length=80, description=_said_of("near"))
+    where: tuple[Annotated[str, Field(max_length=300)], ...] = Field(
+        (), max_length=MAX_CONDITIONS, description=_said_of("where")
+    )
+    label: tuple[Annotated[str, Field(max_length=101)], ...] = Field(
+        (), max_length=MAX_LABELS, description=_said_of("label")
+    )
+    album: str | None = Field(None, max_length=MAX_NAME, description=_said_of("album"))
+    sort: Sort | None = Field(None, description=_said_of("sort"))
+    include_weak: bool = Field(default=False, alias="all", description=_said_of("include_weak"))
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
@@ -65,23 +79,38 @@ class SavedSearch(BaseModel):
 
 
 class Album(BaseModel):
-    """A search with a name."""
+    """A search with a name, or pictures that were put together: their search is that for them."""
 
-    name: str
-    search: SavedSearch
+    name: str = Field(description="by which it is opened")
+    search: SavedSearch = Field(description="what it asks for")
+    pictures: int | None = Field(None, description="how many pictures were put into it; null for a search")
 
 
 class Albums(BaseModel):
     """The albums of the library, in the order in which they were made."""
 
-    albums: list[Album]
+    albums: list[Album] = Field(description="in the order in which they were made")
     can_change: bool = Field(description="whether this server may make and remove albums")
 
 
 class AlbumChange(BaseModel):
-    """Make an album, in the place of one with this name, or remove it."""
+    """Keep a search as an album, in the place of one with this name; put pictures into an album, or take them out; or remove one."""
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str
-    search: SavedSearch | None = Field(description="null: remove the album, and no picture")
+    name: str = Field(description="of the album; a search with this name is replaced")
+    search: SavedSearch | None = Field(
+        None, description="null: remove the album, and no picture, unless `add` or `take` is there"
+    )
+    add: tuple[ImageId, ...] = Field(
+        (), max_length=MAX_CHANGE, description="images to put into the album, which is made if there is none"
+    )
+    take: tuple[ImageId, ...] = Field((), max_length=MAX_CHANGE, description="images to take out of it")
+
+    @model_validator(mode="after")
+    def _does_one_thing(self) -> Self:
+        if "search" not in self.model_fields_set and not self.add and not self.take:
+            raise ValueError("it needs search, add or take")
+        if self.search is not None and (self.add or self.take):
+            raise ValueError("an album is a search or has pictures")
+        return self

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI, Header, Query, Request
+from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi import Path as InPath
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -83,7 +83,7 @@ _IMAGE_BODY = {
 }
 
 
-Id = Annotated[int, InPath(ge=1, le=schemas.MAX_ID)]
+Id = Annotated[int, InPath(ge=1, le=schemas.MAX_ID, description="`image_id` of a hit")]
 
 
 def make(services: Services) -> FastAPI:
@@ -91,6 +91,7 @@ def make(services: Services) -> FastAPI:
     app = FastAPI(
         title="pixfind",
         version=pixfind.__version__,
+        servers=[{"url": "/", "description": "the server that this description comes from"}],
         description="Search your own pictures by what they show.",
         docs_url=None,  # these pages load scripts from other hosts
         redoc_url=None,
@@ -175,7 +176,10 @@ def _search_routes(services: Services) -> APIRouter:
 
     @router.get("/folders", response_model=count_schemas.Folders)
     async def folders(
-        parameters: Annotated[schemas.Page, Query()], below: Annotated[str | None, Query(max_length=1_000)] = None
+        parameters: Annotated[schemas.Page, Query()],
+        below: Annotated[
+            str | None, Query(max_length=1_000, description="`path` of a folder; without it, the roots")
+        ] = None,
     ) -> Response:
         """The folders in the folder `below`, or the roots, and how many images that pass the filters each has."""
         return Response(
@@ -200,7 +204,9 @@ def _image_routes(services: Services) -> APIRouter:
 
     @router.get("/{image_id}/thumbnail", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
     async def thumbnail(
-        request: Request, image_id: Id, size: Annotated[int, Query(ge=1, le=thumbnails.SIDES[-1])] = 256
+        request: Request,
+        image_id: Id,
+        size: Annotated[int, Query(ge=1, le=thumbnails.SIDES[-1], description="pixels of the longer side")] = 256,
     ) -> Response:
         """A JPEG whose longer side is `size`, rounded up to 128, 256, 512, 1024, 2048 or 4096."""
         side = images.side_for(size)
@@ -237,9 +243,9 @@ def _state_routes(services: Services) -> APIRouter:
 
     @router.get("/failures")
     async def failures(
-        reason: str | None = None,
-        offset: Annotated[int, Query(ge=0, le=1_000_000_000)] = 0,
-        k: Annotated[int, Query(ge=1, le=1000)] = 100,
+        reason: Annotated[str | None, Query(description="only these: a key of `failures` in the status")] = None,
+        offset: Annotated[int, Query(ge=0, le=1_000_000_000, description="images to leave out before them")] = 0,
+        k: Annotated[int, Query(ge=1, le=1000, description="images to show")] = 100,
     ) -> schemas.Failures:
         """Images without an embedding, and why."""
         return await services.view.failures(reason, offset, k)
@@ -259,7 +265,7 @@ def _state_routes(services: Services) -> APIRouter:
         return CountedResponse(counted, stream(), headers=headers, media_type="text/event-stream")
 
     @router.post("/embed", status_code=202, openapi_extra=uploads.described(schemas.EmbedAction.model_json_schema()))
-    async def embed(request: Request, x_pixfind: Annotated[str, Header(pattern="^1$")]) -> status_schemas.Status:  # noqa: ARG001  checked by its type
+    async def embed(request: Request, x_pixfind: uploads.FromHere) -> status_schemas.Status:  # noqa: ARG001  checked by its type
         """Start, pause, resume or stop embedding, or scan the folders. The header `X-Pixfind: 1` shows that the request does not come from another web site."""
         async with services.uploads.read(request, uploads.MAX_JSON_BYTES) as body:
             command = uploads.parsed(schemas.EmbedAction, body, "{action: start, scan, pause, resume or stop}")

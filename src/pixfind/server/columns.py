@@ -128,6 +128,7 @@ class Columns:
         others = Filters(
             where=filters.where,
             labels=filters.labels,
+            album=filters.album,
             added_after=filters.added_after,
             added_before=filters.added_before,
         )

@@ -2,7 +2,8 @@
 Errors as responses: `{"error": {"message", "kind", "former_kind", "position", "values"}}` with the fitting status, and beside it the members of
 problem details (RFC 9457).
 
-The last place that catches errors of a request. Details of an unexpected error go to the server's terminal, never to the client.
+The last place that catches errors of a request; they are said in the terms of the API (`error_terms`). Details of an unexpected error go to the
+server's terminal, never to the client.
 """
 
 import re
@@ -17,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 
 from pixfind import errors
 from pixfind.errors import former
-from pixfind.server import error_values
+from pixfind.server import error_terms, error_values
 
 _STATUS: dict[type[errors.OperationError], int] = {
     errors.InvalidQuery: 400,
@@ -65,9 +66,14 @@ def response(error: Exception) -> JSONResponse:
 
 def _named(error: errors.PixfindError, status: int) -> JSONResponse:
     kind, fields = type(error).__name__, error.fields
-    made = error_values.values(error)
+    made = error_values.values(error_terms.API.renamed(error))
     return error_response(
-        status, str(error), kind, fields.get("at"), former_kind=fields.get("former_kind"), values=made
+        status,
+        error_terms.API.message(error),
+        kind,
+        fields.get("at"),
+        former_kind=fields.get("former_kind"),
+        values=made,
     )
 
 

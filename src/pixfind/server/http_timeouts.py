@@ -1,18 +1,19 @@
 """
 Limits of HTTP connections: the time limits that uvicorn leaves to a reverse proxy.
 
-Owns how long a client may take to send a request's head and to read a response, how many connections it may have open, and the response to
-bytes that are not an HTTP request, which never reach the application.
+Owns how long a client may take to send a request's head and to read a response, how many connections it may have open and which of them end when
+there are too many, and the response to bytes that are not an HTTP request, which never reach the application.
 """
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from pixfind.server import error_handlers
-from pixfind.server.clients import Proxies
+from pixfind.server.clients import Proxies, network
 
 HEADER_SECONDS = 10.0
 """From the connection, or from the first byte of its next request, to the end of the request's head."""
@@ -21,25 +22,41 @@ _STALL_SECONDS = 30.0
 """A client that reads nothing for so long is disconnected."""
 
 _MAX_CONNECTIONS = 256
-"""Open connections of one client."""
+"""Open connections of one client: of an IPv4 address, or of the network of an IPv6 address."""
+
+_MAX_ALL_CONNECTIONS = 900
+"""Open connections of all clients: below `limit_concurrency`, from which on uvicorn refuses every request, and below the usual 1,024 files of a process."""
 
 
 class TimedProtocol(H11Protocol):
-    """One connection, aborted when its client is too slow."""
+    """
+    One connection, aborted when its client is too slow, or in favour of a new one when there are too many and it has no request.
+
+    Many may share an address: all users of this machine, or of a network. Whoever holds connections there without asking must keep nobody out.
+    """
 
     proxies = Proxies()
     """may have any number of connections: they are those of their clients"""
+    _network = ""
+    """whose it is"""
+    _idle_since = 0.0
+    """when it was made, or had the last of its responses: by the clock of the event loop, in seconds"""
     _header_timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._header_timer = self.loop.call_later(HEADER_SECONDS, transport.abort)
-        address = _address(self)
-        if address in self.proxies:
-            return
-        if sum(_address(other) == address for other in self.connections) > _MAX_CONNECTIONS:
-            transport.abort()
+        self._idle_since = self.loop.time()
+        address = self.client[0] if self.client else ""
+        self._network = network(address)
+        if address not in self.proxies:
+            of_client = [other for other in self.connections if getattr(other, "_network", None) == self._network]
+            if len(of_client) > _MAX_CONNECTIONS and not self._abort_one_of(of_client):
+                self._abort()
+                return
+        if len(self.connections) > _MAX_ALL_CONNECTIONS:
+            self._abort_one_of(self.connections)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._cancel_header_timer()
@@ -58,6 +75,32 @@ class TimedProtocol(H11Protocol):
         ):
             # The next request on this connection has begun; uvicorn's limit for idle ones ended with its first byte.
             self._header_timer = self.loop.call_later(HEADER_SECONDS, self.transport.abort)
+
+    def on_response_complete(self) -> None:
+        # Before uvicorn begins the next request, if that has arrived.
+        self._idle_since = self.loop.time()
+        super().on_response_complete()
+
+    def _abort_one_of(self, connections: Iterable[object]) -> bool:
+        """End the connection that has been without a request for the longest time, rather one that never had any; returns False where all others have one."""
+        idle = [
+            other
+            for other in connections
+            if isinstance(other, TimedProtocol) and other is not self and other._is_idle()  # noqa: SLF001  of this class
+        ]
+        if not idle:
+            return False
+        min(idle, key=lambda other: (other.cycle is not None, other._idle_since))._abort()  # noqa: SLF001  of this class
+        return True
+
+    def _is_idle(self) -> bool:
+        """Tell whether it waits for the head of a request, and its client has read what was asked for before."""
+        return (self.cycle is None or self.cycle.response_complete) and not self.transport.get_write_buffer_size()
+
+    def _abort(self) -> None:
+        # The transport tells of its end in the next round of the event loop; other connections may be made before that.
+        self.connections.discard(self)
+        self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
         """Answer a head that is too long or not HTTP as the application answers errors, where uvicorn sends plain text."""
@@ -91,11 +134,6 @@ class TimedProtocol(H11Protocol):
         if self._write_timer is not None:
             self._write_timer.cancel()
             self._write_timer = None
-
-
-def _address(connection: object) -> str:
-    client = getattr(connection, "client", None)
-    return client[0] if client else ""
 
 
 def settings(proxies: Proxies) -> dict[str, Any]:

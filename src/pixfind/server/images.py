@@ -5,10 +5,11 @@ Owns the way from an image id to bytes, and the promise that nothing outside the
 """
 
 import itertools
+import json
 import os
 import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,15 @@ def image(library: Library, image_id: int) -> ImageRecord:
     if row is None:
         raise errors.ImageNotFound(image_id=image_id, path=library.path, former_kind="NoImage")
     return ImageRecord(image_id, *row)
+
+
+def contents(library: Library, ids: Sequence[int]) -> list[bytes]:
+    """Return the content hashes of images, in their order; raises ImageNotFound for one that was never read or is gone."""
+    found = dict(library.catalogue.rows("contents_with_ids", "search.sql", ids=json.dumps(list(ids))))
+    for image_id in ids:
+        if image_id not in found:
+            raise errors.ImageNotFound(image_id=image_id, path=library.path, former_kind="NoImage")
+    return [found[image_id] for image_id in ids]
 
 
 def metadata(library: Library, image_id: int) -> schemas.Metadata:

@@ -40,8 +40,14 @@ REQUEST_SCHEMA: dict[str, Any] = {
             "description": "an embedding of the library's model, of any length but zero",
         },
         "indice_name": {"type": ["string", "null"], "description": INDEX_NAME, "default": INDEX_NAME},
-        "modality": {"enum": ["image", None], "default": "image"},
-        "num_images": {"type": ["integer", "null"], "minimum": 1, "maximum": schemas.MAX_HITS, "default": 40},
+        "modality": {"enum": ["image", None], "default": "image", "description": "a library has pictures only"},
+        "num_images": {
+            "type": ["integer", "null"],
+            "minimum": 1,
+            "maximum": schemas.MAX_HITS,
+            "default": 40,
+            "description": "hits to show",
+        },
         "deduplicate": {"type": ["boolean", "null"], "description": "fold near-duplicates into the best of them"},
     },
 }

@@ -131,6 +131,10 @@ class LocalView:
         found = await self.run(lambda library: similarity.groups(library, filters, view, read.columns))
         return found.model_copy(update={"current": read.is_current})
 
+    async def contents(self, ids: Sequence[int]) -> list[bytes]:
+        """Return the content hashes of images, in their order; raises ImageNotFound."""
+        return await self.run(lambda library: images.contents(library, ids))
+
     async def warm(self) -> None:
         with contextlib.suppress(errors.PixfindError):
             await self._columns.latest()

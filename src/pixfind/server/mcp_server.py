@@ -16,7 +16,7 @@ import pixfind
 from pixfind import errors
 from pixfind.collection.config import CollectionConfig
 from pixfind.search.query import MAX_QUERY_CHARACTERS
-from pixfind.server import images, schemas, status_schemas
+from pixfind.server import error_terms, images, schemas, status_schemas
 from pixfind.server.services import Services
 from pixfind.types import Sort
 
@@ -141,7 +141,7 @@ def make(services: Services) -> "MCPServer[Any]":
                 path = (await services.view.metadata(image_id)).path
                 thumbnail = await services.view.thumbnail(image_id, side)
             except errors.PixfindError as error:
-                answer.append(f"image_id {image_id}: {error}")
+                answer.append(f"image_id {image_id}: {error_terms.AGENTS.message(error)}")
                 continue
             answer += [f"image_id {image_id}: {path}", Image(data=thumbnail, format="jpeg")]
         return answer
@@ -163,4 +163,4 @@ def _tool_errors() -> Iterator[None]:
     try:
         yield
     except errors.PixfindError as error:
-        raise ToolError(str(error)) from error
+        raise ToolError(error_terms.AGENTS.message(error)) from error

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 from pixfind import errors
 from pixfind.collection import member, wire
-from pixfind.server import count_schemas, schemas, selection, selection_routes
+from pixfind.server import count_schemas, error_terms, schemas, selection, selection_routes
 from pixfind.server.library_view import LibraryView
 from pixfind.server.search import SearchService
 from pixfind.server.uploads import Uploads
@@ -34,7 +34,9 @@ def routes(searches: SearchService, view: LibraryView, uploads: Uploads) -> APIR
     router = APIRouter(tags=["member"])
 
     @router.get("/state", response_class=JSONResponse)
-    async def state(tag: str | None = None) -> Response:
+    async def state(
+        tag: Annotated[str | None, Query(description="`tag` of an earlier answer, whose calibration is known")] = None,
+    ) -> Response:
         """What this library holds: its model, its rows, and, unless `tag` is still the present one, the moments of its scores."""
         found = await searches.searchers.run(member.state_of)
         return await _json(lambda: wire.state_to_json(found, tag))
@@ -97,7 +99,9 @@ def _parsed(read: Callable[[], T]) -> T:
     """Return what `read` makes of a body; raises InvalidRequest."""
     try:
         return read()
-    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError, errors.InvalidFilter) as error:
+    except errors.InvalidFilter as error:
+        raise errors.InvalidRequest(detail=error_terms.API.message(error)[:200]) from error
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise errors.InvalidRequest(detail=str(error)[:200]) from error
 
 

@@ -45,9 +45,13 @@ REQUEST_SCHEMA: dict[str, Any] = {
                 },
             ],
         },
-        "encoding_format": {"enum": ["float", "base64"], "default": "float"},
+        "encoding_format": {
+            "enum": ["float", "base64"],
+            "default": "float",
+            "description": "numbers, or base64 of little-endian float32",
+        },
         "dimensions": {"type": ["integer", "null"], "description": "no other than the model's own"},
-        "user": {"type": ["string", "null"]},
+        "user": {"type": ["string", "null"], "description": "ignored"},
     },
 }
 

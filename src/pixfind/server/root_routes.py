@@ -4,9 +4,7 @@ The routes for the folders of the library and for its last run.
 Owns paths, parameters and headers. `roots` does the work.
 """
 
-from typing import Annotated
-
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Request
 
 from pixfind import errors
 from pixfind.server import roots, schemas, status_schemas, uploads
@@ -24,7 +22,7 @@ def make(services: Services) -> APIRouter:
         return await _library(services, "list their folders").run(roots.roots)
 
     @router.post("/roots", status_code=202, openapi_extra=uploads.described(schemas.RootAction.model_json_schema()))
-    async def change_root(request: Request, x_pixfind: Annotated[str, Header(pattern="^1$")]) -> status_schemas.Status:  # noqa: ARG001  checked by its type
+    async def change_root(request: Request, x_pixfind: uploads.FromHere) -> status_schemas.Status:  # noqa: ARG001  checked by its type
         """Register a folder, scan one again, or leave files of one out. The header `X-Pixfind: 1` is needed as for `embed`."""
         view = _library(services, "change their folders")
         if not view.can_control:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pixfind.library.albums import MAX_NAME
 from pixfind.search.filters import MAX_LABELS, Filters, Shape
 from pixfind.search.filters import parse as parse_filters
 from pixfind.search.query import MAX_QUERY_CHARACTERS
@@ -23,6 +24,8 @@ MAX_ID = 2**63 - 1
 
 _NO_NUL = r"^[^\x00]*$"
 """what a file name and the argument of a command can hold"""
+
+_DATES = ["2021", "2021-05", "2021-05-17", "yesterday", "may 2021", "last summer"]
 
 ImageId = Annotated[int, Field(ge=1, le=MAX_ID, description="`image_id` of a hit")]
 
@@ -47,16 +50,48 @@ class Page(BaseModel):
         None,
         description="`score`, `date` (the newest first) or `added` (the last registered first); default: `score` for a query, `date` without one",
     )
-    inside: str | None = Field(None, alias="in", max_length=1_000, description="glob: a folder or files")
-    after: str | None = Field(None, max_length=40, description="taken on or after: 2021, 2021-05-17, last summer")
-    before: str | None = Field(None, max_length=40, description="taken before")
-    added_after: str | None = Field(None, max_length=40, description="registered on or after: 2021-05-17, yesterday")
-    added_before: str | None = Field(None, max_length=40, description="registered before")
+    inside: str | None = Field(
+        None,
+        alias="in",
+        max_length=1_000,
+        description="glob: a folder or files; `*` is all of them",
+        examples=["*/2021/*", "*"],
+    )
+    after: str | None = Field(
+        None,
+        max_length=40,
+        description="taken on or after: a year, month or day, or words for one; by the clock of the camera",
+        examples=_DATES,
+    )
+    before: str | None = Field(
+        None, max_length=40, description="taken before the first moment of this date; as `after`", examples=_DATES
+    )
+    added_after: str | None = Field(
+        None,
+        max_length=40,
+        description="registered on or after: as `after`, and hours; by the clock of the server",
+        examples=["2021-05-17", "yesterday", "two hours ago"],
+    )
+    added_before: str | None = Field(
+        None,
+        max_length=40,
+        description="registered before the first moment of this date; as `added_after`",
+        examples=["2021-05-17", "yesterday", "two hours ago"],
+    )
     min_size: int | None = Field(None, description="pixels that the shorter side has at least")
     max_size: int | None = Field(None, description="pixels that the longer side has at most")
-    shape: Shape | None = None
-    camera: str | None = Field(None, max_length=200, description="part of the camera's name")
-    near: str | None = Field(None, max_length=80, description="LATITUDE,LONGITUDE,KM")
+    shape: Shape | None = Field(
+        None, description="of the upright picture; up to 5 % more width than height, or the reverse, is square"
+    )
+    camera: str | None = Field(
+        None, max_length=200, description="part of the camera's name, in either case", examples=["canon"]
+    )
+    near: str | None = Field(
+        None,
+        max_length=80,
+        description="taken within so many kilometres of a place: LATITUDE,LONGITUDE,KM, in decimal degrees, north and east positive",
+        examples=["52.52,13.405,10", "-33.86,151.21,2.5"],
+    )
     where: tuple[Annotated[str, Field(max_length=300)], ...] = Field(
         (),
         max_length=MAX_CONDITIONS,
@@ -68,6 +103,7 @@ class Page(BaseModel):
         max_length=MAX_LABELS,
         description="labels that a hit has, or with a minus before it, has not; all must hold",
     )
+    album: str | None = Field(None, max_length=MAX_NAME, description="an album that pictures were put into")
 
     def filters(self) -> Filters:
         """Return the filters; an empty field is none. Raises InvalidFilter for an invalid value."""
@@ -84,6 +120,7 @@ class Page(BaseModel):
             near=self.near or None,
             where=[text for text in self.where if text.strip()],
             label=[name for name in self.label if name.strip()],
+            album=self.album or None,
         )
 
 
@@ -100,7 +137,7 @@ class SearchRequest(Page):
 class Line(BaseModel):
     """A line of text in a picture."""
 
-    text: str
+    text: str = Field(description="as it was read")
     confidence: float = Field(description="0 to 1")
     box: list[float] = Field(
         description="corners, from the beginning of the line on: x, y, ... from 0 to 1 of the upright picture"
@@ -110,11 +147,11 @@ class Line(BaseModel):
 class Stacked(BaseModel):
     """A picture that stands behind a hit."""
 
-    image_id: int
-    path: str
-    name: str
-    width: int | None
-    height: int | None
+    image_id: int = Field(description="stays the same for ever")
+    path: str = Field(description="of the file; bytes that are not UTF-8 as U+FFFD")
+    name: str = Field(description="of the file, without its folders")
+    width: int | None = Field(description="pixels, of the upright picture; null: unknown")
+    height: int | None = Field(description="pixels, of the upright picture; null: unknown")
     date: str | None = Field(description="as that of a hit")
     kind: str = Field(description="`near` (nearly the same picture) or `burst` (by the same camera within seconds)")
 
@@ -122,10 +159,10 @@ class Stacked(BaseModel):
 class Hit(BaseModel):
     """One picture of a search result."""
 
-    rank: int
-    image_id: int
-    path: str
-    name: str
+    rank: int = Field(description="1 for the best, counted over all pages")
+    image_id: int = Field(description="stays the same for ever")
+    path: str = Field(description="of the file; bytes that are not UTF-8 as U+FFFD")
+    name: str = Field(description="of the file, without its folders")
     score: float | None = Field(description="cosine between query and picture; null for a search with filters alone")
     query_z: float | None = Field(description="z-score of `score` among the scores of this query over the library")
     image_z: float | None = Field(description="z-score of `score` among the scores of everyday texts on this picture")
@@ -162,11 +199,11 @@ class Hit(BaseModel):
 class HitMetadata(BaseModel):
     """What is shown with a hit."""
 
-    width: int | None
-    height: int | None
-    taken: str | None
-    date: str | None
-    added: str | None = None
+    width: int | None = Field(description="pixels, of the upright picture; null: unknown")
+    height: int | None = Field(description="pixels, of the upright picture; null: unknown")
+    taken: str | None = Field(description="as that of a hit; null: unknown")
+    date: str | None = Field(description="as that of a hit; null: unknown")
+    added: str | None = Field(default=None, description="as that of a hit; null: by a version that did not keep it")
 
 
 class MetadataOfHits(BaseModel):
@@ -178,8 +215,8 @@ class MetadataOfHits(BaseModel):
 class Missing(BaseModel):
     """A library of a collection that did not answer, so that its pictures are not in this response."""
 
-    library: str
-    why: str
+    library: str = Field(description="its name in the collection")
+    why: str = Field(description="the reason, in English")
 
 
 class Complete(BaseModel):
@@ -203,16 +240,18 @@ class DateInQuery(BaseModel):
 class SearchResponse(Complete):
     """The result of a search."""
 
-    query: str
-    hits: list[Hit]
-    offset: int
+    query: str = Field(description="as it was sent; empty where filters alone ask")
+    hits: list[Hit] = Field(description="of this page, the best first, or as `sort` asks")
+    offset: int = Field(description="hits on the pages before")
     more: bool = Field(description="whether there are further hits")
     next: str | None = Field(
         description="the `cursor` of the next page; null on the last one, and where a ranked list is not continued"
     )
     hidden: int = Field(description="how many of the best hits are left out because they are below the cut-off")
-    cutoff: float | None
-    remark: str | None
+    cutoff: float | None = Field(
+        description="z-score below which hits are hidden, as `hidden` counts them; null: none holds, as with `all`"
+    )
+    remark: str | None = Field(description="why there are no hits or few, in English; null: nothing is to be said")
     unknown: list[str] = Field(description="words of the query that the model does not know")
     ignored: list[str] = Field(description="texts that are left out because the model knows none of their words")
     previous: str | None = Field(
@@ -220,27 +259,27 @@ class SearchResponse(Complete):
     )
     date: DateInQuery | None = Field(default=None, description="a date among the words of the query")
     rows: int = Field(description="embeddings that were searched")
-    seconds: float
+    seconds: float = Field(description="that the search took on the server")
     generation: str = Field(description="changes when the library's embeddings or its index do")
 
 
 class Metadata(BaseModel):
     """The metadata of one image."""
 
-    image_id: int
-    path: str
-    name: str
-    root: str
+    image_id: int = Field(description="stays the same for ever")
+    path: str = Field(description="of the file; bytes that are not UTF-8 as U+FFFD")
+    name: str = Field(description="of the file, without its folders")
+    root: str = Field(description="folder, archive or address that was registered and has it")
     width: int | None = Field(description="pixels, of the upright picture")
     height: int | None = Field(description="pixels, of the upright picture")
     bytes: int = Field(description="of the file")
     taken: str | None = Field(description="local time of the camera where it named no offset, else UTC")
-    modified: str
-    camera: str | None
+    modified: str = Field(description="when the file was changed, UTC; empty: unknown")
+    camera: str | None = Field(description="maker and model; null: unknown")
     latitude: float | None = Field(description="decimal degrees, north positive")
     longitude: float | None = Field(description="decimal degrees, east positive")
     outcome: str = Field(description="embedded, duplicate, failed, skipped or pending")
-    reason: str | None
+    reason: str | None = Field(description="why it has no embedding; null: it has one, or is pending")
     also: list[str] = Field(description="files with the same bytes")
     same_shot: list[str] = Field(description="the other files of the same shot, such as the RAW file beside a JPEG")
     time: float | None = Field(description="of a frame of a video: seconds from its start")
@@ -258,34 +297,34 @@ class Metadata(BaseModel):
 class Failure(BaseModel):
     """One image without an embedding."""
 
-    image_id: int
-    path: str
-    reason: str
+    image_id: int = Field(description="stays the same for ever")
+    path: str = Field(description="of the file; bytes that are not UTF-8 as U+FFFD")
+    reason: str = Field(description="why it has none, in English")
 
 
 class Failures(Complete):
     """A page of images without an embedding."""
 
-    failures: list[Failure]
-    more: bool
+    failures: list[Failure] = Field(description="by their ids")
+    more: bool = Field(description="whether there are further ones behind this page")
 
 
 class Unavailable(BaseModel):
     """One image whose file cannot be read now."""
 
-    image_id: int
-    detail: str
+    image_id: int = Field(description="stays the same for ever")
+    detail: str = Field(description="why it cannot be read, in English")
 
 
 class Selection(BaseModel):
     """What a zip of some images would hold."""
 
-    count: int
+    count: int = Field(description="of different images that were asked for")
     bytes: int = Field(description="of the files that can be read")
-    unavailable: list[Unavailable]
+    unavailable: list[Unavailable] = Field(description="those of them that cannot be read now")
     fits: bool = Field(description="whether a zip may hold so many bytes")
-    max_count: int
-    max_bytes: int
+    max_count: int = Field(description="images that a zip may hold")
+    max_bytes: int = Field(description="that a zip may hold")
 
 
 class Root(BaseModel):
@@ -296,13 +335,13 @@ class Root(BaseModel):
     offline: str | None = Field(description="why it is away; null while it is there")
     exclude: list[str] = Field(description="patterns of what is left out")
     left_out: dict[str, int] = Field(description="suffix -> files of that kind, which pixfind does not read")
-    in_archives: bool
+    in_archives: bool = Field(description="whether archives below it are looked into")
 
 
 class Roots(BaseModel):
     """What the library looks after."""
 
-    roots: list[Root]
+    roots: list[Root] = Field(description="by their paths")
 
 
 class RootAction(BaseModel):
@@ -312,7 +351,9 @@ class RootAction(BaseModel):
         description="`add` registers it, `scan` scans it again, `exclude` also leaves out what fits the patterns, from now on"
     )
     path: str = Field(min_length=1, max_length=4_096, pattern=_NO_NUL, description="absolute, or as in `Root`")
-    exclude: list[Annotated[str, Field(min_length=1, max_length=300, pattern=_NO_NUL)]] = Field([], max_length=20)
+    exclude: list[Annotated[str, Field(min_length=1, max_length=300, pattern=_NO_NUL)]] = Field(
+        [], max_length=20, description="patterns of what is left out, such as *_old.jpg; for `exclude` alone"
+    )
 
 
 class LastRun(BaseModel):
@@ -321,7 +362,7 @@ class LastRun(BaseModel):
     verb: str | None = Field(description="null: there was none")
     started: float | None = Field(description="seconds since 1970")
     seconds: float | None = Field(description="null while it runs, and when it was killed")
-    lines: list[str]
+    lines: list[str] = Field(description="the last ones of the log, the oldest first")
 
 
 class EmbedAction(BaseModel):
@@ -335,7 +376,7 @@ class EmbedAction(BaseModel):
 class ErrorDetail(BaseModel):
     """What went wrong, where, and the next step."""
 
-    message: str
+    message: str = Field(description="what, where, and what to do next, in English")
     kind: str = Field(description="name of the error, as in the list of errors")
     former_kind: str = Field(description="the name that it had in version 0.1; will be removed")
     position: int | None = Field(description="character of the query")
@@ -351,7 +392,7 @@ class ErrorResponse(BaseModel):
     title: str = Field(description="the `kind` in words")
     status: int = Field(description="of the response")
     detail: str = Field(description="the `message`")
-    error: ErrorDetail
+    error: ErrorDetail = Field(description="what problem details have no member for")
 
 
 def display_path(path: str) -> str:

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from pixfind import errors
 from pixfind.collection.member import LibraryOnDemand
+from pixfind.library import albums
 from pixfind.library.library import Library, ModelIdentity
 from pixfind.search import dates
 from pixfind.search import query as language
@@ -150,8 +151,9 @@ class SearchService(Searches):
 
 
 def _state(opened: LibraryOnDemand) -> object:
-    """Return a value that differs after every change of the catalogue, the embeddings or the index, and each day: a query may say "yesterday"."""
-    return opened.version(), SnapshotCache.state(opened.get()), dates.now().date()
+    """Return a value that differs after every change of the catalogue, the embeddings, the index or the albums, and each day: a query may say "yesterday"."""
+    library = opened.get()
+    return opened.version(), SnapshotCache.state(library), albums.version(library.path), dates.now().date()
 
 
 def _response(searcher: Searcher, asked: RankedRequest) -> schemas.SearchResponse:

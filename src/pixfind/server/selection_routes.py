@@ -50,7 +50,9 @@ def make(services: Services) -> APIRouter:
         return CountedResponse(counted, stream, headers=headers, media_type="application/zip")
 
     @router.get("/sheet", response_class=Response, responses={200: {"content": {"text/html": {}}}})
-    async def sheet(ids: Ids, title: Annotated[str, Query(max_length=200)] = "Selected pictures") -> Response:
+    async def sheet(
+        ids: Ids, title: Annotated[str, Query(max_length=200, description="of the page")] = "Selected pictures"
+    ) -> Response:
         """A contact sheet: one page of HTML with the pictures inside, to save, to print and to pass on."""
         wanted = selection.parse_ids(ids, selection.MAX_SHEET)
         page = await selection.sheet(services.view, wanted, title)

@@ -7,8 +7,9 @@ Must not know what a body means: the form that JSON has comes from the caller.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
+from fastapi import Header
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
@@ -20,6 +21,11 @@ MAX_IMAGE_BYTES = 64 * 1024 * 1024
 """Larger than the files of any camera."""
 
 MAX_JSON_BYTES = 64 * 1024
+
+FromHere = Annotated[
+    str, Header(pattern="^1$", description="1: shows that the request does not come from a page of another site")
+]
+"""the header `X-Pixfind` of what changes something"""
 
 _MAX_TOTAL_BYTES = 512 * 1024 * 1024
 _TIMEOUT_SECONDS = 60.0

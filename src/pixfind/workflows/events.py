@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from pixfind.embedding.plan import Plan
 from pixfind.embedding.progress import RunReport, Snapshot
+from pixfind.errors import ThumbnailsTooLarge
 from pixfind.library.library import ModelIdentity
 from pixfind.library.merge import Merged
 from pixfind.library.scan_report import ScanReport
@@ -164,6 +165,13 @@ class ThumbnailsMade:
 
 
 @dataclass(frozen=True, slots=True)
+class ThumbnailsRefused:
+    """The disk has no room for the thumbnails; all else is done."""
+
+    error: ThumbnailsTooLarge
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSwitched:
     """Another model answers now."""
 
@@ -189,6 +197,7 @@ Event = (
     | IndexBuilt
     | Labelled
     | ThumbnailsMade
+    | ThumbnailsRefused
     | ModelSwitched
 )
 

@@ -69,7 +69,8 @@ def export_xmp(
     Write a sidecar for each image with labels, or with further `words` (by image id): below a folder, which repeats the folders of the pictures; None: beside the pictures.
 
     Those that we wrote of pictures that a scan has found deleted are removed; a picture that was moved gets one where it is now, and leaves its former one behind.
-    A sidecar that is not as we wrote it is named and stays as it is. Only files on this machine have sidecars, no members of archives.
+    A sidecar that is not as we wrote it is named and stays as it is. Only files on this machine have sidecars, no members of archives, and beside the pictures only those
+    that are there now.
     `dry_run`: finds out what would be done, and does nothing.
     Raises NotEmbedded, OutputNotWritable for a folder of a library or for what is no folder, and DiskFull.
     """
@@ -81,6 +82,9 @@ def export_xmp(
         place = _place(record.path, folder)
         if place is None:
             done.left_out.update(["it is no file of its own on this machine"] if own else [])
+        elif own and folder is None and not os.path.lexists(record.path):
+            # Where a drive was mounted, a sidecar would lie hidden below it from its return on.
+            done.left_out["it is not there now"] += 1
         else:
             _update(place, own, done, make_folders=folder is not None, dry_run=dry_run)
     for place in _left_behind(library, folder):
@@ -207,7 +211,7 @@ def _write(place: Path, content: bytes, *, replaces: bool) -> None:
 
 @contextlib.contextmanager
 def _temporary(place: Path) -> Iterator[Path]:
-    path = place.with_name(f".{place.name[:200]}.{os.getpid()}.tmp")
+    path = place.with_name(f".{os.getpid()}.pixfind.tmp")
     try:
         yield path
     finally:

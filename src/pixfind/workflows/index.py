@@ -27,7 +27,16 @@ from pixfind.workflows.build_index import build_index
 from pixfind.workflows.carry_over import carry_over
 from pixfind.workflows.choose_model import choose_model
 from pixfind.workflows.embed import embed
-from pixfind.workflows.events import CarriedOver, Observer, Step, SwitchBegun, ThumbnailsMade, ignore, start
+from pixfind.workflows.events import (
+    CarriedOver,
+    Observer,
+    Step,
+    SwitchBegun,
+    ThumbnailsMade,
+    ThumbnailsRefused,
+    ignore,
+    start,
+)
 from pixfind.workflows.merge import merge
 from pixfind.workflows.options import EmbedOptions
 from pixfind.workflows.read_text import read_text
@@ -52,6 +61,9 @@ class IndexSummary:
 
     thumbnails: ThumbnailReport | None = None
     """what making thumbnails ahead did; None where they are not wanted or nothing was new"""
+
+    thumbnails_refused: errors.ThumbnailsTooLarge | None = None
+    """the disk has no room for those that are wanted, and all else was done"""
 
     carried: int = 0
     """images that took the embedding of another library, which had them before they were moved"""
@@ -82,14 +94,15 @@ def index(
 
     `folders`: none for all that the library knows. `exclude`: globs of names or paths below them, `include` takes some back; these and `configured` are what `add` takes. `in_archives` also registers what is
     in the archives below them; `settings` are what `add` takes. With another model the active one answers until the new one is complete; `switch_anyway` switches although
-    images that can be found now would no longer be found. `thumbnails` are made ahead at the end, from now on by each call.
+    images that can be found now would no longer be found. `thumbnails` are made ahead at the end, from now on by each call; not where the disk has no room for them.
     Whatever ends this call, the same call continues where it ended. Raises LibraryLocked, and what the steps raise.
     """
     with library.lock("index") as run:
         scan.check_folders(folders, library, settings)
-        if thumbnails and thumbnail_progress.wanted(library.catalogue) is None:
+        newly_wanted = thumbnails and thumbnail_progress.wanted(library.catalogue) is None
+        if newly_wanted:
             thumbnail_progress.want(library.catalogue, thumbnail_progress.DEFAULT_SIDE)
-        return index_changes(
+        done = index_changes(
             library,
             run,
             lambda: add(
@@ -107,6 +120,10 @@ def index(
             runner=runner,
             observer=observer,
         )
+        if newly_wanted and done.thumbnails_refused is not None:
+            # What was refused is not asked for again by each call from now on.
+            thumbnail_progress.want(library.catalogue, None)
+        return done
 
 
 def index_changes(
@@ -139,7 +156,7 @@ def index_changes(
             done = dataclasses.replace(done, previous=previous)
         # Last: searches answer by then, and reading takes as long as many embeddings.
         if not done.stopped and thumbnail_progress.count_pending(filled.catalogue, filled.merged_rows):
-            done = dataclasses.replace(done, thumbnails=_make_thumbnails(filled, options, observer))
+            done = _make_thumbnails(done, filled, options, observer)
         if not done.stopped and texts.wanted(filled.catalogue) and texts.count_pending(filled.catalogue):
             done = dataclasses.replace(done, read=read_text(filled, options, runner=runner, observer=observer))
     finally:
@@ -188,10 +205,15 @@ def _embed_merge_build(
     return IndexSummary(model, embedded, merged, built, carried=carried)
 
 
-def _make_thumbnails(filled: Library, options: EmbedOptions, observer: Observer) -> ThumbnailReport:
+def _make_thumbnails(done: IndexSummary, filled: Library, options: EmbedOptions, observer: Observer) -> IndexSummary:
     # With Pillow and the processes that decode: most runs of `index` do without them.
     from pixfind.workflows import make_thumbnails
 
-    report = make_thumbnails.make_thumbnails(filled, options, progress=start(Step.THUMBNAILS, observer))
+    try:
+        report = make_thumbnails.make_thumbnails(filled, options, progress=start(Step.THUMBNAILS, observer))
+    except errors.ThumbnailsTooLarge as error:
+        # They can be made at any time: no reason to leave a picture unread, or to end a watch.
+        observer(ThumbnailsRefused(error))
+        return dataclasses.replace(done, thumbnails_refused=error)
     observer(ThumbnailsMade(report))
-    return report
+    return dataclasses.replace(done, thumbnails=report)

@@ -106,7 +106,7 @@ def preview_embed(path: Path, options: EmbedOptions | None = None) -> EmbedPrevi
 
 def preview_merge(path: Path) -> Merged:
     """Return how many rows `merge` would move, and how many there would be; raises LibraryNotFound, NotEmbedded and MergeRefused."""
-    with rehearsing(path, generations.read(path).staged) as library:
+    with Library.open(path), rehearsing(path, generations.read(path).staged) as library:
         if library.model() is None:
             raise errors.NotEmbedded(path=path)
         adopted = commit.adopt_left_behind(library)

@@ -1,6 +1,6 @@
 -- name: filters
 -- :candidates, a JSON list of ids, has all that may pass: to look up the others is left out. `value AS asked`: json_each has an `id` of its own.
--- Which images may be hits: a part of the statements below, not one itself. NULL: no such filter. `km` is a function of `search.filters`.
+-- Which images may be hits: a part of the statements below, not one itself. NULL: no such filter. `km` is a function of `search.filters`, `album_pictures` one of `library.albums`.
 (:inside IS NULL OR path GLOB :inside OR path GLOB :inside_folder OR path GLOB :inside_archive)
   AND (:after IS NULL OR coalesce(taken_at, mtime_ns / 1000000000) >= :after)
   AND (:before IS NULL OR coalesce(taken_at, mtime_ns / 1000000000) < :before)
@@ -19,6 +19,7 @@
         WHERE json_extract(asked, '$[1]') = EXISTS (
             SELECT 1 FROM labelled JOIN labels ON labels.id = labelled.label_id
             WHERE labelled.row = embedding_index AND labels.name = json_extract(asked, '$[0]'))))
+  AND (:album IS NULL OR hash IN (SELECT from_hex(value) FROM json_each(album_pictures(:album))))
   AND (:candidates IS NULL OR id IN (SELECT value FROM json_each(:candidates)))
   AND (:where IS NULL OR NOT EXISTS (
         SELECT 1 FROM (SELECT value AS asked FROM json_each(:where))
@@ -32,6 +33,18 @@
                             AND fields.value COLLATE NOCASE <= json_extract(asked, '$.texts[1]')
                             AND fields.value COLLATE NOCASE IS NOT json_extract(asked, '$.texts[2]'), 0)
                 OR coalesce(fields.value LIKE json_extract(asked, '$.like') ESCAPE '\', 0)))))
+
+-- name: contents_with_ids
+-- The content hashes of some images (a JSON list of ids) that are there.
+SELECT id, hash FROM images WHERE gone = 0 AND hash IS NOT NULL AND id IN (SELECT value FROM json_each(:ids));
+
+-- name: content_at
+-- The content hash of the image at a path, NULL until it was read.
+SELECT hash FROM images WHERE path = :path AND gone = 0;
+
+-- name: album_pictures
+-- The contents of an album of pictures as a JSON list, NULL where there is none.
+SELECT album_pictures(:album);
 
 -- name: hits
 -- The images of some rows of the embeddings (a JSON list) that are still there and pass the filters.

@@ -4,7 +4,7 @@
  * Owns the parameters of the URL. Pure.
  *
  * @typedef {{in?: string, after?: string, before?: string, added_after?: string, added_before?: string, min_size?: string, max_size?: string, shape?: string,
- *            camera?: string, near?: string, where?: string, label?: string}} Filters as the API takes them; `where`, `label`: several with ";" between them
+ *            camera?: string, near?: string, where?: string, label?: string, album?: string}} Filters as the API takes them; `where`, `label`: several with ";" between them
  * @typedef {{view: "search" | "library" | "map" | "similarity", q: string, filters: Filters, all: boolean, fold: boolean,
  *            picture: string | null, image: number | null, at: string | null, map: string | null, sort: "date" | "added" | null}} Place
  *   `picture`: the key of a picture of the user's, held while the page lives; `image`: the one in the large view;
@@ -12,7 +12,7 @@
  *   `at`: the month ("2021-05") or the picture ("4711") with which the pictures begin, where nothing is searched for; `map`: the part of the map, or of the similarity map, on the screen
  */
 
-export const FILTERS = /** @type {(keyof Filters)[]} */ (["in", "after", "before", "added_after", "added_before", "min_size", "max_size", "shape", "camera", "near", "where", "label"]);
+export const FILTERS = /** @type {(keyof Filters)[]} */ (["in", "after", "before", "added_after", "added_before", "min_size", "max_size", "shape", "camera", "near", "where", "label", "album"]);
 
 const VIEWS = /** @type {Place["view"][]} */ (["search", "library", "map", "similarity"]);
 

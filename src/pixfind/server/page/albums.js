@@ -1,10 +1,10 @@
 /**
- * Albums: searches with a name, on the start page and beside the results.
+ * Albums: searches with a name, and pictures that were put together, on the start page and beside the results.
  *
  * Owns the list, the button that makes or removes one, and the field for its name. Must not know how a place is shown.
  *
  * @typedef {import("./address.js").Place} Place
- * @typedef {{name: string, search: Record<string, any>}} Album
+ * @typedef {{name: string, search: Record<string, any>, pictures: number | null}} Album
  */
 
 import { FILTERS, START, request } from "./address.js";
@@ -58,6 +58,26 @@ export class Albums {
     this.#draw();
   }
 
+  get canChange() {
+    return this.#canChange;
+  }
+
+  /** The names of those that pictures can be put into. */
+  get ofPictures() {
+    return this.#albums.filter(({ pictures }) => pictures !== null).map(({ name }) => name);
+  }
+
+  /** The album whose pictures are shown, or some of them. */
+  get shown() {
+    return this.#place.filters.album ?? null;
+  }
+
+  /** Put pictures into an album, or take them out; raises Refused, Unreachable. @param {string} name @param {{add?: number[], take?: number[]}} change */
+  async changePictures(name, change) {
+    const [all, part] = [change.add ?? change.take ?? [], change.add ? "add" : "take"];
+    for (let first = 0; first < all.length; first += api.MAX_ALBUM_CHANGE) this.#take(await api.changeAlbum({ name, [part]: all.slice(first, first + api.MAX_ALBUM_CHANGE) }));
+  }
+
   #here() {
     const now = key(saved(this.#place));
     return this.#albums.find(({ search }) => key(search) === now);
@@ -106,7 +126,7 @@ export class Albums {
   /** @param {string} name @param {Record<string, any> | null} search */
   async #change(name, search) {
     try {
-      this.#take(await api.changeAlbum(name, search));
+      this.#take(await api.changeAlbum({ name, search }));
       this.form.hidden = true;
       this.keeper.focus();
       this.handlers.notify(t(search ? "album.kept" : "album.removed", { name: safeName(name) }));

@@ -144,13 +144,15 @@ export function folders(query, below) {
 export const albums = () => json("/api/albums");
 
 /**
- * Make an album, or remove it.
+ * Make an album, change its pictures, or remove it.
  *
- * @param {string} name
- * @param {Record<string, any> | null} search null removes it
+ * @param {{name: string, search?: Record<string, any> | null, add?: number[], take?: number[]}} change `search`: null removes it
  * @returns {Promise<{albums: import("./albums.js").Album[], can_change: boolean}>} those that there are now
  */
-export const changeAlbum = (name, search) => post("/api/albums", { name, search });
+export const changeAlbum = (change) => post("/api/albums", change);
+
+/** Pictures that one request puts into an album or takes out: as the server has it. */
+export const MAX_ALBUM_CHANGE = 1000;
 
 /** @param {number} id @param {AbortSignal} [signal] */
 export const image = (id, signal) => json(`/api/images/${id}`, { signal });

@@ -80,7 +80,6 @@ const results = new Results({
 });
 const scrubber = new Scrubber({ go: (month) => go({ at: month }, { replace: true }) });
 const selection = new Selection(results.grid, { changed: () => bar.update() });
-const bar = new SelectionBar(selection, { title: () => place.q || t("app.selected"), closed: () => results.grid.focus(0) });
 const box = new SearchBox({
   change: (q, { typing }) => {
     const step = !typing || place.view !== "search" || performance.now() - typedAt > VIEWED_MS;
@@ -91,6 +90,15 @@ const box = new SearchBox({
   down: () => results.grid.focus(0),
 });
 const albums = new Albums({ open: (to) => go(to), notify });
+const bar = new SelectionBar(selection, albums, {
+  title: () => place.q || t("app.selected"),
+  closed: () => results.grid.focus(0),
+  open: (album) => go({ ...START, filters: { album } }),
+  changed: (isShown) => {
+    results.forget();
+    if (isShown) results.retry();
+  },
+});
 const offer = new Offer({
   take: ({ query, after, before }) => go({ q: query, filters: { ...place.filters, ...(after && { after }), ...(before && { before }) }, all: false, view: filteredView() }),
 });

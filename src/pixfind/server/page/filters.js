@@ -26,6 +26,7 @@ const WORDS = {
   max_size: (value) => t("filter.chip-max-size", { value }),
   shape: (value) => shapeName(value),
   camera: (value) => t("filter.chip-camera", { value }),
+  album: (value) => t("filter.chip-album", { value }),
   near: (value) => near(value),
   where: (value) => conditions(value).join(t("filter.and")),
   label: (value) => conditions(value).map((name) => (name.trim().startsWith("-") ? t("filter.chip-not", { value: name.trim().slice(1) }) : name.trim())).join(t("filter.and")),

@@ -45,6 +45,8 @@ const KEYS = [
     [["p"], "keys.copies-paths"],
     [["d"], "keys.downloads"],
     [["t"], "keys.sheet"],
+    [["b"], "keys.adds-to-album"],
+    [["r"], "keys.takes-out"],
   ]],
   ["keys.viewer", [
     [["←", "→"], "keys.steps"],
