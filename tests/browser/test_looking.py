@@ -214,6 +214,43 @@ def test_an_address_of_a_picture_opens_it(tab: Open) -> None:
     page.wait_for_url(lambda url: "image=" not in url)
 
 
+def test_the_address_of_a_picture_that_is_not_there_says_so(tab: Open) -> None:
+    opened = tab()
+    page = opened.open("/?image=999999")
+    viewer = page.get_by_role("dialog", name="Large view")
+    expect(viewer.locator(".viewer-broken")).to_have_text("This picture is no longer in the library.")
+    expect(viewer.get_by_role("group", name="Zoom")).to_be_hidden()
+    # The browser itself reports the answers 404.
+    opened.problems[:] = [each for each in opened.problems if "404" not in each]
+
+
+@pytest.mark.parametrize("view", ["Library", "Map"])
+def test_back_from_another_view_leads_to_the_place_in_the_pictures(tab: Open, view: str) -> None:
+    page = tab().open("/?q=sky&fold=0")
+    loaded(page)
+    page.evaluate("scrollTo(0, 400)")
+    # With the keyboard: Playwright may scroll before it clicks.
+    page.get_by_role("link", name=view, exact=True).evaluate("link => link.focus({ preventScroll: true })")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1, name=view)).to_be_visible()
+    page.wait_for_function("() => scrollY === 0")
+    page.go_back()
+    page.wait_for_function("() => scrollY === 400")
+    expect(page.locator(".tile").first).to_be_visible()
+
+
+def test_keys_on_results_that_were_just_opened_are_not_typed(tab: Open) -> None:
+    page = tab().open("/?q=snow")
+    loaded(page)
+    page.keyboard.press("/")
+    expect(page.locator("#words")).to_be_focused()
+    assert "q=snow" in page.url
+    page.locator("body").click(position={"x": 2, "y": 400})
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    assert page.url.endswith("/?q=snow")
+
+
 def test_the_keyboard_alone_goes_all_the_way(tab: Open) -> None:
     page = tab().open()
     expect(page.locator("#words")).to_be_focused()

@@ -82,6 +82,41 @@ def test_the_wheel_zooms_to_the_original_around_the_pointer(tab: Open, sharp: Se
     assert whole == percent(page)
 
 
+def test_the_original_stays_where_a_thumbnail_comes_after_it(tab: Open, sharp: Server) -> None:
+    def enlarged(route: Any) -> None:
+        answer = route.fetch()
+        found = answer.json()
+        for hit in found["hits"]:
+            hit |= {"width": 4 * hit["width"], "height": 4 * hit["height"]}
+        route.fulfill(response=answer, json=found)
+
+    opened = tab(sharp)
+    held: list[Any] = []
+    # Of a picture of 61 megapixels the largest thumbnail is asked for before the original.
+    opened.page.route("**/api/search*", enlarged)
+    opened.page.route("**/thumbnail?size=4096", lambda route: held.append(route))
+    page = large(opened.open("/?q=beach"), "beach.jpg")
+    zoom = page.get_by_role("group", name="Zoom")
+    with page.expect_request("**/thumbnail?size=4096"):
+        for _ in range(3):
+            zoom.get_by_role("button", name="Larger").click()
+    for _ in range(3):
+        zoom.get_by_role("button", name="Larger").click()
+    expect(source(page)).to_have_attribute("src", "/api/images/1/file")
+    page.unroute("**/thumbnail?size=4096")
+    with page.expect_response("**/thumbnail?size=4096"):
+        held.pop().continue_()
+    page.evaluate(
+        """async () => {
+             const late = new Image();
+             late.src = "/api/images/1/thumbnail?size=4096";
+             await late.decode();
+             await new Promise(requestAnimationFrame);
+           }"""
+    )
+    expect(source(page)).to_have_attribute("src", "/api/images/1/file")
+
+
 def test_keys_zoom_and_move_and_then_step_again(tab: Open, sharp: Server) -> None:
     page = large(tab(sharp).open("/?q=beach&all=1"), "beach.jpg")
     address = page.url

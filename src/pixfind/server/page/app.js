@@ -165,6 +165,7 @@ function go(change, { replace = false, opened = false } = {}) {
 function show(next, back) {
   const before = place;
   place = next;
+  if (before.view === "search" && next.view !== "search") results.away();
   const picture = next.picture === null ? null : pictures.get(next.picture) ?? null;
   const lost = next.picture !== null && !picture;
   if (lost) return go({ picture: null }, { replace: true });
@@ -417,4 +418,5 @@ show(read(location.search), false);
 box.takeEarly();
 albums.load();
 connect({ status: changed, unreachable });
-if (matchMedia("(hover: hover)").matches && place.view === "search" && place.image === null) box.input.focus();
+// Elsewhere keys mean the pictures: letters would be typed.
+if (matchMedia("(hover: hover)").matches && place.view === "search" && isHome(place) && place.image === null) box.input.focus();

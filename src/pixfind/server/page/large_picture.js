@@ -23,14 +23,17 @@ export class LargePicture {
   /** @type {Shown | null} */ #shown = null;
   /** @type {AbortController} */ #loading = new AbortController();
   #timer = 0;
-  /** the longer side, in pixels, of what is there; Infinity: the original */ #side = 0;
+  #hasSize = false;
+  /** the longer side, in pixels, of what was asked for; Infinity: the original */ #side = 0;
+  /** the same of what is there */ #shownSide = 0;
 
-  /** @param {HTMLElement} stage @param {{zoomed: (zoom: Zoom) => void}} handlers */
+  /** @param {HTMLElement} stage @param {{zoomed: (zoom: Zoom | null) => void}} handlers `zoomed`: null while there is no picture whose size is known */
   constructor(stage, handlers) {
     this.stage = stage;
+    this.handlers = handlers;
     this.zoom = new Zoom(stage, {
       changed: () => {
-        handlers.zoomed(this.zoom);
+        handlers.zoomed(this.#shown && this.#hasSize ? this.zoom : null);
         clearTimeout(this.#timer);
         this.#timer = setTimeout(() => this.#sharpen(), SHARPEN_MS);
       },
@@ -43,7 +46,8 @@ export class LargePicture {
     this.#loading = new AbortController();
     const { signal } = this.#loading;
     this.#shown = shown;
-    this.#side = 0;
+    this.#side = this.#shownSide = 0;
+    this.#hasSize = Boolean(shown.width);
     this.canvas = el("div", { class: "viewer-canvas" });
     const small = el("img", { class: "viewer-image viewer-image--soft", alt: "", src: thumbnail(shown.id, 300, 512) });
     const large = el("img", { class: "viewer-image", alt: shown.name, src: this.#address(this.#fitting()) });
@@ -54,8 +58,7 @@ export class LargePicture {
     if (signal.aborted) return;
     small.remove();
     if (!there) {
-      this.#shown = null;
-      fill(this.stage, el("p", { class: "viewer-broken" }, t("viewer.broken")));
+      this.refuse(t("viewer.broken"));
       return;
     }
     large.classList.add("is-loaded");
@@ -69,7 +72,15 @@ export class LargePicture {
   measured(width, height) {
     if (!this.#shown || this.#shown.width || !width || !height) return;
     Object.assign(this.#shown, { width, height });
+    this.#hasSize = true;
     this.zoom.resize({ width, height });
+  }
+
+  /** Say in the place of the picture why there is none. @param {string} words */
+  refuse(words) {
+    this.clear();
+    this.handlers.zoomed(null);
+    fill(this.stage, el("p", { class: "viewer-broken" }, words));
   }
 
   clear() {
@@ -115,6 +126,9 @@ export class LargePicture {
     this.#side = side;
     const sharper = el("img", { class: "viewer-image is-loaded", alt: this.#shown.name, src: address });
     if (!(await decoded(sharper)) || signal.aborted) return;
+    // One that was asked for later may be there first, and is sharper.
+    if (side < this.#shownSide) return;
+    this.#shownSide = side;
     for (const image of this.canvas.querySelectorAll("img")) image.remove();
     this.canvas.prepend(sharper);
   }

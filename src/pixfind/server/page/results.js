@@ -32,6 +32,7 @@ export class Results {
   #key = "";
   #retryTimer = 0;
   #isAnnounced = false;
+  /** whether another view is shown, whose scrolling is not that of the pictures */ #isAway = false;
   /** @type {number | null} how many pictures pass the filters of the place; null while it is not known */ #count = null;
 
   /**
@@ -59,8 +60,10 @@ export class Results {
    */
   async show(place, picture, { back = false, fresh = false } = {}) {
     const key = `${request(place)} ${place.picture ?? ""} ${place.at ?? ""}`;
-    if (key === this.#key && !fresh) return;
+    const isReturn = this.#isAway && !fresh;
+    if (key === this.#key && !fresh) return isReturn ? this.#comeBack() : undefined;
     this.#leave();
+    if (isReturn) this.#isAway = false;
     this.#place = place;
     this.#picture = picture;
     this.#key = key;
@@ -75,7 +78,9 @@ export class Results {
       this.handlers.unreachable(false);
       this.#key = key; // it may have been forgotten meanwhile
       const hits = this.#labelled(found.hits);
-      this.#display({ found, hits, next: found.next, previous: found.previous, y: 0 }, fresh ? scrollY : place.at ? null : 0);
+      // The server may be back while another view is shown.
+      const y = this.#isAway ? this.#cached.get(key)?.y ?? 0 : 0;
+      this.#display({ found, hits, next: found.next, previous: found.previous, y }, fresh ? scrollY : place.at ? null : 0);
     } catch (error) {
       if (!signal.aborted) this.#failed(error);
     } finally {
@@ -107,6 +112,23 @@ export class Results {
     return !byId("empty").hidden;
   }
 
+  /** Another view is opened: remember where the present answer is left, until it is shown again. */
+  away() {
+    this.#keepPlace();
+    this.#isAway = true;
+  }
+
+  #comeBack() {
+    this.#isAway = false;
+    this.grid.refresh();
+    scrollTo(0, this.#cached.get(this.#key)?.y ?? 0);
+  }
+
+  #keepPlace() {
+    const now = this.#cached.get(this.#key);
+    if (now && !this.#isAway) now.y = scrollY;
+  }
+
   /** Remember where the present answer is left. */
   #leave() {
     this.#request?.abort();
@@ -114,8 +136,7 @@ export class Results {
     this.#pageRequest = null;
     clearTimeout(this.#retryTimer);
     byId("busy").classList.remove("is-busy");
-    const now = this.#cached.get(this.#key);
-    if (now) now.y = scrollY;
+    this.#keepPlace();
   }
 
   /** Hits that are sorted by time get the name of their month. @param {Hit[]} hits @returns {Hit[]} */

@@ -98,6 +98,8 @@ export class Viewer {
       known = await metadata(id, signal);
     } catch (error) {
       if (signal.aborted) return;
+      // Its drive is not away: there is no such picture.
+      if (error instanceof Refused && error.kind === "ImageNotFound") this.picture.refuse(error.message);
       fill(this.list, el("dt", {}, t("viewer.details")), el("dd", {}, error instanceof Refused ? error.message : t("error.unreachable")));
       return;
     }
@@ -184,19 +186,22 @@ export class Viewer {
     const percent = button({ label: t("viewer.zoom-toggle"), keys: "0", words: percentage(1), class: "button--bare zoom-percent", click: () => zoom.toggle() });
     this.picture = new LargePicture(this.stage, {
       zoomed: (now) => {
+        controls.hidden = !now;
+        if (!now) return;
         const words = percentage(now.pixels);
         percent.replaceChildren(words);
         percent.setAttribute("aria-label", t(now.isZoomed ? "viewer.zoom-whole" : "viewer.zoom-pixels", { percent: words }));
       },
     });
     const { zoom } = this.picture;
-    return el(
+    const controls = el(
       "div",
       { class: "viewer-zoom", role: "group", "aria-label": t("viewer.zoom") },
       button({ icon: "minus", label: t("viewer.smaller"), keys: "-", class: "button--bare", click: () => zoom.smaller() }),
       percent,
       button({ icon: "plus", label: t("viewer.larger"), keys: "+", class: "button--bare", click: () => zoom.larger() }),
     );
+    return controls;
   }
 
   #toggleDetails() {
