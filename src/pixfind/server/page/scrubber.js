@@ -68,11 +68,12 @@ export class Scrubber {
     if (query === null) return this.#take([]);
     const { signal } = this.#loading;
     this.#loaded = timeline(query, signal).then(
-      ({ months, count, current }) => {
+      (found) => {
+        // Of an answer that is no longer waited for there may be nothing.
         if (signal.aborted) return;
-        this.#take(months);
-        this.handlers.counted(count);
-        if (!current) setTimeout(() => !signal.aborted && this.show(query, { isByTime: this.#isShown, fresh: true }), RECOUNT_MS);
+        this.#take(found.months);
+        this.handlers.counted(found.count);
+        if (!found.current) setTimeout(() => !signal.aborted && this.show(query, { isByTime: this.#isShown, fresh: true }), RECOUNT_MS);
       },
       // Without months the pictures are there all the same.
       () => signal.aborted || this.#take([]),
