@@ -48,6 +48,16 @@ def both(place: Path, nas: Server, tmp_path: Path) -> Iterator[Server]:
     assert "Traceback" not in server.log.read_text(encoding="utf-8")
 
 
+def test_the_similarity_map_of_several_libraries_says_what_can_be_done(both: Server, tab: Open) -> None:
+    opened = tab(both)
+    page = opened.open("/?view=similarity")
+    view = page.locator("#similarity-view")
+    expect(view).to_contain_text("Serve one of them: pixfind --library LIBRARY serve")
+    expect(view).not_to_contain_text("pip install")
+    # The browser itself reports the answer 404.
+    opened.problems[:] = [each for each in opened.problems if "404" not in each]
+
+
 def test_pictures_of_all_libraries_are_found_seen_and_named(both: Server, tab: Open) -> None:
     page = tab(both).open("/?q=sunset&all=1")
     expect(page.locator(".tile img")).to_have_count(8)

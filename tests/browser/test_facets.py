@@ -78,6 +78,30 @@ def test_a_folder_is_chosen_in_the_tree(tab: Open, pictures: Path) -> None:
     expect(folders.locator(".folder-name")).to_have_attribute("aria-pressed", "true")
 
 
+def test_a_place_that_is_not_understood_is_said_at_its_field_and_kept(tab: Open) -> None:
+    page = tab().open("/")
+    found = panel(page)
+    near = found.get_by_label("Near a place")
+    near.fill("Berlin")
+    expect(near).not_to_have_attribute("aria-invalid", "true")
+    near.press("Tab")
+    expect(near).to_have_attribute("aria-invalid", "true")
+    expect(near).to_have_accessible_description(re.compile("latitude, longitude and kilometres"))
+    # Other filters hold, and what was typed can be corrected.
+    found.get_by_role("radio", name="Portrait").check()
+    page.wait_for_url(re.compile("shape=portrait"))
+    assert "near" not in page.url
+    expect(near).to_have_value("Berlin")
+    found.get_by_role("button", name="Done").click()
+    expect(near).to_be_focused()
+    near.fill("52.5,13.4,10")
+    expect(near).to_have_attribute("aria-invalid", "false")
+    expect(page.locator("#near-note")).to_be_hidden()
+    found.get_by_role("button", name="Done").click()
+    page.wait_for_url(re.compile("near=52.5"))
+    expect(found).to_be_hidden()
+
+
 def test_the_facets_follow_other_filters(tab: Open) -> None:
     page = tab().open("/?camera=nikon")
     found = panel(page)

@@ -250,7 +250,7 @@ def test_the_page_suggests_only_what_the_starter_knows() -> None:
 def test_the_limits_of_the_starter_are_said_until_they_are_hidden(tab: Open) -> None:
     page = tab().open()
     note = page.locator(".home-note")
-    expect(note).to_contain_text("pixfind model switch")
+    expect(note).to_contain_text("model switch clip-vit-b32")
     note.get_by_role("button", name="Hide this note").click()
     expect(note).to_be_hidden()
     page.reload()

@@ -1,6 +1,8 @@
 """The library view: a real embed started, paused, resumed and stopped from its buttons, seen live."""
 
+import json
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,6 +63,47 @@ def test_the_library_and_its_folders_count_the_same_pictures(tab: Open) -> None:
     expect(page.locator(".root-counts").first).to_contain_text("54 can be searched · 2 failed")
 
 
+def told(tab: Open, path: str, changes: dict[str, Any], **options: Any) -> Any:
+    """Open the page with a status of which some is otherwise."""
+    opened = tab(**options)
+    status = opened.page.request.get(f"{opened.server.address}/api/status").json() | changes
+    stream = f"event: status\ndata: {json.dumps(status)}\n\n"
+    opened.page.route("**/api/events", lambda route: route.fulfill(body=stream, content_type="text/event-stream"))
+    return opened.open(path)
+
+
+def test_folders_say_that_pictures_can_be_searched_when_the_library_does(tab: Open) -> None:
+    page = told(tab, "/?view=library", {"searchable_images": 0})
+    expect(page.locator(".library-lead")).to_have_text("56 pictures known; none can be searched yet.")
+    expect(page.locator(".root-counts").first).to_contain_text("54 embedded · 2 failed")
+
+
+@pytest.mark.parametrize(
+    "path", ["/srv/photos", "/srv/My 'best' photos", "/srv/$(rm -rf x)", '/srv/a"b', "/srv/a\\b", "/srv/Größe;x"]
+)
+def test_commands_on_the_page_name_the_library(tab: Open, path: str) -> None:
+    page = told(tab, "/", {"library": path})
+    command = page.locator(".home-note code")
+    expect(command).to_contain_text("--library")
+    words = shlex.split(str(command.text_content()))
+    assert ["pixfind", "--library", path, "model", "switch", "clip-vit-b32"] == words
+
+
+def test_commands_of_the_default_library_and_of_names_that_cannot_be_seen_are_short(tab: Open) -> None:
+    page = told(tab, "/?view=library", {"library": "/srv/photos", "is_default_library": True})
+    expect(page.locator(".card code").first).to_have_text("pixfind index ~/Pictures")
+    page = told(tab, "/?view=library", {"library": "/srv/\u202egpj"})
+    expect(page.locator(".card code").first).to_have_text("pixfind --library LIBRARY index ~/Pictures")
+
+
+@pytest.mark.parametrize(
+    ("locale", "model"), [("en", "clip-vit-b32"), ("de", "xlm-roberta-vit-b32"), ("fr", "xlm-roberta-vit-b32")]
+)
+def test_the_model_that_is_offered_knows_the_language_of_the_page(tab: Open, locale: str, model: str) -> None:
+    page = tab(locale=locale).open("/")
+    expect(page.locator(".home-note code")).to_contain_text(f"model switch {model}")
+
+
 def test_failures_say_what_to_do(tab: Open) -> None:
     page = tab().open("/?view=library")
     page.locator(".reason summary", has_text="truncated").click()
@@ -87,7 +130,7 @@ def test_an_empty_library_says_what_to_do(tab: Open, tmp_path: Path) -> None:
     with serving(tmp_path / "library", tmp_path / "serve.log") as running:
         opened = tab(running)
         page = opened.open()
-        expect(page.locator("#empty")).to_contain_text("pixfind index ~/Pictures")
+        expect(page.locator("#empty")).to_contain_text(f"pixfind --library {tmp_path / 'library'} index ~/Pictures")
         page.get_by_role("link", name="Library").click()
         expect(page.locator("#run-title")).to_have_text("Nothing to embed yet")
         opened.close()

@@ -57,7 +57,7 @@ def test_without_a_token_folders_are_added_in_a_terminal(tab: Open) -> None:
     page = tab().open("/?view=library")
     card = page.get_by_role("region", name="Folders")
     expect(card.locator(".root")).to_contain_text("can be searched")
-    expect(card).to_contain_text("pixfind index ~/Pictures")
+    expect(card).to_contain_text("index ~/Pictures")
     expect(card.get_by_label("Another folder")).to_be_hidden()
     expect(card.get_by_role("button", name="Leave out files of")).to_be_visible()
 

@@ -69,13 +69,30 @@ def test_a_date_in_the_query_is_offered_taken_and_removed_again(tab: Open, mixed
     page = tab(mixed).open("/?all=1")
     page.fill("#words", "blue in may 2021")
     offer = page.locator("#offer")
-    expect(offer).to_contain_text("“in may 2021”: taken 1 May 2021 to 31 May 2021?")
-    offer.get_by_role("button", name="Only pictures taken 1 May 2021").click()
+    expect(offer).to_contain_text("“in may 2021”: taken May 1 \N{EN DASH} 31, 2021?")
+    offer.get_by_role("button", name="Only pictures taken May 1").click()
     page.wait_for_function("() => new URLSearchParams(location.search).get('q') === 'blue'")
     expect(page.locator(".tile")).to_have_count(1)
     expect(page.locator("#active-filters")).to_contain_text("from 2021-05-01")
     expect(page.locator("#active-filters")).to_contain_text("until 2021-05-31")
     expect(offer).to_be_hidden()
+
+
+@pytest.mark.parametrize(
+    ("words", "locale", "offered"),
+    [
+        ("blue in may 2021", "de", "aufgenommen 1.\N{EN DASH}31. Mai 2021?"),
+        ("blue in may 2021", "fr", "prises 1\N{EN DASH}31 mai 2021 ?"),
+        ("blue since 2021", "de", "aufgenommen ab dem 1. Januar 2021?"),
+        ("blue before may 2021", "en", "taken before May 1, 2021?"),
+    ],
+)
+def test_a_date_is_offered_in_the_language_of_the_page(
+    tab: Open, mixed: Server, words: str, locale: str, offered: str
+) -> None:
+    page = tab(mixed, locale=locale).open("/?all=1")
+    page.fill("#words", words)
+    expect(page.locator("#offer")).to_contain_text(offered)
 
 
 def test_an_offer_that_was_refused_is_not_made_again(tab: Open, mixed: Server) -> None:

@@ -86,8 +86,8 @@ def test_the_original_stays_where_a_thumbnail_comes_after_it(tab: Open, sharp: S
     def enlarged(route: Any) -> None:
         answer = route.fetch()
         found = answer.json()
-        for hit in found["hits"]:
-            hit |= {"width": 4 * hit["width"], "height": 4 * hit["height"]}
+        for each in found["hits"]:
+            each.update(width=4 * each["width"], height=4 * each["height"])
         route.fulfill(response=answer, json=found)
 
     opened = tab(sharp)

@@ -130,7 +130,7 @@ class LibraryTooLargeForMap(RequestError):
 class NoSimilarityMap(RequestError):
     """
     There is no similarity map: {detail}.
-    It is made with the index, of at least ten images: pip install 'pixfind[map]', then pixfind index
+    {advice}
     """
 
     status = 404

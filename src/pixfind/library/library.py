@@ -50,6 +50,11 @@ def locate(option: Path | None = None) -> Path:
     here = Path.cwd()
     if generations.is_library(here):
         return here
+    return default_path()
+
+
+def default_path() -> Path:
+    """Return the user's own library, for which no command needs an option."""
     import platformdirs
 
     return Path(platformdirs.user_data_dir("pixfind", appauthor=False))

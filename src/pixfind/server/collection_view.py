@@ -156,7 +156,9 @@ class CollectionView:
 
     async def similarity(self, view: count_schemas.SimilarityView) -> count_schemas.SimilarityGroups:
         view.filters()
-        raise errors.NoSimilarityMap(detail="several libraries have none in common")
+        raise errors.NoSimilarityMap(
+            detail="several libraries have none in common", advice="Serve one of them: pixfind --library LIBRARY serve"
+        )
 
     async def warm(self) -> None:
         await asyncio.gather(*(view.warm() for view in self._views))

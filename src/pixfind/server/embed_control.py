@@ -16,7 +16,7 @@ from typing import Any
 
 from pixfind import errors
 from pixfind.library import control, fields, labels
-from pixfind.library.library import Library
+from pixfind.library.library import Library, default_path
 from pixfind.search import similarity_map
 from pixfind.server import schemas, status_schemas
 from pixfind.server.watch_control import Stopped, WatchControl
@@ -48,6 +48,7 @@ def read_status(
         **values,
         searchable_rows=now.merged_rows,
         searchable_images=_searchable_images(now),
+        is_default_library=library.path == default_path(),
         paused=values["pause_reason"] is not None,
         can_control=can_control,
         can_add_folders=can_add_folders,

@@ -29,7 +29,10 @@ def groups(
     if read is None:
         raise errors.LibraryTooLargeForMap(limit=columns.MAX_IMAGES)
     if read.points is None:
-        raise errors.NoSimilarityMap(detail="none has been made for this library yet")
+        raise errors.NoSimilarityMap(
+            detail="none has been made for this library yet",
+            advice=f"It is made with the index, of at least ten images: pip install 'pixfind[map]', then pixfind --library {library.path} index",
+        )
     chosen = ~np.isnan(read.points[:, 0])
     passing = read.passing(library, filters)
     if passing is not None:

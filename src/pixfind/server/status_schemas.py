@@ -55,6 +55,9 @@ class Status(BaseModel):
     """The values of `pixfind status --json`, and some more for the page."""
 
     library: str = Field(description="its folder on the server's machine, or the names of a collection's libraries")
+    is_default_library: bool = Field(
+        default=False, description="whether commands use it without `--library`, unless the environment names another"
+    )
     images: dict[str, int] = Field(description="seen = embedded + duplicate + failed + skipped + pending")
     merged_rows: int = Field(description="embeddings in `embeddings.npy`")
     index_rows: int = Field(description="embeddings in the index")

@@ -10,6 +10,7 @@
 import { START, isByTime, isFiltered, isHome, read, request, write } from "./address.js";
 import { Albums } from "./albums.js";
 import { MAX_PAGE, Refused, image as metadata } from "./api.js";
+import { useLibrary } from "./commands.js";
 import { byId, el, fill, isTyping } from "./dom.js";
 import { listen } from "./drop.js";
 import { welcome } from "./empty.js";
@@ -335,6 +336,7 @@ function notify(message, persistent = false) {
 /** @param {any} status */
 function changed(status) {
   const before = library.status;
+  useLibrary(status);
   library.update(status);
   filters.offer(status.folders, status.fields, status.labels);
   byId("similarity-link").hidden = !status.has_similarity_map;

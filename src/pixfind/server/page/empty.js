@@ -10,13 +10,18 @@
  */
 
 import { isFiltered } from "./address.js";
+import { command } from "./commands.js";
 import { button, byId, el, icon } from "./dom.js";
-import { t } from "./messages.js";
+import { language, t } from "./messages.js";
 import { parse } from "./query.js";
 import { quoted } from "./words.js";
 
 /** Queries of which every model knows every word, the starter model too (a test checks it), and which most libraries answer. */
 const IDEAS = ["sunset over the sea", "snow", "forest", "city at night", "flowers", "beach -sunset", "red", "mountains"];
+
+/** What is offered in place of the starter model: of `pixfind models`, the smallest download, and the one for queries in many languages. */
+const SMALL_MODEL = "clip-vit-b32";
+const MULTILINGUAL_MODEL = "xlm-roberta-vit-b32";
 
 /** Where it is remembered that the note about the starter model was hidden. */
 const NOTE_KEY = "pixfind-starter-note";
@@ -30,7 +35,7 @@ function state(title, text, ...buttons) {
 }
 
 /** @param {string} text */
-const code = (text) => el("code", {}, text);
+const code = (text) => el("code", { title: text }, text);
 
 /** @param {string} words @param {() => void} click @param {boolean} [main] */
 const action = (words, click, main = false) => button({ label: words, words, class: main ? "button--main" : "", click });
@@ -64,7 +69,7 @@ function notEmbedded(status, actions) {
     const text = t("empty.nearly-text", { count: pending });
     return state(t("empty.nearly"), [text], action(t("empty.embed", { count: pending }), actions.start, true));
   }
-  return state(t("empty.none"), [t("empty.none-text")], code("pixfind index ~/Pictures"), ...(status?.can_add_folders ? [action(t("empty.add-folder"), actions.openLibrary, true)] : []), el("span", {}, t("empty.notices")));
+  return state(t("empty.none"), [t("empty.none-text")], code(command("index ~/Pictures")), ...(status?.can_add_folders ? [action(t("empty.add-folder"), actions.openLibrary, true)] : []), el("span", {}, t("empty.notices")));
 }
 
 /** Whether the model knows no word of what is wanted. @param {SearchResponse} found @param {Place} place */
@@ -101,7 +106,7 @@ export function refused({ message, status }, actions) {
 /** What the model of the library does not know, and how to change it: only the starter has such limits. @param {any} status @returns {(Node | string)[]} */
 export function limits(status) {
   if (status?.model !== "starter") return [];
-  return [t("empty.starter"), code("pixfind model switch clip-vit-b32")];
+  return [t("empty.starter"), code(command(`model switch ${language === "en" ? SMALL_MODEL : MULTILINGUAL_MODEL}`))];
 }
 
 /**

@@ -79,7 +79,8 @@ export class FilterPanel {
     for (const field of this.panel.querySelectorAll("input")) {
       const value = values[/** @type {keyof Filters} */ (field.name)] ?? "";
       if (field.type === "radio") field.checked = field.value === value;
-      else if (field.value !== value && field !== document.activeElement) field.value = value;
+      // What was not understood stays, to be corrected.
+      else if (field.value !== value && field !== document.activeElement && !(field.name === "near" && this.#isNearWrong && !value)) field.value = value;
     }
     const active = FILTERS.filter((name) => filters[name]);
     fill(byId("active-filters"), ...active.map((name) => filterChip(WORDS[name](String(filters[name])), () => this.#remove(name))));
@@ -113,7 +114,8 @@ export class FilterPanel {
       field(t("filter.added-after"), "added_after", { type: "date" }),
       field(t("filter.added-before"), "added_before", { type: "date" }),
       field(t("filter.camera"), "camera", { placeholder: t("filter.camera-hint") }),
-      field(t("filter.near"), "near", { placeholder: t("filter.near-hint"), inputmode: "text" }),
+      field(t("filter.near"), "near", { placeholder: t("filter.near-hint"), inputmode: "text", "aria-describedby": "near-note" }),
+      el("p", { class: "filter-note filter-note--wrong", id: "near-note", role: "alert", hidden: true }),
       el("div", { id: "where", class: "filter-where", hidden: true }, field(t("filter.where"), "where", { placeholder: t("filter.where-hint"), list: "fields" })),
       el("datalist", { id: "fields" }),
       el("div", { id: "label", class: "filter-where", hidden: true }, field(t("facet.labels"), "label", { placeholder: t("filter.label-hint"), list: "label-names" })),
@@ -122,19 +124,47 @@ export class FilterPanel {
         "p",
         { class: "filter-actions" },
         button({ label: t("filter.clear"), words: t("filter.clear"), click: () => this.#clear() }),
-        button({ label: t("filter.done"), words: t("filter.done"), class: "button--main", click: () => this.toggle(false) }),
+        button({ label: t("filter.done"), words: t("filter.done"), class: "button--main", click: () => this.#done(form) }),
       ),
     );
     form.addEventListener("input", () => {
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this.#read(form), DEBOUNCE_MS);
+      // While it is typed it is not wrong yet.
+      if (this.#isNearWrong) this.#checkNear();
     });
+    form.addEventListener("change", () => this.#checkNear());
     form.addEventListener("submit", (/** @type {Event} */ event) => {
       event.preventDefault();
-      this.#read(form);
-      this.toggle(false);
+      this.#done(form);
     });
     return form;
+  }
+
+  /** Take what was entered, and close the panel unless some of it is not understood. @param {HTMLFormElement} form */
+  #done(form) {
+    this.#read(form);
+    if (this.#checkNear()) this.toggle(false);
+    else this.#near.focus();
+  }
+
+  get #near() {
+    return /** @type {HTMLInputElement} */ (this.panel.querySelector("input[name='near']"));
+  }
+
+  get #isNearWrong() {
+    return this.#near.getAttribute("aria-invalid") === "true";
+  }
+
+  /** Say at the field for a place what it takes, where it has something else. @returns {boolean} whether it is understood */
+  #checkNear() {
+    const entered = this.#near.value.trim();
+    const isWrong = Boolean(entered) && !isNear(entered);
+    if (isWrong === this.#isNearWrong) return !isWrong;
+    this.#near.setAttribute("aria-invalid", String(isWrong));
+    byId("near-note").textContent = isWrong ? t("filter.near-wrong") : "";
+    byId("near-note").hidden = !isWrong;
+    return !isWrong;
   }
 
   /** @param {HTMLFormElement} form */
@@ -151,13 +181,15 @@ export class FilterPanel {
       // A date in words, from an address, which a field for dates cannot show.
       else if (before && /(after|before)$/.test(name) && !isDay(before)) filters[/** @type {keyof Filters} */ (name)] = before;
     }
-    if (filters.near && !isNear(filters.near)) return;
+    // The others hold all the same.
+    if (filters.near && !isNear(filters.near)) delete filters.near;
     if (!conditions(filters.where).every(isCondition)) return;
     if (FILTERS.some((name) => filters[name] !== this.#filters[name])) this.handlers.change(filters);
   }
 
   #clear() {
     /** @type {HTMLFormElement} */ (this.panel.querySelector("form")).reset();
+    this.#checkNear();
     this.handlers.change({});
   }
 

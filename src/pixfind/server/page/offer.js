@@ -3,11 +3,12 @@
  *
  * Owns the line below the field. Nothing is filtered before it is asked for, and an offer that was refused is not made again.
  *
- * @typedef {{words: string, meaning: string, query: string, after: string | null, before: string | null}} DateInQuery
+ * @typedef {{words: string, query: string, after: string | null, before: string | null}} DateInQuery
  */
 
 import { button, byId, el, fill } from "./dom.js";
 import { t } from "./messages.js";
+import { dayBefore, dayName, dayRange } from "./words.js";
 
 export class Offer {
   /** @type {Set<string>} */ #refused = new Set();
@@ -43,4 +44,7 @@ export class Offer {
 }
 
 /** @param {DateInQuery} date */
-const when = ({ meaning, after, before }) => t(after && before ? "offer.taken" : after ? "offer.taken-from" : "offer.taken-before", { meaning, before: before ?? "" });
+function when({ after, before }) {
+  if (after && before) return t("offer.taken", { days: dayRange(after, dayBefore(before)) });
+  return after ? t("offer.taken-from", { day: dayName(after) }) : t("offer.taken-before", { day: dayName(before ?? "") });
+}

@@ -5,11 +5,13 @@
  * `pixfind.errors`, and `rests.KIND`, whose kinds are those of `Reason` in `pixfind.types`; a test compares them. Rarer kinds come as the server says them.
  */
 
+import { command } from "./commands.js";
 import { isKnown, t } from "./messages.js";
 
 /** @param {{kind: string, message: string, values?: Record<string, string | number>}} error @returns {string} */
 export function refusal({ kind, message, values = {} }) {
   if (kind === "InvalidFilter" && values.option === "label") return t("refused.no-label", values);
+  if (kind === "WordsNotIndexed") return t("refused.WordsNotIndexed", { command: command("build-index") });
   return isKnown(`refused.${kind}`) ? t(`refused.${kind}`, values) : message;
 }
 

@@ -7,14 +7,18 @@
  */
 
 import { Refused, Unreachable, changeRoot, roots as fetchRoots } from "./api.js";
+import { command } from "./commands.js";
 import { button, el, fill } from "./dom.js";
 import { t } from "./messages.js";
 import { safeName } from "./words.js";
 
 const COUNTS = ["searchable", "pending", "failed", "skipped", "gone"];
 
+/** Whether all that is embedded can be searched, which is so once it is merged. @param {any} status */
+const isMerged = ({ images, searchable_images: searchable }) => searchable >= images.embedded + images.duplicate;
+
 /** What the card depends on. @param {any} status */
-const keyOf = (status) => JSON.stringify([status.images, status.folders, status.offline, status.running, status.can_control]);
+const keyOf = (status) => JSON.stringify([status.images, isMerged(status), status.folders, status.offline, status.running, status.can_control]);
 
 export class RootsCard {
   #key = "";
@@ -28,7 +32,7 @@ export class RootsCard {
     this.list = el("ul", { class: "roots" });
     this.message = el("p", { class: "root-message", role: "status", hidden: true });
     this.adding = this.#addForm();
-    this.hint = el("p", { class: "run-note", hidden: true }, t("roots.in-terminal"), " ", el("code", {}, "pixfind index ~/Pictures"));
+    this.hint = el("p", { class: "run-note", hidden: true });
     this.element = el("section", { class: "card", "aria-labelledby": "roots-title" }, el("h2", { id: "roots-title" }, t("roots.title")), this.list, this.adding, this.hint, this.message);
   }
 
@@ -36,6 +40,7 @@ export class RootsCard {
   async update(status) {
     this.adding.hidden = !status.can_add_folders;
     this.hint.hidden = status.can_add_folders;
+    fill(this.hint, t("roots.in-terminal"), " ", el("code", {}, command("index ~/Pictures")));
     this.#status = status;
     if (this.#fetching) return;
     this.#fetching = true;
@@ -45,7 +50,7 @@ export class RootsCard {
         const { can_control: may, running } = this.#status;
         const { roots } = await fetchRoots();
         this.#key = key;
-        this.#show(roots, { may, running });
+        this.#show(roots, { may, running, isMerged: isMerged(this.#status) });
       }
     } catch (error) {
       if (!(error instanceof Refused || error instanceof Unreachable)) throw error;
@@ -55,7 +60,7 @@ export class RootsCard {
     }
   }
 
-  /** @param {Root[]} roots @param {{may: boolean, running: boolean}} status whether they can be scanned, and now */
+  /** @param {Root[]} roots @param {{may: boolean, running: boolean, isMerged: boolean}} status whether they can be scanned, and now */
   #show(roots, status) {
     const paths = new Set(roots.map(({ path }) => path));
     // First those that have gone: no other has to be moved then, which would lose the focus in it.
@@ -124,9 +129,9 @@ class RootRow {
     this.element = el("li", { class: "root" }, el("bdi", { class: "path" }, name), this.counts, this.offline, this.excluded, el("p", { class: "run-actions" }, this.scan, this.exclude), this.form);
   }
 
-  /** @param {Root} root @param {{may: boolean, running: boolean}} status */
-  update({ images, offline, exclude, left_out: leftOut }, { may, running }) {
-    const counts = COUNTS.filter((each) => images[each]).map((each) => t(`roots.${each}`, { count: images[each] }));
+  /** @param {Root} root @param {{may: boolean, running: boolean, isMerged: boolean}} status */
+  update({ images, offline, exclude, left_out: leftOut }, { may, running, isMerged: merged }) {
+    const counts = COUNTS.filter((each) => images[each]).map((each) => t(each === "searchable" && !merged ? "outcome.embedded" : `roots.${each}`, { count: images[each] }));
     const many = Object.values(leftOut).reduce((sum, each) => sum + each, 0);
     if (many) counts.push(t("roots.left-out", { count: many, kinds: Object.keys(leftOut).join(", ") }));
     this.counts.textContent = counts.join(" · ") || t("outcome.none");

@@ -62,6 +62,19 @@ export function instant(iso) {
   return iso.includes("T") ? MINUTE.format(date) : DAY.format(date);
 }
 
+const DAY_MS = 86_400_000;
+
+/** The day before one, "2021-05-01" as "2021-04-30". @param {string} day */
+export function dayBefore(day) {
+  return new Date(Date.parse(`${day}T00:00:00Z`) - DAY_MS).toISOString().slice(0, 10);
+}
+
+/** A day, "2021-05-17", as "May 17, 2021". @param {string} day */
+export const dayName = (day) => DAY.format(new Date(`${day}T00:00:00Z`));
+
+/** The days from one to another as the language writes them: "May 1 – 31, 2021". @param {string} first @param {string} last */
+export const dayRange = (first, last) => DAY.formatRange(new Date(`${first}T00:00:00Z`), new Date(`${last}T00:00:00Z`));
+
 const LOCAL = new Intl.DateTimeFormat(language, { dateStyle: "long", timeStyle: "short" });
 
 /** An instant by the clock of the reader. @param {number} seconds since 1970 */
