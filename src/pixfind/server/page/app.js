@@ -174,6 +174,7 @@ function show(next, back) {
   byId("fold").checked = next.fold;
   showOrders(next);
   albums.show(next);
+  bar.update();
   byId("albums").hidden = !isHome(next);
   byId("home-view").hidden = !isHome(next);
   scrubber.show(next.view === "search" && isByTime(next) ? request(next) : null);
