@@ -1,9 +1,13 @@
 """Every view against the rules of axe-core, and by keyboard, on small screens, zoomed in, and with names of any direction."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from pixfind.testing import make_library, make_pictures
+from pixfind.testing.servers import Server, serving
 
 sync_playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (extra dev)")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python (extra dev)")
@@ -61,6 +65,27 @@ def test_no_dialog_breaks_a_rule_of_accessibility(tab: Open, screen: str) -> Non
     assert [] == violations(page)
 
 
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that needs its token."""
+    place: Path = tmp_path_factory.mktemp("guarded")
+    make_pictures(place / "pictures", 1)
+    make_library(place / "library", place / "pictures").close()
+    with serving(place / "library", place / "serve.log", token=True) as running:
+        yield running
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_the_form_for_the_token_breaks_no_rule_of_accessibility(tab: Open, guarded: Server, screen: str) -> None:
+    opened = tab(guarded, **SCREENS[screen])
+    for path in ("/", "/?q=lake&token=wrong"):
+        page = opened.open(path)
+        expect(page.get_by_role("heading", level=1, name="Token needed")).to_be_visible()
+        assert [] == violations(page), path
+        # The browser writes refused requests on the console: they are part of the test.
+        opened.problems.clear()
+
+
 @pytest.mark.parametrize("screen", SCREENS)
 def test_a_selection_breaks_no_rule_of_accessibility(tab: Open, screen: str) -> None:
     page = tab(**SCREENS[screen]).open("/?q=lake")
@@ -105,6 +130,25 @@ def test_the_list_of_keys_opens_and_closes_with_keys(tab: Open) -> None:
     expect(keys).to_be_visible()
     keys.get_by_role("button", name="Close").click()
     expect(keys).to_be_hidden()
+
+
+@pytest.mark.parametrize("size", [(1440, 900), (375, 700), (320, 256)], ids=["screen", "phone", "zoomed"])
+def test_the_whole_list_of_keys_is_reached_by_scrolling_down(tab: Open, size: tuple[int, int]) -> None:
+    page = tab(viewport={"width": size[0], "height": size[1]}).open()
+    expect(page.locator("#words")).to_be_focused()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    # Every key and what it does lies between the sides of the box; what is below its end comes by scrolling down.
+    outside = """() => {
+      const box = document.querySelector(".keys-list");
+      const { left, right } = box.getBoundingClientRect();
+      return [...box.querySelectorAll("h2, kbd, dd")].filter((each) => {
+        each.scrollIntoView({ block: "nearest", inline: "nearest" });
+        const its = each.getBoundingClientRect();
+        return its.left < left || its.right > right || box.scrollLeft !== 0;
+      }).map((each) => each.textContent);
+    }"""
+    assert [] == page.evaluate(outside)
 
 
 def test_zoomed_in_the_header_leaves_the_screen_to_the_pictures(tab: Open) -> None:

@@ -20,6 +20,22 @@ def panel(page: Page) -> Any:
     return found
 
 
+@pytest.mark.parametrize(
+    ("locale", "filters", "note"),
+    [
+        ("en", "Filters", "counts by the time of its file"),
+        ("de", "Filter", "zählt mit der Zeit seiner Datei"),
+        ("fr", "Filtres", "compte avec la date de son fichier"),
+    ],
+)
+def test_the_panel_says_which_date_a_picture_without_one_has(tab: Open, locale: str, filters: str, note: str) -> None:
+    page = tab(locale=locale).open("/")
+    page.get_by_role("button", name=filters, exact=True).click()
+    expect(page.locator("#dates-note")).to_contain_text(note)
+    for name in ("after", "before"):
+        expect(page.locator(f"#filters input[name='{name}']")).to_have_accessible_description(re.compile(note))
+
+
 def test_a_camera_is_chosen_and_left_again(tab: Open) -> None:
     page = tab().open("/?q=lake")
     found = panel(page)

@@ -54,6 +54,13 @@ def test_failures_open_to_their_paths(tab: Open, pictures: Path) -> None:
     assert sorted(str(path) for path in pictures.glob("broken-*")) == sorted(shown)
 
 
+def test_the_library_and_its_folders_count_the_same_pictures(tab: Open) -> None:
+    page = tab().open("/?view=library")
+    # 53 that are embedded, and a copy of one of them.
+    expect(page.locator(".library-lead")).to_contain_text("56 pictures known; 54 can be searched")
+    expect(page.locator(".root-counts").first).to_contain_text("54 can be searched · 2 failed")
+
+
 def test_failures_say_what_to_do(tab: Open) -> None:
     page = tab().open("/?view=library")
     page.locator(".reason summary", has_text="truncated").click()

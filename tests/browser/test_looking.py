@@ -4,9 +4,13 @@ import itertools
 import re
 import urllib.parse
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from pixfind.testing import make_library, make_pictures
+from pixfind.testing.servers import serving
 
 expect = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (extra dev)").expect
 
@@ -160,6 +164,42 @@ def test_a_picture_opens_large_and_steps_to_the_next(tab: Open) -> None:
     page.go_back()
     expect(viewer).to_be_hidden()
     focus_comes_to(page, 1)
+
+
+def test_the_large_view_leads_to_the_other_pictures_of_the_folder(tab: Open, tmp_path: Path) -> None:
+    make_pictures(tmp_path / "pictures/trip [1]", 2)
+    make_pictures(tmp_path / "pictures/trip 1", 3, first=50)
+    make_library(tmp_path / "library", tmp_path / "pictures").close()
+    with serving(tmp_path / "library", tmp_path / "serve.log") as server:
+        opened = tab(server)
+        page = opened.open("/?in=*trip [[]1]*")
+        page.locator(".tile a").first.click()
+        viewer = page.get_by_role("dialog", name="Large view")
+        page.keyboard.press("i")
+        viewer.get_by_role("button", name="Show the pictures of the folder trip [1]").click()
+        expect(viewer).to_be_hidden()
+        expect(page.locator("#active-filters")).to_contain_text(f"in {tmp_path}/pictures/trip [[]1]")
+        expect(page.locator(".tile")).to_have_count(2)
+        page.goto(f"{server.address}/?image={page.locator('.tile[data-id]').first.get_attribute('data-id')}")
+        expect(viewer.locator(".viewer-name")).not_to_be_empty()
+        page.keyboard.press("f")
+        expect(viewer).to_be_hidden()
+        expect(page.locator(".tile")).to_have_count(2)
+        page.keyboard.press("?")
+        expect(page.get_by_role("dialog", name="Keys")).to_contain_text("the other pictures of its folder")
+        opened.close()
+
+
+@pytest.mark.parametrize(
+    ("locale", "date"),
+    [("en", ", taken on May 17, 2020"), ("de", ", aufgenommen am 17. Mai 2020"), ("fr", ", prise le 17 mai 2020")],
+)
+def test_a_tile_is_named_with_its_date(tab: Open, locale: str, date: str) -> None:
+    page = tab(locale=locale).open("/?q=beach&in=*beach-00.jpg")
+    expect(page.locator(".tile a")).to_have_accessible_name(re.compile(rf"^beach-00\.jpg ?{re.escape(date)} "))
+    page.goto(page.url.replace("beach-00", "again-60"))
+    # It has no date of its own, and that of the file is not when it was taken.
+    expect(page.locator(".tile a")).to_have_accessible_name(re.compile(r"^again-60\.jpg ?\D*\d[.,]\d\d$"))
 
 
 def test_an_address_of_a_picture_opens_it(tab: Open) -> None:

@@ -1,6 +1,7 @@
 """A real browser and the token: how it comes in, and what a link on another site opens."""
 
 import http.server
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ from pixfind.library.library import Library
 from pixfind.search import build
 from pixfind.testing import make_library, make_pictures
 from pixfind.testing.servers import Server, serving
+
+expect = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (extra dev)").expect
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +79,23 @@ def test_without_a_session_the_token_can_be_entered(guarded: tuple[Server, Path]
     page.wait_for_url(f"{server.address}/")
 
     assert page.evaluate("fetch('/api/status').then(answer => answer.status)") == 200
+
+
+def test_the_token_form_leads_to_the_whole_address_and_says_that_a_token_is_wrong(
+    guarded: tuple[Server, Path], page: Any
+) -> None:
+    server, _ = guarded
+    page.goto(f"{server.address}/?q=%22two%20words%22&in=a%26b&image=3")
+    # A value is no markup, and none is lost.
+    page.get_by_label("Token").fill("wrong")
+    page.get_by_role("button", name="Open").click()
+    expect(page.get_by_role("alert")).to_contain_text("This token is wrong")
+    expect(page.get_by_label("Token")).to_be_focused()
+    expect(page.get_by_label("Token")).to_have_accessible_description(re.compile("This token is wrong"))
+    page.get_by_label("Token").fill(server.token)
+    page.get_by_role("button", name="Open").click()
+    page.wait_for_url(f"{server.address}/?q=%22two+words%22&in=a%26b&image=3")
+    expect(page.get_by_role("dialog", name="Large view")).to_be_visible()
 
 
 def test_a_link_on_another_site_opens_the_page_with_the_session(

@@ -204,6 +204,15 @@ def test_folders_are_those_of_all_libraries(split: Split, three: Client) -> None
     assert [("pictures", 90)] == [(folder["name"], folder["count"]) for folder in below]
 
 
+def test_a_list_begins_with_the_image_whose_cursor_it_gets(simultaneous: Client, three: Client) -> None:
+    for client in (simultaneous, three):
+        everything = [hit["image_id"] for hit in client.hits("/api/v1/search?in=*&k=90")]
+        for place in range(0, len(everything), 7):
+            (cursor,) = client.json(f"/api/v1/images/{everything[place]}")["cursors"].values()
+            page = client.hits(f"/api/v1/search?in=*&k=90&cursor={cursor}")
+            assert everything[place:] == [hit["image_id"] for hit in page]
+
+
 def of_each(client: Client) -> dict[str, dict[str, Any]]:
     """One hit of each library."""
     found = {hit["library"]: hit for hit in client.hits("/api/v1/search?in=*&k=90")}

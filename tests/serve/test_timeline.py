@@ -124,9 +124,25 @@ def test_the_order_of_browsing_has_an_index(dated: Path) -> None:
     """At a million images a page takes less than a millisecond with it, and a second without."""
     with sqlite3.connect(dated / "metadata.db") as database:
         database.create_function("km", 4, lambda *_: 0)
+        database.create_function("from_hex", 1, bytes.fromhex)
+        database.create_function("album_pictures", 1, lambda _: "[]")
         for name in ("browsed", "browsed_back"):
             statement = sql.queries("search.sql")[name]
             plan = database.execute(
                 f"EXPLAIN QUERY PLAN {statement}", {**NO_FILTERS.parameters(), "key": 1, "id": 1, "limit": 1}
             )
             assert any("images_newest" in row[3] for row in plan), name
+
+
+@pytest.mark.parametrize("sort", ["date", "added"])
+@pytest.mark.parametrize("filters", ["in=*", "camera=canon"])
+def test_a_list_begins_with_the_image_whose_cursor_it_gets(served: Any, sort: str, filters: str) -> None:
+    hits = ids(served.get(f"/api/search?{filters}&sort={sort}&k=100").json())
+    # 11 to 14 are of one instant; of 21 and 22 the year is in no calendar.
+    for image_id in {hits[0], hits[len(hits) // 2], hits[-1]} | ({11, 13, 21, 22} & set(hits)):
+        cursor = served.get(f"/api/images/{image_id}").json()["cursors"][sort]
+        page = served.get(f"/api/search?{filters}&sort={sort}&k=100&cursor={cursor}").json()
+        assert hits[hits.index(image_id) :] == ids(page)
+        if page["previous"]:
+            before = served.get(f"/api/search?{filters}&sort={sort}&k=100&cursor={page['previous']}").json()
+            assert hits[: hits.index(image_id)] == ids(before)

@@ -23,7 +23,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pixfind import errors
-from pixfind.server import clients, error_handlers
+from pixfind.server import clients, error_handlers, token_form
 from pixfind.server.clients import Proxies
 from pixfind.server.credentials import SESSION_SECONDS, Token
 from pixfind.types import Clock
@@ -51,15 +51,6 @@ _HEADERS = {
     "Cache-Control": "no-store",
 }
 
-
-_LOGIN_PAGE: Final = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>pixfind: token needed</title>
-<h1>Token needed</h1>
-<p>Open the address that the terminal showed when <code>pixfind serve</code> started, or enter the token that it contains.</p>
-<form><label>Token <input type="password" name="token" autocomplete="current-password" autofocus required></label> <button>Open</button></form>
-</html>
-"""
-"""what a browser without a session gets for the page"""
 
 _WRONG_TOKEN_RATE = 0.2
 
@@ -268,7 +259,10 @@ class AccessMiddleware:
         refused: Response
         if scope["path"] == "/" and "text/html" in headers.get("accept", ""):
             own = {"Content-Security-Policy": "default-src 'none'; form-action 'self'; frame-ancestors 'none'"}
-            refused = HTMLResponse(_LOGIN_PAGE, 401, own)
+            query = _query(scope)
+            others = [(name, value) for name, value in query if name != "token"]
+            form = token_form.page(headers.get("accept-language", ""), others, wrong=len(others) < len(query))
+            refused = HTMLResponse(form, 401, {**own, "Vary": "Accept-Language"})
         else:
             refused = error_handlers.as_asked(headers, error_handlers.response(errors.InvalidToken()))
         refused.headers["WWW-Authenticate"] = "Bearer"
@@ -286,7 +280,7 @@ class AccessMiddleware:
 
     def _begin_session(self, token: Token, scope: Scope, headers: Headers) -> Response | None:
         """Return a redirect to the same address without its token, with a session cookie; None where the address has no right token."""
-        query = urllib.parse.parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        query = _query(scope)
         if not any(name == "token" and token.matches(value) for name, value in query):
             return None
         others = urllib.parse.urlencode([(name, value) for name, value in query if name != "token"])
@@ -323,6 +317,11 @@ class AccessMiddleware:
                 self._clients.popitem(last=False)
         self._clients.move_to_end(name)
         return client
+
+
+def _query(scope: Scope) -> list[tuple[str, str]]:
+    """Return the parameters of the address."""
+    return urllib.parse.parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
 
 
 def _peer(scope: Scope) -> str:

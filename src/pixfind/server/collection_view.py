@@ -8,6 +8,7 @@ import asyncio
 import datetime as dt
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final, NoReturn, TypeVar
 
 from starlette.requests import Request
@@ -218,7 +219,11 @@ class CollectionView:
             found = await self._one(image_id, lambda view: view.metadata(local))
         except errors.FileUnavailable as error:
             raise errors.ImageNotFound(image_id=image_id, path=self._config.members[place].name) from error
-        return found.model_copy(update={"image_id": image_id, "library": self._config.members[place].name})
+        # Of the orders of a list only that of time is common to all libraries.
+        its = found.cursors.get(Sort.DATE)
+        at = {Sort.DATE.value: str(replace(Cursor.parse(its, Order.NEWEST), image_id=image_id - 1))} if its else {}
+        library = self._config.members[place].name
+        return found.model_copy(update={"image_id": image_id, "library": library, "cursors": at})
 
     async def thumbnail(self, image_id: int, side: int) -> bytes:
         local = self._place_of(image_id)[1]

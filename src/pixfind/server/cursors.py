@@ -13,6 +13,7 @@ from typing import Self
 
 from pixfind import errors
 from pixfind.search.results import Hit
+from pixfind.types import Sort
 
 _MAX_NUMBER = 2**63 - 1
 _UNKNOWN_TIME = -_MAX_NUMBER
@@ -85,6 +86,15 @@ class Cursor:
         mine = (-self.key, -self.image_id)
         behind = (place for place, hit in enumerate(hits) if (-_key(hit, self.order), -hit.image_id) > mine)
         return next(behind, len(hits))
+
+
+def at_image(image_id: int, time: int) -> dict[Sort, Cursor]:
+    """Return where lists without a query begin with an image; `time` is what orders the newest, in seconds since 1970."""
+    # Those before it are not counted: only pages that lead there from the start know their number.
+    return {
+        Sort.DATE: Cursor(Order.NEWEST, 0, time, image_id - 1),
+        Sort.ADDED: Cursor(Order.LAST_ADDED, 0, time, image_id + 1),
+    }
 
 
 def _key(hit: Hit, order: Order) -> float:

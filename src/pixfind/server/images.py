@@ -21,7 +21,7 @@ from pixfind.library import fields, labels
 from pixfind.library.library import Library
 from pixfind.search import shots
 from pixfind.search.filters import NO_FILTERS
-from pixfind.server import schemas
+from pixfind.server import cursors, schemas
 from pixfind.types import iso_time
 from pixfind.worker.decoders import DecoderPool
 
@@ -73,6 +73,14 @@ class ImageRecord:
     camera: str
     latitude: float | None
     longitude: float | None
+
+    @property
+    def time(self) -> int:
+        """When it was taken, or its file changed, in seconds since 1970: as search.sql has it, rounded towards zero."""
+        if self.taken_at is not None:
+            return self.taken_at
+        seconds = abs(self.mtime_ns) // 1_000_000_000
+        return seconds if self.mtime_ns >= 0 else -seconds
 
     @property
     def name(self) -> str:
@@ -137,6 +145,7 @@ def metadata(library: Library, image_id: int) -> schemas.Metadata:
         time=suffixes.frame_time(record.path),
         labels=[] if record.row is None else labels.of_row(library.catalogue, record.row),
         fields=fields.of_image(library.catalogue, image_id),
+        cursors={sort: str(cursor) for sort, cursor in cursors.at_image(image_id, record.time).items()},
     )
 
 

@@ -285,6 +285,10 @@ class Metadata(BaseModel):
     time: float | None = Field(description="of a frame of a video: seconds from its start")
     labels: list[str] = Field(default_factory=list, description="labels that it has")
     fields: dict[str, str] = Field(description="what lists say of it, in the columns that they keep")
+    cursors: dict[str, str] = Field(
+        default_factory=dict,
+        description="`sort` -> the `cursor` with which a list without a query in this order begins with this image, where its filters let it pass",
+    )
     library: str | None = Field(
         default=None, description="which library of a collection has it; null where there is one"
     )

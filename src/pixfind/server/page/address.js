@@ -9,7 +9,7 @@
  *            picture: string | null, image: number | null, at: string | null, map: string | null, sort: "date" | "added" | null}} Place
  *   `picture`: the key of a picture of the user's, held while the page lives; `image`: the one in the large view;
  *   `sort`: null for the best first, or without a query the newest first;
- *   `at`: the month ("2021-05") at which the pictures begin, for those that are sorted by time; `map`: the part of the map, or of the similarity map, on the screen
+ *   `at`: the month ("2021-05") or the picture ("4711") with which the pictures begin, where nothing is searched for; `map`: the part of the map, or of the similarity map, on the screen
  */
 
 export const FILTERS = /** @type {(keyof Filters)[]} */ (["in", "after", "before", "added_after", "added_before", "min_size", "max_size", "shape", "camera", "near", "where", "label", "album"]);
@@ -39,7 +39,7 @@ export function read(search) {
     picture: parameters.get("picture"),
     sort: sort === "date" || sort === "added" ? sort : null,
     map: parameters.get("map"),
-    at: /^\d{4}-\d{2}$/.test(parameters.get("at") ?? "") ? parameters.get("at") : null,
+    at: /^(\d{4}-\d{2}|[1-9]\d{0,15})$/.test(parameters.get("at") ?? "") ? parameters.get("at") : null,
     image: Number.isSafeInteger(image) && image > 0 ? image : null,
   };
 }

@@ -18,6 +18,8 @@ import { t } from "./messages.js";
 import { refusal } from "./refusals.js";
 
 export const PAGE = 60;
+/** Hits that one response has at most, as the server has it: for lists that are read up to one picture. */
+export const MAX_PAGE = 500;
 
 /** The server refuses a request, and says why. */
 export class Refused extends Error {
@@ -56,11 +58,12 @@ async function json(path, options = {}) {
  * @param {Blob | null} picture search by it
  * @param {string | null} cursor `next` of the page before, null for the first page
  * @param {AbortSignal} signal
+ * @param {number} [count] hits of a page
  * @returns {Promise<SearchResponse>}
  */
-export function search(query, picture, cursor, signal) {
+export function search(query, picture, cursor, signal, count = PAGE) {
   const parameters = new URLSearchParams(query);
-  parameters.set("k", String(PAGE));
+  parameters.set("k", String(count));
   if (cursor) parameters.set("cursor", cursor);
   const headers = { "Content-Type": picture?.type.startsWith("image/") ? picture.type : "application/octet-stream" };
   return json(`/api/search?${parameters}`, picture ? { method: "POST", body: picture, headers, signal } : { signal });

@@ -9,10 +9,11 @@
 
 import { START, isByTime, isFiltered, isHome, read, request, write } from "./address.js";
 import { Albums } from "./albums.js";
+import { MAX_PAGE, Refused, image as metadata } from "./api.js";
 import { byId, el, fill, isTyping } from "./dom.js";
 import { listen } from "./drop.js";
 import { welcome } from "./empty.js";
-import { Facets } from "./facets.js";
+import { Facets, escaped } from "./facets.js";
 import { FilterPanel } from "./filters.js";
 import { keyList } from "./keys.js";
 import { connect } from "./live.js";
@@ -20,6 +21,7 @@ import { MapView } from "./map.js";
 import { t, translate } from "./messages.js";
 import { Offer } from "./offer.js";
 import { parse, write as line } from "./query.js";
+import { onOwnMove, rememberOnLeaving, remembered } from "./reading_place.js";
 import { Results } from "./results.js";
 import { Scrubber } from "./scrubber.js";
 import { SearchBox } from "./searchbox.js";
@@ -36,9 +38,6 @@ translate(document);
 /** A result that was shown for so long was viewed: typing further makes a new step of the history. */
 const VIEWED_MS = 2500;
 
-/** Hits that are loaded at most to find the place of a picture in a list. */
-const MAX_SEARCHED = 600;
-
 /** While the library grows, twice a second would be too often to count it. */
 const RECOUNT_MS = 2000;
 
@@ -47,6 +46,8 @@ const pictures = new Map();
 /** @type {Place} */
 let place = START;
 let typedAt = 0;
+/** Where the reader was before a reload, until it is on the screen again. */
+let left = remembered();
 
 const actions = {
   search: (/** @type {string} */ q) => go({ ...START, q }),
@@ -68,10 +69,13 @@ const results = new Results({
   actions,
   status: () => library.status,
   found: (answer) => offer.show(answer?.date ?? null),
-  changed: () => place.image !== null && place.view === "search" && showImage(place, place),
+  changed: () => {
+    if (place.image !== null && place.view === "search") showImage(place, place);
+    comeBack();
+  },
   unreachable,
   mounted: (tile) => selection.mark(tile),
-  cursor: (month) => scrubber.cursor(month),
+  cursor: cursorAt,
   seen: ({ date }) => date && scrubber.follow(date.slice(0, 7)),
 });
 const scrubber = new Scrubber({ go: (month) => go({ at: month }, { replace: true }) });
@@ -114,6 +118,7 @@ const viewer = new Viewer({
   close: () => (history.state?.opened ? history.back() : go({ image: null }, { replace: true })),
   refine,
   near: (near) => go({ ...START, filters: { near } }),
+  folder: (path) => go({ ...START, filters: { in: escaped(path) } }),
   map: (at) => go({ ...START, view: "map", map: at }),
   open: (id) => go({ image: id }, { replace: true }),
 });
@@ -207,10 +212,56 @@ function showImage(next, before) {
   }
   const { hits } = results.grid;
   const at = results.grid.placeOf(next.image);
-  // The address of a picture may be that of one farther down, and the next one may be on the next page.
-  if (at < 0 ? hits.length < MAX_SEARCHED : at > hits.length - 3) results.loadMore();
+  // The address of a picture may be that of one farther down, and the next one may be on the next page, or the page before.
+  if (at < 0 && seek(next.image)) return;
+  if (at > hits.length - 3) results.loadMore();
+  if (at >= 0 && at < 3) results.loadPrevious();
   viewer.show(next.image, hits[at] ?? null, { previous: hits[at - 1] ?? null, next: at < 0 ? null : hits[at + 1] ?? null });
   tools.update();
+}
+
+/**
+ * Bring a picture among the hits that is not there yet. A ranked list is read on, which ends; one without a query begins with the picture, as it may be the millionth.
+ *
+ * @param {number} id
+ * @returns {boolean} whether the list begins anew
+ */
+function seek(id) {
+  const isBehind = results.grid.hits.some(({ stack }) => stack.some(({ image_id: other }) => other === id));
+  if (place.view !== "search" || !results.isAnswered || isBehind) return false;
+  if (place.q || place.picture) results.loadMore(MAX_PAGE);
+  else if (place.at !== String(id)) {
+    go({ at: String(id), image: place.image }, { replace: true });
+    return true;
+  }
+  return false;
+}
+
+/** The cursor of a list that begins at a month or with a picture; null: it begins with the newest. @param {string} at */
+async function cursorAt(at) {
+  if (place.q || place.picture) return null;
+  if (at.includes("-")) return scrubber.cursor(at);
+  try {
+    return (await metadata(Number(at))).cursors[place.sort ?? "date"] ?? null;
+  } catch (error) {
+    // A picture that has gone since begins no list.
+    if (error instanceof Refused) return null;
+    throw error;
+  }
+}
+
+/** Scroll to where the reader was before a reload, as soon as the picture is there. */
+function comeBack() {
+  if (!left || place.image !== null) return;
+  const { id, offset } = left;
+  const at = results.grid.placeOf(id);
+  // A ranked list begins at the top: the reader has scrolled meanwhile, by the bar of the window, which no other event tells.
+  if ((place.q || place.picture) && scrollY > 0) left = null;
+  else if (at < 0) seek(id);
+  else {
+    left = null;
+    results.grid.scrollTo(at, offset);
+  }
 }
 
 /** @param {Place} at */
@@ -321,7 +372,13 @@ function grown() {
 
 // --- the browser ----------------------------------------------------------------------------------
 
-addEventListener("popstate", () => show(read(location.search), true));
+addEventListener("popstate", () => {
+  left = null;
+  show(read(location.search), true);
+});
+onOwnMove(() => (left = null));
+// One's own picture is forgotten with the page; where the way back has not ended, it goes on.
+rememberOnLeaving(() => left ?? (place.view === "search" && !place.picture && scrollY > 0 ? results.grid.reading : null));
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   // In the field, keys are letters; while it is empty, they can begin no query.

@@ -187,7 +187,7 @@ function ofKind(inside, kind) {
 }
 
 /** A path as a pattern that means this path alone. @param {string} path */
-const escaped = (path) => path.replace(/[[*?]/g, "[$&]");
+export const escaped = (path) => path.replace(/[[*?]/g, "[$&]");
 
 /** @param {string} pattern */
 const unescaped = (pattern) => pattern.replace(/\[([[*?])\]/g, "$1");

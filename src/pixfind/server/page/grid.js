@@ -78,8 +78,24 @@ export class Grid {
 
   /** Scroll to the first picture. */
   scrollToStart() {
-    const header = parseFloat(getComputedStyle(document.documentElement).scrollPaddingTop) || 0;
-    scrollTo(0, Math.max(0, scrollY + this.root.getBoundingClientRect().top - header));
+    scrollTo(0, Math.max(0, scrollY + this.root.getBoundingClientRect().top - headerHeight()));
+  }
+
+  /** The first picture below the header, and how many pixels below the top of the screen its row begins. @returns {{id: number, offset: number} | null} */
+  get reading() {
+    const top = this.root.getBoundingClientRect().top;
+    const row = this.#rows[firstBelow(this.#rows, headerHeight() - top)];
+    if (!row) return null;
+    let { place } = row.boxes[0];
+    // What was unfolded is not there at first.
+    while (place && this.#hits[place].member) place--;
+    return { id: this.#hits[place].image_id, offset: row.top + top };
+  }
+
+  /** Scroll until the row of a picture begins so many pixels below the top of the screen. @param {number} place @param {number} offset */
+  scrollTo(place, offset) {
+    scrollBy(0, this.root.getBoundingClientRect().top + this.#rows[this.#rowOf(place)].top - offset);
+    this.#render();
   }
 
   /** Put hits before the first; what is on the screen stays there. @param {Hit[]} hits @param {boolean} before whether there are more */
@@ -113,7 +129,7 @@ export class Grid {
     this.#active = Math.min(this.#hits.length - 1, Math.max(0, place));
     const row = this.#rows[this.#rowOf(this.#active)];
     const top = this.root.getBoundingClientRect().top + row.top;
-    const header = parseFloat(getComputedStyle(document.documentElement).scrollPaddingTop) || 0;
+    const header = headerHeight();
     if (top < header) scrollBy(0, top - header);
     else if (top + row.height > innerHeight) scrollBy(0, top + row.height - innerHeight + 12);
     this.#render();
@@ -210,7 +226,7 @@ export class Grid {
     for (let row = from; row <= to; row++) if (!this.#mounted.has(row)) this.#mount(row);
     this.#rove();
     // Where a jump ends: the last pixels of the row above it are those of another month.
-    const read = top + (parseFloat(getComputedStyle(document.documentElement).scrollPaddingTop) || 0);
+    const read = top + headerHeight();
     const seen = this.#rows[firstBelow(this.#rows, read)] ?? this.#rows.at(-1);
     if (seen) this.handlers.seen(this.#hits[seen.boxes[0].place]);
     if (this.#before && top < AHEAD * innerHeight) this.handlers.nearStart();
@@ -329,6 +345,9 @@ function heading(label, top) {
   made.style.height = `${HEADING}px`;
   return made;
 }
+
+/** Pixels that the header covers, where it stays on the screen. */
+const headerHeight = () => parseFloat(getComputedStyle(document.documentElement).scrollPaddingTop) || 0;
 
 function sizes() {
   if (innerWidth < 600) return { target: 132, gap: 3 };

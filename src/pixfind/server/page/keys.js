@@ -51,6 +51,7 @@ const KEYS = [
   ["keys.viewer", [
     [["←", "→"], "keys.steps"],
     [["i"], "keys.details"],
+    [["f"], "keys.folder"],
     [["+", "-"], "keys.zooms"],
     [["0"], "keys.zoom-toggle"],
     [["←", "→", "↑", "↓"], "keys.pans"],
@@ -72,7 +73,7 @@ export function keyList() {
   const sections = KEYS.map(([title, keys]) =>
     el("section", {}, el("h2", {}, t(title)), el("dl", {}, ...keys.flatMap(([names, meaning]) => [el("dt", {}, ...names.map((name) => el("kbd", {}, cap(name)))), el("dd", {}, t(meaning))]))),
   );
-  fill(dialog, el("header", { class: "keys-head" }, el("h1", { id: "keys-title" }, t("html.keys")), close), el("div", { class: "keys-list", tabindex: "0", role: "group", "aria-labelledby": "keys-title" }, ...sections));
+  fill(dialog, el("header", { class: "keys-head" }, el("h1", { id: "keys-title" }, t("html.keys")), close), el("div", { class: "keys-list", tabindex: "0", role: "group", "aria-labelledby": "keys-title" }, el("div", { class: "keys-columns" }, ...sections)));
   // A click beside the list closes it.
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   return () => dialog.open || dialog.showModal();

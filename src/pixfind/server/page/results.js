@@ -42,7 +42,7 @@ export class Results {
     this.grid = new Grid(byId("grid"), {
       act: (action, place) => (action === "unfold" ? this.#toggle(place) : handlers.act(action, place)),
       nearEnd: () => this.loadMore(),
-      nearStart: () => this.#loadPrevious(),
+      nearStart: () => this.loadPrevious(),
       seen: handlers.seen,
       mounted: handlers.mounted,
     });
@@ -93,6 +93,11 @@ export class Results {
     this.#cached.clear();
     if (this.isEmpty) this.#key = "";
     else if (now) this.#cached.set(this.#key, now);
+  }
+
+  /** Whether the answer to the present request has come. */
+  get isAnswered() {
+    return this.#cached.has(this.#key);
   }
 
   /** Whether the answer has come, and shows no picture. */
@@ -179,14 +184,14 @@ export class Results {
     fill(byId("after"));
   }
 
-  /** Fetch the next page, if there is one. */
-  async loadMore() {
+  /** Fetch the next page, if there is one. @param {number} [count] pictures of it */
+  async loadMore(count = api.PAGE) {
     const answer = this.#cached.get(this.#key);
     if (!answer?.next || this.#pageRequest || !this.#place) return;
     this.#pageRequest = new AbortController();
     const { signal } = this.#pageRequest;
     try {
-      const found = await api.search(request(this.#place), this.#picture, answer.next, signal);
+      const found = await api.search(request(this.#place), this.#picture, answer.next, signal, count);
       if (signal.aborted) return;
       // Of equal scores some may be on both pages after a picture was deleted.
       const known = new Set(answer.hits.map((hit) => hit.image_id));
@@ -206,7 +211,7 @@ export class Results {
   }
 
   /** Fetch the page before the first one, where the list was entered in its middle. */
-  async #loadPrevious() {
+  async loadPrevious() {
     const answer = this.#cached.get(this.#key);
     if (!answer?.previous || this.#pageRequest || !this.#place) return;
     this.#pageRequest = new AbortController();
@@ -245,7 +250,7 @@ export class Results {
       this.grid.splice(place, { ...hit, unfolded: false }, [], away);
     } else {
       const shown = new Set(this.grid.hits.map((each) => each.image_id));
-      const members = hit.stack.filter((each) => !shown.has(each.image_id)).map((each) => ({ ...hit, ...each, member: true, folded: 0, stack: [], score: null, lines: [], time: null }));
+      const members = hit.stack.filter((each) => !shown.has(each.image_id)).map((each) => ({ ...hit, ...each, member: true, folded: 0, stack: [], score: null, taken: null, lines: [], time: null }));
       this.grid.splice(place, { ...hit, unfolded: true }, members, 0);
     }
     this.grid.focus(place);

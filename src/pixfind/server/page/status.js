@@ -97,9 +97,11 @@ export class StatusView {
 
   // --- the ledger ---------------------------------------------------------------------------------
 
-  /** @param {Record<string, number>} images @param {number} searchable */
-  #ledger(images, searchable) {
+  /** @param {Record<string, number>} images @param {number} rows that are searched */
+  #ledger(images, rows) {
     const seen = images.seen ?? 0;
+    // As the folders below count: a copy is found with its file. Of pictures that have gone rows may be left.
+    const searchable = rows && Math.min(rows, images.embedded ?? 0) + (images.duplicate ?? 0);
     this.lead.textContent = t(!seen ? "status.none" : searchable ? "status.known" : "status.known-only", { count: seen, searchable });
     OUTCOMES.forEach((name, place) => {
       const part = /** @type {HTMLElement} */ (this.bar.children[place]);

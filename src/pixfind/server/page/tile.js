@@ -10,7 +10,7 @@
 import { thumbnail, original } from "./api.js";
 import { el, icon } from "./dom.js";
 import { t } from "./messages.js";
-import { moment, quoted, safeName, score, stackName } from "./words.js";
+import { instant, moment, quoted, safeName, score, stackName } from "./words.js";
 
 /** Larger ones cost more than they show. */
 const MAX_SIDE = 512;
@@ -30,6 +30,7 @@ export function makeTile(hit, image) {
       "span",
       { class: "tile-caption" },
       el("bdi", { class: "tile-name", "aria-hidden": "true" }, safeName(hit.name)),
+      hit.taken && el("span", { class: "visually-hidden" }, t("tile.date", { date: instant(hit.taken.slice(0, 10)) })),
       hit.time !== null && el("span", { class: "tile-score" }, el("span", { class: "visually-hidden" }, t("tile.moment")), moment(hit.time)),
       hit.score !== null && el("span", { class: "tile-score" }, el("span", { class: "visually-hidden" }, t("tile.score")), score(hit.score)),
     ),

@@ -21,11 +21,12 @@ const SWIPE = 60;
 export class Viewer {
   /** @type {AbortController} */ #loading = new AbortController();
   /** @type {number | null} */ #id = null;
+  /** @type {string | null} of the picture, null while it is not known */ #folder = null;
   #details = false;
 
   /**
    * @param {{step: (by: number) => void, close: () => void, refine: (action: Action, id: number) => void,
-   *          near: (near: string) => void, map: (map: string) => void, open: (id: number) => void}} handlers
+   *          near: (near: string) => void, folder: (path: string) => void, map: (map: string) => void, open: (id: number) => void}} handlers
    *   `step`: to the next (1) or the previous (-1) picture
    */
   constructor(handlers) {
@@ -91,6 +92,7 @@ export class Viewer {
   /** @param {number} id @param {Hit | null} hit @param {AbortSignal} signal */
   async #facts(id, hit, signal) {
     fill(this.list);
+    this.#folder = hit && folderOf(hit.path);
     let known;
     try {
       known = await metadata(id, signal);
@@ -101,6 +103,7 @@ export class Viewer {
     }
     if (signal.aborted) return;
     this.name.textContent = safeName(known.name);
+    this.#folder = folderOf(known.path);
     if (!hit && known.time !== null) this.#play({ id, name: safeName(known.name), width: known.width, height: known.height, lines: [] }, known.time);
     this.picture.measured(known.width, known.height);
     const facts = [
@@ -117,6 +120,7 @@ export class Viewer {
       [t("viewer.changed"), !known.taken && instant(known.modified)],
       [t("html.library"), known.library],
       [t("viewer.file"), el("bdi", { class: "path" }, safeName(known.path))],
+      [t("viewer.folder"), this.#folder !== null && this.#folderLink(this.#folder)],
       [t("viewer.same-file"), known.also.length > 0 && el("bdi", { class: "path" }, known.also.map(safeName).join("\n"))],
       [t("viewer.same-shot"), known.same_shot.length > 0 && el("bdi", { class: "path" }, known.same_shot.map(safeName).join("\n"))],
       [t("viewer.id"), `id:${known.image_id}`],
@@ -134,6 +138,14 @@ export class Viewer {
     const more = hit.folded - hit.stack.length;
     const box = el("dd", { class: "viewer-behind" }, ...hit.stack.map(open), more > 0 && t("viewer.more-behind", { count: more }));
     this.list.prepend(el("dt", {}, stackName(hit)), box);
+  }
+
+  /** The way to the other pictures of its folder. @param {string} folder */
+  #folderLink(folder) {
+    const name = safeName(folder.split(/[/\\]/).pop() || folder);
+    const made = button({ label: t("viewer.open-folder", { name }), keys: "f", class: "button--text", click: () => this.handlers.folder(folder) });
+    made.append(el("bdi", {}, name));
+    return made;
   }
 
   /** Where it was taken, and ways from there. @param {number} latitude @param {number} longitude */
@@ -204,6 +216,7 @@ export class Viewer {
       [BACK]: () => !this.back.disabled && this.handlers.step(-1),
       [FORWARD]: () => !this.next.disabled && this.handlers.step(1),
       i: () => this.#toggleDetails(),
+      f: () => this.#folder !== null && this.handlers.folder(this.#folder),
       s: () => this.handlers.refine("similar", id),
       a: () => this.handlers.refine("plus", id),
       l: () => this.handlers.refine("minus", id),
@@ -235,4 +248,10 @@ export class Viewer {
       } else if (down > 2 * SWIPE && down > 2 * Math.abs(across)) this.handlers.close();
     }, { passive: true });
   }
+}
+
+/** The folder of a file or of a member of an archive; null for what lies in none. @param {string} path */
+function folderOf(path) {
+  const end = Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\"));
+  return end > 0 ? path.slice(0, end) : null;
 }
