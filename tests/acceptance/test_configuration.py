@@ -88,7 +88,7 @@ def test_flags_lists_and_commands_of_two_words(run: Run, of_user: Path, monkeypa
         ('[search]\njson = "true"', "true or false"),
         ("[search]\ncount = 2_000_000", "--count of `pixfind search`"),
         ('[search]\ncount = "many"', "--count of `pixfind search`"),
-        ("[search", "no TOML"),
+        ("[search", "not TOML"),
         ("[[search]]\ncount = 3", "write [search]"),
     ],
 )  # fmt: skip

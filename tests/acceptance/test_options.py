@@ -101,6 +101,8 @@ REFUSED = [
     ("verify --dry-run", errors.OptionRequires),
     ("read-text --off --workers 2", errors.ConflictingOptions),
     ("thumbnails --off --side 256", errors.ConflictingOptions),
+    ("thumbnails --device cuda", errors.ConflictingOptions),
+    ("thumbnails --retry", errors.ConflictingOptions),
     ("export - --format csv --json", errors.ConflictingOptions),
     ("index /nowhere/at/all --dry-run", errors.FolderNotReadable),
     ("embed --model starter --precision int8 --dry-run", errors.OtherPrecision),

@@ -206,6 +206,11 @@ def test_a_backup_has_the_albums(library: Library, tmp_path: Path) -> None:
     albums.keep(library.path, Album("sea", {"q": "sea"}))
     backup(library, tmp_path / "copy")
     assert ["sea"] == [album.name for album in albums.read(tmp_path / "copy")]
+    assert not (tmp_path / "copy/pixfind.toml").exists()
+    (library.path / "pixfind.toml").write_text("[search]\ncount = 3\n")
+    backup(library, tmp_path / "copy")
+    assert (library.path / "pixfind.toml").read_bytes() == (tmp_path / "copy/pixfind.toml").read_bytes()
+    (library.path / "pixfind.toml").unlink()
     albums.remove(library.path, "sea")
     (library.path / albums.NAME).unlink()
     backup(library, tmp_path / "copy")
@@ -297,3 +302,16 @@ def test_an_album_of_pictures_is_rehearsed_and_limited(
     albums.put(library.path, "Best", [b"1" * 16, b"2" * 16])
     with pytest.raises(errors.InvalidAlbum, match="at most 2 pictures"):
         albums.put(library.path, "Best", [b"3" * 16])
+
+
+def test_nothing_is_kept_where_the_drive_of_the_library_is_away(library: Library, tmp_path: Path) -> None:
+    library.path.rename(tmp_path / "unplugged")
+    for change in (
+        lambda: albums.put(library.path, "Best", [b"1" * 16]),
+        lambda: albums.keep(library.path, Album("sky", {"q": "sky"})),
+        lambda: albums.read(library.path),
+    ):
+        with pytest.raises(errors.LibraryNotFound):
+            change()
+    assert not library.path.exists()
+    (tmp_path / "unplugged").rename(library.path)
