@@ -286,7 +286,7 @@ function open(at) {
 /** @param {"similar" | "plus" | "minus"} what @param {number} id */
 function refine(what, id) {
   if (what === "similar") return go({ ...START, q: `id:${id}`, fold: place.fold, filters: place.filters });
-  const { terms, problem } = parse(place.q);
+  const { terms, problem } = parse(place.q, place);
   const others = problem ? [] : terms.filter((term) => term.kind !== "id" || term.value !== String(id));
   if (what === "minus" && !others.some((term) => term.weight > 0) && !place.picture) {
     return notify(t("app.search-first"));
