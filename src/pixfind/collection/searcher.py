@@ -98,9 +98,13 @@ class CollectionSearcher:
         """
         question = Question.of(query, k, filters, **options)
         if not question.asks_for_looks:
-            alone = "words of names alone are" if question.query.terms else "filters alone are"
+            alone = (
+                "words of names alone are searched for"
+                if question.query.terms
+                else "pictures without a query are listed"
+            )
             raise errors.NotForCollections(
-                detail=f"{alone} searched for in one library",
+                detail=f"{alone} in one library",
                 instead="Add what the pictures show, choose one library (pixfind --library LIBRARY search ...), or look at the page of `pixfind serve`.",
             )
         for _ in range(_ATTEMPTS):

@@ -51,9 +51,11 @@ class QueryParts:
     vectors: list[NDArray[Any]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, wanted: Wanted | Iterable[Wanted]) -> "QueryParts":
-        """Sort one part, or several; raises InvalidQuery, for none too."""
+    def of(cls, wanted: Wanted | Iterable[Wanted] | None) -> "QueryParts":
+        """Sort one part, or several; None asks for nothing. Raises InvalidQuery, for an empty list too: it was to have parts."""
         parts = cls()
+        if wanted is None:
+            return parts
         listed = (
             [wanted]
             if isinstance(wanted, str | os.PathLike | bytes | Image.Image | np.ndarray | Query)
