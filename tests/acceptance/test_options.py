@@ -403,6 +403,18 @@ def test_a_search_that_finds_nothing_ends_as_grep_does(place: Path) -> None:
         assert "" == call("--library", place, *words.split(), code=1).stdout
 
 
+def test_a_program_is_told_why_nothing_was_found(place: Path) -> None:
+    unknown = call("--library", place, "search", "xyzzy", "--json", code=1)
+    filtered = call("--library", place, "search", "--camera", "nobody", "--json", code=1)
+
+    assert ["[]", "[]"] == [done.stdout.strip() for done in (unknown, filtered)]
+    reasons = [json.loads(done.stderr) for done in (unknown, filtered)]
+    assert [["xyzzy"], []] == [reason["unknown"] for reason in reasons]
+    assert [["xyzzy"], []] == [reason["ignored"] for reason in reasons]
+    assert "No image passes the filters." == reasons[1]["message"]
+    assert "" == call("-q", "--library", place, "search", "xyzzy", "--json", code=1).stderr
+
+
 def test_findings_are_json_and_nothing_else_with_repair(tmp_path: Path) -> None:
     make_pictures(tmp_path / "pictures", 3)
     make_library(tmp_path / "library", tmp_path / "pictures").close()

@@ -102,6 +102,11 @@ class Console:
         if not self.quiet:
             styles.write(sys.stderr, text)
 
+    def say_json(self, values: Any) -> None:
+        """Write a message for programs: one object in a line, beside results that are JSON."""
+        if not self.quiet:
+            sys.stderr.write(json.dumps(results.plain(values)) + "\n")
+
     def step(self, text: str) -> None:
         """Write the heading of a step."""
         self.say(f"[bold]{text}[/bold]")

@@ -234,8 +234,8 @@ def _search_and_show(used: Context, query: "Query", options: OutputOptions, flag
         )
         collections.warn(result.missing)
         _show(used, searcher, result, options)
-    if (message := result.message()) is not None:
-        used.console.say(message)
+    if (explanation := result.explanation()) is not None:
+        (used.console.say_json(explanation) if options.json else used.console.say(explanation["message"]))
     return bool(result.hits)
 
 

@@ -128,6 +128,13 @@ class SearchResult:
     def __len__(self) -> int:
         return len(self.hits)
 
+    def explanation(self) -> dict[str, Any] | None:
+        """Return for programs what `message` says, with what it is made of; None when there is nothing to explain."""
+        if (message := self.message()) is None:
+            return None
+        facts = ("unknown", "ignored", "in_names", "below_cutoff", "rows")
+        return {"message": message, **{name: getattr(self, name) for name in facts}}
+
     def message(self) -> str | None:
         """Return a sentence to show when there are no hits or words are unknown; None when there is nothing to explain."""
         names = ", ".join(f'"{word}"' for word in self.unknown)
