@@ -6,6 +6,7 @@ nothing; each must end with its error before anything is changed. The tests belo
 """
 
 import json
+import re
 import shutil
 import stat
 from collections.abc import Callable, Iterator
@@ -401,6 +402,12 @@ def test_a_search_that_finds_nothing_ends_as_grep_does(place: Path) -> None:
     assert "qwertyuiop" in found.stderr
     for words in ("search sky --in nowhere", "search-text qwertyuiop --paths"):
         assert "" == call("--library", place, *words.split(), code=1).stdout
+
+
+def test_the_time_of_a_search_is_apart_from_that_of_loading(place: Path) -> None:
+    told = call("--library", place, "search", "sky", "--all").stderr
+
+    assert re.search(r"12 rows searched in \d+ ms after \d+ ms of loading", told)
 
 
 def test_a_program_is_told_why_nothing_was_found(place: Path) -> None:

@@ -5,6 +5,7 @@ import fcntl
 import os
 import pty
 import re
+import shlex
 import struct
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from pixfind.cli import app
+from pixfind.cli import app, examples
 from pixfind.cli.configuration import leaves
 from pixfind.testing import make_library, make_pictures
 
@@ -34,6 +35,9 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*?(?:3[0-7]|4[0-7]|9[0-7]|38;|48;)[0-9;]*m")
         ("index --dryrun", "--dry-run"),
         ("index --wokers 2", "--workers"),
         ("serve --tokenfile x", "--token-file"),
+        ("search sky --libary elsewhere", "--library"),
+        ("model list --libary elsewhere", "--library"),
+        ("version", "--version"),
     ],
 )
 def test_a_wrong_name_is_answered_with_a_near_one(words: str, suggested: str) -> None:
@@ -41,6 +45,32 @@ def test_a_wrong_name_is_answered_with_a_near_one(words: str, suggested: str) ->
 
     assert 2 == done.exit_code
     assert suggested in done.stderr
+
+
+def test_the_help_names_what_is_typed_and_no_type_of_python() -> None:
+    commands = [name.split() for name, _ in leaves(get_command(app))]
+    pages = [CliRunner().invoke(app, [*words, "--help"]).stdout for words in commands]
+
+    assert [] == [page for page in pages if re.search(r"<[A-Za-z][^>]*>", page)]
+    assert "PIXFIND_LIBRARY" in CliRunner().invoke(app, ["--help"]).stdout
+
+
+@pytest.mark.parametrize("name", examples.EXAMPLES)
+@pytest.mark.parametrize("columns", ["100", "50"])
+def test_the_help_ends_with_examples(name: str, columns: str) -> None:
+    shown = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": columns}).stdout
+
+    assert " ".join(examples.EXAMPLES[name]).split() == shown.partition("Examples:")[2].split()
+
+
+@pytest.mark.parametrize("line", [line for lines in examples.EXAMPLES.values() for line in lines])
+def test_the_examples_are_commands(line: str) -> None:
+    program = get_command(app)
+    _, *words = shlex.split(line)
+    context = program.make_context("pixfind", [*words], resilient_parsing=False, obj=None)
+    with context:
+        _, found, rest = program.resolve_command(context, [*context._protected_args, *context.args])
+        assert found.make_context(found.name, rest, parent=context).params
 
 
 @pytest.fixture(scope="module")

@@ -69,6 +69,13 @@ def test_a_search_without_a_query_shows_the_newest(library: pixfind.Library) -> 
     assert 0 == len(library.search(after="2200"))
 
 
+def test_loading_is_apart_from_the_search(library: pixfind.Library) -> None:
+    first, second = library.search("red"), library.search("blue")
+
+    assert 0 < first.loading_seconds < first.seconds
+    assert second.loading_seconds < first.loading_seconds
+
+
 def test_the_groups_of_duplicates_are_iterated(library: pixfind.Library) -> None:
     found = library.duplicates(exact=True)
 

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from pixfind.workflows.status import Status
 
 _OF_LISTS = ("missing", "invalid", "repeated")
+_WORTH_SAYING = 0.0005
+"""seconds that are a millisecond"""
 _OUTCOMES = ("embedded", "duplicate", "failed", "skipped", "pending")
 
 
@@ -343,7 +345,9 @@ class Console:
             if picture and (shown := picture(hit)):
                 self.data(shown)
         if result.hits:
-            where = f"{numbered(result.rows, 'row')} searched in {result.seconds * 1000:.0f} ms"
+            where = f"{numbered(result.rows, 'row')} searched in {_milliseconds(result.seconds - result.loading_seconds)}"
+            if result.loading_seconds >= _WORTH_SAYING:
+                where += f" after {_milliseconds(result.loading_seconds)} of loading"
             if result.hits[0].query_z is not None:
                 where += "; score and z-score (standard deviations above this query's mean)"
             weak = (
@@ -374,6 +378,10 @@ class Console:
         for finding in findings:
             self.print(f"[red]{escape(finding.where)}[/red]: {escape(finding.what)}")
             self.print(f"  --repair: {escape(finding.repair)}")
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms"
 
 
 def _reasons(hit: "Hit") -> str:

@@ -117,10 +117,13 @@ class SearchResult:
     problem: str | None
     """why the index was not used; the result is complete without it, only slower"""
     seconds: float
+    """from the question to the hits, `loading_seconds` included"""
     in_names: tuple[str, ...] = ()
     """those of the unknown words that stand in the name of an image, where no hit was found by its name"""
     missing: tuple["Missing", ...] = ()
     """the libraries of a collection that did not answer, so that their images are not among the hits"""
+    loading_seconds: float = 0.0
+    """of `seconds`, what the first search spends on loading the model and opening the index; of a collection the model alone"""
 
     def __iter__(self) -> Iterator[Hit]:
         return iter(self.hits)
