@@ -11,6 +11,7 @@ import subprocess
 import sys
 import termios
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.main import get_command
@@ -65,7 +66,7 @@ def test_the_help_ends_with_examples(name: str, columns: str) -> None:
 
 @pytest.mark.parametrize("line", [line for lines in examples.EXAMPLES.values() for line in lines])
 def test_the_examples_are_commands(line: str) -> None:
-    program = get_command(app)
+    program: Any = get_command(app)
     _, *words = shlex.split(line)
     context = program.make_context("pixfind", [*words], resilient_parsing=False, obj=None)
     with context:
@@ -135,6 +136,27 @@ def test_a_terminal_obeys_no_name_of_a_file_and_programs_get_it_as_it_is(tmp_pat
         "-0",
     ]
     assert f"{tmp_path}/pictures/{name}\0" == subprocess.run(command, capture_output=True, check=True).stdout.decode()
+
+
+def test_a_terminal_that_redraws_nothing_has_no_empty_lines(tmp_path: Path) -> None:
+    make_pictures(tmp_path / "pictures", 2)
+    told = on_a_terminal(tmp_path / "library", "index", str(tmp_path / "pictures"), "--model", "starter", TERM="dumb")
+
+    assert "scanning" in told
+    assert [] == [line for line in told.splitlines() if not line.strip()]
+
+
+def test_a_folder_without_pictures_is_said_to_have_none(tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "notes.txt").write_text("no picture")
+    words = ["--library", str(tmp_path / "library"), "add", str(tmp_path / "notes")]
+    told = CliRunner().invoke(app, words).stderr
+    make_pictures(tmp_path / "notes", 1)
+    CliRunner().invoke(app, words)
+    excluded = CliRunner().invoke(app, [*words, "--exclude", "*.jpg"]).stderr
+
+    assert "no pictures found: docs/reference/formats.md lists what is read" in told
+    assert "no pictures found: all are excluded" in excluded
 
 
 def test_there_are_colours_without_it(place: Path) -> None:

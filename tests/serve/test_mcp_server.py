@@ -37,9 +37,7 @@ def test_an_agent_searches_and_looks(drawn: Path) -> None:
     async def talk(session: ClientSession) -> tuple[Any, ...]:
         tools = await session.list_tools()
         found = await session.call_tool("search_images", {"query": "sunset", "count": 3})
-        looked = await session.call_tool(
-            "get_image", {"image_id": told(found)["hits"][0]["image_id"], "size": 100}
-        )
+        looked = await session.call_tool("get_image", {"image_id": told(found)["hits"][0]["image_id"], "size": 100})
         return tools, found, looked, await session.call_tool("get_status", {})
 
     tools, found, looked, status = _ask(drawn, talk)

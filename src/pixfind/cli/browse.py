@@ -246,8 +246,9 @@ def _launch(path: str, folder: bool) -> bool:
         return typer.launch(path, locate=folder) == 0
     words = ["xdg-open", os.path.dirname(path) if folder else path]  # noqa: PTH120  bytes of any kind stay as they are
     # It says on standard error what it tries, which would be written over the view, and may start a program in this terminal.
-    silent = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    nothing = subprocess.DEVNULL
     try:
-        return subprocess.run(words, check=False, start_new_session=True, **silent).returncode == 0
+        done = subprocess.run(words, check=False, start_new_session=True, stdin=nothing, stdout=nothing, stderr=nothing)
     except OSError:
         return False
+    return done.returncode == 0

@@ -131,7 +131,7 @@ class Console:
     @contextlib.contextmanager
     def bar(self, what: str, unit: str = "") -> Iterator[Progress]:
         """Show a progress bar in the block; yields a function of (done, total)."""
-        if self.quiet or not styles.is_terminal(sys.stderr):
+        if self.quiet or not styles.redraws(sys.stderr):
             yield PlainProgress(self.say, what, unit)
             return
         from pixfind.cli import bars
@@ -142,7 +142,7 @@ class Console:
     @contextlib.contextmanager
     def run(self, what: str = "embedding") -> "Iterator[Callable[[Snapshot], None]]":
         """Show the progress of an embed, or of another run over images, in the block; yields a function of its snapshots."""
-        if self.quiet or not styles.is_terminal(sys.stderr):
+        if self.quiet or not styles.redraws(sys.stderr):
             yield PlainRun(self.say, what)
             return
         from pixfind.cli import bars
@@ -226,6 +226,9 @@ class Console:
                 self.say(f"    {escape(name.encode(errors='backslashreplace').decode())}")
         for line in _unread(report.left_out):
             self.say(f"  {line}")
+        if not (report.seen or report.offline or report.problems or report.links_out):
+            why = "all are excluded" if report.excluded else "docs/reference/formats.md lists what is read"
+            self.say(f"  [yellow]no pictures found[/yellow]: {why}")
 
     def report(self, report: "RunReport", done: str = "embedded") -> None:
         """Report an embed, or a run that did something else to images."""
@@ -345,7 +348,9 @@ class Console:
             if picture and (shown := picture(hit)):
                 self.data(shown)
         if result.hits:
-            where = f"{numbered(result.rows, 'row')} searched in {_milliseconds(result.seconds - result.loading_seconds)}"
+            where = (
+                f"{numbered(result.rows, 'row')} searched in {_milliseconds(result.seconds - result.loading_seconds)}"
+            )
             if result.loading_seconds >= _WORTH_SAYING:
                 where += f" after {_milliseconds(result.loading_seconds)} of loading"
             if result.hits[0].query_z is not None:

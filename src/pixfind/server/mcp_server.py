@@ -77,24 +77,11 @@ def run(served: Path | CollectionConfig) -> None:
 
 def make(services: Services) -> "MCPServer[Any]":
     """Return the server with its tools."""
-    from mcp.server import MCPServer
-    from mcp.server.mcpserver.exceptions import ToolError
     from mcp.types import ToolAnnotations
-
-    class Server(MCPServer[Any]):
-        """Says of an argument that is out of its limits which they are."""
-
-        async def call_tool(self, name: str, arguments: dict[str, Any], *others: Any, **named: Any) -> Any:
-            try:
-                return await super().call_tool(name, arguments, *others, **named)
-            except ToolError as error:
-                if not isinstance(error.__cause__, ValidationError):
-                    raise
-                raise ToolError(_of_arguments(name, error.__cause__)) from error.__cause__
 
     # Clients ask their user before a tool that may change something.
     looks = ToolAnnotations.model_validate({"readOnlyHint": True, "openWorldHint": False})
-    server = Server("pixfind", instructions=_INSTRUCTIONS, version=pixfind.__version__, log_level="WARNING")
+    server = _server_class()("pixfind", instructions=_INSTRUCTIONS, version=pixfind.__version__, log_level="WARNING")
 
     # As text alone: with a structure beside it an answer would be sent, and read, twice.
     @server.tool(annotations=looks, structured_output=False)
@@ -181,6 +168,24 @@ def make(services: Services) -> "MCPServer[Any]":
             return _compact((await services.watcher.status()).model_dump(mode="json"))
 
     return server
+
+
+def _server_class() -> "type[MCPServer[Any]]":
+    from mcp.server import MCPServer
+    from mcp.server.mcpserver.exceptions import ToolError
+
+    class Server(MCPServer[Any]):
+        """Says of an argument that is out of its limits which they are."""
+
+        async def call_tool(self, name: str, arguments: dict[str, Any], *others: Any, **named: Any) -> Any:
+            try:
+                return await super().call_tool(name, arguments, *others, **named)
+            except ToolError as error:
+                if not isinstance(error.__cause__, ValidationError):
+                    raise
+                raise ToolError(_of_arguments(name, error.__cause__)) from error.__cause__
+
+    return Server
 
 
 def _search_answer(found: BaseModel) -> str:
