@@ -31,6 +31,7 @@ from pixfind.search.build import BuildReport
 from pixfind.search.duplicates import Duplicates
 from pixfind.search.filters import Filters, SearchFilters
 from pixfind.search.inputs import (
+    NOTHING,
     PathLike,
     Picture,
     QueryParts,
@@ -261,7 +262,7 @@ class Library:
 
     def search(
         self,
-        wanted: Wanted | Iterable[Wanted] | None = None,
+        wanted: Wanted | Iterable[Wanted] = NOTHING,
         k: int = 10,
         *,
         distinct: bool = False,
