@@ -90,7 +90,6 @@ def test_an_order_without_words_shows_all_pictures_in_it(run: Run) -> None:
 
     assert 24 == len(found)
     assert sorted((hit["image_id"] for hit in found), reverse=True) == [hit["image_id"] for hit in found]
-    assert 31 == run("search").returncode
 
 
 def test_an_album_without_words_shows_what_passes_its_filters(run: Run, tmp_path: Path) -> None:
@@ -137,8 +136,16 @@ def test_an_album_that_was_spoiled_by_hand_is_named(library: Library, run: Run, 
     assert b'the search of "spoiled"' in refused.stderr
 
 
-def test_a_search_for_nothing_is_refused(run: Run) -> None:
-    assert 31 == run("search").returncode
+def test_a_search_for_nothing_shows_the_newest(run: Run) -> None:
+    newest = [hit["date"] for hit in json.loads(run("search", "-k", "99", "--json").stdout)]
+    assert 24 == len(newest)
+    assert sorted(newest, reverse=True) == newest
+    assert 3 == len(run("search", "-k", "3").stdout.splitlines())
+
+
+@pytest.mark.parametrize("empty", [("search", ""), ("search-text", ""), ("search", "--save", "All")])
+def test_an_empty_text_and_an_album_of_everything_are_refused(run: Run, empty: tuple[str, ...]) -> None:
+    assert 31 == run(*empty).returncode
 
 
 def test_filters_alone_show_the_newest_first_without_a_score(library: Library) -> None:

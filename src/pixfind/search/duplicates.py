@@ -90,6 +90,12 @@ class Duplicates:
     unchecked: int
     """pairs that are in no group because one of the pictures cannot be read now"""
 
+    def __iter__(self) -> Iterator[Group]:
+        return iter(self.groups)
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
 
 def threshold(mean: NDArray[float32]) -> float:
     """Return the lowest cosine of near-duplicates in a library with this mean embedding [d]."""
