@@ -417,5 +417,6 @@ fill(byId("home-view"), ...welcome(null, actions));
 show(read(location.search), false);
 box.takeEarly();
 albums.load();
-connect({ status: changed, unreachable });
+// The form for the token is what the server shows instead of the page.
+connect({ status: changed, unreachable, refused: () => location.reload() });
 if (matchMedia("(hover: hover)").matches && place.view === "search" && place.image === null) box.input.focus();
