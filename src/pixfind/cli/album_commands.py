@@ -38,7 +38,7 @@ class AlbumFlags:
             "--album",
             metavar="NAME",
             autocompletion=completion_values.albums,
-            help="The search that is kept under this name.",
+            help="Open this album: a search that was kept, or pictures that were put together.",
         ),
     ] = None
     save: Annotated[
