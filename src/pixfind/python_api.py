@@ -31,6 +31,7 @@ from pixfind.search.build import BuildReport
 from pixfind.search.duplicates import Duplicates
 from pixfind.search.filters import Filters, SearchFilters
 from pixfind.search.inputs import (
+    NOTHING,
     PathLike,
     Picture,
     QueryParts,
@@ -261,7 +262,7 @@ class Library:
 
     def search(
         self,
-        wanted: Wanted | Iterable[Wanted],
+        wanted: Wanted | Iterable[Wanted] = NOTHING,
         k: int = 10,
         *,
         distinct: bool = False,
@@ -274,7 +275,7 @@ class Library:
         Return the k best hits, best first.
 
         `wanted` is a text in the query language, an image (a path object, a picture, pixels), an embedding [d], or several of these, which
-        are added up. RAW and JPEG of one shot are one hit, unless `each_file`; `distinct` folds near-duplicates into one; `include_weak` keeps hits below the cut-off. `sort` ("score", "date", "added") orders the best hits, of those that pass the cut-off, by time. The model, the index and the
+        are added up; without it the newest images that pass the filters are shown. RAW and JPEG of one shot are one hit, unless `each_file`; `distinct` folds near-duplicates into one; `include_weak` keeps hits below the cut-off. `sort` ("score", "date", "added") orders the best hits, of those that pass the cut-off, by time. The model, the index and the
         calibration stay loaded for the next search. Raises NotEmbedded, InvalidQuery, InvalidFilter, InvalidCount, InvalidVector, and what
         loading the model raises.
         """

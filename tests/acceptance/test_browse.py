@@ -98,12 +98,14 @@ def test_enter_opens_and_f_opens_the_folder() -> None:
     viewed = Viewed(hits())
     viewed.run("enter", "n", "f", "o")
 
-    assert [("/pictures/1.jpg", False), ("/pictures/2.jpg", True), ("/pictures/2.jpg", False)] == viewed.launched
+    wait_for(lambda: len(viewed.launched) == 3, what=lambda: viewed.launched)
+    assert {("/pictures/1.jpg", False), ("/pictures/2.jpg", True), ("/pictures/2.jpg", False)} == set(viewed.launched)
 
 
 def test_of_a_member_its_archive_is_opened_and_of_an_address_nothing() -> None:
     archived = Viewed(hits(1, "/pictures/a.zip!/{}.jpg"))
     archived.run("enter")
+    wait_for(lambda: archived.launched)
     assert ["/pictures/a.zip"] == [path for path, _ in archived.launched]
     remote = Viewed(hits(1, "s3://bucket/{}.jpg"))
     remote.run("enter")
@@ -219,11 +221,18 @@ def test_search_browses_in_a_terminal(terminal: Terminal, tmp_path: Path) -> Non
     words = ["--library", str(tmp_path / "library"), "search", "sky", "--all", "--browse"]
     # A shell tells how it ended: tmux does not always hear of the end of what it runs.
     command = f"{shlex.join([sys.executable, '-m', 'pixfind', *words])}; echo ended with $?; exec sleep 3600"
-    terminal.tmux("new-session", "-d", "-x", "100", "-y", "30", "-e", "COLORTERM=truecolor", "sh", "-c", command)
+    (tmp_path / "xdg-open").write_text("#!/bin/sh\necho w3m: not found >&2\nexit 3\n", encoding="ascii")
+    (tmp_path / "xdg-open").chmod(0o755)
+    path = f"PATH={tmp_path}{os.pathsep}{os.environ['PATH']}"
+    settings = ["-e", "COLORTERM=truecolor", "-e", path]
+    terminal.tmux("new-session", "-d", "-x", "100", "-y", "30", *settings, "sh", "-c", command)
     for shown in (half_blocks.BLOCK, "sky: 4 hits", "Copy path"):
         wait_for(lambda shown=shown: shown in terminal.screen, what=lambda: terminal.screen)  # type: ignore[misc]
     assert "\x1b[38;2;" in terminal.colours
     terminal.tmux("send-keys", "n")
     wait_for(lambda: "hit 2, score" in terminal.screen, what=lambda: terminal.screen)
+    terminal.tmux("send-keys", "Enter")
+    wait_for(lambda: "no program of this desktop" in terminal.screen, what=lambda: terminal.screen)
+    assert "w3m" not in terminal.screen
     terminal.tmux("send-keys", "q")
     wait_for(lambda: "ended with 0" in terminal.screen, what=lambda: terminal.screen)

@@ -63,6 +63,21 @@ def held(run: Run) -> list[tuple[str, object, str]]:
     return [(each["option"], each["value"], each["source"]) for each in settings]
 
 
+def test_what_cannot_be_used_is_said_and_variables_of_no_option_are_named(
+    run: Run, of_user: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_user.write_text('[search]\ncount = "many"\nsort = "date"\n[index]\nexclude = ["a", "b"]\n')
+    monkeypatch.setenv("PIXFIND_SERACH_COUNT", "3")
+    monkeypatch.setenv("PIXFIND_LIBRARY", "elsewhere")
+    found = json.loads(run("config", "--json"))
+    problems = {each["option"]: each["problem"] for each in found["settings"]}
+
+    assert {"--sort": None, "--exclude": None} == {name: problems[name] for name in ("--sort", "--exclude")}
+    assert "valid integer" in problems["--count"]
+    assert [{"name": "PIXFIND_SERACH_COUNT", "suggestion": "PIXFIND_SEARCH_COUNT"}] == found["unknown_variables"]
+    assert "cannot be used:" in run("config")
+
+
 def test_flags_lists_and_commands_of_two_words(run: Run, of_user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     of_user.write_text('[index]\nexclude = ["*.tmp", "raw"]\narchives = true\n[model.switch]\nprecision = "int8"\n')
     monkeypatch.setenv("PIXFIND_STATUS_JSON", "yes")
@@ -88,7 +103,7 @@ def test_flags_lists_and_commands_of_two_words(run: Run, of_user: Path, monkeypa
         ('[search]\njson = "true"', "true or false"),
         ("[search]\ncount = 2_000_000", "--count of `pixfind search`"),
         ('[search]\ncount = "many"', "--count of `pixfind search`"),
-        ("[search", "no TOML"),
+        ("[search", "not TOML"),
         ("[[search]]\ncount = 3", "write [search]"),
     ],
 )  # fmt: skip

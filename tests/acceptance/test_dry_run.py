@@ -9,6 +9,8 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -366,3 +368,18 @@ def test_duplicates_are_listed_for_pipes(tmp_path: Path) -> None:
         found = place.call("duplicates", "--exact", "--paths", *option).stdout
         assert {str(first), str(second)} == set(found.removesuffix(2 * end).split(end))
         assert found.endswith(2 * end)
+
+
+def test_a_dry_run_that_is_ended_leaves_no_copy_of_the_catalogue(place: Place, tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    program = """
+import os, signal
+from pathlib import Path
+from pixfind.workflows.rehearsal import rehearsing
+with rehearsing(Path(os.environ["PLACE"])):
+    os.kill(os.getpid(), signal.SIGTERM)
+"""
+    environment = {**os.environ, "TMPDIR": str(temporary), "PLACE": str(place.library)}
+    assert 143 == subprocess.run([sys.executable, "-c", program], env=environment, check=False).returncode
+    assert [] == list(temporary.iterdir())

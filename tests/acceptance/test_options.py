@@ -6,6 +6,7 @@ nothing; each must end with its error before anything is changed. The tests belo
 """
 
 import json
+import re
 import shutil
 import stat
 from collections.abc import Callable, Iterator
@@ -101,6 +102,8 @@ REFUSED = [
     ("verify --dry-run", errors.OptionRequires),
     ("read-text --off --workers 2", errors.ConflictingOptions),
     ("thumbnails --off --side 256", errors.ConflictingOptions),
+    ("thumbnails --device cuda", errors.ConflictingOptions),
+    ("thumbnails --retry", errors.ConflictingOptions),
     ("export - --format csv --json", errors.ConflictingOptions),
     ("index /nowhere/at/all --dry-run", errors.FolderNotReadable),
     ("embed --model starter --precision int8 --dry-run", errors.OtherPrecision),
@@ -401,6 +404,24 @@ def test_a_search_that_finds_nothing_ends_as_grep_does(place: Path) -> None:
     assert "qwertyuiop" in found.stderr
     for words in ("search sky --in nowhere", "search-text qwertyuiop --paths"):
         assert "" == call("--library", place, *words.split(), code=1).stdout
+
+
+def test_the_time_of_a_search_is_apart_from_that_of_loading(place: Path) -> None:
+    told = call("--library", place, "search", "sky", "--all").stderr
+
+    assert re.search(r"12 rows searched in \d+ ms after \d+ ms of loading", told)
+
+
+def test_a_program_is_told_why_nothing_was_found(place: Path) -> None:
+    unknown = call("--library", place, "search", "xyzzy", "--json", code=1)
+    filtered = call("--library", place, "search", "--camera", "nobody", "--json", code=1)
+
+    assert ["[]", "[]"] == [done.stdout.strip() for done in (unknown, filtered)]
+    reasons = [json.loads(done.stderr) for done in (unknown, filtered)]
+    assert [["xyzzy"], []] == [reason["unknown"] for reason in reasons]
+    assert [["xyzzy"], []] == [reason["ignored"] for reason in reasons]
+    assert "No image passes the filters." == reasons[1]["message"]
+    assert "" == call("-q", "--library", place, "search", "xyzzy", "--json", code=1).stderr
 
 
 def test_findings_are_json_and_nothing_else_with_repair(tmp_path: Path) -> None:

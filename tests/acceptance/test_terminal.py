@@ -5,17 +5,19 @@ import fcntl
 import os
 import pty
 import re
+import shlex
 import struct
 import subprocess
 import sys
 import termios
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from pixfind.cli import app
+from pixfind.cli import app, examples
 from pixfind.cli.configuration import leaves
 from pixfind.testing import make_library, make_pictures
 
@@ -34,6 +36,9 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*?(?:3[0-7]|4[0-7]|9[0-7]|38;|48;)[0-9;]*m")
         ("index --dryrun", "--dry-run"),
         ("index --wokers 2", "--workers"),
         ("serve --tokenfile x", "--token-file"),
+        ("search sky --libary elsewhere", "--library"),
+        ("model list --libary elsewhere", "--library"),
+        ("version", "--version"),
     ],
 )
 def test_a_wrong_name_is_answered_with_a_near_one(words: str, suggested: str) -> None:
@@ -41,6 +46,32 @@ def test_a_wrong_name_is_answered_with_a_near_one(words: str, suggested: str) ->
 
     assert 2 == done.exit_code
     assert suggested in done.stderr
+
+
+def test_the_help_names_what_is_typed_and_no_type_of_python() -> None:
+    commands = [name.split() for name, _ in leaves(get_command(app))]
+    pages = [CliRunner().invoke(app, [*words, "--help"]).stdout for words in commands]
+
+    assert [] == [page for page in pages if re.search(r"<[A-Za-z][^>]*>", page)]
+    assert "PIXFIND_LIBRARY" in CliRunner().invoke(app, ["--help"]).stdout
+
+
+@pytest.mark.parametrize("name", examples.EXAMPLES)
+@pytest.mark.parametrize("columns", ["100", "50"])
+def test_the_help_ends_with_examples(name: str, columns: str) -> None:
+    shown = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": columns}).stdout
+
+    assert " ".join(examples.EXAMPLES[name]).split() == shown.partition("Examples:")[2].split()
+
+
+@pytest.mark.parametrize("line", [line for lines in examples.EXAMPLES.values() for line in lines])
+def test_the_examples_are_commands(line: str) -> None:
+    program: Any = get_command(app)
+    _, *words = shlex.split(line)
+    context = program.make_context("pixfind", [*words], resilient_parsing=False, obj=None)
+    with context:
+        _, found, rest = program.resolve_command(context, [*context._protected_args, *context.args])
+        assert found.make_context(found.name, rest, parent=context).params
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +136,27 @@ def test_a_terminal_obeys_no_name_of_a_file_and_programs_get_it_as_it_is(tmp_pat
         "-0",
     ]
     assert f"{tmp_path}/pictures/{name}\0" == subprocess.run(command, capture_output=True, check=True).stdout.decode()
+
+
+def test_a_terminal_that_redraws_nothing_has_no_empty_lines(tmp_path: Path) -> None:
+    make_pictures(tmp_path / "pictures", 2)
+    told = on_a_terminal(tmp_path / "library", "index", str(tmp_path / "pictures"), "--model", "starter", TERM="dumb")
+
+    assert "scanning" in told
+    assert [] == [line for line in told.splitlines() if not line.strip()]
+
+
+def test_a_folder_without_pictures_is_said_to_have_none(tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "notes.txt").write_text("no picture")
+    words = ["--library", str(tmp_path / "library"), "add", str(tmp_path / "notes")]
+    told = CliRunner().invoke(app, words).stderr
+    make_pictures(tmp_path / "notes", 1)
+    CliRunner().invoke(app, words)
+    excluded = CliRunner().invoke(app, [*words, "--exclude", "*.jpg"]).stderr
+
+    assert "no pictures found: docs/reference/formats.md lists what is read" in told
+    assert "no pictures found: all are excluded" in excluded
 
 
 def test_there_are_colours_without_it(place: Path) -> None:

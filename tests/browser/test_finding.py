@@ -164,6 +164,20 @@ def test_a_pasted_picture_finds_itself(tab: Open) -> None:
     first(page, name)
 
 
+def test_less_of_something_is_searched_for_beside_a_picture(tab: Open) -> None:
+    page = tab().open("/?q=lake")
+    first(page, re.compile("."))
+    url = page.eval_on_selector(".tile:nth-child(3) a", "link => link.href")
+    page.evaluate(PASTE, [url])
+    expect(page.locator(".chip--picture")).to_be_visible()
+    page.focus("#words")
+    page.keyboard.type("-snow")
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda url: "q=-snow" in url and "picture=" in url)
+    expect(page.locator("#hint")).to_be_hidden()
+    first(page, re.compile("."))
+
+
 def test_a_chosen_file_that_is_no_picture_is_refused_in_words(tab: Open, tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("Dear reader")
     page = tab().open()

@@ -112,3 +112,15 @@ def test_a_link_on_another_site_opens_the_page_with_the_session(
 
     assert page.get_by_role("heading", name="Token needed").count() == 0
     assert page.evaluate("fetch('/api/search?q=sky').then(answer => answer.status)") == 200
+
+
+def test_a_server_that_was_started_again_asks_an_open_page_for_its_token(page: Any, tmp_path: Path) -> None:
+    make_pictures(tmp_path / "pictures", 6)
+    with make_library(tmp_path / "library", tmp_path / "pictures") as library:
+        build.build_index(library)
+    with serving(tmp_path / "library", tmp_path / "serve.log", token=True) as server:
+        page.goto(f"{server.address}/?q=sky&token={server.token}")
+        expect(page.locator(".tile").first).to_be_visible()
+    with serving(tmp_path / "library", tmp_path / "again.log", "--port", str(server.port), token=True):
+        expect(page.locator("input[type=password]")).to_be_visible(timeout=60_000)
+    assert "q=sky" in page.url

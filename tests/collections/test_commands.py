@@ -36,6 +36,10 @@ def test_a_library_that_is_away_is_named_and_the_exit_code_is_that_of_the_hits(c
     assert {"left"} == {hit["library"] for hit in json.loads(result.stdout)}
 
 
+def test_pictures_without_a_query_are_those_of_one_library(copied: Split) -> None:
+    assert "pictures without a query are listed in one library" in refused(*named(copied), "search")
+
+
 def test_exact_duplicates_are_found_across_libraries(copied: Split) -> None:
     (group,) = json.loads(call(*named(copied), "duplicates", "--exact", "--json").stdout)
 

@@ -90,7 +90,6 @@ def test_an_order_without_words_shows_all_pictures_in_it(run: Run) -> None:
 
     assert 24 == len(found)
     assert sorted((hit["image_id"] for hit in found), reverse=True) == [hit["image_id"] for hit in found]
-    assert 31 == run("search").returncode
 
 
 def test_an_album_without_words_shows_what_passes_its_filters(run: Run, tmp_path: Path) -> None:
@@ -137,8 +136,16 @@ def test_an_album_that_was_spoiled_by_hand_is_named(library: Library, run: Run, 
     assert b'the search of "spoiled"' in refused.stderr
 
 
-def test_a_search_for_nothing_is_refused(run: Run) -> None:
-    assert 31 == run("search").returncode
+def test_a_search_for_nothing_shows_the_newest(run: Run) -> None:
+    newest = [hit["date"] for hit in json.loads(run("search", "-k", "99", "--json").stdout)]
+    assert 24 == len(newest)
+    assert sorted(newest, reverse=True) == newest
+    assert 3 == len(run("search", "-k", "3").stdout.splitlines())
+
+
+@pytest.mark.parametrize("empty", [("search", ""), ("search-text", ""), ("search", "--save", "All")])
+def test_an_empty_text_and_an_album_of_everything_are_refused(run: Run, empty: tuple[str, ...]) -> None:
+    assert 31 == run(*empty).returncode
 
 
 def test_filters_alone_show_the_newest_first_without_a_score(library: Library) -> None:
@@ -206,6 +213,11 @@ def test_a_backup_has_the_albums(library: Library, tmp_path: Path) -> None:
     albums.keep(library.path, Album("sea", {"q": "sea"}))
     backup(library, tmp_path / "copy")
     assert ["sea"] == [album.name for album in albums.read(tmp_path / "copy")]
+    assert not (tmp_path / "copy/pixfind.toml").exists()
+    (library.path / "pixfind.toml").write_text("[search]\ncount = 3\n")
+    backup(library, tmp_path / "copy")
+    assert (library.path / "pixfind.toml").read_bytes() == (tmp_path / "copy/pixfind.toml").read_bytes()
+    (library.path / "pixfind.toml").unlink()
     albums.remove(library.path, "sea")
     (library.path / albums.NAME).unlink()
     backup(library, tmp_path / "copy")
@@ -297,3 +309,16 @@ def test_an_album_of_pictures_is_rehearsed_and_limited(
     albums.put(library.path, "Best", [b"1" * 16, b"2" * 16])
     with pytest.raises(errors.InvalidAlbum, match="at most 2 pictures"):
         albums.put(library.path, "Best", [b"3" * 16])
+
+
+def test_nothing_is_kept_where_the_drive_of_the_library_is_away(library: Library, tmp_path: Path) -> None:
+    library.path.rename(tmp_path / "unplugged")
+    for change in (
+        lambda: albums.put(library.path, "Best", [b"1" * 16]),
+        lambda: albums.keep(library.path, Album("sky", {"q": "sky"})),
+        lambda: albums.read(library.path),
+    ):
+        with pytest.raises(errors.LibraryNotFound):
+            change()
+    assert not library.path.exists()
+    (tmp_path / "unplugged").rename(library.path)

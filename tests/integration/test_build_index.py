@@ -1,6 +1,8 @@
 """A build does what has changed and no more: nothing new costs nothing, and texts go through the model once."""
 
+import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -229,3 +231,12 @@ def test_a_few_new_pictures_are_found_without_a_build(
     for number in range(2, 5):
         add_one(embedded, pictures / f"late-{number}.jpg", 100 + number)
     assert 45 == build.build_index(embedded).header.rows
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are text elsewhere")
+def test_a_library_whose_path_is_no_text_has_an_index(tmp_path: Path, pictures: Path) -> None:
+    with make_library(tmp_path / os.fsdecode(b"caf\xe9/library"), pictures) as library:
+        assert build.build_index(library).built is not None
+        opened = reader.open(library.index_path, library.embeddings())
+        assert opened.problem is None
+        assert 0 == opened.search(library.embeddings()[:1].astype(float32), 1)[0][0, 0]

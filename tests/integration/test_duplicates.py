@@ -217,3 +217,14 @@ def test_a_burst_is_one_hit_with_the_others_behind_it(burst: Library) -> None:
     assert {one.image_id for one in every} == {
         image_id for hit in stacked for image_id in (hit.image_id, *(one.image_id for one in hit.stack))
     }
+
+
+def test_paths_of_one_file_are_no_copies(tmp_path: Path, pictures: Path) -> None:
+    first = pictures / "picture_00001.jpg"
+    (pictures / "aaa_link.jpg").symlink_to(first)
+    (pictures / "hard.jpg").hardlink_to(pictures / "picture_00002.jpg")
+    shutil.copy(pictures / "picture_00003.jpg", pictures / "copy.jpg")
+    (pictures / "zzz_link.jpg").symlink_to(pictures / "picture_00003.jpg")
+    with make_library(tmp_path / "library", pictures) as library:
+        groups = [names(group) for group in duplicates.find(library, near=False).groups]
+    assert [{"picture_00003.jpg", "copy.jpg"}] == groups

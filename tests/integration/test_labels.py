@@ -295,6 +295,8 @@ def test_a_program_labels(library: Library, tmp_path: Path) -> None:
         ('dog: "a dog\n', "line 1: this quote is not closed"),
         ("x" * 101 + "\n", "line 1: a name has"),
         ("\udcff\n", "it is no UTF-8"),
+        ("sky >= 1,5\n", 'line 1: "sky >= 1,5" looks like a threshold'),
+        ("snow > 2\n", 'line 1: "snow > 2" looks like a threshold'),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_by_its_line(tmp_path: Path, text: str, why: str) -> None:

@@ -61,6 +61,28 @@ def test_a_library_says_what_is_in_it(library: pixfind.Library, made: tuple[str,
     assert made[0] in repr(library)
 
 
+def test_a_search_without_a_query_shows_the_newest(library: pixfind.Library) -> None:
+    dates = [hit.date or 0 for hit in library.search(k=99)]
+
+    assert 12 == len(dates)
+    assert sorted(dates, reverse=True) == dates
+    assert 0 == len(library.search(after="2200"))
+
+
+def test_loading_is_apart_from_the_search(library: pixfind.Library) -> None:
+    first, second = library.search("red"), library.search("blue")
+
+    assert 0 < first.loading_seconds < first.seconds
+    assert second.loading_seconds < first.loading_seconds
+
+
+def test_the_groups_of_duplicates_are_iterated(library: pixfind.Library) -> None:
+    found = library.duplicates(exact=True)
+
+    assert list(found.groups) == list(found)
+    assert 1 == len(found)
+
+
 def test_all_kinds_of_queries_find_the_picture_that_they_are_made_from(
     library: pixfind.Library, made: tuple[str, str]
 ) -> None:

@@ -362,3 +362,17 @@ def test_a_library_in_the_folder_with_the_pictures_finds_no_thumbnails_of_its_ow
         make_image(library.path / "thumbnails/00/one.jpg")
         with library.lock("add"):
             assert 3 == scan.add(library, library.path).seen
+
+
+def test_thumbnails_of_another_library_are_no_pictures(library: Library, pictures: Path) -> None:
+    Library.create(pictures / "theirs").close()
+    (pictures / "theirs/thumbnails/00").mkdir(parents=True)
+    make_image(pictures / "theirs/thumbnails/00/one.jpg")
+    make_image(pictures / "theirs/mine.jpg", seed=77)
+    with library.lock("add"):
+        assert 41 == scan.add(library, pictures).seen
+
+
+def test_an_empty_name_is_not_the_present_folder(library: Library) -> None:
+    with pytest.raises(errors.FolderNotReadable, match="the name is empty"):
+        scan.check_folders([""], library)

@@ -29,13 +29,15 @@ def _ask(library: Path, talk: Callable[[ClientSession], Awaitable[T]]) -> T:
     return asyncio.run(run())
 
 
+def told(answer: Any) -> Any:
+    return json.loads(answer.content[0].text)
+
+
 def test_an_agent_searches_and_looks(drawn: Path) -> None:
     async def talk(session: ClientSession) -> tuple[Any, ...]:
         tools = await session.list_tools()
         found = await session.call_tool("search_images", {"query": "sunset", "count": 3})
-        looked = await session.call_tool(
-            "get_image", {"image_id": found.structured_content["hits"][0]["image_id"], "size": 100}
-        )
+        looked = await session.call_tool("get_image", {"image_id": told(found)["hits"][0]["image_id"], "size": 100})
         return tools, found, looked, await session.call_tool("get_status", {})
 
     tools, found, looked, status = _ask(drawn, talk)
@@ -43,13 +45,56 @@ def test_an_agent_searches_and_looks(drawn: Path) -> None:
     assert ["search_images", "get_image", "get_images", "get_status"] == [tool.name for tool in tools.tools]
     assert all(tool.description and tool.input_schema["type"] == "object" for tool in tools.tools)
     assert all(tool.annotations and tool.annotations.read_only_hint for tool in tools.tools)
-    assert 3 == len(found.structured_content["hits"])
-    assert found.structured_content == json.loads(found.content[0].text)
+    assert 3 == len(told(found)["hits"])
     words, picture = looked.content
-    assert found.structured_content["hits"][0]["path"] == json.loads(words.text)["path"]
+    assert told(found)["hits"][0]["path"] == json.loads(words.text)["path"]
     with Image.open(io.BytesIO(base64.b64decode(picture.data))) as image:
         assert ("JPEG", 128) == (image.format, max(image.size))
-    assert (60, False) == (status.structured_content["searchable_rows"], status.structured_content["running"])
+    assert (60, False) == (told(status)["searchable_rows"], told(status)["running"])
+
+
+def test_an_answer_is_short(drawn: Path) -> None:
+    async def talk(session: ClientSession) -> Any:
+        return await session.call_tool("search_images", {"query": "sunset"})
+
+    answer = _ask(drawn, talk)
+    hits = told(answer)["hits"]
+
+    assert answer.structured_content is None
+    assert 10 == len(hits)
+    assert 300 * len(hits) > len(answer.content[0].text.encode()) - sum(len(hit["path"]) for hit in hits)
+    assert all(round(hit["score"], 3) == hit["score"] for hit in hits)
+    assert all(value not in (None, [], {}) for hit in hits for value in hit.values())
+
+
+def test_an_empty_query_shows_the_newest_and_a_cursor_continues(drawn: Path) -> None:
+    async def talk(session: ClientSession) -> list[Any]:
+        found = []
+        for query in ({}, {"query": "sunset"}):
+            first = told(await session.call_tool("search_images", {**query, "count": 4}))
+            behind = {**query, "count": 4, "cursor": first["next"]}
+            found.append((first, told(await session.call_tool("search_images", behind))))
+        return found
+
+    (newest, older), (best, others) = _ask(drawn, talk)
+
+    dates = [hit.get("date", hit.get("taken")) for hit in (*newest["hits"], *older["hits"])]
+    assert sorted(dates, reverse=True) == dates
+    for first, second in ((newest, older), (best, others)):
+        assert 8 == len({hit["image_id"] for hit in (*first["hits"], *second["hits"])})
+
+
+def test_a_limit_that_is_passed_is_named(drawn: Path) -> None:
+    async def talk(session: ClientSession) -> list[Any]:
+        return [
+            await session.call_tool("search_images", {"query": "sky", "count": 1_000}),
+            await session.call_tool("get_image", {}),
+        ]
+
+    count, missing = (answer.content[0].text for answer in _ask(drawn, talk))
+
+    assert "Arguments of search_images cannot be used: count should be less than or equal to 100, not '1000'." == count
+    assert "Arguments of get_image cannot be used: image_id is missing." == missing
 
 
 def test_an_agent_looks_at_many_pictures_at_once(drawn: Path) -> None:

@@ -187,3 +187,5 @@ def test_the_models_are_those_that_a_request_may_name(client: Any) -> None:
     assert ["starter", "pixfind"] == listed
     for name in listed:
         client.post("/v1/embeddings", json={"model": name, "input": "sky"})
+        assert name == client.get(f"/v1/models/{name}").json()["id"]
+    assert "other" in client.get("/v1/models/other", 404).json()["error"]["message"]

@@ -52,7 +52,7 @@ def test_the_description_names_every_route_and_its_errors(client: Any) -> None:
         "/api/v1/images/{image_id}/similar", "/api/v1/status", "/api/v1/failures", "/api/v1/events", "/api/v1/embed", "/healthz", "/metrics",
         "/api/v1/selection", "/api/v1/selection/zip", "/api/v1/selection/sheet", "/api/v1/timeline", "/api/v1/facets", "/api/v1/folders",
         "/api/v1/places", "/api/v1/similarity", "/api/v1/roots", "/api/v1/runs/last", "/api/v1/albums",
-        "/v1/embeddings", "/v1/models", "/knn-service", "/indices-list",
+        "/v1/embeddings", "/v1/models", "/v1/models/{name}", "/knn-service", "/indices-list",
         "/api/v1/member/state", "/api/v1/member/nearest", "/api/v1/member/embedding", "/api/v1/member/metadata", "/api/v1/member/facets",
     } == set(described["paths"])  # fmt: skip
     assert {"get", "post"} == set(described["paths"]["/api/v1/search"])

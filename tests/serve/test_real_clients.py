@@ -64,6 +64,7 @@ def test_openai_embeds_a_picture(openai_client: openai.OpenAI, drawn: Path) -> N
 
 def test_openai_lists_the_models(openai_client: openai.OpenAI) -> None:
     assert ["starter", "pixfind"] == [model.id for model in openai_client.models.list()]
+    assert "pixfind" == openai_client.models.retrieve("pixfind").id
 
 
 def test_openai_raises_its_own_errors(openai_client: openai.OpenAI) -> None:

@@ -139,6 +139,15 @@ def controlled(folder: Path, program: str) -> WatchControl:
     return WatchControl(folder, command=(sys.executable, "-c", program), first_pause=0.01)
 
 
+def test_a_library_that_is_not_there_is_named_and_not_made(tmp_path: Path, commands: Commands) -> None:
+    path = tmp_path / "library"
+    for words in (["serve", "--port", "0", "--watch"], ["watch"]):
+        done = commands.run(["--library", str(path), *words])
+        assert 3 == done.returncode
+        assert f"Create one with: pixfind --library {path} index FOLDER" in done.stderr.decode()
+        assert not path.exists()
+
+
 def test_the_reason_of_an_end_is_kept_and_pauses_grow(tmp_path: Path) -> None:
     said = json.dumps(dataclasses.asdict(Reason("DiskFull", "The disk is full.")))
     program = f"import sys; open(sys.argv[1] + '/runs', 'a').write('x'); print({said!r}); sys.exit(9)"

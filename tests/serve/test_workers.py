@@ -113,6 +113,12 @@ def test_an_address_that_is_still_held_by_workers_of_a_killed_server_is_waited_f
     bound[0].close()
 
 
+@pytest.mark.parametrize("host", ["nope.invalid", "192.0.2.1"])
+def test_an_address_of_another_machine_is_no_matter_of_ports(host: str) -> None:
+    with pytest.raises(errors.HostNotHere, match="Use an address of this machine with --host"):
+        listen(host, 0)
+
+
 def test_a_request_without_an_end_is_cancelled(server: Server) -> None:
     with requests.get(f"{server.address}/api/v1/events", stream=True, timeout=600) as events:
         next(events.iter_content(1))

@@ -260,7 +260,7 @@ def test_mcp_is_silent(filled: Any) -> None:
         async with stdio_client(command) as (incoming, outgoing), ClientSession(incoming, outgoing) as session:
             await session.initialize()
             found = await session.call_tool("search_images", {"query": "sky", "count": 3})
-            assert found.structured_content["hits"]
+            assert json.loads(found.model_dump()["content"][0]["text"])["hits"]
 
     asyncio.run(talk())
     filled.assert_silent()

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from pixfind import errors
+from pixfind.cli import completion_values
 from pixfind.cli.console import Console
 from pixfind.cli.context import Context
 from pixfind.cli.filter_flags import FilterFlags
@@ -32,7 +33,13 @@ class AlbumFlags:
     """A search with a name."""
 
     album: Annotated[
-        str | None, typer.Option("--album", metavar="NAME", help="The search that is kept under this name.")
+        str | None,
+        typer.Option(
+            "--album",
+            metavar="NAME",
+            autocompletion=completion_values.albums,
+            help="Open this album: a search that was kept, or pictures that were put together.",
+        ),
     ] = None
     save: Annotated[
         str | None, typer.Option("--save", metavar="NAME", help="Keep this search as an album; the page shows it too.")
@@ -47,13 +54,27 @@ def albums(
     ] = None,
     add: Annotated[
         str | None,
-        typer.Option("--add", metavar="NAME", help="Put these pictures into an album, which is made if there is none."),
+        typer.Option(
+            "--add",
+            metavar="NAME",
+            autocompletion=completion_values.picture_albums,
+            help="Put these pictures into an album, which is made if there is none.",
+        ),
     ] = None,
     take: Annotated[
-        str | None, typer.Option("--take", metavar="NAME", help="Take these pictures out of an album.")
+        str | None,
+        typer.Option(
+            "--take",
+            metavar="NAME",
+            autocompletion=completion_values.picture_albums,
+            help="Take these pictures out of an album.",
+        ),
     ] = None,
     remove: Annotated[
-        str | None, typer.Option("--remove", metavar="NAME", help="Remove an album, and no picture.")
+        str | None,
+        typer.Option(
+            "--remove", metavar="NAME", autocompletion=completion_values.albums, help="Remove an album, and no picture."
+        ),
     ] = None,
     dry_run: DryRun = False,
     json: Json = False,

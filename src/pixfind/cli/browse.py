@@ -5,8 +5,12 @@ Owns the layout and the keys. Pictures are read in a thread, one at a time and f
 hits are found.
 """
 
+import contextlib
 import functools
 import os
+import subprocess
+import sys
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -46,7 +50,7 @@ class Actions:
     picture: Callable[[str], Image.Image | None]
     """path -> an RGB picture of some hundred pixels; None where it cannot be read"""
     launch: Callable[[str, bool], bool]
-    """(path, its folder instead?) -> whether a program of the desktop was started"""
+    """(path, its folder instead?) -> whether a program of the desktop opened it; may wait for the end of that program"""
 
 
 class Picture(Widget):
@@ -183,8 +187,17 @@ class Browser(App[None]):
         path = source.file_of(self.hit.path)
         if source.is_address(path):
             self.notify("it lies in object storage or on a server: copy its address instead", severity="warning")
-        elif not self._actions.launch(path, folder):
-            self.notify("no program could be started for it", severity="warning")
+        else:
+            # The program may run as long as its window is open; a thread of Textual would keep the view from ending.
+            threading.Thread(target=self._launch, args=(path, folder), daemon=True).start()
+
+    def _launch(self, path: str, folder: bool) -> None:
+        if not self._actions.launch(path, folder):
+            # The view may have ended meanwhile.
+            with contextlib.suppress(RuntimeError):
+                self.call_from_thread(
+                    self.notify, "no program of this desktop opens it; c copies its path", severity="warning"
+                )
 
 
 def _line(hit: Hit) -> Text:
@@ -229,4 +242,13 @@ def _picture(path: str) -> Image.Image | None:
 
 
 def _launch(path: str, folder: bool) -> bool:
-    return typer.launch(path, locate=folder) == 0
+    if sys.platform in {"darwin", "win32"}:
+        return typer.launch(path, locate=folder) == 0
+    words = ["xdg-open", os.path.dirname(path) if folder else path]  # noqa: PTH120  bytes of any kind stay as they are
+    # It says on standard error what it tries, which would be written over the view, and may start a program in this terminal.
+    nothing = subprocess.DEVNULL
+    try:
+        done = subprocess.run(words, check=False, start_new_session=True, stdin=nothing, stdout=nothing, stderr=nothing)
+    except OSError:
+        return False
+    return done.returncode == 0

@@ -27,18 +27,29 @@ def config(context: typer.Context, json: Json = False) -> None:
 
     options.load()
     console, library = context.obj.console, context.obj.path
-    found = list(configuration.every(get_group(app), library))
+    program = get_group(app)
+    commands = dict(configuration.leaves(program))
+    found = [
+        (setting, configuration.problem(commands[setting.command], setting))
+        for setting in configuration.every(program, library)
+    ]
+    unknown = configuration.unknown_variables(program)
     places = [(str(path), os.access(path, os.F_OK)) for path in configuration.files(library)]
     if json:
         console.json(
             {
                 "files": [{"path": path, "exists": exists} for path, exists in places],
-                "settings": [dataclasses.asdict(setting) for setting in found],
+                "settings": [{**dataclasses.asdict(setting), "problem": problem} for setting, problem in found],
+                "unknown_variables": [{"name": name, "suggestion": near} for name, near in unknown.items()],
             }
         )
         return
-    for setting in found:
-        console.print(f"{escape(_as_typed(setting))}    [dim]{escape(setting.source)}[/dim]")
+    for setting, problem in found:
+        refused = f"    [red]cannot be used:[/red] {escape(problem)}" if problem else ""
+        console.print(f"{escape(_as_typed(setting))}    [dim]{escape(setting.source)}[/dim]{refused}")
+    for name, near in unknown.items():
+        suggestion = f"; did you mean {escape(near)}?" if near else ""
+        console.say(f"[yellow]no option has the variable[/yellow] {escape(name)}{suggestion}")
     console.say(
         "files that can set defaults, the first one first:"
         if found

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from pixfind import errors
 
 FILE = "pixfind.toml"
@@ -28,6 +30,19 @@ _OF_A_LIBRARY = frozenset(
         *("count", "include-weak", "distinct", "each-file"),
     }
 )  # fmt: skip
+
+#: What is no default of an option.
+_OTHER_VARIABLES = frozenset(
+    {
+        *("PIXFIND_LIBRARY", "PIXFIND_CACHE", "PIXFIND_TOKEN"),
+        *(
+            "PIXFIND_COORDINATOR",
+            "PIXFIND_BEGAN_WITH_ONE_BLAS_THREAD",
+            "PIXFIND_UNSAFE_NO_SYNC",
+            "PIXFIND_TESTING_WATCH",
+        ),
+    }
+)
 
 _YES, _NO = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 
@@ -169,6 +184,26 @@ def every(program: Any, library: Path) -> Iterator[Setting]:
     """Yield all that is set, for all commands of a loaded `program`; raises InvalidConfiguration, for a table of no command too."""
     for name, command in leaves(program):
         yield from settings(name, command.params, library, program.commands).values()
+
+
+def problem(command: Any, setting: Setting) -> str | None:
+    """Return why the value of a setting cannot be used, as its option would refuse it; None where it can."""
+    context = typer.Context(command)
+    param = next(each for each in command.get_params(context) if f"--{_key(each)}" == setting.option)
+    try:
+        param.process_value(context, setting.value)
+    except typer.BadParameter as error:
+        return str(error.message).rstrip(".")
+    return None
+
+
+def unknown_variables(program: Any) -> dict[str, str | None]:
+    """Return the variables that look like ours and set nothing -> the nearest name that would."""
+    known = {
+        variable(name, _key(param)) for name, each in leaves(program) for param in each.params if _is_option(param)
+    } | _OTHER_VARIABLES
+    found = sorted(name for name in os.environ if name.startswith("PIXFIND_") and name not in known)
+    return {name: next(iter(difflib.get_close_matches(name, known, 1)), None) for name in found}
 
 
 def leaves(group: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from pixfind.workflows.status import Status
 
 _OF_LISTS = ("missing", "invalid", "repeated")
+_WORTH_SAYING = 0.0005
+"""seconds that are a millisecond"""
 _OUTCOMES = ("embedded", "duplicate", "failed", "skipped", "pending")
 
 
@@ -102,6 +104,11 @@ class Console:
         if not self.quiet:
             styles.write(sys.stderr, text)
 
+    def say_json(self, values: Any) -> None:
+        """Write a message for programs: one object in a line, beside results that are JSON."""
+        if not self.quiet:
+            sys.stderr.write(json.dumps(results.plain(values)) + "\n")
+
     def step(self, text: str) -> None:
         """Write the heading of a step."""
         self.say(f"[bold]{text}[/bold]")
@@ -124,7 +131,7 @@ class Console:
     @contextlib.contextmanager
     def bar(self, what: str, unit: str = "") -> Iterator[Progress]:
         """Show a progress bar in the block; yields a function of (done, total)."""
-        if self.quiet or not styles.is_terminal(sys.stderr):
+        if self.quiet or not styles.redraws(sys.stderr):
             yield PlainProgress(self.say, what, unit)
             return
         from pixfind.cli import bars
@@ -135,7 +142,7 @@ class Console:
     @contextlib.contextmanager
     def run(self, what: str = "embedding") -> "Iterator[Callable[[Snapshot], None]]":
         """Show the progress of an embed, or of another run over images, in the block; yields a function of its snapshots."""
-        if self.quiet or not styles.is_terminal(sys.stderr):
+        if self.quiet or not styles.redraws(sys.stderr):
             yield PlainRun(self.say, what)
             return
         from pixfind.cli import bars
@@ -219,6 +226,9 @@ class Console:
                 self.say(f"    {escape(name.encode(errors='backslashreplace').decode())}")
         for line in _unread(report.left_out):
             self.say(f"  {line}")
+        if not (report.seen or report.offline or report.problems or report.links_out):
+            why = "all are excluded" if report.excluded else "docs/reference/formats.md lists what is read"
+            self.say(f"  [yellow]no pictures found[/yellow]: {why}")
 
     def report(self, report: "RunReport", done: str = "embedded") -> None:
         """Report an embed, or a run that did something else to images."""
@@ -338,7 +348,11 @@ class Console:
             if picture and (shown := picture(hit)):
                 self.data(shown)
         if result.hits:
-            where = f"{numbered(result.rows, 'row')} searched in {result.seconds * 1000:.0f} ms"
+            where = (
+                f"{numbered(result.rows, 'row')} searched in {_milliseconds(result.seconds - result.loading_seconds)}"
+            )
+            if result.loading_seconds >= _WORTH_SAYING:
+                where += f" after {_milliseconds(result.loading_seconds)} of loading"
             if result.hits[0].query_z is not None:
                 where += "; score and z-score (standard deviations above this query's mean)"
             weak = (
@@ -369,6 +383,10 @@ class Console:
         for finding in findings:
             self.print(f"[red]{escape(finding.where)}[/red]: {escape(finding.what)}")
             self.print(f"  --repair: {escape(finding.repair)}")
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms"
 
 
 def _reasons(hit: "Hit") -> str:

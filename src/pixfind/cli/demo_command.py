@@ -25,7 +25,7 @@ def demo(
     pictures: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where to draw them; default: beside the library.")
     ] = None,
-    count: Annotated[int, typer.Option(min=20, help="How many pictures.")] = 150,
+    count: Annotated[int, typer.Option(metavar="N", min=20, help="How many pictures.")] = 150,
     html: Annotated[
         output.Output | None,
         typer.Option(

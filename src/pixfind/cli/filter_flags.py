@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pixfind import errors
+from pixfind.cli import completion_values
 
 if TYPE_CHECKING:
     # A type alone: the help does without it.
@@ -69,13 +70,22 @@ class FilterFlags:
     label: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME", help="With this label of `pixfind label`; -NAME: without it.", rich_help_panel=_FILTERS
+            metavar="NAME",
+            autocompletion=completion_values.labels,
+            help="With this label of `pixfind label`; -NAME: without it.",
+            rich_help_panel=_FILTERS,
         ),
     ] = None
 
     in_album: Annotated[
         str | None,
-        typer.Option("--in-album", metavar="NAME", help="Was put into this album.", rich_help_panel=_FILTERS),
+        typer.Option(
+            "--in-album",
+            metavar="NAME",
+            autocompletion=completion_values.picture_albums,
+            help="Was put into this album.",
+            rich_help_panel=_FILTERS,
+        ),
     ] = None
 
     def remarks(self) -> list[str]:

@@ -226,8 +226,12 @@ def add(
 class PartFlags:
     """One of several processes that somebody else starts."""
 
-    worker_id: Annotated[int | None, typer.Option(min=0, help="Embed one part only: which one, from 0.")] = None
-    num_workers: Annotated[int | None, typer.Option(min=1, help="Embed one part only: of how many.")] = None
+    worker_id: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Embed one part only: which one, from 0.")
+    ] = None
+    num_workers: Annotated[int | None, typer.Option(metavar="N", min=1, help="Embed one part only: of how many.")] = (
+        None
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

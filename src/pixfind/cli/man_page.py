@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from pixfind.cli import examples
+
 _ENVIRONMENT = {
     "PIXFIND_LIBRARY": "The library to use where --library is not given.",
     "PIXFIND_CACHE": "The folder for downloaded models and what is made from them.",
@@ -58,6 +60,10 @@ def _command(name: str, command: Any) -> Iterator[str]:
     yield f".SS {_text(name)} {arguments}".rstrip()
     yield from _paragraphs(command.help or "")
     yield from _parameters(command)
+    if name in examples.EXAMPLES:
+        yield from (".PP", "Examples:", ".PP", ".nf")
+        yield from map(_text, examples.EXAMPLES[name])
+        yield ".fi"
     for inner, below in _commands(command) if hasattr(command, "commands") else ():
         yield from _command(f"{name} {inner}", below)
 

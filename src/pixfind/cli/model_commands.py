@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pixfind import errors
-from pixfind.cli import previews
+from pixfind.cli import completion_values, previews
 from pixfind.cli.console import Console
 from pixfind.cli.context import Context
 from pixfind.cli.grouped_options import grouped
@@ -26,7 +26,6 @@ from pixfind.cli.options import (
     WorkersOption,
     app,
     command,
-    model_names,
 )
 from pixfind.cli.results import plain
 from pixfind.cli.styles import escape
@@ -56,7 +55,7 @@ def list_models(context: typer.Context, json: Json = False) -> None:
 @model_app.command("show", cls=Command)
 def show_model(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=model_names)],
+    name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=completion_values.models)],
     json: Json = False,
 ) -> None:
     """Show one model in full, with its card."""
@@ -69,7 +68,9 @@ def fetch(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME", autocompletion=model_names, help="A name of the list, OWNER/REPO or a directory."
+            metavar="NAME",
+            autocompletion=completion_values.models,
+            help="A name of the list, OWNER/REPO or a directory.",
         ),
     ],
     *,
@@ -108,7 +109,9 @@ def switch(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="NAME", autocompletion=model_names, help="The new model; default: the one of a switch in progress."
+            metavar="NAME",
+            autocompletion=completion_values.models,
+            help="The new model; default: the one of a switch in progress.",
         ),
     ] = None,
     precision: NewPrecision = "auto",
@@ -240,7 +243,7 @@ def _show_models(used: Context, name: str | None, *, json: bool) -> None:
 def tune(
     context: typer.Context,
     model: Model = None,
-    sample: Annotated[int, typer.Option(min=16, help="Pictures to compare on.")] = 128,
+    sample: Annotated[int, typer.Option(metavar="N", min=16, help="Pictures to compare on.")] = 128,
     device: Device = "auto",
     dry_run: DryRun = False,
     json: Json = False,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pixfind import errors
+from pixfind.cli import completion_values
 from pixfind.cli.options import MOVE, DryRun, Json, Model, command
 from pixfind.cli.results import plain
 from pixfind.library import protected_files
@@ -112,7 +113,12 @@ def export(
         bool, typer.Option("--xmp-beside", help="The same beside the pictures: IMG_1.jpg.xmp for IMG_1.jpg.")
     ] = False,
     album: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="With --xmp: an album whose name its images get as well.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            autocompletion=completion_values.albums,
+            help="With --xmp: an album whose name its images get as well.",
+        ),
     ] = None,
     dry_run: DryRun = False,
     json: Json = False,

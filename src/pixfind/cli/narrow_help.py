@@ -15,7 +15,7 @@ _MIN_COLUMNS: Final = 24
 _INDENT: Final = "    "
 
 
-def render(command: Any, context: Any, columns: int) -> str:
+def render(command: Any, context: Any, columns: int, examples: Iterable[str]) -> str:
     """Return the help of a command in lines of at most `columns` characters; a longer word is broken."""
     width = max(columns, _MIN_COLUMNS)
     lines = ["", *_wrapped(" ".join(command.get_usage(context).split()), width), ""]
@@ -30,6 +30,7 @@ def render(command: Any, context: Any, columns: int) -> str:
     if hasattr(command, "list_commands"):
         known = [(name, command.get_command(context, name)) for name in command.list_commands(context)]
         lines += _section("Commands", ((name, each.get_short_help_str(1_000)) for name, each in known), width)
+    lines += _section("Examples", ((line, "") for line in examples), width)
     return "\n".join(lines) + "\n"
 
 

@@ -6,7 +6,6 @@ import functools
 import importlib
 import os
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +15,7 @@ import typer.core
 
 import pixfind
 from pixfind import errors
-from pixfind.cli import configuration, conversion, narrow_help
+from pixfind.cli import completion_values, configuration, parameters, suggestions
 from pixfind.cli.console import Console
 from pixfind.cli.context import Context, collection_of
 from pixfind.embedding.budget import MIN_MEMORY
@@ -43,26 +42,7 @@ SHELL = "The command line itself"
 _PANELS = (BUILD, SEARCH, RUNNING, MODELS, INSPECT, MOVE, SERVE, SHELL)
 
 
-class _Parameters:
-    """Shows flags without `<bool>` in the help, because they take no value, and converts values by `conversion`."""
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        columns = shutil.get_terminal_size().columns
-        if columns < narrow_help.BELOW_COLUMNS:
-            formatter.write(narrow_help.render(self, ctx, columns))
-        else:
-            super().format_help(ctx, formatter)  # type: ignore[misc]  # of the command that this is mixed into
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        params: list[Any] = super().get_params(ctx)  # type: ignore[misc]  # of the command that this is mixed into
-        for param in params:
-            conversion.convert_directly(param)
-            if getattr(param, "is_flag", False):
-                param.metavar = ""
-        return params
-
-
-class Command(_Parameters, typer.core.TyperCommand):
+class Command(parameters.Parameters, typer.core.TyperCommand):
     """A command; options that are not given have the defaults that the user has set (`configuration`)."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -70,7 +50,7 @@ class Command(_Parameters, typer.core.TyperCommand):
         if used is None or ctx.resilient_parsing or not {"-h", "--help"}.isdisjoint(args):
             return super().parse_args(ctx, args)
         found = configuration.settings(
-            _typed(ctx),
+            parameters.typed(ctx),
             self.params,
             used.one if used.collection is None else None,
             (name for names in MODULES.values() for name in names),
@@ -87,16 +67,7 @@ class Command(_Parameters, typer.core.TyperCommand):
             raise errors.InvalidConfiguration(where=setting.source, detail=detail) from error
 
 
-def _typed(ctx: Any) -> str:
-    """Return the words of a command behind the name of the program."""
-    words: list[str] = []
-    while ctx.parent is not None:
-        words.insert(0, ctx.info_name)
-        ctx = ctx.parent
-    return " ".join(words)
-
-
-class Group(_Parameters, typer.core.TyperGroup):
+class Group(parameters.Parameters, typer.core.TyperGroup):
     """Commands below one word."""
 
 
@@ -112,6 +83,13 @@ class Program(Group):
             load(cmd_name)
             self.commands = typer.main.get_group(app).commands
         return super().get_command(ctx, cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(ctx, args)
+        except suggestions.USAGE_ERROR as error:
+            suggestions.add_option_of_word(error, ctx, args[0])
+            raise
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the commands by their panels, and in each as they were registered."""
@@ -193,7 +171,7 @@ def options(
         list[str] | None,
         typer.Option(
             metavar="DIR",
-            help="The library to use; also accepted after the command. Several, an address of `pixfind serve` or a file collection.toml are searched as one.",
+            help="The library to use, also accepted after the command; default: PIXFIND_LIBRARY, or else the user's own. Several, an address of `pixfind serve` or a file collection.toml are searched as one.",
         ),
     ] = None,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show more details.")] = False,
@@ -289,18 +267,11 @@ WorkersOption = Annotated[
 Cpu = Annotated[str, typer.Option(metavar="SHARE", help="Share of the machine's processor time for pixfind.")]
 
 
-def model_names(incomplete: str) -> list[str]:
-    """Return the names of the model table that begin so, for a shell that completes."""
-    from pixfind.models import registry
-
-    return [model.name for model in registry.TABLE if model.name.startswith(incomplete)]
-
-
 Model = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        autocompletion=model_names,
+        autocompletion=completion_values.models,
         help="Model of the library, chosen the first time; see `pixfind models`.",
     ),
 ]
@@ -308,16 +279,27 @@ NewModel = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        autocompletion=model_names,
+        autocompletion=completion_values.models,
         help="Model of the library; see `pixfind models`. If it differs from the current model, embeddings are built alongside and searches switch when they are complete.",
     ),
 ]
 NewPrecision = Annotated[
     str,
-    typer.Option(help="auto, fp32, int8, bf16 or int8-openvino. Changing the precision counts as switching the model."),
+    typer.Option(
+        metavar="NAME",
+        autocompletion=completion_values.precisions,
+        help="auto, fp32, int8, bf16 or int8-openvino. Changing the precision counts as switching the model.",
+    ),
 ]
-Precision = Annotated[str, typer.Option(help="auto, fp32, int8, bf16 or int8-openvino; chosen the first time.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
+Precision = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        autocompletion=completion_values.precisions,
+        help="auto, fp32, int8, bf16 or int8-openvino; chosen the first time.",
+    ),
+]
+Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, ...")]
 Archives = Annotated[
     bool, typer.Option("--archives", help="Also look into the zip and tar files below the folders, from now on.")
 ]
@@ -386,7 +368,9 @@ class EmbedFlags:
     ] = None
     nice: Annotated[
         int,
-        typer.Option(min=0, max=19, help="Niceness of worker processes; higher values yield more to other programs."),
+        typer.Option(
+            metavar="N", min=0, max=19, help="Niceness of worker processes; higher values yield more to other programs."
+        ),
     ] = 5
     between: Annotated[
         TimeWindow | None,
@@ -397,7 +381,7 @@ class EmbedFlags:
     ] = False
     device: Device = "auto"
     max_megapixels: Annotated[
-        float, typer.Option("--max-megapixels", min=0.001, max=1_000_000, help="Skip larger pictures.")
+        float, typer.Option("--max-megapixels", metavar="N", min=0.001, max=1_000_000, help="Skip larger pictures.")
     ] = 200
     retry: Annotated[bool, typer.Option("--retry", help="Try again what failed or was skipped.")] = False
 

@@ -74,7 +74,7 @@ def search(
         list[str] | None,
         typer.Argument(
             metavar="QUERY...",
-            help='Terms: beach +"sunset" -people +2:holiday.jpg id:123. None, with a filter or --sort: all pictures that pass, the newest first.',
+            help='Terms: beach +"sunset" -people +2:holiday.jpg id:123. Without any: all pictures that pass the filters, the newest first, or by --sort.',
         ),
     ] = None,
     shown: OutputFlags,
@@ -93,8 +93,7 @@ def search(
             sort = Sort(kept["sort"])
         include_weak = include_weak or bool(kept.get("all"))
     options = dataclasses.replace(shown.options(context), include_weak=include_weak, distinct=distinct, sort=sort)
-    by_time = options.sort is not Sort.SCORE
-    asked, album = _parsed(query or [], may_be_empty=by_time or filters != FilterFlags()), None
+    asked, album = _parsed(query or []), None
     if albums.save is not None:
         words = " ".join(query or [])
         album = album_commands.made(context.obj, albums.save, words, filters, sort, include_weak=include_weak)
@@ -104,11 +103,11 @@ def search(
     _exit_code(found)
 
 
-def _parsed(words: list[str], *, may_be_empty: bool) -> "Query":
-    """Return the query of a command line, which asks for nothing where only filters are named, or an order; raises InvalidQuery."""
+def _parsed(words: list[str]) -> "Query":
+    """Return the query of a command line; without words it asks for nothing, but `""`, as of a variable that is not set, is refused. Raises InvalidQuery."""
     from pixfind.search import query as language
 
-    return language.Query(()) if not words and may_be_empty else language.parse(words)
+    return language.parse(words) if words else language.Query(())
 
 
 @command(rich_help_panel=SEARCH)
@@ -235,8 +234,8 @@ def _search_and_show(used: Context, query: "Query", options: OutputOptions, flag
         )
         collections.warn(result.missing)
         _show(used, searcher, result, options)
-    if (message := result.message()) is not None:
-        used.console.say(message)
+    if (explanation := result.explanation()) is not None:
+        (used.console.say_json(explanation) if options.json else used.console.say(explanation["message"]))
     return bool(result.hits)
 
 

@@ -38,7 +38,7 @@ def serve(
         str,
         typer.Option(metavar="ADDRESS", help="Address to listen on; others than this machine's own are for networks."),
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free port.")] = 8765,
+    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="0: any free port.")] = 8765,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     watch: Annotated[
         bool, typer.Option("--watch", help="Keep the library current meanwhile, as `pixfind watch` does.")
@@ -73,13 +73,19 @@ def serve(
     max_rate: Annotated[
         float | None,
         typer.Option(
+            metavar="N",
             min=1,
             help="Requests a second for each client; default: 1,000, or 10,000 when only this machine can connect.",
         ),
     ] = None,
     workers: Annotated[
         int,
-        typer.Option(min=1, max=64, help="Processes that answer; each has the model and the index in its own memory."),
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=64,
+            help="Processes that answer; each has the model and the index in its own memory.",
+        ),
     ] = 1,
     on: Annotated[
         str | None,

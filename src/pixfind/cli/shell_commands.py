@@ -27,7 +27,7 @@ def completions(
     shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish", help="The shell that is to complete.")],
 ) -> None:
     """
-    Print the script that lets a shell complete commands, options and models.
+    Print the script that lets a shell complete commands, options and their values, such as models, labels and albums.
 
     bash: `source <(pixfind completions bash)` in ~/.bashrc. zsh: the same, after `compinit`, in ~/.zshrc.
     fish: `pixfind completions fish > ~/.config/fish/completions/pixfind.fish`.

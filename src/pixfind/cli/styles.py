@@ -13,6 +13,8 @@ from typing import TextIO
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _COLOURS = ("red", "green", "yellow", "cyan")
+_PLAIN = frozenset({"dumb", "unknown"})
+"""terminals that know no escape sequences"""
 _NAME = "|".join(_CODES)
 _TAG = re.compile(rf"\[(/?)((?:{_NAME})(?: (?:{_NAME}))*)\]")
 
@@ -71,12 +73,17 @@ def is_terminal(stream: TextIO, environment: Mapping[str, str] = os.environ) -> 
     return told == "1" if told in {"0", "1"} else stream.isatty()
 
 
+def redraws(stream: TextIO, environment: Mapping[str, str] = os.environ) -> bool:
+    """Tell whether a stream is a terminal on which a line can be drawn again: on one that is not, Rich ends each bar with an empty line."""
+    return is_terminal(stream, environment) and environment.get("TERM") not in _PLAIN
+
+
 def write(
     stream: TextIO, text: str, environment: Mapping[str, str] = os.environ, *, platform: str = sys.platform
 ) -> None:
     """Write a message and a newline, styled where the stream is a terminal that shows styles."""
     # The console of Windows shows escape sequences as text until a program asks for more; Windows Terminal does not.
-    knows = "WT_SESSION" in environment if platform == "win32" else environment.get("TERM") not in {"dumb", "unknown"}
+    knows = "WT_SESSION" in environment if platform == "win32" else environment.get("TERM") not in _PLAIN
     styled = knows and is_terminal(stream, environment)
     stream.write(render(text, styled=styled, coloured=not environment.get("NO_COLOR")) + "\n")
     stream.flush()

@@ -6,10 +6,14 @@ from typing import Annotated
 
 import typer
 
+from pixfind import errors
 from pixfind.cli.grouped_options import grouped
-from pixfind.cli.options import BUILD, DryRun, EmbedFlags, Json, WorkersOption, command, refuse_others
+from pixfind.cli.options import BUILD, DryRun, EmbedFlags, Json, WorkersOption, command, explicit_options, refuse_others
 from pixfind.library.library import Library
 from pixfind.types import format_bytes, numbered
+
+_OF_THE_MODEL = ("memory", "device", "max_megapixels", "retry")
+"""options of an embed that mean nothing here"""
 
 
 def _side(given: str) -> int:
@@ -53,6 +57,14 @@ def thumbnails(
         refuse_others(context, "off", "dry_run", "json", instead="Run it by itself.")
         _want_none(context, dry_run=dry_run, json=json)
         return
+    for name, option in explicit_options(context).items():
+        if name in _OF_THE_MODEL:
+            raise errors.ConflictingOptions(
+                first="thumbnails",
+                second=option,
+                detail="no model is run, and no memory is planned",
+                instead="Leave it out.",
+            )
     options = flags.options(model=None, precision="auto", workers=workers)
     from pixfind.cli.progress import TerminalObserver
     from pixfind.workflows import make_thumbnails as workflow

@@ -36,7 +36,9 @@ class VideoFlags:
     ] = None
     frames: Annotated[
         int | None,
-        typer.Option(min=1, max=100_000, help="At most so many frames of one video, spread over it; default: 1000."),
+        typer.Option(
+            metavar="N", min=1, max=100_000, help="At most so many frames of one video, spread over it; default: 1000."
+        ),
     ] = None
 
     def settings(self, paths: list[str]) -> dict[str, Any]:

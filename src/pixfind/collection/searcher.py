@@ -98,17 +98,25 @@ class CollectionSearcher:
         """
         question = Question.of(query, k, filters, **options)
         if not question.asks_for_looks:
-            alone = "words of names alone are" if question.query.terms else "filters alone are"
+            alone = (
+                "words of names alone are searched for"
+                if question.query.terms
+                else "pictures without a query are listed"
+            )
             raise errors.NotForCollections(
-                detail=f"{alone} searched for in one library",
+                detail=f"{alone} in one library",
                 instead="Add what the pictures show, choose one library (pixfind --library LIBRARY search ...), or look at the page of `pixfind serve`.",
             )
+        loading = 0.0
         for _ in range(_ATTEMPTS):
             asked = _Asked(self)
             # Kept at once: `model` is asked for it.
             self._states = states = asked.states(self._states)
             known = self._calibration(states)
-            encoded = question.encode(_CollectionImages(asked), self.encoders, known)
+            encoders = self.encoders
+            loaded_before = encoders.loading_seconds
+            encoded = question.encode(_CollectionImages(asked), encoders, known)
+            loading += encoders.loading_seconds - loaded_before
             find = asked.finder(question.wanted(encoded, known))
             rows = sum(state.rows for state in states.values())
             kind, problem = _indexed(states)
@@ -122,6 +130,7 @@ class CollectionSearcher:
             rows=sum(state.rows for state in answered.values()),
             problem=result.problem or asked.problem,
             missing=asked.missing(),
+            loading_seconds=loading,
         )
 
     def states(self) -> tuple[dict[int, MemberState], tuple[Missing, ...]]:

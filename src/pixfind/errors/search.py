@@ -32,7 +32,7 @@ class InvalidFilter(OperationError):
 class InvalidQueryImage(OperationError):
     """
     The query refers to the picture {path}, which cannot be used: {detail}.
-    If these are words, quote them: pixfind search '"{path}"'
+    Name the file of a picture, or to search for these words, quote them: pixfind search '"{path}"'
     """
 
     exit_code = 33

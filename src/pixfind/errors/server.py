@@ -12,6 +12,15 @@ class AddressInUse(OperationError):
     exit_code = 37
 
 
+class HostNotHere(OperationError):
+    """
+    Cannot listen on {host}: {detail}.
+    Use an address of this machine with --host: 127.0.0.1 for itself alone, 0.0.0.0 for its networks.
+    """
+
+    exit_code = 95
+
+
 class InvalidTokenFile(OperationError):
     """
     The token file {path} cannot be used: {detail}.

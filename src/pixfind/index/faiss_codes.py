@@ -179,7 +179,12 @@ def write(codes: Any, path: Path) -> None:
     import faiss
 
     try:
-        faiss.write_index(codes, str(path))
+        if path.as_posix().isprintable():
+            faiss.write_index(codes, str(path))
+            return
+        # FAISS takes text alone for a name, and this one is none.
+        with path.open("wb") as file:
+            faiss.write_index(codes, faiss.PyCallbackIOWriter(file.write))  # type: ignore[attr-defined]
     except RuntimeError as error:
         # FAISS reports errors of the system as text only.
         for number in errno.errorcode:
@@ -194,7 +199,11 @@ def load(path: Path, header: IndexHeader) -> Any | None:
 
     try:
         # Not memory-mapped: FAISS aligns codes for fast scans, and copies them even from a mapped file.
-        codes = faiss.read_index(str(path))
+        if path.as_posix().isprintable():
+            codes = faiss.read_index(str(path))
+        else:
+            with path.open("rb") as file:
+                codes = faiss.read_index(faiss.PyCallbackIOReader(file.read))  # type: ignore[attr-defined]
     except RuntimeError:
         return None
     if codes.d != header.dimension or (header.kind is not IndexKind.EXACT and codes.ntotal != header.rows):

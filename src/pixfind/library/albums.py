@@ -42,7 +42,9 @@ class Album:
 
 
 def read(library: Path) -> list[Album]:
-    """Return the albums, in the order in which they were made; raises InvalidAlbums for a file that is none of ours."""
+    """Return the albums, in the order in which they were made; raises LibraryNotFound where its drive is away, and InvalidAlbums for a file that is none of ours."""
+    if not generations.is_library(library):
+        raise errors.LibraryNotFound(path=library)
     path, content = library / NAME, b'{"albums": []}'
     with disk.reading(path), contextlib.suppress(FileNotFoundError):
         content = path.read_bytes()
@@ -146,6 +148,9 @@ def _pictures(album: Album) -> tuple[str, ...]:
 @contextlib.contextmanager
 def _changing(library: Path) -> Iterator[list[Album]]:
     generations.refuse_links(library)
+    if not generations.is_library(library):
+        # The drive is away: what is written now would lie hidden below it, or in the way of its return.
+        raise errors.LibraryNotFound(path=library)
     with locks.held(library / _LOCK, patience=_PATIENCE_SECONDS):
         albums = read(library)
         yield albums

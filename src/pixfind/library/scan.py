@@ -136,6 +136,9 @@ def check_folders(
     source.check_settings(settings or {})
     known = {root.path for root in library.catalogue.roots()} if library else set()
     for folder in folders:
+        if not os.fspath(folder):
+            # Most likely a variable of a script that is not set; the present folder is `.`.
+            raise errors.FolderNotReadable(path='""', detail="the name is empty")
         if (path := source.as_root(folder)) not in known:
             source.check(path, settings or {})
 
@@ -152,8 +155,7 @@ def order(library: Library, root: Root, *, unsettled: frozenset[str] = frozenset
         exclude=tuple((each.path, glob) for each in (root, *outer) for glob in roots.exclusions(each)),
         containers=source.container_suffixes(settings, in_archives=any(each.in_archives for each in (root, *outer))),
         others=tuple(others),
-        # The thumbnails too: the library may lie in the very folder with the pictures.
-        skip=frozenset((library.path.as_posix(), (library.path / "thumbnails").as_posix(), *others)),
+        skip=frozenset((library.path.as_posix(), *others)),
         unsettled=unsettled,
         part=_part(root, outer),
     )

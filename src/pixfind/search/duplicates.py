@@ -5,7 +5,9 @@ Owns the definition of near-duplicates: a high cosine between embeddings and, fo
 by them. Shots (`shots`) and bursts (`bursts`) have groups of their own: nobody wants to delete those by mistake. Lists groups, deletes nothing. Must not know queries. `ranking` folds hits with it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -88,6 +90,12 @@ class Duplicates:
     unchecked: int
     """pairs that are in no group because one of the pictures cannot be read now"""
 
+    def __iter__(self) -> Iterator[Group]:
+        return iter(self.groups)
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
 
 def threshold(mean: NDArray[float32]) -> float:
     """Return the lowest cosine of near-duplicates in a library with this mean embedding [d]."""
@@ -162,14 +170,34 @@ def find(
 
 
 def _exact(library: Library) -> Iterator[Group]:
-    members: list[Member] = []
-    for row, image_id, path, size in library.catalogue.rows("exact_duplicates", "search.sql"):
-        if members and members[0].embedding_index != row:
-            yield Group(MatchKind.EXACT, tuple(members))
-            members = []
-        members.append(Member(image_id, path, size, row))
-    if members:
-        yield Group(MatchKind.EXACT, tuple(members))
+    found = library.catalogue.rows("exact_duplicates", "search.sql")
+    members = (Member(image_id, path, size, row) for row, image_id, path, size in found)
+    for _, same in itertools.groupby(members, lambda member: member.embedding_index):
+        if len(files := _files(same)) > 1:
+            yield Group(MatchKind.EXACT, tuple(files))
+
+
+def _files(members: Iterable[Member]) -> list[Member]:
+    """
+    Leave out all but one path of each file, of a link and what it leads to the link: who deletes all but the first of a group loses no picture.
+
+    A file has several paths where there are links, hard ones too, and where a folder was registered by two paths.
+    """
+    known: dict[object, Member] = {}
+    for member in members:
+        file = _file(member.path)
+        if file not in known or os.path.islink(known[file].path):  # noqa: PTH114  names may hold any bytes
+            known[file] = member
+    return list(known.values())
+
+
+def _file(path: str) -> object:
+    """Return what is equal for two paths of one file; the path itself for what is no file here, such as a member of an archive."""
+    try:
+        found = os.stat(path)  # noqa: PTH116  as above
+    except (OSError, ValueError):
+        return path
+    return found.st_dev, found.st_ino
 
 
 def _pairs(
@@ -247,7 +275,7 @@ class _UnionFind:
 
 def _group(library: Library, kind: MatchKind, rows: list[int], cosine: float) -> Group:
     found = library.catalogue.rows("members", "search.sql", rows=str(list(map(int, np.array(rows, dtype=int64)))))
-    members = [Member(image_id, path, size, row) for row, image_id, path, size in found]
+    members = _files(Member(image_id, path, size, row) for row, image_id, path, size in found)
     members.sort(key=lambda member: (-member.size, member.image_id))
     return Group(kind, tuple(members), cosine)
 

@@ -4,8 +4,10 @@ The encoders that queries of one library need, loaded when they are first used.
 Must not know queries or the index.
 """
 
+import contextlib
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -47,6 +49,8 @@ class Encoders:
         self._text: TextEncoder | None = None
         self._image: ImageEncoder | None = None
         self._lock = threading.Lock()
+        self.loading_seconds = 0.0
+        """spent on loading encoders so far"""
 
     def close(self) -> None:
         """Give back what belongs to these encoders alone; they are not used any more."""
@@ -57,7 +61,8 @@ class Encoders:
         """Return the text encoder; raises NotEmbedded, and what fetching or loading the model raises."""
         with self._lock:
             if self._text is None:
-                self._text = self._open_text()
+                with self._measured():
+                    self._text = self._open_text()
             return self._text
 
     def use_full_text(self) -> bool:
@@ -72,6 +77,14 @@ class Encoders:
         with self._lock:
             self._text = self._open_full_text()
         return True
+
+    @contextlib.contextmanager
+    def _measured(self) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.loading_seconds += time.perf_counter() - began
 
     def _open_text(self) -> TextEncoder:
         found = self.text_files()
@@ -92,7 +105,8 @@ class Encoders:
             if self._image is None:
                 model = self.owner.model()
                 precision = model.precision if model else "auto"
-                self._image = open_image_encoder(self.files(), precision=precision)
+                with self._measured():
+                    self._image = open_image_encoder(self.files(), precision=precision)
             return self._image
 
     @property

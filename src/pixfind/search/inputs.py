@@ -35,6 +35,9 @@ What a hit should show: a query (the language of docs/reference/query-language.m
 picture, pixels of uint8 ([height, width, 3] or grey [height, width]), or an embedding [d] of floats.
 """
 
+NOTHING = Query(())
+"""The query that asks for nothing: the newest images that pass the filters. None is a mistake of a program."""
+
 _MAX_PIXELS = int(decode.DEFAULT_MEGAPIXELS * 1e6)
 """as for files: what is larger takes gigabytes while it is converted"""
 
@@ -52,7 +55,7 @@ class QueryParts:
 
     @classmethod
     def of(cls, wanted: Wanted | Iterable[Wanted]) -> "QueryParts":
-        """Sort one part, or several; raises InvalidQuery, for none too."""
+        """Sort one part, or several; raises InvalidQuery, for an empty list too."""
         parts = cls()
         listed = (
             [wanted]

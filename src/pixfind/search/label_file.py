@@ -55,6 +55,9 @@ def _definition(path: Path, number: int, line: str) -> Definition:
     if match is None or not tokens.wanted(name) or len(name) > MAX_NAME or name[0] in "-+" or ";" in name:
         detail = f"line {number}: a name has a letter or a digit, no colon or semicolon, no sign before it, and at most {MAX_NAME} characters"
         raise errors.InvalidLabels(path=path, detail=detail)
+    if re.search(r"[<>=]", name):
+        detail = f'line {number}: "{name}" looks like a threshold; one is written >= 4.5'
+        raise errors.InvalidLabels(path=path, detail=detail)
     try:
         parsed = query.parse(match["query"]) if match["query"] else query.text(name)
     except errors.InvalidQuery as error:

@@ -117,16 +117,26 @@ class SearchResult:
     problem: str | None
     """why the index was not used; the result is complete without it, only slower"""
     seconds: float
+    """from the question to the hits, `loading_seconds` included"""
     in_names: tuple[str, ...] = ()
     """those of the unknown words that stand in the name of an image, where no hit was found by its name"""
     missing: tuple["Missing", ...] = ()
     """the libraries of a collection that did not answer, so that their images are not among the hits"""
+    loading_seconds: float = 0.0
+    """of `seconds`, what the first search spends on loading the model and opening the index; of a collection the model alone"""
 
     def __iter__(self) -> Iterator[Hit]:
         return iter(self.hits)
 
     def __len__(self) -> int:
         return len(self.hits)
+
+    def explanation(self) -> dict[str, Any] | None:
+        """Return for programs what `message` says, with what it is made of; None when there is nothing to explain."""
+        if (message := self.message()) is None:
+            return None
+        facts = ("unknown", "ignored", "in_names", "below_cutoff", "rows")
+        return {"message": message, **{name: getattr(self, name) for name in facts}}
 
     def message(self) -> str | None:
         """Return a sentence to show when there are no hits or words are unknown; None when there is nothing to explain."""

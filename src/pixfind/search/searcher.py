@@ -7,6 +7,7 @@ Must not know how rows are found (`index`), how terms are combined (`query_vecto
 
 import functools
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self, Unpack
@@ -83,13 +84,16 @@ class Searcher:
         """
         question = Question.of(query, k, filters, **options)
         self._follow_switch()
+        began, loaded_before = time.perf_counter(), self.encoders.loading_seconds
         snapshot = self.snapshots.get(self.library)
+        loading = time.perf_counter() - began
         known, index = snapshot.calibration, snapshot.index
         encoded = question.encode(LibraryImages(self.library, snapshot), self.encoders, known)
         found = self.finder(snapshot, question.wanted(encoded, known), question.sort)
         problem = index.problem or found.problem
         rows = len(index.embeddings)
         result = question.result(found.find, encoded, known, rows, index.header.kind, problem, explain=found.explain)
+        result = replace(result, loading_seconds=loading + self.encoders.loading_seconds - loaded_before)
         if result.unknown and not any(Reason.NAME in hit.because for hit in result.hits):
             result = replace(result, in_names=words.in_names(self.library, result.unknown))
         return result

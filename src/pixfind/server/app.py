@@ -315,6 +315,12 @@ def _program_routes(services: Services) -> APIRouter:
         model = await services.searches.model()
         return openai_api.models(None if model is None else model.name)
 
+    @router.get("/v1/models/{name}")
+    async def one_model(name: Annotated[str, InPath(description="an `id` of the list")]) -> dict[str, Any]:
+        """One of the names that `model` may have in a request for embeddings."""
+        model = await services.searches.model()
+        return openai_api.model(name, None if model is None else model.name)
+
     @router.get("/healthz")
     async def healthz() -> dict[str, bool]:
         """Whether the server is ready: the model and the index are loaded."""

@@ -97,6 +97,14 @@ def models(model: str | None) -> dict[str, Any]:
     }
 
 
+def model(name: str, model: str | None) -> dict[str, Any]:
+    """Return one of `models` as JSON values; raises ModelNotServed for any other name."""
+    for one in models(model)["data"]:
+        if one["id"] == name:
+            return dict(one)
+    raise errors.ModelNotServed(model=name[:100], known=model or "none yet: nothing is embedded")
+
+
 async def embed(encoder: BatchedEncoder, request: EmbeddingRequest, model: str) -> dict[str, Any]:
     """Return the response as JSON values; raises ModelNotServed, InvalidRequest, ImageProblem, and what loading the model raises."""
     if request.model not in (*_ANY_MODEL, model):

@@ -85,7 +85,7 @@ def run(served: Path | CollectionConfig, options: Options, ready: OnReady) -> No
     """
     Serve the library in a folder, or several libraries as one, until the process is interrupted.
 
-    Raises LibraryNotFound, LibrariesDiffer, AddressInUse, InvalidTokenFile, what loading a model raises, NotWritable where the watch cannot write, and
+    Raises LibraryNotFound, LibrariesDiffer, AddressInUse, HostNotHere, InvalidTokenFile, what loading a model raises, NotWritable where the watch cannot write, and
     with several workers ServerWorkerEnded, ServerWorkerNotStarted and OneProcessOnly.
     """
     assert options.needs_token or access.is_local(options.host)
@@ -245,7 +245,7 @@ def _address(host: str, port: int) -> str:
 
 def listen(host: str, port: int, patience: float = _PATIENCE_SECONDS) -> socket.socket:
     """
-    Bind an address, on which nothing is accepted yet; raises AddressInUse where it is not free within `patience` seconds.
+    Bind an address, on which nothing is accepted yet; raises AddressInUse where it is not free within `patience` seconds, HostNotHere for an address that this machine does not have.
 
     The workers of a server that was killed hold its address until they have noticed, and who starts it again does so at once.
     """
@@ -253,7 +253,11 @@ def listen(host: str, port: int, patience: float = _PATIENCE_SECONDS) -> socket.
     while True:
         try:
             return _bind(host, port)
+        except socket.gaierror as error:
+            raise errors.HostNotHere(host=host, detail=f"no machine has this name ({error.strerror})") from error
         except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise errors.HostNotHere(host=host, detail="it is no address of this machine") from error
             if error.errno != errno.EADDRINUSE or time.monotonic() > until:
                 raise errors.AddressInUse(host=host, port=port, detail=error.strerror) from error
             time.sleep(_RETRY_SECONDS)

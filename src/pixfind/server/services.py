@@ -11,6 +11,7 @@ from typing import Final
 
 from pixfind import errors
 from pixfind.collection.config import CollectionConfig
+from pixfind.library.library import Library
 from pixfind.server import embed_control
 from pixfind.server.batched_encoder import BatchedEncoder
 from pixfind.server.collection_search import CollectionSearches
@@ -60,6 +61,8 @@ class Services:
         Raises LibraryNotFound, what loading a model raises, and with `watch` NotWritable where this user cannot embed.
         """
         if watch and not embed_control.can_control(path):
+            # A library that is not there is no question of permissions.
+            Library.open(path).close()
             raise errors.NotWritable(path=path, detail="a watch writes what it finds to the library")
         metrics = Metrics()
         decoders = (DecoderPool.for_uploads(), DecoderPool.for_library())

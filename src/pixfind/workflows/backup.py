@@ -24,6 +24,8 @@ from pixfind.types import Progress, no_progress
 _ATTEMPTS = 5
 _PATIENCE_SECONDS = 2.0
 
+_CONFIGURATION = "pixfind.toml"
+
 
 @dataclass(frozen=True, slots=True)
 class Backup:
@@ -70,7 +72,7 @@ def backup(library: Library, folder: Path, progress: Progress = no_progress) -> 
         if roles != Generations() or generations.has_roles(path):
             generations.publish(path, roles)
             generations.delete_unused(path)
-        _copy_albums(library, path)
+        _copy_what_users_wrote(library, path)
         with Library.open(path) as made:
             # Not copied: what it lacks is indexed from the catalogue that was.
             fulltext.update(made)
@@ -106,15 +108,16 @@ def _copy(library: Library, path: Path, generation: str, progress: Progress) -> 
         return generation_backup.copy(source, path, progress)
 
 
-def _copy_albums(library: Library, path: Path) -> None:
-    source, target = library.path / albums.NAME, path / albums.NAME
-    content = None
-    with disk.reading(source), contextlib.suppress(FileNotFoundError):
-        content = source.read_bytes()
-    if content is None:
-        disk.delete(target)
-    else:
-        disk.publish(target, content)
+def _copy_what_users_wrote(library: Library, path: Path) -> None:
+    """Copy the albums and the configuration of the library."""
+    for name in (albums.NAME, _CONFIGURATION):
+        source, target, content = library.path / name, path / name, None
+        with disk.reading(source), contextlib.suppress(FileNotFoundError):
+            content = source.read_bytes()
+        if content is None:
+            disk.delete(target)
+        else:
+            disk.publish(target, content)
 
 
 def _refuse_folder(path: Path, library: Library) -> None:

@@ -7,7 +7,9 @@ second set of rules. The library's embeddings are only read. Needs as much room 
 
 import contextlib
 import os
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,13 +51,31 @@ class EmbedPreview:
 
 
 @contextlib.contextmanager
+def _ending_on_signals() -> Iterator[None]:
+    """Let a signal that would end the process at once end the block first, so that no copy of a catalogue stays behind."""
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []
+    before = {number: signal.signal(number, end) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
 def rehearsing(path: Path, generation: str | None = None) -> Iterator[Library]:
     """
     Yield a library that knows what the one at `path` knows (nothing, where there is none), and forgets what is done to its catalogue.
 
     `generation`: None for the active one. Raises what opening the library raises, and DiskFull where the temporary folder is too small.
     """
-    with tempfile.TemporaryDirectory(prefix="pixfind-dry-run-") as folder:
+    with _ending_on_signals(), tempfile.TemporaryDirectory(prefix="pixfind-dry-run-") as folder:
         copy = Path(folder, "metadata.db")
         chosen = generation or generations.FIRST
         if generations.is_library(path):

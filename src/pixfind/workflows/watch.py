@@ -120,12 +120,14 @@ def watch(
 
     `folders` are added first, as `index` adds them, where they are new; then a library that is not there is made.
     `runner` carries the workers of each round; it is the caller's to close. `tell` gets what happens to the watch, `observer` the steps of
-    each round. Raises AlreadyWatched, what `add` raises for `folders`, what the first round raises, and later what no waiting repairs; other errors of later rounds are told,
+    each round. Raises LibraryNotFound, AlreadyWatched, what `add` raises for `folders`, what the first round raises, and later what no waiting repairs; other errors of later rounds are told,
     and the round is tried again.
     """
     if folders and not generations.is_library(path):
         scan.check_folders(folders)
         Library.create(path).close()
+    # Before the lock, which would make the folder of a library that is not there.
+    Library.open(path).close()
     with watch_lock.held(path):
         _Watch(path, options or EmbedOptions(), rescan_minutes, runner, tell, observer, folders=folders).run()
 

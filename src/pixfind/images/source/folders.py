@@ -105,6 +105,11 @@ def is_left_out(below: str) -> bool:
     return any(name.startswith(".") or name in _NOT_THE_USERS for name in below.split(os.sep))
 
 
+def _is_of_a_library(entry: "os.DirEntry[str] | PathEntry") -> bool:
+    """Tell whether a folder has the thumbnails of a library, which may lie among the pictures."""
+    return entry.name == "thumbnails" and os.path.exists(os.path.join(os.path.dirname(entry.path), "metadata.db"))
+
+
 class PathEntry:
     """What `os.DirEntry` tells about an entry of a folder, for one path. Raises OSError when nothing lies there or it cannot be known."""
 
@@ -192,6 +197,7 @@ class FolderWalk(Findings):
 
     def _enters(self, entry: PathEntry, device: int) -> bool:
         left_out = entry.name.startswith(".") or entry.name in _NOT_THE_USERS or entry.path in self._skip
+        left_out = left_out or _is_of_a_library(entry)
         if left_out or not entry.is_dir(follow_symlinks=False) or self.exclusion(entry.path):
             return False
         return entry.stat(follow_symlinks=False).st_dev == device
@@ -244,7 +250,7 @@ class FolderWalk(Findings):
         return File(entry.path, found.st_size, mtime_ns(found))
 
     def _folder(self, entry: os.DirEntry[str] | PathEntry, folders: list[str], device: int) -> None:
-        if entry.name in _NOT_THE_USERS or self.exclusion(entry.path):
+        if entry.name in _NOT_THE_USERS or self.exclusion(entry.path) or _is_of_a_library(entry):
             return
         if entry.stat(follow_symlinks=False).st_dev != device:
             self.mounts.append(entry.path)

@@ -3,6 +3,9 @@
 -- name: all
 SELECT id, name, query, min_z, encoder, vector, texts FROM labels ORDER BY id;
 
+-- name: names
+SELECT name, id FROM labels ORDER BY id;
+
 -- name: forget_all
 DELETE FROM labels;
 

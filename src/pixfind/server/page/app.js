@@ -181,6 +181,7 @@ function show(next, back) {
   byId("fold").checked = next.fold;
   showOrders(next);
   albums.show(next);
+  bar.update();
   byId("albums").hidden = !isHome(next);
   byId("home-view").hidden = !isHome(next);
   scrubber.show(next.view === "search" ? request(next) : null, { isByTime: isByTime(next) });
@@ -287,7 +288,7 @@ function open(at) {
 /** @param {"similar" | "plus" | "minus"} what @param {number} id */
 function refine(what, id) {
   if (what === "similar") return go({ ...START, q: `id:${id}`, fold: place.fold, filters: place.filters });
-  const { terms, problem } = parse(place.q);
+  const { terms, problem } = parse(place.q, place);
   const others = problem ? [] : terms.filter((term) => term.kind !== "id" || term.value !== String(id));
   if (what === "minus" && !others.some((term) => term.weight > 0) && !place.picture) {
     return notify(t("app.search-first"));
@@ -419,6 +420,7 @@ fill(byId("home-view"), ...welcome(null, actions));
 show(read(location.search), false);
 box.takeEarly();
 albums.load();
-connect({ status: changed, unreachable });
+// The form for the token is what the server shows instead of the page.
+connect({ status: changed, unreachable, refused: () => location.reload() });
 // Elsewhere keys mean the pictures: letters would be typed.
 if (matchMedia("(hover: hover)").matches && place.view === "search" && isHome(place) && place.image === null) box.input.focus();

@@ -225,7 +225,7 @@ const dayBefore = (day) => (isDay(day) ? shifted(day, -1) : day);
 const isDay = (text) => /^\d{4}-\d{2}-\d{2}$/.test(text);
 
 /** The name of a shape, of none that of all. @param {string} shape */
-export const shapeName = (shape) => t(`shape.${shape || "any"}`);
+export const shapeName = (shape) => (SHAPES.includes(shape) ? t(`shape.${shape || "any"}`) : shape);
 
 /** @param {string} day @param {number} by */
 function shifted(day, by) {

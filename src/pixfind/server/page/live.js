@@ -9,7 +9,7 @@ const MIN_WAIT_MS = 1000;
 const MAX_WAIT_MS = 10_000;
 
 /**
- * @param {{status: (status: any) => void, unreachable: (unreachable: boolean) => void}} handlers
+ * @param {{status: (status: any) => void, unreachable: (unreachable: boolean) => void, refused: () => void}} handlers `refused`: the server wants its token
  */
 export function connect(handlers) {
   /** @type {EventSource | null} */
@@ -25,9 +25,11 @@ export function connect(handlers) {
       handlers.unreachable(false);
     });
     stream.addEventListener("status", (event) => handlers.status(JSON.parse(event.data)));
-    stream.addEventListener("error", () => {
+    stream.addEventListener("error", async () => {
       // The browser's own reconnecting gives up for good on some answers; ours does not.
       close();
+      // Started again, a server has another token: an event stream does not tell which answer ended it.
+      if (await isRefused()) return handlers.refused();
       handlers.unreachable(true);
       timer = setTimeout(open, wait);
       wait = Math.min(2 * wait, MAX_WAIT_MS);
@@ -42,4 +44,12 @@ export function connect(handlers) {
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
   addEventListener("pagehide", close);
   if (!document.hidden) open();
+}
+
+async function isRefused() {
+  try {
+    return (await fetch("/api/status", { method: "HEAD", credentials: "same-origin" })).status === 401;
+  } catch {
+    return false;
+  }
 }

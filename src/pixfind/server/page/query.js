@@ -31,9 +31,10 @@ class InvalidQuery extends Error {}
  * Read a line. `problem` says in words what is wrong with it; the terms are those before it.
  *
  * @param {string} source
+ * @param {{picture?: unknown}} [beside] `picture`: one of the user's own is searched for too, so all terms may be unwanted
  * @returns {Parsed}
  */
-export function parse(source) {
+export function parse(source, { picture } = {}) {
   /** @type {Term[]} */
   const terms = [];
   try {
@@ -45,7 +46,7 @@ export function parse(source) {
     }
     if (!terms.length) throw new InvalidQuery(t("query.empty"));
     if (terms.length > MAX_TERMS) throw new InvalidQuery(t("query.too-many-terms", { count: MAX_TERMS }));
-    if (terms.every((term) => term.weight < 0)) throw new InvalidQuery(t("query.all-negative"));
+    if (!picture && terms.every((term) => term.weight < 0)) throw new InvalidQuery(t("query.all-negative"));
   } catch (error) {
     if (error instanceof InvalidQuery) return { terms, problem: error.message };
     throw error;

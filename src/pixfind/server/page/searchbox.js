@@ -49,7 +49,7 @@ export class SearchBox {
     if (q === this.#summary && samePicture) return;
     this.#summary = q;
     this.#picture = picture;
-    const { terms, problem } = parse(q);
+    const { terms, problem } = parse(q, { picture });
     const [only] = terms;
     const plain = problem || (terms.length === 1 && only.kind === "text" && only.weight === 1 && !picture);
     this.#terms = plain ? [] : terms;
@@ -102,7 +102,7 @@ export class SearchBox {
   #send(typing) {
     clearTimeout(this.#timer);
     const line = this.#line();
-    const { terms, problem } = parse(line);
+    const { terms, problem } = parse(line, { picture: this.#picture });
     const wrong = line && (problem ?? (terms.some(({ kind }) => kind === "file") && t("query.file")));
     this.#explain(wrong || null);
     if (wrong || (line === this.#summary && typing)) return;

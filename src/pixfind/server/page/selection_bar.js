@@ -53,7 +53,7 @@ export class SelectionBar {
     addEventListener("keydown", (event) => this.#pressed(event));
   }
 
-  /** Show what is selected now. */
+  /** Show what is selected now, and what can be done with it here. */
   update() {
     const { size } = this.selection;
     this.bar.hidden = !size;
