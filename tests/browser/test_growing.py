@@ -77,6 +77,25 @@ def test_pictures_that_have_gone_are_not_counted(tab: Open, growing: Server, tmp
     opened.close()
 
 
+def test_a_search_that_was_open_while_the_library_grew_is_made_again(
+    tab: Open, growing: Server, tmp_path: Path
+) -> None:
+    opened = tab(growing)
+    page = opened.open("/?q=snow")
+    expect(page.locator(".tile")).to_have_count(3)
+    add(tmp_path, range(3, 5), "nikon", (52.52, 13.4))
+    expect(page.locator("#summary")).to_contain_text("of 5 pictures")
+    # What is being looked at stays until it is left.
+    expect(page.locator(".tile")).to_have_count(3)
+    page.fill("#words", "sky")
+    page.wait_for_url(lambda url: "q=sky" in url)
+    expect(page.locator(".tile")).to_have_count(5)
+    page.fill("#words", "snow")
+    page.wait_for_url(lambda url: "q=snow" in url)
+    expect(page.locator(".tile")).to_have_count(5)
+    opened.close()
+
+
 def test_the_map_counts_again_when_it_is_opened_after_the_library_grew(
     tab: Open, growing: Server, tmp_path: Path
 ) -> None:

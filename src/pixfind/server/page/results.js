@@ -7,7 +7,7 @@
  * @typedef {import("./address.js").Place} Place
  * @typedef {import("./api.js").SearchResponse} SearchResponse
  * @typedef {import("./grid.js").Hit} Hit
- * @typedef {{found: SearchResponse, hits: Hit[], next: string | null, previous: string | null, y: number | null} `next`: the cursor of the next page} Answer
+ * @typedef {{found: SearchResponse, hits: Hit[], next: string | null, previous: string | null, y: number | null, isStale?: boolean} `next`: the cursor of the next page} Answer
  */
 
 import { hasMonths, isHome, request } from "./address.js";
@@ -68,7 +68,8 @@ export class Results {
     this.#picture = picture;
     this.#key = key;
     const answer = this.#cached.get(key);
-    if (answer && !fresh) return this.#display(answer, back ? answer.y : place.at ? null : 0);
+    const y = back && answer ? answer.y : place.at ? null : 0;
+    if (answer && !answer.isStale && !fresh) return this.#display(answer, y);
     this.#request = new AbortController();
     const { signal } = this.#request;
     const busy = setTimeout(() => byId("busy").classList.add("is-busy"), BUSY_AFTER_MS);
@@ -79,8 +80,8 @@ export class Results {
       this.#key = key; // it may have been forgotten meanwhile
       const hits = this.#labelled(found.hits);
       // The server may be back while another view is shown.
-      const y = this.#isAway ? this.#cached.get(key)?.y ?? 0 : 0;
-      this.#display({ found, hits, next: found.next, previous: found.previous, y }, fresh ? scrollY : place.at ? null : 0);
+      const left = this.#isAway ? this.#cached.get(key)?.y ?? 0 : 0;
+      this.#display({ found, hits, next: found.next, previous: found.previous, y: left }, fresh ? scrollY : y);
     } catch (error) {
       if (!signal.aborted) this.#failed(error);
     } finally {
@@ -94,12 +95,15 @@ export class Results {
     if (this.#place) this.show(this.#place, this.#picture, { fresh: true });
   }
 
-  /** What was answered before may be out of date; what is being looked at stays. */
+  /** What was answered before may be out of date; what is being looked at stays until it is left. */
   forget() {
     const now = this.#cached.get(this.#key);
     this.#cached.clear();
     if (this.isEmpty) this.#key = "";
-    else if (now) this.#cached.set(this.#key, now);
+    else if (now) {
+      now.isStale = true;
+      this.#cached.set(this.#key, now);
+    }
   }
 
   /** Whether the answer to the present request has come. */
