@@ -131,7 +131,10 @@ class RootRow {
 
   /** @param {Root} root @param {{may: boolean, running: boolean, isMerged: boolean}} status */
   update({ images, offline, exclude, left_out: leftOut }, { may, running, isMerged: merged }) {
-    const counts = COUNTS.filter((each) => images[each]).map((each) => t(each === "searchable" && !merged ? "outcome.embedded" : `roots.${each}`, { count: images[each] }));
+    const counts = COUNTS.filter((each) => images[each]).map((each) => {
+      const values = { count: images[each] };
+      return each === "searchable" && !merged ? t("outcome.embedded", values) : t(`roots.${each}`, values);
+    });
     const many = Object.values(leftOut).reduce((sum, each) => sum + each, 0);
     if (many) counts.push(t("roots.left-out", { count: many, kinds: Object.keys(leftOut).join(", ") }));
     this.counts.textContent = counts.join(" · ") || t("outcome.none");
