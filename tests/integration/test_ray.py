@@ -177,7 +177,7 @@ def ledger(library: Library) -> dict[str, int]:
 
 def seen(library: Library) -> dict[str, Any]:
     """What `status` shows of the run."""
-    return progress.read(library.path) or {"workers": [], "done": 0, "paused": None}
+    return progress.read(library.path) or {"workers": [], "done": 0, "pause": None}
 
 
 def actor_of(worker: int) -> psutil.Process:
@@ -400,9 +400,9 @@ def test_a_run_on_a_cluster_is_paused_resumed_and_stopped(cluster: Nodes, pendin
     def ask() -> None:
         wait_for(lambda: seen(pending)["done"])
         control.request(pending.path, control.ControlRequest(pause=True))
-        wait_for(lambda: seen(pending)["paused"])
+        wait_for(lambda: seen(pending)["pause"])
         control.request(pending.path, control.ControlRequest(pause=False, cpu=0.9))
-        wait_for(lambda: not seen(pending)["paused"])
+        wait_for(lambda: not seen(pending)["pause"])
         control.request(pending.path, control.ControlRequest(stop=True))
 
     slow = command("slow", f"0.2,{tmp_path / 'log'}")

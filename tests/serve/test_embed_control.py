@@ -230,7 +230,7 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path, client: Any, drawn:
     for library, options, code, said in (
         (drawn, ("--port", str(client.server.port)), 37, "--port 0"),
         (tmp_path / "none", ("--port", "0"), 3, "There is no library"),
-        (drawn, ("--host", "no.such.name.invalid", "--port", "0"), 37, "no.such.name.invalid"),
+        (drawn, ("--host", "no.such.name.invalid", "--port", "0"), 95, "no.such.name.invalid"),
     ):
         done = commands.run(["--library", str(library), "serve", *options])
         assert (code, True) == (done.returncode, said in done.stderr.decode())
