@@ -252,6 +252,12 @@ def test_as_many_images_are_embedded_as_was_said(place: Place) -> None:
     assert {"scanned", "model", "plan", "embedded", "merged", "index", "stopped", "dry_run"} == set(done)
 
 
+def test_thumbnails_that_an_index_would_make_are_told(place: Place) -> None:
+    assert place.json("index", "--thumbnails", "--dry-run")["thumbnails"]
+    assert "would make thumbnails ahead" in place.call("index", "--thumbnails", "--dry-run").output
+    assert "thumbnails" not in place.json("index", "--dry-run")
+
+
 def test_a_folder_is_looked_at_before_there_is_a_library(tmp_path: Path) -> None:
     place = Place(tmp_path)
     make_pictures(place.pictures, 3)

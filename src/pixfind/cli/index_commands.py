@@ -133,7 +133,7 @@ def run_index(
         scan.check_folders(folders, settings=settings)
     how = _how(context, exclusions, archives=archives, settings=settings)
     if dry_run:
-        previews.index(context, folders, options, json=json, **how)
+        previews.index(context, folders, options, json=json, thumbnails=thumbnails, **how)
         return
     with Library.create(path) as library, TerminalObserver(console, json=json) as observer:
         console.say(f"library: {library.path}")

@@ -35,16 +35,26 @@ def index(
     *,
     json: bool,
     more: Mapping[str, Any] | None = None,
+    thumbnails: bool = False,
     **how: Any,
 ) -> None:
-    """Say what `index` would do, and `more` in the JSON; `how` are further arguments of `rehearsal.preview_index`."""
+    """Say what `index` would do, with `--thumbnails` or without, and `more` in the JSON; `how` are further arguments of `rehearsal.preview_index`."""
     from pixfind.cli.progress import TerminalObserver
     from pixfind.workflows import rehearsal
 
     with TerminalObserver(context.obj.console, json=json) as observer:
         found = rehearsal.preview_index(context.obj.path, folders, options, observer=observer, **how)
     scanned = {"scanned": observer.results.get("scanned", [])}
-    _tell_embed(context.obj.console, found, {**(more or {}), **scanned}, json=json)
+    if thumbnails and not json:
+        context.obj.console.say(
+            "would make thumbnails ahead, of all pictures that have none, now and with each `index`"
+        )
+    _tell_embed(
+        context.obj.console,
+        found,
+        {**(more or {}), **scanned, **({"thumbnails": True} if thumbnails else {})},
+        json=json,
+    )
 
 
 def _tell_embed(console: Console, found: "EmbedPreview", more: Mapping[str, Any], *, json: bool) -> None:

@@ -29,7 +29,7 @@ _TEXTS: Final = {
     ),
     "de": _Texts(
         "Token nötig",
-        "Öffnen Sie die Adresse, die das Terminal beim Start von {command} gezeigt hat, oder geben Sie das Token ein, das darin steht.",
+        "Öffne die Adresse, die das Terminal beim Start von {command} gezeigt hat, oder gib das Token ein, das darin steht.",
         "Token",
         "Öffnen",
         "Dieses Token ist falsch. Vielleicht wurde der Server seitdem neu gestartet: Dann hat er ein neues.",
