@@ -166,6 +166,7 @@ def test_pictures_are_put_into_an_album_and_taken_out_again(tab: Open, served: S
     bar.get_by_role("button", name="Show it").click()
     expect(page.locator(".tile")).to_have_count(3)
     expect(page.locator("#active-filters")).to_contain_text("album: Best of")
+    expect(page.locator("#summary")).to_have_text("3 pictures, newest first")
     # They are selected still: what can be done here is on offer at once.
     expect(bar.get_by_role("button", name="Take out of the album")).to_be_visible()
     bar.get_by_role("button", name="Clear the selection").click()

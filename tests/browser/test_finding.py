@@ -190,7 +190,7 @@ def test_filters_narrow_and_are_taken_away_one_by_one(tab: Open) -> None:
     first(page, re.compile("."))
     page.get_by_role("button", name="Filters").click()
     page.get_by_label("Portrait", exact=True).check()
-    expect(page.locator("#summary")).to_contain_text("12 of 12")
+    expect(page.locator("#summary")).to_contain_text("12 pictures")
     page.get_by_label("Camera", exact=True).fill("canon")
     page.get_by_label("Taken from", exact=True).fill("2021-01-01")
     page.get_by_role("button", name="Done").click()

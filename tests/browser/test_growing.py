@@ -71,7 +71,7 @@ def test_pictures_that_have_gone_are_not_counted(tab: Open, growing: Server, tmp
         index(library, [tmp_path / "pictures"], QUIET, runner=Serial())
     expect(page.locator(".home-title")).to_have_text("2 pictures. What are you looking for?")
     page.fill("#words", "snow")
-    expect(page.locator("#summary")).to_contain_text("of 2 pictures")
+    expect(page.locator("#summary")).to_contain_text("2 pictures, best first")
     page.get_by_role("link", name="Library").click()
     expect(page.locator(".library-lead")).to_have_text("2 pictures known; 2 can be searched.")
     opened.close()

@@ -314,7 +314,8 @@ function summary({ found, hits, next }, place, count) {
   if (!hits.length) return "";
   if (isHome(place)) return count === null ? "" : t("count.picture", { count });
   const order = place.sort === "added" ? "summary.added" : hasMonths(place) ? "summary.newest" : "summary.best";
-  const parts = count === null ? [] : [t(next || found.more ? order : "summary.of", { shown: hits.length, count })];
+  const isAll = next || found.more || hits.length === count;
+  const parts = count === null ? [] : [t(isAll ? order : "summary.of", { shown: hits.length, count })];
   // Nothing was compared where there are only filters.
   if (found.seconds) parts.push(found.seconds < 1 ? t("duration.millisecond", { value: Math.max(1, Math.round(found.seconds * 1000)) }) : t("duration.second", { value: decimal(found.seconds, 1) }));
   if (found.unknown.length) parts.push(t("summary.unknown", { words: quoted(found.unknown) }));
