@@ -67,7 +67,8 @@ def test_stepping_back_goes_on_beyond_the_page_before(tab: Open, many: Server) -
     for place in range(899, 770, -1):
         expect(back).to_be_enabled()
         page.keyboard.press("ArrowLeft")
-        assert f"image={far[place]}" in page.url
+        # Not the address: what drives the browser hears of it later than the page.
+        expect(page.locator(".viewer-name")).to_have_text(f"{far[place] - 1:04}.jpg")
 
 
 def test_a_picture_that_is_in_no_list_opens_without_neighbours(tab: Open, many: Server) -> None:
