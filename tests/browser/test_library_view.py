@@ -136,6 +136,17 @@ def test_an_empty_library_says_what_to_do(tab: Open, tmp_path: Path) -> None:
         opened.close()
 
 
+def test_a_server_that_hangs_is_reported_too(tab: Open) -> None:
+    opened = tab()
+    opened.page.route("**/api/events", lambda route: route.abort())
+    # Whether it wants its token again is asked, and never answered.
+    opened.page.route("**/api/status", lambda route: None if route.request.method == "HEAD" else route.continue_())
+    page = opened.open("/?q=lake")
+    expect(page.locator("#notice")).to_contain_text("The server does not answer")
+    opened.page.unroute_all(behavior="ignoreErrors")
+    opened.problems.clear()
+
+
 def test_a_server_that_went_away_is_reported_and_found_again(tab: Open, tmp_path: Path, pictures: Path) -> None:
     make_library(tmp_path / "library", pictures).close()
     with serving(tmp_path / "library", tmp_path / "serve.log") as running:

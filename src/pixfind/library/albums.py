@@ -65,11 +65,8 @@ def version(library: Path) -> tuple[int, int] | None:
 
 def find(library: Path, name: str) -> Album:
     """Return the album of a name, in any case; raises AlbumNotFound."""
-    found = read(library)
-    for album in found:
-        if album.name.casefold() == name.casefold():
-            return album
-    raise errors.AlbumNotFound(name=name, path=library, albums=", ".join(album.name for album in found) or "none yet")
+    albums = read(library)
+    return albums[_existing(library, albums, name)]
 
 
 def check_name(name: str) -> None:
@@ -96,8 +93,7 @@ def keep(library: Path, album: Album) -> None:
 def remove(library: Path, name: str) -> None:
     """Remove an album, and no picture; raises AlbumNotFound, NotWritable."""
     with _changing(library) as albums:
-        album = find(library, name)
-        albums[:] = [each for each in albums if each != album]
+        del albums[_existing(library, albums, name)]
 
 
 def put(library: Path, name: str, contents: Sequence[bytes]) -> None:
@@ -121,8 +117,7 @@ def take(library: Path, name: str, contents: Sequence[bytes]) -> None:
     """Take pictures out of an album, by their content hashes; raises AlbumNotFound, InvalidAlbum, NotWritable."""
     taken = {content.hex() for content in contents}
     with _changing(library) as albums:
-        place = _place_of(albums, find(library, name).name)
-        assert place is not None
+        place = _existing(library, albums, name)
         left = tuple(each for each in _pictures(albums[place]) if each not in taken)
         albums[place] = replace(albums[place], pictures=left)
 
@@ -137,6 +132,15 @@ def pictures_as_json(library: Path, name: str) -> str | None:
 
 def _place_of(albums: Sequence[Album], name: str) -> int | None:
     return next((place for place, each in enumerate(albums) if each.name.casefold() == name.casefold()), None)
+
+
+def _existing(library: Path, albums: Sequence[Album], name: str) -> int:
+    """Return the place of the album of a name, in any case; raises AlbumNotFound."""
+    place = _place_of(albums, name)
+    if place is None:
+        names = ", ".join(album.name for album in albums) or "none yet"
+        raise errors.AlbumNotFound(name=name, path=library, albums=names)
+    return place
 
 
 def _pictures(album: Album) -> tuple[str, ...]:

@@ -9,13 +9,13 @@ import contextlib
 import os
 import signal
 import tempfile
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pixfind import errors
+from pixfind.embedding.interrupts import calling_on_signals
 from pixfind.embedding.plan import Plan
 from pixfind.library import commit, generations, scan, texts
 from pixfind.library.catalogue import Catalogue
@@ -28,6 +28,9 @@ from pixfind.workflows.add import add
 from pixfind.workflows.embed import requeue
 from pixfind.workflows.events import Observer, ignore
 from pixfind.workflows.options import EmbedOptions, make_plan
+
+_ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""signals; Windows has the first alone"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +53,8 @@ class EmbedPreview:
     """pictures whose text would be read afterwards, of those that are embedded now"""
 
 
-@contextlib.contextmanager
-def _ending_on_signals() -> Iterator[None]:
-    """Let a signal that would end the process at once end the block first, so that no copy of a catalogue stays behind."""
-
-    def end(number: int, _: object) -> None:
-        raise SystemExit(128 + number)
-
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    if threading.current_thread() is not threading.main_thread():
-        numbers = []
-    before = {number: signal.signal(number, end) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _end(number: int) -> None:
+    raise SystemExit(128 + number)
 
 
 @contextlib.contextmanager
@@ -75,7 +64,11 @@ def rehearsing(path: Path, generation: str | None = None) -> Iterator[Library]:
 
     `generation`: None for the active one. Raises what opening the library raises, and DiskFull where the temporary folder is too small.
     """
-    with _ending_on_signals(), tempfile.TemporaryDirectory(prefix="pixfind-dry-run-") as folder:
+    with (
+        # They would end the process without the end of the block, and leave the copy of the catalogue behind.
+        calling_on_signals(_ENDING, _end),
+        tempfile.TemporaryDirectory(prefix="pixfind-dry-run-") as folder,
+    ):
         copy = Path(folder, "metadata.db")
         chosen = generation or generations.FIRST
         if generations.is_library(path):

@@ -197,8 +197,7 @@ class FolderWalk(Findings):
 
     def _enters(self, entry: PathEntry, device: int) -> bool:
         left_out = entry.name.startswith(".") or entry.name in _NOT_THE_USERS or entry.path in self._skip
-        left_out = left_out or _is_of_a_library(entry)
-        if left_out or not entry.is_dir(follow_symlinks=False) or self.exclusion(entry.path):
+        if left_out or _is_of_a_library(entry) or not entry.is_dir(follow_symlinks=False) or self.exclusion(entry.path):
             return False
         return entry.stat(follow_symlinks=False).st_dev == device
 

@@ -25,14 +25,14 @@ export function connect(handlers) {
       handlers.unreachable(false);
     });
     stream.addEventListener("status", (event) => handlers.status(JSON.parse(event.data)));
-    stream.addEventListener("error", async () => {
+    stream.addEventListener("error", () => {
       // The browser's own reconnecting gives up for good on some answers; ours does not.
       close();
-      // Started again, a server has another token: an event stream does not tell which answer ended it.
-      if (await isRefused()) return handlers.refused();
       handlers.unreachable(true);
       timer = setTimeout(open, wait);
       wait = Math.min(2 * wait, MAX_WAIT_MS);
+      // Started again, a server has another token, and an event stream does not tell which answer ended it. Nothing waits for this one: it may hang.
+      isRefused().then((refused) => refused && handlers.refused());
     });
   };
   const close = () => {
