@@ -92,24 +92,26 @@ class Program(Group):
             raise
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Return the commands by their panels, and in each as they were registered."""
+        """Return the commands by their panels, and in each in the order of `MODULES`, whichever module was imported first."""
         load()
         self.commands = typer.main.get_group(app).commands
-        return sorted(super().list_commands(ctx), key=lambda name: _PANELS.index(self.commands[name].rich_help_panel))  # type: ignore[attr-defined]
+        order = [name for names in MODULES.values() for name in names]
+        known = sorted(super().list_commands(ctx), key=lambda name: order.index(name) if name in order else len(order))
+        return sorted(known, key=lambda name: _PANELS.index(self.commands[name].rich_help_panel))  # type: ignore[attr-defined]
 
 
 #: module of `cli` -> the commands in it, in the order of `--help`. One that is missing here is found all the same, but slowly.
 MODULES = {
-    "demo_command": ("demo",),
     "index_commands": ("index", "add", "embed", "merge", "build-index"),
+    "watch_commands": ("watch",),
     "text_commands": ("read-text",),
-    "thumbnail_commands": ("thumbnails",),
     "label_commands": ("label",),
+    "thumbnail_commands": ("thumbnails",),
+    "demo_command": ("demo",),
     "search_commands": ("search", "search-text", "search-image", "duplicates"),
     "album_commands": ("albums",),
-    "watch_commands": ("watch",),
     "run_commands": ("stop", "pause", "resume", "limit"),
-    "model_commands": ("model", "models", "tune"),
+    "model_commands": ("models", "tune", "model"),
     "inspect_commands": ("status", "verify", "plan"),
     "config_command": ("config",),
     "move_commands": ("relocate", "backup", "export", "import"),
