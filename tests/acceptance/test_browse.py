@@ -138,6 +138,17 @@ def test_a_page_is_as_many_hits_as_are_listed(size: tuple[int, int], page: int) 
     assert 29 - page == Viewed(hits(30), size).run("end", "pageup")[0]
 
 
+def test_a_hit_is_one_line_however_long_its_name_is() -> None:
+    viewed = Viewed(hits(7, path=f"/pictures/{'long name ' * 20}{{}}.jpg"))
+    lines: list[int] = []
+
+    async def look(_: Any) -> None:
+        lines.append(viewed.app.query_one(OptionList).virtual_size.height)
+
+    viewed.run(then=look)
+    assert [7] == lines
+
+
 def test_the_picture_stands_below_the_list_where_the_terminal_is_narrow() -> None:
     for size, below in (((120, 40), False), ((60, 40), True)):
         viewed = Viewed(hits(), size)

@@ -105,7 +105,7 @@ class Browser(App[None]):
     ENABLE_COMMAND_PALETTE = False
     CSS = """
     #title { height: 1; text-style: bold; }
-    #hits { width: 38; height: 1fr; border: none; padding: 0; }
+    #hits { width: 38; height: 1fr; border: none; padding: 0; text-wrap: nowrap; text-overflow: ellipsis; }
     #shown { width: 1fr; height: 1fr; }
     #picture { width: 1fr; height: 1fr; }
     #about { height: auto; max-height: 5; }
