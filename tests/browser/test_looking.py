@@ -288,6 +288,17 @@ def test_the_keyboard_alone_goes_all_the_way(tab: Open) -> None:
     assert {"choose", "filter", "library-link", "theme", "tile-link"} <= seen
 
 
+@pytest.mark.parametrize("touch", [False, True], ids=["mouse", "touch"])
+def test_no_width_of_a_window_is_scrolled_sideways(tab: Open, touch: bool) -> None:
+    page = tab(has_touch=touch, is_mobile=touch).open("/?q=beach")
+    # The tools are all there: this library has a map of the collection.
+    page.evaluate("document.getElementById('similarity-link').hidden = false")
+    for width in (320, 340, 371, 375, 390, 412, 431, 480, 640, 761, 800, 900):
+        page.set_viewport_size({"width": width, "height": 800})
+        # The grid is laid out for a new width a moment later.
+        page.wait_for_function(f"document.documentElement.scrollWidth === {width}")
+
+
 @pytest.mark.parametrize("path", ["/", "/?q=beach+-night+%2Bid%3A3&shape=landscape&camera=nikon", "/?view=library"])
 def test_a_phone_never_scrolls_sideways(tab: Open, path: str) -> None:
     page = tab(**PHONE).open(path)
