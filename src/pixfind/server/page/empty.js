@@ -80,8 +80,8 @@ function knowsNothing({ ignored }, place) {
 
 /** @param {SearchResponse} found @param {any} status @param {Actions} actions */
 function unknown(found, status, actions) {
-  const text = [t("empty.unknown-text", { words: quoted(found.unknown) }), ...limits(status), t("empty.knows")];
-  return state(t("empty.unknown"), text, ...ideas(actions));
+  const known = [el("p", { class: "empty-known" }, t("empty.knows")), el("p", { class: "empty-actions" }, ...ideas(actions))];
+  return [...state(t("empty.unknown"), [t("empty.unknown-text", { words: quoted(found.unknown) }), ...limits(status)]), ...known];
 }
 
 /** @param {SearchResponse} found @param {Place} place @param {any} status @param {Actions} actions */
