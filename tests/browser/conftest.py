@@ -1,7 +1,10 @@
 """Real Chromium before the real server; every page is watched, and must end without an error or a foreign request."""
 
+import contextlib
 import datetime as dt
+import re
 import shutil
+import time
 import urllib.parse
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,6 +31,8 @@ FLAGS = (
     "--disable-sync",
 )
 HOSTILE = ("<img src=x onerror=alert(1)>.jpg", "\"'><svg onload=alert(2)>.jpg", "javascript:alert(3).jpg")
+WAIT_MS = 60_000
+"""for a state of a page: nothing is proved by a busy machine's being slow"""
 WAITING = 300
 """pictures: some ten seconds of work, so that there is something to pause"""
 
@@ -58,8 +63,7 @@ def chromium() -> str:
 @pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Any]:
     api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (extra dev)")
-    # Nothing is proved by a busy machine's being slow.
-    api.expect.set_options(timeout=20_000)
+    api.expect.set_options(timeout=WAIT_MS)
     with api.sync_playwright() as driver:
         started = driver.chromium.launch(executable_path=chromium, args=list(FLAGS))
         yield started
@@ -67,17 +71,40 @@ def browser(chromium: str) -> Iterator[Any]:
 
 
 class Tab:
-    """A page of a server, and what went wrong on it."""
+    """A page of a server, and what went wrong on it; what must go wrong is said before it does, because the browser tells of it when it likes."""
 
     def __init__(self, page: Any, server: Server) -> None:
         self.page = page
         self.server = server
         self.problems: list[str] = []
-        page.set_default_timeout(20_000)
-        page.on("console", lambda message: message.type in {"error", "warning"} and self.problems.append(message.text))
+        self._expected: list[str] = []
+        self._allowed: list[str] = []
+        page.set_default_timeout(WAIT_MS)
+        page.on("console", self._logged)
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.on("dialog", lambda dialog: (self.problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         page.on("request", self._asked)
+
+    def expect_problems(self, *patterns: str) -> None:
+        """For each pattern a problem must come until the tab is closed; one of a request ends with its path."""
+        self._expected += patterns
+
+    def allow_problems(self, *patterns: str) -> None:
+        """Problems that depend on what the browser was doing when: they may come or not."""
+        self._allowed += patterns
+
+    def wrong(self) -> list[str]:
+        """Problems that nobody expects."""
+        known = self._expected + self._allowed
+        return [each for each in self.problems if not any(re.search(pattern, each) for pattern in known)]
+
+    def missing(self) -> list[str]:
+        """Patterns of problems that must come, and did not yet."""
+        return [pattern for pattern in self._expected if not any(re.search(pattern, each) for each in self.problems)]
+
+    def _logged(self, message: Any) -> None:
+        if message.type in {"error", "warning"}:
+            self.problems.append(f"{message.text} {urllib.parse.urlsplit(message.location['url']).path}".rstrip())
 
     def _asked(self, request: Any) -> None:
         where = urllib.parse.urlsplit(request.url)
@@ -87,7 +114,17 @@ class Tab:
 
     def close(self) -> None:
         """Before the server ends: a browser reports a stream that breaks off as an error."""
+        if not self.page.is_closed():
+            self._wait_for_problems()
         self.page.context.close()
+
+    def _wait_for_problems(self) -> None:
+        """What a page shows of a refused request may come before the browser's message of it."""
+        api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (extra dev)")
+        ending = time.monotonic() + WAIT_MS / 1000
+        while self.missing() and (left := ending - time.monotonic()) > 0:
+            with contextlib.suppress(api.TimeoutError):
+                self.page.wait_for_event("console", timeout=1000 * left)
 
     def open(self, path: str = "/") -> Any:
         """Open an address and wait until the page's scripts have run, which ask for their texts first: keys that come before that go nowhere."""
@@ -110,7 +147,10 @@ def tab(browser: Any, server: Server) -> Iterator[Callable[..., Tab]]:
     yield new
     for each in tabs:
         each.close()
-    assert [] == [problem for each in tabs for problem in each.problems]
+    assert ([], []) == (
+        [problem for each in tabs for problem in each.wrong()],
+        [pattern for each in tabs for pattern in each.missing()],
+    )
 
 
 @pytest.fixture(scope="session")
