@@ -55,7 +55,7 @@ class Sidecars:
     """ours that had other words"""
     unchanged: int = 0
     removed: int = 0
-    """ours, of pictures that have no words now, or that were deleted"""
+    """ours, of pictures that have no words now, or that were deleted or excluded"""
     kept: list[str] = field(default_factory=list)
     """sidecars that others wrote or have changed, which stay as they are"""
     left_out: Counter[str] = field(default_factory=Counter)
@@ -68,7 +68,7 @@ def export_xmp(
     """
     Write a sidecar for each image with labels, or with further `words` (by image id): below a folder, which repeats the folders of the pictures; None: beside the pictures.
 
-    Those that we wrote of pictures that a scan has found deleted are removed; a picture that was moved gets one where it is now, and leaves its former one behind.
+    Those that we wrote of pictures that a scan has found deleted or excluded are removed; a picture that was moved gets one where it is now, and leaves its former one behind.
     A sidecar that is not as we wrote it is named and stays as it is. Only files on this machine have sidecars, no members of archives, and beside the pictures only those
     that are there now.
     `dry_run`: finds out what would be done, and does nothing.
@@ -94,14 +94,18 @@ def export_xmp(
 
 def _left_behind(library: Library, folder: Path | None) -> Iterator[Path]:
     """
-    Yield where sidecars may lie whose pictures a scan has found gone.
+    Yield where sidecars may lie whose pictures a scan has found gone or excluded.
 
     No others, though a picture that was moved leaves one behind: other libraries and users may write below the same folder, and whose a sidecar is cannot be seen.
     """
     there = tuple(os.path.join(root.path, "") for root in library.catalogue.roots() if _is_there(root.path))  # noqa: PTH118  names may hold any bytes
-    for (path,) in library.catalogue.rows("gone", "export.sql"):
+    for path, gone in library.catalogue.rows("left_behind", "export.sql"):
         # Of a drive that is away nothing can be told: a picture that this library has left to another one may still be on it.
-        if path.startswith(there) and (place := _place(path, folder)) is not None and not source.exists(path):
+        if (
+            path.startswith(there)
+            and (place := _place(path, folder)) is not None
+            and not (gone and source.exists(path))
+        ):
             yield place
 
 
