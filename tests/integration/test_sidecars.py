@@ -227,6 +227,48 @@ def test_beside_deleted_pictures_no_sidecar_of_ours_stays(library: Library, tmp_
     assert not (tmp_path / "pictures/beach-00.jpg.xmp").exists()
 
 
+@pytest.mark.parametrize("folder", ["out", None])
+def test_those_of_pictures_that_were_excluded_since_are_removed_and_return_with_them(
+    library: Library, tmp_path: Path, folder: str | None
+) -> None:
+    place = None if folder is None else tmp_path / folder
+    below = tmp_path / "pictures" if place is None else place.joinpath(*tmp_path.parts[1:], "pictures")
+    export_xmp(library, {}, place)
+    rated = below / "beach-00.jpg.xmp"
+    rated.write_bytes(rated.read_bytes().replace(b"<dc:subject>", b'<dc:subject n="1">'))
+    theirs = below / "beach-01.jpg.xmp"
+    theirs.write_bytes(b"of another program")
+    index(library, (), QUIET, runner=Serial(), exclude=["beach-0?.jpg"])
+    preview = export_xmp(library, {}, place, dry_run=True)
+    done = export_xmp(library, {}, place)
+
+    assert 8 == preview.removed == done.removed
+    assert [str(rated)] == done.kept
+    assert {rated.name, theirs.name} == {path.name for path in below.glob("beach-0?.jpg.xmp")}
+    assert b"of another program" == theirs.read_bytes()
+    index(library, (), QUIET, runner=Serial(), include=["beach-0?.jpg"])
+    assert 8 == export_xmp(library, {}, place).written
+
+
+def test_those_of_pictures_that_went_to_another_part_are_of_its_library(library: Library, tmp_path: Path) -> None:
+    export_xmp(library, {}, None)
+    index(library, [tmp_path / "pictures"], QUIET, runner=Serial(), settings={"part": "1/2"})
+
+    assert 0 < len(list(images(library))) < 60
+    assert 0 == export_xmp(library, {}, None).removed
+
+
+def test_those_of_excluded_pictures_stay_while_the_drive_is_away(library: Library, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    export_xmp(library, {}, out)
+    index(library, (), QUIET, runner=Serial(), exclude=["beach-0?.jpg"])
+    (tmp_path / "pictures").rename(tmp_path / "unmounted")
+
+    assert 0 == export_xmp(library, {}, out).removed
+    (tmp_path / "unmounted").rename(tmp_path / "pictures")
+    assert 10 == export_xmp(library, {}, out).removed
+
+
 @pytest.mark.parametrize(
     ("path", "expected"),
     [

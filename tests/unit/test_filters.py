@@ -113,6 +113,7 @@ def test_a_pattern_that_is_not_absolute_matches_anywhere() -> None:
     assert "*/2021" == filters.parse(inside="2021").inside
     assert "/photos/*" == filters.parse(inside="/photos/*").inside
     assert "*.jpg" == filters.parse(inside="*.jpg").inside
+    assert "s3://bucket/2021" == filters.parse(inside="s3://bucket/2021").inside
 
 
 def test_camera_names_match_as_they_are_written() -> None:

@@ -23,7 +23,13 @@ class FilterFlags:
     """Which pictures are searched."""
 
     inside: Annotated[
-        str | None, typer.Option("--in", metavar="GLOB", help="Only these folders or files.", rich_help_panel=_FILTERS)
+        str | None,
+        typer.Option(
+            "--in",
+            metavar="GLOB",
+            help="Only these folders or files: a path, a name, or a pattern with * ? [ ].",
+            rich_help_panel=_FILTERS,
+        ),
     ] = None
     after: Annotated[
         str | None,

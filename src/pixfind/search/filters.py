@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import Any, Final, TypedDict
 
 from pixfind.errors import InvalidFilter
+from pixfind.images import source
 from pixfind.images.source import archives
 from pixfind.library import path_text
 from pixfind.search import dates
@@ -57,7 +58,7 @@ class Filters:
     """Conditions that a hit must all meet. None: no such condition."""
 
     inside: str | None = None
-    """glob of paths; `*` matches across folders"""
+    """path, or glob of paths; `*` matches across folders"""
     after: int | None = None
     """seconds since 1970, inclusive"""
     before: int | None = None
@@ -124,7 +125,7 @@ class SearchFilters(TypedDict, total=False):
     """Which images may be hits; all must hold. The units are those of `search.filters.parse`."""
 
     inside: str
-    """glob of paths; `*` matches across folders"""
+    """path, or glob of paths; `*` matches across folders"""
     after: str
     """taken on or after: "2021", "2021-05", "2021-05-17", "yesterday", "last summer" """
     before: str
@@ -224,13 +225,14 @@ def kilometres(latitude: float, longitude: float, other_latitude: float, other_l
 
 
 def _glob(pattern: str) -> str:
-    """Return an absolute pattern as it is, any other for anywhere in a path: `2021` means every folder or file of that name."""
+    """Return an absolute pattern or an address as it is, any other for anywhere in a path: `2021` means every folder or file of that name."""
     if not pattern.strip():
         raise InvalidFilter(
             option="--in", value=pattern, detail="it takes a folder or a pattern such as '*/2021/*.jpg'"
         )
     pattern = pattern.replace("\\", "/") if re.match(r"[A-Za-z]:\\", pattern) else pattern
-    return pattern if pattern.startswith(("/", "*")) else f"*/{pattern.removeprefix('./')}"
+    is_whole = pattern.startswith(("/", "*")) or source.is_address(pattern)
+    return pattern if is_whole else f"*/{pattern.removeprefix('./')}"
 
 
 def _start(option: str, value: str, now: dt.datetime) -> dt.datetime:

@@ -100,7 +100,7 @@ class Searcher:
 
     def finder(self, snapshot: Snapshot, wanted: Wanted, sort: Sort = Sort.SCORE) -> Finder:
         """Return what finds the best images, one for each shot and video unless each file is wanted; raises WordsNotIndexed."""
-        filter_checks.check(self.library.catalogue, wanted.filters)
+        wanted = replace(wanted, filters=filter_checks.checked(self.library.catalogue, wanted.filters))
         filters, matching = wanted.filters, words.matches(self.library, wanted.query.of_words())
         lifted = words.lifts(self.library, wanted.query, wanted.unknown)
         find: Find

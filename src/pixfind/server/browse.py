@@ -54,7 +54,7 @@ def newest(library: Library, page: schemas.Page, filters: Filters, generation: s
 
     Those that were registered last, where that is the `sort` of the page.
     """
-    filter_checks.check(library.catalogue, filters)
+    filters = filter_checks.checked(library.catalogue, filters)
     forward, backward = (orders[page.sort or Sort.DATE] for orders in (_FORWARD, _BACK))
     cursor = Cursor.parse(page.cursor, forward, backward) if page.cursor else None
     back = cursor is not None and cursor.order is backward
@@ -127,10 +127,10 @@ def _months(library: Library) -> dict[tuple[int, int], int]:
 
 
 def _days(library: Library, filters: Filters, columns: Columns | None) -> Counter[tuple[int, int]]:
-    filter_checks.check(library.catalogue, filters)
     found: Counter[tuple[int, int]] = Counter()
     days: Iterable[tuple[int, int]]
     if columns is None:
+        filters = filter_checks.checked(library.catalogue, filters)
         days = library.catalogue.rows("days", "search.sql", **_parameters(library, filters))
     else:
         days = zip(*(part.tolist() for part in columns.days(columns.passing(library, filters))), strict=True)

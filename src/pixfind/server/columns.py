@@ -115,7 +115,7 @@ class Columns:
 
     def passing(self, library: Library, filters: Filters) -> Mask | None:
         """Tell which images pass the filters [n]; None: all. Raises InvalidFilter for a field that no list keeps."""
-        filter_checks.check(library.catalogue, filters)
+        filters = filter_checks.checked(library.catalogue, filters)
         parts = [*self._bounded(filters)]
         if filters.shape is not None:
             parts.append(self.shapes == SHAPES.index(filters.shape))

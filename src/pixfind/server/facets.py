@@ -29,8 +29,8 @@ _Row = tuple[str, str, str, str, int]
 
 def count(library: Library, filters: Filters, columns: Columns | None) -> count_schemas.Facets:
     """Count the images that pass the filters; raises InvalidFilter for a field that no list keeps."""
+    filters = filter_checks.checked(library.catalogue, filters)
     if columns is None:
-        filter_checks.check(library.catalogue, filters)
         rows = library.catalogue.rows("facets", "search.sql", **filters.parameters())
         return _facets(rows, _labels(library, filters, None), ranked=False)
     passing = columns.passing(library, filters)
@@ -97,7 +97,7 @@ def folders(library: Library, filters: Filters, below: str | None, columns: Colu
     parent = below.rstrip("/") + "/"
     first, last = path_text.range_below(path_text.from_text(parent))
     if columns is None:
-        filter_checks.check(library.catalogue, filters)
+        filters = filter_checks.checked(library.catalogue, filters)
         rows = library.catalogue.all_rows(
             "folders_below", "search.sql", first=first, last=last, start=len(first) + 1, **filters.parameters()
         )
@@ -111,7 +111,7 @@ def folders(library: Library, filters: Filters, below: str | None, columns: Colu
 def _roots(library: Library, filters: Filters, columns: Columns | None) -> list[tuple[str, int]]:
     """Return the roots that have images that pass the filters, and how many each has."""
     if columns is None:
-        filter_checks.check(library.catalogue, filters)
+        filters = filter_checks.checked(library.catalogue, filters)
         rows = library.catalogue.all_rows("folders_of_roots", "search.sql", **filters.parameters())
         return [(path, number) for path, number in rows if number]
     roots = library.catalogue.all_rows("roots", "scan.sql")

@@ -54,7 +54,7 @@ class Page(BaseModel):
         None,
         alias="in",
         max_length=1_000,
-        description="glob: a folder or files; `*` is all of them",
+        description="a folder or files: a path, a name, or a glob where the library knows nothing by that path or name; `*` is all of them",
         examples=["*/2021/*", "*"],
     )
     after: str | None = Field(

@@ -4,7 +4,6 @@ XMP sidecars: the words for a picture in a file that photo managers read, IMG_1.
 Owns their content and their names, and that a sidecar that another program or a user wrote, or has changed, is never touched. The pictures themselves are only read.
 """
 
-import contextlib
 import os
 import re
 from collections import Counter, defaultdict
@@ -18,7 +17,7 @@ from pixfind import errors
 from pixfind.images import source
 from pixfind.library import generations, path_text
 from pixfind.library.library import Library
-from pixfind.storage import disk, output
+from pixfind.storage import beside, disk
 from pixfind.workflows.export import images
 
 SUFFIX: Final = ".xmp"
@@ -42,6 +41,8 @@ _WORD: Final = rb"     <rdf:li>[^<\n]*</rdf:li>"
 _OURS: Final = re.compile((rb"%b(?:\n%b)*" % (_WORD, _WORD)).join(map(re.escape, _TEMPLATE.encode().split(b"{words}"))))
 """a sidecar as we write it, and nobody has changed since"""
 
+_BEGINNING: Final = _TEMPLATE.encode().partition(b"{words}")[0]
+
 _NAMES_US: Final = b'x:xmptk="pixfind"'
 
 
@@ -55,7 +56,7 @@ class Sidecars:
     """ours that had other words"""
     unchanged: int = 0
     removed: int = 0
-    """ours, of pictures that have no words now, or that were deleted"""
+    """ours, of pictures that have no words now, or that were deleted or excluded"""
     kept: list[str] = field(default_factory=list)
     """sidecars that others wrote or have changed, which stay as they are"""
     left_out: Counter[str] = field(default_factory=Counter)
@@ -68,7 +69,7 @@ def export_xmp(
     """
     Write a sidecar for each image with labels, or with further `words` (by image id): below a folder, which repeats the folders of the pictures; None: beside the pictures.
 
-    Those that we wrote of pictures that a scan has found deleted are removed; a picture that was moved gets one where it is now, and leaves its former one behind.
+    Those that we wrote of pictures that a scan has found deleted or excluded are removed; a picture that was moved gets one where it is now, and leaves its former one behind.
     A sidecar that is not as we wrote it is named and stays as it is. Only files on this machine have sidecars, no members of archives, and beside the pictures only those
     that are there now.
     `dry_run`: finds out what would be done, and does nothing.
@@ -77,6 +78,7 @@ def export_xmp(
     if folder is not None:
         folder = _checked(folder)
     done = Sidecars()
+    tidied: set[Path] = set()
     for record in images(library):
         own = list(dict.fromkeys((*record.labels, *words.get(record.image_id, ()))))
         place = _place(record.path, folder)
@@ -86,6 +88,9 @@ def export_xmp(
             # Where a drive was mounted, a sidecar would lie hidden below it from its return on.
             done.left_out["it is not there now"] += 1
         else:
+            if not dry_run and place.parent not in tidied:
+                tidied.add(place.parent)
+                beside.tidy(place.parent, _BEGINNING)
             _update(place, own, done, make_folders=folder is not None, dry_run=dry_run)
     for place in _left_behind(library, folder):
         _update(place, (), done, make_folders=False, dry_run=dry_run)
@@ -94,14 +99,18 @@ def export_xmp(
 
 def _left_behind(library: Library, folder: Path | None) -> Iterator[Path]:
     """
-    Yield where sidecars may lie whose pictures a scan has found gone.
+    Yield where sidecars may lie whose pictures a scan has found gone or excluded.
 
     No others, though a picture that was moved leaves one behind: other libraries and users may write below the same folder, and whose a sidecar is cannot be seen.
     """
     there = tuple(os.path.join(root.path, "") for root in library.catalogue.roots() if _is_there(root.path))  # noqa: PTH118  names may hold any bytes
-    for (path,) in library.catalogue.rows("gone", "export.sql"):
+    for path, gone in library.catalogue.rows("left_behind", "export.sql"):
         # Of a drive that is away nothing can be told: a picture that this library has left to another one may still be on it.
-        if path.startswith(there) and (place := _place(path, folder)) is not None and not source.exists(path):
+        if (
+            path.startswith(there)
+            and (place := _place(path, folder)) is not None
+            and not (gone and source.exists(path))
+        ):
             yield place
 
 
@@ -149,7 +158,8 @@ def mirrored(path: PurePath) -> PurePath:
 def _update(place: Path, words: Sequence[str], done: Sidecars, *, make_folders: bool, dry_run: bool) -> None:
     try:
         before = _read(place)
-        if before is not None and not _OURS.fullmatch(before):
+        content = _content(words)
+        if before is not None and not _OURS.fullmatch(before) and not (words and _is_cut(before, content)):
             # Of a picture without words nobody asked for a sidecar; one that we began may still hold words of ours.
             done.kept.extend([os.fspath(place)] if words or _NAMES_US in before else [])
             return
@@ -159,14 +169,13 @@ def _update(place: Path, words: Sequence[str], done: Sidecars, *, make_folders: 
                     place.unlink()
                 done.removed += 1
             return
-        content = _content(words)
         if content == before:
             done.unchanged += 1
             return
         if not dry_run:
             if make_folders:
                 place.parent.mkdir(parents=True, exist_ok=True)
-            _write(place, content, replaces=before is not None)
+            beside.write(place, content, replaces=before is not None)
         done.written += before is None
         done.changed += before is not None
     except OSError as error:
@@ -182,37 +191,11 @@ def _read(place: Path) -> bytes | None:
     return place.read_bytes() if place.is_file() and not place.is_symlink() else b""
 
 
+def _is_cut(before: bytes, content: bytes) -> bool:
+    """Tell whether a sidecar is the beginning of what we write: where a file cannot appear in one step, a kill leaves it."""
+    return _NAMES_US in before and content.startswith(before)
+
+
 def _content(words: Sequence[str]) -> bytes:
     lines = "\n".join(f"     <rdf:li>{escape(path_text.plain(path_text.readable(word)))}</rdf:li>" for word in words)
     return _TEMPLATE.format(words=lines).encode()
-
-
-def _write(place: Path, content: bytes, *, replaces: bool) -> None:
-    """Write a sidecar, for whomever the umask lets read it, whole or not at all; a new one never in the place of a file that has come meanwhile."""
-    with _temporary(place) as path:
-        with path.open("xb") as file:
-            if replaces:
-                output.keep_mode(file.fileno(), place)
-            file.write(content)
-            file.flush()
-            disk.sync(file.fileno())
-        if replaces:
-            path.replace(place)
-            return
-        try:
-            os.link(path, place)
-        except FileExistsError:
-            raise
-        except OSError:
-            # A file system without hard links.
-            with place.open("xb") as file:
-                file.write(content)
-
-
-@contextlib.contextmanager
-def _temporary(place: Path) -> Iterator[Path]:
-    path = place.with_name(f".{os.getpid()}.pixfind.tmp")
-    try:
-        yield path
-    finally:
-        path.unlink(missing_ok=True)

@@ -38,19 +38,34 @@ class Findings:
         self._inside = inside
         self._separator = separator
         self._rules = [
-            (inside if root == order.root else os.path.join(root, ""), glob, re.compile(fnmatch.translate(glob)))
-            for root, glob in order.exclude
+            _Rule(inside if root == order.root else os.path.join(root, ""), glob) for root, glob in order.exclude
         ]
 
     def exclusion(self, path: str) -> str | None:
         """Return the glob that leaves out this location, or a folder above it."""
-        for inside, glob, rule in self._rules:
-            parts = path.removeprefix(inside).split(self._separator)
+        for rule in self._rules:
+            parts = path.removeprefix(rule.inside).split(self._separator)
             names = [*parts, *(self._separator.join(parts[: end + 1]) for end in range(len(parts)))]
             names += filter(None, map(_container, names))
-            if any(rule.match(name) for name in names):
-                return glob
+            if any(map(rule.matches, names)):
+                return rule.glob
         return None
+
+
+class _Rule:
+    """What one glob leaves out: what it matches, and what has this very name, as brackets in a name look like a pattern."""
+
+    def __init__(self, inside: str, glob: str) -> None:
+        """`inside`: what everything below the root begins with whose rule it is."""
+        self.inside = inside
+        self.glob = glob
+        # A shell completes the name of a folder with a separator, and may complete the whole path.
+        self._name = glob.removeprefix(inside).rstrip(os.sep + "/")
+        self._pattern = re.compile(fnmatch.translate(self._name))
+
+    def matches(self, name: str) -> bool:
+        """Tell whether this is the name of something that is left out, or its path below the root."""
+        return name == self._name or self._pattern.match(name) is not None
 
 
 def _container(name: str) -> str | None:

@@ -18,5 +18,7 @@ FROM images JOIN roots ON roots.id = images.root_id WHERE images.path = :path AN
 SELECT size, mtime_ns, hash, embedding_index FROM images
 WHERE size IN (SELECT value FROM json_each(:sizes)) AND embedding_index IS NOT NULL AND hash IS NOT NULL;
 
--- name: gone
-SELECT path FROM images WHERE gone = 1;
+-- name: left_behind
+-- Pictures that are gone, and those that were excluded since, which are still there. What went to another part belongs to another library.
+SELECT path, gone FROM images
+WHERE gone = 1 OR (outcome = 'skipped' AND reason LIKE 'excluded: %' AND reason NOT LIKE 'excluded: not in part %');

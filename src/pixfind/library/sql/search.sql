@@ -34,6 +34,18 @@
                             AND fields.value COLLATE NOCASE IS NOT json_extract(asked, '$.texts[2]'), 0)
                 OR coalesce(fields.value LIKE json_extract(asked, '$.like') ESCAPE '\', 0)))))
 
+-- name: known_path
+-- Whether anything was ever known at a path, in the folder or in the archive that it names.
+SELECT EXISTS (SELECT 1 FROM images WHERE path = :path)
+    OR EXISTS (SELECT 1 FROM images WHERE path >= :path || '/' AND path < :path || '0')
+    OR EXISTS (SELECT 1 FROM images WHERE path >= :path || '!/' AND path < :path || '!0');
+
+-- name: known_name
+-- The same of a name, or several from a folder on, wherever it stands in a path.
+SELECT EXISTS (SELECT 1 FROM images
+               WHERE instr(path, '/' || :path) > 0
+                 AND (instr(path || '/', '/' || :path || '/') > 0 OR instr(path, '/' || :path || '!/') > 0));
+
 -- name: contents_with_ids
 -- The content hashes of some images (a JSON list of ids) that are there.
 SELECT id, hash FROM images WHERE gone = 0 AND hash IS NOT NULL AND id IN (SELECT value FROM json_each(:ids));
