@@ -45,7 +45,7 @@ def test_a_wrong_name_is_answered_with_a_near_one(words: str, suggested: str) ->
     done = CliRunner().invoke(app, words.split())
 
     assert 2 == done.exit_code
-    assert suggested in done.stderr
+    assert f"Did you mean '{suggested}'" in done.stderr
 
 
 def test_the_help_names_what_is_typed_and_no_type_of_python() -> None:
@@ -184,3 +184,25 @@ def test_nothing_is_drawn_where_there_is_no_terminal(place: Path, words: list[st
 
     assert 0 == done.exit_code
     assert "\x1b" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("search zzqq sky --json", 0),
+        ("search zzqq", 1),
+        ("plan", 0),
+        ("status", 0),
+        ("index", 0),
+        ("verify", 0),
+    ],
+)
+def test_a_command_whose_messages_nobody_reads_any_more_does_its_work(place: Path, words: str, code: int) -> None:
+    """As in `pixfind index 2>&1 | head -1`; 1 would be a search without a match."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    arguments = [sys.executable, "-m", "pixfind", "--library", str(place), *words.split()]
+    with os.fdopen(writer, "wb") as unread:
+        done = subprocess.run(arguments, stdout=unread, stderr=unread, check=False)
+
+    assert code == done.returncode

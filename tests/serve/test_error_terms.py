@@ -85,3 +85,14 @@ def test_no_error_of_a_request_teaches_the_command_line(
 
     assert "pixfind search" not in said
     assert not _OPTION.search(said)
+
+
+def test_a_path_that_is_not_there_says_where_the_paths_are(client: Any) -> None:
+    assert (
+        "There is nothing at /api/v1/nope; /openapi.json describes the API."
+        == client.json("/api/v1/nope", 404)["detail"]
+    )
+    refused = client.send("DELETE", "/api/v1/status", 405).json()["detail"]
+
+    assert refused.startswith("/api/v1/status takes ")
+    assert "GET" in refused

@@ -4,7 +4,6 @@ What commands that only read do with several libraries instead of one.
 
 import contextlib
 import dataclasses
-import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +58,7 @@ def searching(used: Context, timeout: float | None, *, opens_files: bool) -> "It
 def warn(missing: "Sequence[Missing]") -> None:
     """Name the libraries that did not answer, even when quiet: without them the answer is not complete."""
     for one in missing:
-        styles.write(sys.stderr, f"[yellow]warning:[/yellow] {styles.escape(str(one))}; its pictures are missing here")
+        styles.write_message(f"[yellow]warning:[/yellow] {styles.escape(str(one))}; its pictures are missing here")
 
 
 def is_elsewhere(searcher: "Searcher | CollectionSearcher", hit: "Hit") -> bool:

@@ -102,12 +102,13 @@ class Console:
     def say(self, text: str) -> None:
         """Write a message; styles are allowed, so escape text from outside."""
         if not self.quiet:
-            styles.write(sys.stderr, text)
+            styles.write_message(text)
 
     def say_json(self, values: Any) -> None:
         """Write a message for programs: one object in a line, beside results that are JSON."""
         if not self.quiet:
-            sys.stderr.write(json.dumps(results.plain(values)) + "\n")
+            with styles.messages_may_be_unread():
+                sys.stderr.write(json.dumps(results.plain(values)) + "\n")
 
     def step(self, text: str) -> None:
         """Write the heading of a step."""
@@ -116,9 +117,9 @@ class Console:
     def error(self, text: str) -> None:
         """Write an error message, even when quiet."""
         first, _, rest = text.partition("\n")
-        styles.write(sys.stderr, f"[bold red]error:[/bold red] {escape(first)}")
+        styles.write_message(f"[bold red]error:[/bold red] {escape(first)}")
         if rest:
-            styles.write(sys.stderr, escape(rest))
+            styles.write_message(escape(rest))
 
     def traceback(self) -> None:
         """Write the traceback of the current exception."""
@@ -424,8 +425,13 @@ def _draw(table: "Table") -> None:
     from rich.console import Console as Rich
 
     # Without a terminal, lines are not cut to the default width.
+    rich = Rich(highlight=False, width=None if sys.stdout.isatty() else 160)
+    # Rich itself ends the process with 1, the code of a search without a match, where a pipe was closed.
+    with rich.capture() as drawn:
+        rich.print(table)
     with _pipe_may_close():
-        Rich(highlight=False, width=None if sys.stdout.isatty() else 160).print(table)
+        sys.stdout.write(drawn.get())
+        sys.stdout.flush()
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ class Parameters:
         try:
             return super().parse_args(ctx, args)  # type: ignore[misc,no-any-return]  # of the command that this is mixed into
         except suggestions.USAGE_ERROR as error:
-            suggestions.add_program_options(error, ctx)
+            suggestions.add_near_options(error, ctx)
             raise
 
     def get_params(self, ctx: Any) -> list[Any]:

@@ -11,13 +11,19 @@ USAGE_ERROR: Any = typer.BadParameter.__base__
 """the parser's own error, which Typer (since 0.25) brings along and does not export"""
 
 
-def add_program_options(error: Any, context: Any) -> None:
-    """Let an error that names an unknown option suggest those of the program too: they may stand behind the command."""
+def add_near_options(error: Any, context: Any) -> None:
+    """Let an error that names an unknown option suggest the nearest of the command and of the program, which may stand behind it, best first."""
     name = getattr(error, "option_name", None)
-    if name is None or not hasattr(error, "possibilities") or error.possibilities:
+    if name is None or not hasattr(error, "possibilities"):
         return
-    root = context.find_root()
-    error.possibilities = difflib.get_close_matches(name, _options(root)) or None
+    # Without the dashes that all have: by them --in is near to --jsn.
+    names = [option.removeprefix("--") for option in (*_options(context), *_options(context.find_root()))]
+    near = difflib.get_close_matches(name.lstrip("-"), dict.fromkeys(names))
+    error.possibilities = None
+    error.message = f"No such option '{name}'."
+    if near:
+        named = ", ".join(f"'--{option}'" for option in near)
+        error.message += f" Did you mean {named}?"
 
 
 def add_option_of_word(error: Any, context: Any, word: str) -> None:

@@ -40,6 +40,9 @@ _STATUS: dict[type[errors.OperationError], int] = {
     errors.CollectionUnavailable: 504,
 }
 _RETRY_SECONDS = "1"
+_NO_ROUTE: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
+_SHOWN_CHARACTERS: Final = 200
+"""of a path that may be long"""
 
 PROBLEM: Final = "application/problem+json"
 """media type of problem details"""
@@ -126,10 +129,20 @@ def install(app: FastAPI) -> None:
     """Let `app` turn all errors into responses."""
 
     async def handle(request: Request, error: Exception) -> Response:
+        if isinstance(error, HTTPException) and error.status_code in _NO_ROUTE:
+            error = HTTPException(error.status_code, _no_route(request, error), error.headers)
         return as_asked(request.headers, response(error))
 
     for kind in (errors.PixfindError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, handle)
+
+
+def _no_route(request: Request, error: HTTPException) -> str:
+    """Say what the framework only names by its status: nothing is there, or it takes other methods."""
+    path = request.url.path[:_SHOWN_CHARACTERS]
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return f"There is nothing at {path}; /openapi.json describes the API."
+    return f"{path} takes {(error.headers or {}).get('Allow', 'other methods')}, and no {request.method}; /openapi.json describes the API."
 
 
 def _first(error: RequestValidationError) -> str:

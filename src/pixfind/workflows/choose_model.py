@@ -52,7 +52,7 @@ def _chosen(library: Library, options: EmbedOptions, files: ModelFiles, observer
         return Choice(known, "remembered from the first run")
     precision = engines.image_precision(files, options.precision, options.device)
     if files.name == registry.STARTER and options.precision == "auto":
-        precision = Choice("fp32", "small enough as it is")
+        precision = Choice("fp32", "as published: so small a model gains nothing from fewer bits")
     pending = library.catalogue.count_pending()
     if options.precision == "auto" and files.name != registry.STARTER and pending >= _TUNE_FROM:
         from pixfind.workflows import tune
