@@ -188,6 +188,20 @@ def server(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Iterator
 
 
 @pytest.fixture
+def violations() -> Callable[[Any], list[tuple[str, str]]]:
+    """What axe-core finds on a page that has come to rest: the rule, and where."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python (extra dev)")
+
+    def found(page: Any) -> list[tuple[str, str]]:
+        # Tiles fade in: half-way, their contrast is not that of the page.
+        page.wait_for_function("() => !document.getAnimations().some((each) => each.playState === 'running')")
+        each_rule = axe.Axe().run(page).response["violations"]
+        return [(each["id"], node["html"]) for each in each_rule for node in each["nodes"]]
+
+    return found
+
+
+@pytest.fixture
 def pending(tmp_path: Path) -> Iterator[Server]:
     """A server of a library in which everything is pending."""
     make_slow_pictures(tmp_path / "waiting", WAITING)

@@ -9,12 +9,11 @@ import pytest
 from pixfind.testing import make_library, make_pictures
 from pixfind.testing.servers import Server, serving
 
-sync_playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (extra dev)")
-axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python (extra dev)")
-expect = sync_playwright.expect
+expect = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (extra dev)").expect
 
 Page = Any
 Open = Callable[..., Any]
+Violations = Callable[[Any], list[tuple[str, str]]]
 
 SCREENS: dict[str, dict[str, Any]] = {
     "light": {"viewport": {"width": 1440, "height": 900}},
@@ -33,16 +32,8 @@ VIEWS = {
 }
 
 
-def violations(page: Page) -> list[tuple[str, str]]:
-    """What axe-core finds: the rule, and where."""
-    # Tiles fade in: half-way, their contrast is not that of the page.
-    page.wait_for_function("() => !document.getAnimations().some((each) => each.playState === 'running')")
-    found = axe.Axe().run(page).response["violations"]
-    return [(each["id"], node["html"]) for each in found for node in each["nodes"]]
-
-
 @pytest.mark.parametrize("screen", SCREENS)
-def test_no_view_breaks_a_rule_of_accessibility(tab: Open, screen: str) -> None:
+def test_no_view_breaks_a_rule_of_accessibility(tab: Open, screen: str, violations: Violations) -> None:
     opened = tab(**SCREENS[screen])
     opened.expect_problems("status of 404 .*/api/search$")
     # The picture that is not there, which is also in the search field; the next view may come before it.
@@ -55,7 +46,7 @@ def test_no_view_breaks_a_rule_of_accessibility(tab: Open, screen: str) -> None:
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-def test_no_dialog_breaks_a_rule_of_accessibility(tab: Open, screen: str) -> None:
+def test_no_dialog_breaks_a_rule_of_accessibility(tab: Open, screen: str, violations: Violations) -> None:
     page = tab(**SCREENS[screen]).open("/?q=lake")
     page.locator(".tile a").first.click()
     page.keyboard.press("i")
@@ -77,7 +68,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-def test_the_form_for_the_token_breaks_no_rule_of_accessibility(tab: Open, guarded: Server, screen: str) -> None:
+def test_the_form_for_the_token_breaks_no_rule_of_accessibility(
+    tab: Open, guarded: Server, screen: str, violations: Violations
+) -> None:
     opened = tab(guarded, **SCREENS[screen])
     opened.expect_problems("status of 401 .* /$")
     for path in ("/", "/?q=lake&token=wrong"):
@@ -87,7 +80,7 @@ def test_the_form_for_the_token_breaks_no_rule_of_accessibility(tab: Open, guard
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-def test_a_selection_breaks_no_rule_of_accessibility(tab: Open, screen: str) -> None:
+def test_a_selection_breaks_no_rule_of_accessibility(tab: Open, screen: str, violations: Violations) -> None:
     page = tab(**SCREENS[screen]).open("/?q=lake")
     page.locator(".tile a").first.focus()
     page.keyboard.press("x")
@@ -97,7 +90,7 @@ def test_a_selection_breaks_no_rule_of_accessibility(tab: Open, screen: str) -> 
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-def test_the_filters_break_no_rule_of_accessibility(tab: Open, screen: str) -> None:
+def test_the_filters_break_no_rule_of_accessibility(tab: Open, screen: str, violations: Violations) -> None:
     page = tab(**SCREENS[screen]).open("/?q=lake")
     page.get_by_role("button", name="Filters").click()
     expect(page.get_by_role("heading", name="Cameras")).to_be_visible()

@@ -159,6 +159,7 @@ def test_pictures_are_put_into_an_album_and_taken_out_again(tab: Open, served: S
     for place in range(3):
         page.locator(".tile").nth(place).hover()
         page.locator(".tile-mark").nth(place).click()
+    expect(page.locator(".selection-count")).to_have_text("3 selected")
     page.keyboard.press("b")
     name = page.locator(".album-picker input")
     name.fill("Best of")
@@ -191,6 +192,7 @@ def test_a_name_of_a_search_is_none_for_pictures(tab: Open, served: Server) -> N
     expect(page.get_by_role("button", name="Remove the album “Forests”")).to_be_visible()
     page.locator(".tile").first.hover()
     page.locator(".tile-mark").first.click()
+    expect(page.locator(".selection-count")).to_have_text("1 selected")
     page.keyboard.press("b")
     page.locator(".album-picker input").fill("forests")
     page.locator(".album-picker input").press("Enter")

@@ -118,8 +118,13 @@ def test_new_pictures_are_looked_for_from_the_page(tab: Open, tmp_path: Path) ->
         page = opened.open("/?view=library")
         expect(page.locator(".library-lead")).to_contain_text("3 pictures known")
         make_pictures(tmp_path / "pictures", 2, first=100)
-        page.get_by_role("button", name="Look for new pictures").click()
+        held: list[Any] = []
+        # Until the run has begun, which is no longer than it takes.
+        page.route("**/api/embed", lambda route: held.append(route))
+        with page.expect_request("**/api/embed"):
+            page.get_by_role("button", name="Look for new pictures").click()
         expect(page.locator(".run-message")).to_contain_text("Looking through the folders")
+        held.pop().continue_()
         expect(page.locator(".library-lead")).to_contain_text("5 pictures known; 5 can be searched", timeout=120_000)
         opened.close()
 

@@ -11,15 +11,23 @@ from pixfind.search import build
 from pixfind.testing import make_library, make_pictures
 from pixfind.testing.servers import Server, serving
 
-sync_playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (extra dev)")
-axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python (extra dev)")
-expect = sync_playwright.expect
+expect = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (extra dev)").expect
 
 Open = Callable[..., Any]
+Violations = Callable[[Any], list[tuple[str, str]]]
 Page = Any
 
 #: fourteen pictures in two parts of Berlin, four in Sydney, two nowhere
 BERLIN, SYDNEY = 14, 4
+
+#: how opaque each pixel of a canvas is: land is, the sea is not. Read from a copy: browsers warn of a canvas that is read again and again.
+OPAQUE = """(selector) => {
+  const canvas = document.querySelector(selector);
+  const copy = new OffscreenCanvas(Math.max(1, canvas.width), Math.max(1, canvas.height)).getContext("2d", { willReadFrequently: true });
+  if (canvas.width) copy.drawImage(canvas, 0, 0);
+  const { data, width } = copy.getImageData(0, 0, copy.canvas.width, copy.canvas.height);
+  return Object.assign(data.filter((_, at) => at % 4 === 3), { width });
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +58,7 @@ def pins(page: Page) -> Any:
     return page.get_by_role("list", name="Places with pictures").get_by_role("button")
 
 
-def test_the_map_opens_with_all_places_on_the_screen(tab: Open, travelled: Server) -> None:
+def test_the_map_opens_with_all_places_on_the_screen(tab: Open, travelled: Server, violations: Violations) -> None:
     page = tab(travelled).open("/")
     page.get_by_role("link", name="Map").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Map")
@@ -61,16 +69,9 @@ def test_the_map_opens_with_all_places_on_the_screen(tab: Open, travelled: Serve
     for pin in pins(page).all():
         box = pin.bounding_box()
         assert 0 <= box["x"] <= 1100 and 0 <= box["y"] <= 760  # noqa: PT018  both in one
-    # Land is drawn: the canvas is not of one colour.
-    colours = """() => {
-      const canvas = document.querySelector(".map-canvas");
-      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-      const seen = new Set();
-      for (let at = 0; at < data.length; at += 4000) seen.add(data.slice(at, at + 4).join());
-      return seen.size > 1;
-    }"""
-    page.wait_for_function(colours)
-    assert [] == axe.Axe().run(page).response["violations"]
+    # Land is drawn, and the sea is not.
+    page.wait_for_function(f"() => new Set(({OPAQUE})('.map-canvas')).size > 1")
+    assert [] == violations(page)
 
 
 def test_where_no_picture_has_a_place_filters_are_blamed_only_where_there_are_some(tab: Open) -> None:
@@ -161,28 +162,21 @@ def test_the_map_has_the_pictures_that_pass_the_filters(tab: Open, travelled: Se
     expect(page.locator("#map-view .map-said")).to_have_text("4 of 4 pictures with a place are in this part")
     page.get_by_role("button", name="Remove: camera: nikon").click()
     expect(page.locator("#map-view .map-said")).to_contain_text("of 18")
-    assert "view=map" in page.url
+    page.wait_for_url(lambda url: "view=map" in url and "camera" not in url)
     page = tab(travelled).open("/?view=map&camera=leica")
     expect(page.locator("#map-view .map-said")).to_have_text("No picture with these filters has a place.")
     expect(page.get_by_role("button", name="Show the pictures around here")).to_be_hidden()
 
 
 @pytest.mark.parametrize("options", [{"viewport": {"width": 375, "height": 667}, "has_touch": True, "is_mobile": True}, {"color_scheme": "dark"}, {"viewport": {"width": 320, "height": 256}}])  # fmt: skip
-def test_the_map_breaks_no_rule_of_accessibility(tab: Open, travelled: Server, options: dict[str, Any]) -> None:
+def test_the_map_breaks_no_rule_of_accessibility(
+    tab: Open, travelled: Server, options: dict[str, Any], violations: Violations
+) -> None:
     page = tab(travelled, **options).open("/?view=map")
     expect(pins(page).first).to_be_attached()
     expect(page.locator("#map-view .map-said")).to_contain_text("pictures with a place")
-    assert [] == axe.Axe().run(page).response["violations"]
+    assert [] == violations(page)
 
-
-#: how opaque each pixel of a canvas is: land is, the sea is not. Read from a copy: browsers warn of a canvas that is read again and again.
-OPAQUE = """(selector) => {
-  const canvas = document.querySelector(selector);
-  const copy = new OffscreenCanvas(Math.max(1, canvas.width), Math.max(1, canvas.height)).getContext("2d", { willReadFrequently: true });
-  if (canvas.width) copy.drawImage(canvas, 0, 0);
-  const { data, width } = copy.getImageData(0, 0, copy.canvas.width, copy.canvas.height);
-  return Object.assign(data.filter((_, at) => at % 4 === 3), { width });
-}"""
 
 #: what is seen in a phone's portrait format, from the north to the south
 TALL = {"count": 2, "in_view": 2, "bounds": {"west": 10.0, "east": 10.1, "north": 54.0, "south": 47.5}, "current": True, "missing": []}  # fmt: skip
@@ -260,6 +254,16 @@ def test_outlines_are_fetched_once_for_all_maps_of_the_page(tab: Open, travelled
     # Its land has been drawn.
     page.wait_for_function(f"() => ({OPAQUE})('.small-map canvas').some(Boolean)")
     assert 1 == len(asked)
+
+
+def test_pins_are_called_after_cities_that_come_later(tab: Open, travelled: Server) -> None:
+    opened = tab(travelled)
+    held: list[Any] = []
+    opened.page.route("**/static/cities.json", lambda route: held.append(route))
+    page = opened.open("/?view=map")
+    expect(page.get_by_role("button", name=f"{BERLIN} pictures at this place", exact=True)).to_be_visible()
+    held.pop().continue_()
+    expect(page.get_by_role("button", name=f"{BERLIN} pictures near Berlin", exact=True)).to_be_visible()
 
 
 def test_without_outlines_the_pins_are_there_all_the_same(tab: Open, travelled: Server) -> None:

@@ -123,4 +123,4 @@ def test_a_server_that_was_started_again_asks_an_open_page_for_its_token(page: A
         expect(page.locator(".tile").first).to_be_visible()
     with serving(tmp_path / "library", tmp_path / "again.log", "--port", str(server.port), token=True):
         expect(page.locator("input[type=password]")).to_be_visible(timeout=60_000)
-    assert "q=sky" in page.url
+        page.wait_for_url(lambda url: "q=sky" in url)

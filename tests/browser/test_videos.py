@@ -46,8 +46,13 @@ def test_a_video_is_one_tile_and_plays_from_its_moment(tab: Open, videos: Server
     video = page.locator("#viewer video")
     expect(video).to_be_visible()
     time = float(str(video.get_attribute("src")).partition("#t=")[2])
-    page.wait_for_function("() => document.querySelector('#viewer video').readyState >= 2")
-    assert abs(time - page.evaluate("document.querySelector('#viewer video').currentTime")) < 0.2
+    page.wait_for_function(
+        """(time) => {
+          const { readyState, seeking, currentTime } = document.querySelector("#viewer video");
+          return readyState >= 2 && !seeking && Math.abs(currentTime - time) < 0.2;
+        }""",
+        arg=time,
+    )
     page.keyboard.press("Escape")
     expect(page.locator("#viewer video")).to_have_count(0)
 

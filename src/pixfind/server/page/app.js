@@ -49,6 +49,8 @@ let place = START;
 let typedAt = 0;
 /** Where the reader was before a reload, until it is on the screen again. */
 let left = remembered();
+/** Whether the browser is on its way back from the large view, which takes a moment: the second click of a double one leads no farther. */
+let isClosing = false;
 
 const actions = {
   search: (/** @type {string} */ q) => go({ ...START, q }),
@@ -116,7 +118,11 @@ const viewer = new Viewer({
     if (hit) go({ image: hit.image_id }, { replace: true });
   },
   // Opened from the grid, it is one step of the history: closing it goes back, and so does the phone's back button.
-  close: () => (history.state?.opened ? history.back() : go({ image: null }, { replace: true })),
+  close: () => {
+    if (!history.state?.opened) return go({ image: null }, { replace: true });
+    if (!isClosing) history.back();
+    isClosing = true;
+  },
   refine,
   near: (near) => go({ ...START, filters: { near } }),
   folder: (path) => go({ ...START, filters: { in: escaped(path) } }),
@@ -166,6 +172,7 @@ function go(change, { replace = false, opened = false } = {}) {
 function show(next, back) {
   const before = place;
   place = next;
+  isClosing = false;
   if (before.view === "search" && next.view !== "search") results.away();
   const picture = next.picture === null ? null : pictures.get(next.picture) ?? null;
   const lost = next.picture !== null && !picture;

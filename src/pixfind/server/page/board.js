@@ -286,6 +286,13 @@ export class Board {
     return el("li", {}, el("button", { type: "button", class: "map-pin", "aria-label": label, title: label, onclick: () => this.#opened(pin) }, image, count));
   }
 
+  /** Call the pins again what they are called, as more is known. */
+  relabel() {
+    for (const [pin, made] of this.#pins) {
+      for (const name of ["aria-label", "title"]) made.querySelector("button")?.setAttribute(name, this.labelOf(pin));
+    }
+  }
+
   /** @param {Pin} pin */
   #opened(pin) {
     const box = this.view.zoom >= this.maxZoom - 1 ? null : this.boxOf(pin);

@@ -28,7 +28,11 @@ export class MapView extends Board {
     const words = { title: t("html.map"), pins: t("map.pins"), label: t("map.label"), here: t("map.here"), all: t("map.all") };
     super("map", handlers, { maxZoom: MAX_ZOOM, fills: true, icon: "world", words, credit: el("p", { class: "map-credit", lang: "en" }, "Natural Earth · GeoNames (CC BY 4.0)") });
     this.opened = handlers.open;
-    this.drawing = new MapDrawing(this.canvas, () => this.draw());
+    this.drawing = new MapDrawing(this.canvas, () => {
+      this.draw();
+      // Pins may have come before the cities that they lie near.
+      this.relabel();
+    });
     this.view = { x: xOf(10), y: yOf(25), zoom: 2 };
   }
 
