@@ -2,6 +2,7 @@
 
 import datetime as dt
 import shutil
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,34 @@ def test_folding_keeps_the_order_and_every_place_once() -> None:
 
     assert [[0, 2, 5], [1, 4], [3], [6]] == [[place for place, _ in group] for group in groups]
     assert [] == duplicates.group(rows[:0], [], mean)
+
+
+def test_folding_so_many_groups_gives_the_first_of_all_of_them() -> None:
+    random = np.random.default_rng(0)
+    # Longer than a batch, and of few directions: groups reach over the ends of batches.
+    rows = np.eye(400, dtype=float16)[random.integers(0, 400, 1_000)]
+    unknown, mean = [bursts.UNKNOWN] * len(rows), np.zeros(400, dtype=float32)
+    expected: dict[int, list[int]] = {}
+    for place, direction in enumerate(rows.argmax(axis=1).tolist()):
+        expected.setdefault(direction, []).append(place)
+
+    every = duplicates.group(rows, unknown, mean)
+
+    assert list(expected.values()) == [[place for place, _ in group] for group in every]
+    assert every[:150] == duplicates.group(rows, unknown, mean, 150)
+
+
+def test_folding_a_long_list_holds_no_matrix_of_all_its_pairs() -> None:
+    count = 4_000
+    rows = np.random.default_rng(0).standard_normal((count, 64))
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(float16)
+
+    tracemalloc.start()
+    duplicates.group(rows, [bursts.UNKNOWN] * count, np.zeros(64, dtype=float32))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert peak < count * count
 
 
 def unit(*angles: float) -> NDArray[float16]:

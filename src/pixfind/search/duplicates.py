@@ -103,25 +103,34 @@ def threshold(mean: NDArray[float32]) -> float:
     return min(max(MIN_COSINE, 1.0 - NEAR_FRACTION * usual), MAX_COSINE)
 
 
-def group(rows: NDArray[float16], taken: Sequence[Taken], mean: NDArray[float32]) -> list[list[tuple[int, MatchKind]]]:
+def group(
+    rows: NDArray[float16], taken: Sequence[Taken], mean: NDArray[float32], limit: int | None = None
+) -> list[list[tuple[int, MatchKind]]]:
     """
     Group ranked unit rows [n, d]: each joins the first group whose first row it is a near-duplicate of, or of whose burst it is.
 
-    `mean` [d] is that of the library. Returns positions in the ranking, and what each is to the first (NEAR for the first itself), groups in the order of their first row.
+    `mean` [d] is that of the library; `limit` leaves out all but so many groups. Returns positions in the ranking, and what each is to the first (NEAR for the first itself), groups in the order of their first row.
     """
-    wide = rows.astype(float32)
-    cosines = wide @ wide.T
-    near, of_burst = cosines >= threshold(mean), cosines >= bursts.threshold(mean)
+    wide, near, of_burst = rows.astype(float32), threshold(mean), bursts.threshold(mean)
     groups: dict[int, list[tuple[int, MatchKind]]] = {}
-    for place in range(len(rows)):
-        close = np.flatnonzero(near[place, :place] | of_burst[place, :place]).tolist()
-        kinds = (
-            (first, _kind(near[place, first], of_burst[place, first], taken[place], taken[first]))
-            for first in close
-            if first in groups
-        )
-        first, kind = next(((first, kind) for first, kind in kinds if kind), (place, MatchKind.NEAR))
-        groups.setdefault(first, []).append((place, kind))
+    for start in range(0, len(rows), _BATCH):
+        # Only first rows are compared with, and a batch at a time: all pairs of 15,000 rows would be a gigabyte.
+        block = wide[start : start + _BATCH]
+        others = [*groups, *range(start, start + len(block))]
+        cosines = block @ wide[others].T
+        close = cosines >= min(near, of_burst)
+        before = len(others) - len(block)
+        for here, place in enumerate(others[before:]):
+            found = None
+            for column in np.flatnonzero(close[here, : before + here]).tolist():
+                first, cosine = others[column], cosines[here, column]
+                if first in groups and (kind := _kind(cosine >= near, cosine >= of_burst, taken[place], taken[first])):
+                    found = first, kind
+                    break
+            if found:
+                groups[found[0]].append((place, found[1]))
+            elif limit is None or len(groups) < limit:
+                groups[place] = [(place, MatchKind.NEAR)]
     return list(groups.values())
 
 

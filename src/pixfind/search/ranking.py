@@ -34,6 +34,9 @@ _MAX_SORTED_WITHOUT_CUTOFF: Final = 100
 _MAX_FOLDED = 5_000
 """Hits that are compared with each other to fold near-duplicates."""
 
+_FOLDED_AHEAD = 2_000
+"""Hits behind the k-th that are looked at at first: what they are near-duplicates of is mostly far from it."""
+
 BEYOND_REACH: Final = 0.05
 """What a lift counts beyond the reach of one word: enough to keep the order of those that it brings there."""
 
@@ -218,11 +221,11 @@ def _newest_first(hit: Hit, sort: Sort) -> tuple[float, int]:
 
 def _distinct(find: Find, explain: Explain, known: ScoreCalibration, k: int) -> list[Candidate]:
     """Return the best of each group of near-duplicates, or of a burst; fewer than k only when there are no more, or _MAX_FOLDED were compared."""
-    want = 3 * k
+    want = min(3 * k, k + _FOLDED_AHEAD)
     while True:
         found = explain(find(want))
         rows, taken = np.array([one.embedding for one in found]), [one.taken for one in found]
-        groups = duplicates.group(rows, taken, known.mean) if found else []
+        groups = duplicates.group(rows, taken, known.mean, k) if found else []
         if len(groups) >= k or len(found) < want or want >= max(_MAX_FOLDED, 3 * k):
             return [
                 replace(found[first], stack=tuple(_stacked(found[place], kind) for place, kind in others))

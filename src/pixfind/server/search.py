@@ -2,7 +2,7 @@
 Searches of one library for many clients at the same time.
 
 Owns the searchers (one for each thread, with a shared index and model) and the cache of responses. Must not know HTTP. The package `search`
-does the work.
+does the work, and `ranked_lists` keeps what later pages of a list show.
 """
 
 import collections
@@ -22,7 +22,8 @@ from pixfind.search.searcher import Searcher
 from pixfind.search.snapshot import SnapshotCache
 from pixfind.server import browse, count_schemas, ranked_page, responses, schemas
 from pixfind.server.batched_encoder import BatchedEncoder
-from pixfind.server.ranked_page import RankedRequest
+from pixfind.server.ranked_lists import RankedLists
+from pixfind.server.ranked_page import RankedRequest, Search
 from pixfind.server.resource_pool import ResourcePool
 from pixfind.server.searches import Searches
 from pixfind.worker.decoders import DecoderPool
@@ -52,6 +53,7 @@ class SearchService(Searches):
         self._watched = ResourcePool("changes", [LibraryOnDemand(path)], max_queue=_MAX_QUEUE)
         self._cached: collections.OrderedDict[object, bytes] = collections.OrderedDict()
         self._cached_state: object = None
+        self._lists = RankedLists()
 
     async def model(self) -> ModelIdentity | None:
         return await self.searchers.run(lambda searcher: searcher.library.model())
@@ -76,7 +78,13 @@ class SearchService(Searches):
         )
 
     async def ranked(self, asked: RankedRequest) -> schemas.SearchResponse:
-        return await self.searchers.run(lambda searcher: _response(searcher, asked))
+        # Before the search: what changes during it is found out by the next one.
+        state = await self._watched.run(_state)
+
+        def page(searcher: Searcher) -> schemas.SearchResponse:
+            return _response(searcher, asked, self._lists.search_for(asked, state, searcher.search))
+
+        return await self.searchers.run(page)
 
     async def remembered(self, key: object, make: Callable[[], Awaitable[BaseModel]]) -> bytes:
         now = await self._watched.run(_state)
@@ -104,7 +112,8 @@ class SearchService(Searches):
         try:
             for searcher in self.searchers.resources:
                 for words in ("a photo", "a photo +snow"):
-                    _response(searcher, RankedRequest(language.parse(words), page)).model_dump_json()
+                    asked = RankedRequest(language.parse(words), page)
+                    _response(searcher, asked, searcher.search).model_dump_json()
         except errors.NotEmbedded:
             return
 
@@ -156,7 +165,7 @@ def _state(opened: LibraryOnDemand) -> object:
     return opened.version(), SnapshotCache.state(library), albums.version(library.path), dates.now().date()
 
 
-def _response(searcher: Searcher, asked: RankedRequest) -> schemas.SearchResponse:
-    found = ranked_page.filled(asked, searcher.search)
+def _response(searcher: Searcher, asked: RankedRequest, search: Search) -> schemas.SearchResponse:
+    found = ranked_page.filled(asked, search)
     known = responses.hit_metadata(searcher.library, responses.ids_of(found.shown))
     return ranked_page.response(found, known, searcher.snapshots.etag)
