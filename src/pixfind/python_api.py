@@ -372,11 +372,14 @@ class Library:
         """Return the stored library of the model that answers now; raises LibraryClosed, LibraryNotFound when it was deleted."""
         self._refuse_closed()
         if self._stored.superseded():
-            if self._searcher is not None:
-                self._searcher.__exit__()
-                self._searcher = None
-            self._stored = self._stored.renewed()
+            self._renew()
         return self._stored
+
+    def _renew(self, *, to_write: bool = False) -> None:
+        if self._searcher is not None:
+            self._searcher.__exit__()
+            self._searcher = None
+        self._stored = self._stored.renewed(to_write=to_write)
 
     def _images(self, generation: str) -> Iterator[export.ImageRecord]:
         # Opened apart: a call in between may replace what this library has open.
@@ -391,6 +394,8 @@ class Library:
 
     def _writing(self) -> storage.Library:
         self._refuse_closed()
+        if self._stored.catalogue.opened_on_full_disk:
+            self._renew(to_write=True)
         return storage.Library.open(self.path, write=True)
 
     def _refuse_closed(self) -> None:

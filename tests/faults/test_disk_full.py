@@ -1,5 +1,7 @@
 """A full disk at any write: a clear error, an exit code, everything durable kept, and the next run continues where it stopped."""
 
+import asyncio
+import json
 import resource
 import signal
 import subprocess
@@ -10,14 +12,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import pixfind
 from pixfind import errors
 from pixfind.embedding.runners.serial import Serial
 from pixfind.index import build
-from pixfind.library import commit, merge, verify
+from pixfind.library import commit, merge, verify, watch_lock
 from pixfind.library.library import Library
 from pixfind.search.searcher import Searcher
-from pixfind.testing import make_library
+from pixfind.server import schemas
+from pixfind.server.search import SearchService
+from pixfind.testing import make_library, make_pictures
+from pixfind.testing.commands import Commands
 from pixfind.testing.libraries import QUIET
+from pixfind.worker.decoders import DecoderPool
+from pixfind.workflows import watch
 from pixfind.workflows.embed import embed
 from pixfind.workflows.embed_part import embed_part
 
@@ -114,6 +122,65 @@ def test_a_writer_that_comes_when_there_is_room_again_changes_nothing_under_a_re
         assert [] == verify.verify(written)
 
 
+def test_a_watch_that_opened_a_full_disk_writes_once_there_is_room(
+    closed: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it reads with would keep it from writing: connections of one process share the file that SQLite could not make."""
+    make_pictures(pictures, 2, first=60)
+    limit, open_events = _file_size_limit(NO_ROOM), watch._Watch._open_events
+    told: list[watch.WatchEvent] = []
+
+    def with_room(one: watch._Watch) -> None:
+        limit.__exit__()
+        open_events(one)
+
+    def hear(event: watch.WatchEvent) -> None:
+        told.append(event)
+        if isinstance(event, watch.RoundDone):
+            watch_lock.request_stop(closed)
+
+    monkeypatch.setattr(watch._Watch, "_open_events", with_room)
+    with limit:
+        watch.watch(closed, QUIET, runner=Serial(), tell=hear)
+
+    (done,) = (event for event in told if isinstance(event, watch.RoundDone))
+    assert done.indexed is not None
+    assert 2 == done.indexed.embedded.images
+
+
+def test_a_program_that_opened_a_full_disk_writes_once_there_is_room(closed: Path, pictures: Path) -> None:
+    with _file_size_limit(NO_ROOM):
+        library = pixfind.open(closed)
+        assert 5 == len(library.search("sky", 5).hits)
+        with pytest.raises(errors.DiskFull):
+            library.add(pictures)
+        assert 5 == len(library.search("sky", 5).hits)
+    make_pictures(pictures, 2, first=60)
+    with library:
+        assert [2] == [report.new for report in library.add(pictures)]
+        assert 5 == len(library.search("sky", 5).hits)
+
+
+def test_a_server_that_opened_a_full_disk_answers_with_what_is_indexed_later(
+    closed: Path, pictures: Path, commands: Commands
+) -> None:
+    asked = schemas.SearchRequest.model_validate({"in": "*", "k": 100})
+
+    async def use() -> None:
+        async def hits() -> int:
+            return len(json.loads(await searches.response_json(asked))["hits"])
+
+        with _file_size_limit(NO_ROOM):
+            searches = SearchService(closed, DecoderPool.for_uploads())
+            assert 40 == await hits()
+        make_pictures(pictures, 2, first=60)
+        assert 0 == commands.run(["--library", str(closed), "index"]).returncode
+        assert 42 == await hits()
+        searches.close()
+
+    asyncio.run(use())
+
+
 @pytest.fixture
 def closed(tmp_path: Path, pictures: Path) -> Iterator[Path]:
     """A library with all pictures embedded that nobody has open. Ends with `verify`."""
@@ -149,8 +216,11 @@ class _file_size_limit:  # noqa: N801
         self.size = size
 
     def __enter__(self) -> None:
+        # Python takes a module that was cut for a whole one, and would do so in every test to come.
+        self.writes_no_modules, sys.dont_write_bytecode = sys.dont_write_bytecode, True
         self.before = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (self.size, self.before[1]))
 
     def __exit__(self, *_: object) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, self.before)
+        sys.dont_write_bytecode = self.writes_no_modules

@@ -529,11 +529,11 @@ def test_a_database_that_is_busy_for_a_moment_does_not_end_the_watch(
         wait_for(lambda: watched.pending() == 0 and not watched.writes())
         renewed, busy = Library.renewed, threading.Event()
 
-        def once_busy(library: Library) -> Library:
+        def once_busy(library: Library, **how: Any) -> Library:
             if not busy.is_set():
                 busy.set()
                 raise errors.DatabaseBusy(path=watched.path, detail="a backup")
-            return renewed(library)
+            return renewed(library, **how)
 
         monkeypatch.setattr(Library, "renewed", once_busy)
         watched.wait_until(make_image(watched.one / "new.jpg", seed=90))

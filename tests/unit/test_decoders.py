@@ -1,5 +1,8 @@
 """A picture that crashes, hangs or fills its decoder ends its own request; the next picture is decoded."""
 
+import pickle
+import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -14,7 +17,8 @@ from pixfind.models.preprocess import Preprocessing
 from pixfind.testing import wait_for
 from pixfind.testing.decoders import COMMAND
 from pixfind.testing.images import break_image, encode, png_bomb
-from pixfind.worker.decoders import DecoderPool
+from pixfind.worker import decoders
+from pixfind.worker.decoders import DecoderPool, MakeThumbnail
 
 MEMORY = 256 << 20
 PICTURE = encode(Image.effect_noise((320, 200), 60).convert("RGB"), ".jpg")
@@ -120,3 +124,24 @@ def test_a_hang_holds_up_nobody_while_another_process_is_free() -> None:
     assert [errors.DecodingFailed] == ended
     with pytest.raises(errors.DecodingFailed, match="closed"):
         pool.thumbnail(PICTURE, 64)
+
+
+def _task(picture: bytes, seconds: int) -> bytes:
+    described = pickle.dumps(MakeThumbnail(64, decode.limits_for(MEMORY).value))
+    return decoders.TASK.pack(len(described), len(picture), MEMORY, seconds) + described + picture
+
+
+def test_a_task_that_was_cut_ends_the_process_without_a_word() -> None:
+    """Whoever asked was killed in the middle of it."""
+    whole = _task(PICTURE, 100)
+    for length in (0, decoders.TASK.size - 1, decoders.TASK.size + 5, len(whole) - 1):
+        done = subprocess.run(decoders._COMMAND, input=whole[:length], capture_output=True, check=False)
+
+        assert (0, b"", b"") == (done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.skipif(not hasattr(signal, "alarm"), reason="the system ends no process that is late")
+def test_a_picture_that_hangs_ends_its_process_also_when_nobody_is_there_to_end_it() -> None:
+    done = subprocess.run(COMMAND, input=_task(PICTURE + b"hang", 0), capture_output=True, check=False)
+
+    assert -signal.SIGALRM == done.returncode

@@ -6,7 +6,6 @@ Must not know what an embedding is or how a picture is decoded. Whoever holds th
 """
 
 import contextlib
-import errno
 import os
 import time
 from collections import Counter
@@ -19,8 +18,7 @@ from pixfind import errors
 from pixfind.errors import former
 from pixfind.library import path_text, sql
 from pixfind.library.contents import Contents
-from pixfind.library.database import Connection
-from pixfind.storage import disk
+from pixfind.library.database import Connection, make_writable
 from pixfind.types import EmbeddedImage, ImageRef, Outcome, Settled
 
 _PRAGMAS = {  # value, and why
@@ -176,6 +174,11 @@ class Catalogue:
         except (FileNotFoundError, NotADirectoryError) as error:
             raise errors.LibraryNotFound(path=self.path.parent) from error
         return (found.st_dev, found.st_ino) == self._file
+
+    @property
+    def opened_on_full_disk(self) -> bool:
+        """Whether it has to be closed before another of this process can write."""
+        return self._connection.opened_on_full_disk
 
     # --- settings and runs ------------------------------------------------------------------------
 
@@ -358,7 +361,7 @@ class Catalogue:
 
         Raises DiskFull, NotWritable and DiskFailed.
         """
-        _make_writable(path)
+        make_writable(path)
         target = Connection.open(path, str(path), uri=False)
         try:
             target.execute("PRAGMA busy_timeout = 30000")
@@ -372,7 +375,7 @@ class Catalogue:
         if not self.write and not self.path.exists():
             raise errors.LibraryNotFound(path=self.path.parent)
         if self.write:
-            _make_writable(self.path)
+            make_writable(self.path)
             connection = Connection.open(self.path, str(self.path), uri=False)
         else:
             connection = Connection.open_to_read(self.path)
@@ -433,17 +436,3 @@ class Catalogue:
 
     def _version(self) -> int:
         return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _make_writable(path: Path) -> None:
-    """
-    Make the file of a database where it is missing: SQLite creates its log with the same mode.
-
-    One that is there must not be opened for that: closing a file takes back all POSIX locks that this process has on it, and the next to close the
-    database would delete the log that others still write to (https://www.sqlite.org/howtocorrupt.html, 2.2).
-    """
-    with disk.writing(path):
-        if path.is_symlink() or not path.exists():
-            os.close(disk.create(path))
-        elif not os.access(path, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))

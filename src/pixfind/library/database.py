@@ -5,6 +5,7 @@ Owns the translation, in one place: no statement can be run without it. Must not
 """
 
 import contextlib
+import errno
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -39,6 +40,8 @@ class Connection(sqlite3.Connection):
     """A connection to the database at `path`; `execute` and its like raise OperationError."""
 
     path: Path
+    opened_on_full_disk: bool = False
+    """as long as this one is open no connection of this process to the same file can write, as SQLite lets them share one shared memory file"""
 
     @classmethod
     def open(cls, path: Path, name: str, *, uri: bool) -> "Connection":
@@ -71,7 +74,8 @@ class Connection(sqlite3.Connection):
             opened.close()
             # There is no room for it. In the empty one that is left SQLite takes its locks, and keeps in memory what it would hold: what the log has
             # is read, and a writer that comes later changes nothing under a reader. Not `immutable`, which does neither.
-            return cls.open(path, f"{path.as_uri()}?mode=ro&readonly_shm=1", uri=True)
+            opened = cls.open(path, f"{path.as_uri()}?mode=ro&readonly_shm=1", uri=True)
+            opened.opened_on_full_disk = True
         except BaseException:
             opened.close()
             raise
@@ -155,6 +159,20 @@ class _Cursor(sqlite3.Cursor):
             raise translated(error, self.connection.path) from error
 
 
+def make_writable(path: Path) -> None:
+    """
+    Make the file of a database where it is missing: SQLite creates its log with the same mode.
+
+    One that is there must not be opened for that: closing a file takes back all POSIX locks that this process has on it, and the next to close the
+    database would delete the log that others still write to (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    """
+    with disk.writing(path):
+        if path.is_symlink() or not path.exists():
+            os.close(disk.create(path))
+        elif not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
 def translated(error: sqlite3.Error, path: Path) -> Exception:
     """Return the OperationError for an error about the file; `error` itself when one of our statements is wrong."""
     # Errors of Python's own, such as a closed connection, have no code.
@@ -164,7 +182,10 @@ def translated(error: sqlite3.Error, path: Path) -> Exception:
         kind = errors.LibraryDamaged
     if code == sqlite3.SQLITE_CANTOPEN and not _may_write(path):
         kind = errors.NotWritable
-    elif code in _FAILED and name not in _READS and _is_full(path):
+    elif (
+        # Read-only is what a file is too that could not be made.
+        (code in _FAILED and name not in _READS) or (code == sqlite3.SQLITE_READONLY and _may_write(path))
+    ) and _is_full(path):
         kind = errors.DiskFull
     if kind is not None:
         return kind(path=path, detail=str(error))

@@ -143,9 +143,16 @@ class Library:
         """
         return generations.read(self.path).active != self.generation or not self.catalogue.is_in_place()
 
-    def renewed(self) -> Self:
-        """Return this library while its generation is active; else close it and open the one that is."""
-        if not self.superseded():
+    def renewed(self, *, to_write: bool = False) -> Self:
+        """
+        Return this library while its generation is active; else close it and open the one that is.
+
+        `to_write`: another of this process is about to write, which one that was opened on a full disk would keep it from. Where opening it raises, it is
+        closed, and this may be called again.
+        """
+        if to_write and self.catalogue.opened_on_full_disk:
+            self.close()
+        elif not self.superseded():
             return self
         after = type(self).open(self.path)
         self.close()

@@ -19,17 +19,17 @@ shown if either z-score exceeds its cut-off.
 import io
 import json
 import math
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy import float16, float32
 from numpy.typing import NDArray
 
-from pixfind.storage import disk
+from pixfind.storage import disk, npz
 
 _SAMPLE_ROWS = 50_000
 _QUICK_ROWS = 2_000
@@ -278,16 +278,16 @@ def to_bytes(made: ScoreCalibration) -> bytes:
 def from_bytes(content: bytes, dimension: int) -> ScoreCalibration | None:
     """Return the calibration in an .npz archive, for embeddings of this dimension; None when it is none. Loads no pickles."""
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            facts = json.loads(str(arrays["facts"]))
-            if facts.pop("format") != _FORMAT:
-                return None
-            made = ScoreCalibration(
-                **{name: arrays[name] for name in _ARRAYS},
-                **{name: facts[key] for key, name in _FACTS.items() if key in facts},
-                negative=_negative_in(arrays, dimension),
-            )
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError, EOFError):
+        arrays: Mapping[str, Any] = npz.read(io.BytesIO(content))
+        facts = json.loads(str(arrays["facts"]))
+        if facts.pop("format") != _FORMAT:
+            return None
+        made = ScoreCalibration(
+            **{name: arrays[name] for name in _ARRAYS},
+            **{name: facts[key] for key, name in _FACTS.items() if key in facts},
+            negative=_negative_in(arrays, dimension),
+        )
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, RecursionError):
         return None
     fits = made.mean.shape == made.text.shape == (dimension,)
     fits = fits and made.covariance.shape == made.text_covariance.shape == (dimension, dimension)

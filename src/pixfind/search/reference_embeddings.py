@@ -6,7 +6,6 @@ A full-size text encoder needs some 20 s of processor time for them, and each ne
 
 import contextlib
 import hashlib
-import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from pixfind.models import cache, files, text_source
 from pixfind.models.encoders import TextEncoder
 from pixfind.search import calibration
 from pixfind.search.encoders import Encoders
-from pixfind.storage import disk
+from pixfind.storage import disk, npz
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +80,10 @@ def _save(path: Path, made: ReferenceEmbeddings) -> None:
 def _load(path: Path, dimension: int) -> ReferenceEmbeddings | None:
     """Return what an earlier run saved; None when there is nothing usable."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            made = ReferenceEmbeddings(arrays["reference"], arrays["negative"])
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError, EOFError):
+        with path.open("rb") as file:
+            arrays = npz.read(file)
+        made = ReferenceEmbeddings(arrays["reference"], arrays["negative"])
+    except (OSError, KeyError, ValueError):
         return None
     rows = (made.reference, made.negative)
     fits = all(each.ndim == 2 and each.shape[1] == dimension and each.dtype == float32 for each in rows)  # noqa: PLR2004  [n, d]

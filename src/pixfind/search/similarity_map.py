@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from pixfind import errors, machine
 from pixfind.index.nearest import nearest
 from pixfind.library.library import Library
-from pixfind.storage import disk
+from pixfind.storage import disk, npz
 from pixfind.types import Progress, no_progress
 
 MIN_ROWS: Final = 10
@@ -233,12 +233,13 @@ def save(path: Path, made: SimilarityMap) -> None:
 def load(path: Path) -> SimilarityMap | None:
     """Return the map in a file; None where there is none that can be used. Loads no pickles."""
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-            facts = json.loads(str(arrays["facts"]))
-            if facts["format"] != _FORMAT:
-                return None
-            made = SimilarityMap(facts["model"], int(facts["arranged"]), **{name: arrays[name] for name in _ARRAYS})
-            return made if _is_whole(made) else None
+        with path.open("rb") as file:
+            arrays = npz.read(file)
+        facts = json.loads(str(arrays["facts"]))
+        if facts["format"] != _FORMAT:
+            return None
+        made = SimilarityMap(facts["model"], int(facts["arranged"]), **{name: arrays[name] for name in _ARRAYS})
+        return made if _is_whole(made) else None
     except Exception:  # noqa: BLE001  the file may be anything, and what reads it raises anything; it is made again
         return None
 

@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 from pixfind import errors
 from pixfind.storage import disk, npy_header
 
-_MAX_COUNT = 10**18
-
 
 class GrowingArray:
     """
@@ -175,7 +173,7 @@ def _header_length(descr: Any, row_shape: tuple[int, ...]) -> int:
     """128 bytes for a plain array, the next power of two that fits for a structured one: always within one disk sector."""
     for length in (128, 256, 512):
         with contextlib.suppress(ValueError):
-            npy_header.encode(descr, (_MAX_COUNT, *row_shape), length)
+            npy_header.encode(descr, (npy_header.MAX_COUNT, *row_shape), length)
             return length
     message = f"no header fits {descr}"
     raise ValueError(message)

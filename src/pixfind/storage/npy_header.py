@@ -12,6 +12,9 @@ from typing import Any
 from pixfind import errors
 from pixfind.storage import disk
 
+MAX_COUNT = 10**18
+"""rows; no file has as many"""
+
 _MAGIC = b"\x93NUMPY\x01\x00"
 _MIN_BYTES = 128
 _READ_BYTES = 512
@@ -37,8 +40,11 @@ def decode(path: Path, data: bytes) -> tuple[tuple[int, ...], Any]:
     try:
         length = int.from_bytes(data.removeprefix(_MAGIC)[:2], "little") if data.startswith(_MAGIC) else 0
         fields = ast.literal_eval(data[10 : 10 + length].decode("latin1"))
-        return tuple(fields["shape"]), fields["descr"]
-    except (ValueError, SyntaxError, KeyError, TypeError) as error:
+        shape = tuple(fields["shape"])
+        if not shape or any(type(length) is not int or not 0 <= length <= MAX_COUNT for length in shape):
+            raise ValueError(f"shape {shape}"[:200])  # noqa: TRY301  one error for all that is wrong
+        return shape, fields["descr"]
+    except (ValueError, SyntaxError, KeyError, TypeError, MemoryError, RecursionError) as error:
         raise errors.LibraryDamaged(path=path, detail=f"its header cannot be read ({error})") from error
 
 

@@ -29,12 +29,19 @@ def main() -> None:
     os.dup2(2, 1)
     decode.use_one_thread_per_picture()
     machine.be_nice(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
-    while head := tasks.read(decoders.TASK.size):
+    while len(head := tasks.read(decoders.TASK.size)) == decoders.TASK.size:
         task_bytes, data_bytes, memory_bytes, seconds = decoders.TASK.unpack(head)
         _end_after(seconds + _GRACE_SECONDS)
-        task: decoders.Task = pickle.loads(tasks.read(task_bytes))  # noqa: S301  from the server, which started this process
+        described = tasks.read(task_bytes)
+        if len(described) < task_bytes:
+            # Whoever asked was killed.
+            return
+        task: decoders.Task = pickle.loads(described)  # noqa: S301  from the server, which started this process
         machine.limit_memory(_OWN_BYTES + data_bytes + memory_bytes)
-        letter, result = _run(task, tasks.read(data_bytes))
+        data = tasks.read(data_bytes)
+        if len(data) < data_bytes:
+            return
+        letter, result = _run(task, data)
         _write(results, letter, result)
         _end_after(0)
 

@@ -269,6 +269,7 @@ class _Watch:
     # --- one round --------------------------------------------------------------------------------
 
     def _index(self, *, everything: bool, rescan: bool) -> None:
+        self._library = self._library.renewed(to_write=True)
         with Library.open(self._path, write=True) as library, library.lock("watch") as run:
             began = self._clock.monotonic() if everything or self._changes.since is None else self._changes.since
             if everything:
