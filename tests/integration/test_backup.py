@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,12 @@ from pixfind import errors
 from pixfind.embedding.runners.serial import Serial
 from pixfind.library import backup as generation_backup
 from pixfind.library import commit, generations, scan, verify
+from pixfind.library.catalogue import Catalogue
 from pixfind.library.library import Library
 from pixfind.library.merge import merge
 from pixfind.search import searcher
 from pixfind.testing import make_library, make_pictures
+from pixfind.testing.commands import Commands
 from pixfind.testing.libraries import QUIET
 from pixfind.workflows import index as workflow
 from pixfind.workflows import switch_model
@@ -269,4 +272,60 @@ def test_a_model_that_changes_again_and_again_ends_it(
     with pytest.raises(errors.BackupOvertaken):
         backup(embedded, place)
     monkeypatch.undo()
+    assert is_copy(place, embedded)
+
+
+def emptied(place: Path) -> None:
+    """What `: > metadata.db` leaves."""
+    for path in place.glob("metadata.db-*"):
+        path.unlink()
+    (place / "metadata.db").write_bytes(b"")
+
+
+def without_rows(place: Path) -> None:
+    """All tables, and nothing in them."""
+    emptied(place)
+    Catalogue(place / "metadata.db", write=True).close()
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.parametrize("damage", [emptied, without_rows], ids=lambda damage: damage.__name__)
+def test_a_library_whose_database_was_emptied_is_not_copied_over_a_backup(
+    pictures: Path, place: Path, tmp_path: Path, damage: Callable[[Path], None], commands: Commands
+) -> None:
+    make_library(tmp_path / "library", pictures).close()
+    with Library.open(tmp_path / "library") as library:
+        backup(library, place)
+    damage(tmp_path / "library")
+    before = contents(place)
+    done = commands.run(["--library", str(tmp_path / "library"), "backup", str(place)])
+
+    assert errors.LibraryDamaged.exit_code == done.returncode
+    assert b"metadata.db is damaged" in done.stderr
+    assert b"verify --repair" in done.stderr
+    assert before == contents(place)
+    with Library.open(place) as made:
+        assert [] == verify.verify(made)
+
+
+def test_a_library_that_lost_images_is_not_copied_over_a_backup(embedded: Library, place: Path) -> None:
+    backup(embedded, place)
+    before = contents(place)
+    database = embedded.catalogue._connection
+    database.execute("CREATE TEMP TABLE kept AS SELECT * FROM images WHERE id > 30")
+    database.execute("DELETE FROM images WHERE id > 30")
+    assert "40 images, and this library 30" in refused(embedded, place)
+    assert before == contents(place)
+    database.execute("INSERT INTO images SELECT * FROM kept")
+    assert is_copy(place, embedded)
+
+
+def test_a_backup_whose_database_was_emptied_is_made_again(embedded: Library, place: Path) -> None:
+    backup(embedded, place)
+    emptied(place)
+    backup(embedded, place)
+
     assert is_copy(place, embedded)

@@ -11,6 +11,7 @@ import pytest
 from pixfind import errors
 from pixfind.embedding.runners.serial import Serial
 from pixfind.library import repair, scan, verify
+from pixfind.library.catalogue import Catalogue
 from pixfind.library.library import Library
 from pixfind.library.merge import merge as merge_adopted
 from pixfind.testing import make_library, make_pictures
@@ -133,6 +134,50 @@ def test_a_lost_database_is_rebuilt_from_the_two_files_and_a_scan(embedded: Libr
             assert 0 == embed(library, QUIET, runner=Serial()).images
         assert 40 == library.catalogue.ledger()["embedded"]
         assert (before == library.embeddings()).all()
+    embedded.catalogue = Library.open(embedded.path, write=True).catalogue
+
+
+@pytest.mark.parametrize("has_tables", [False, True])
+def test_an_emptied_database_is_a_lost_one(embedded: Library, pictures: Path, has_tables: bool) -> None:
+    embedded.close()
+    for path in embedded.path.glob("metadata.db-*"):
+        path.unlink()
+    (embedded.path / "metadata.db").write_bytes(b"")
+    if has_tables:
+        Catalogue(embedded.path / "metadata.db", write=True).close()
+    for how in (Library.open, Library.create, lambda path: Library.open(path, write=True)):
+        with pytest.raises(errors.LibraryDamaged, match=r"metadata\.db is damaged: it .* data/ holds embeddings"):
+            how(embedded.path)
+
+    assert has_tables == (repair.rebuild_if_needed(embedded.path) is not None)
+    embedded.catalogue = Library.open(embedded.path, write=True).catalogue
+    assert [] == repair.repair(embedded, verify.verify(embedded))
+    assert 40 == scan.add(embedded, pictures).moved
+    assert 40 == embedded.catalogue.ledger()["embedded"]
+
+
+def test_a_database_that_has_images_and_no_model_gets_the_model_back(embedded: Library) -> None:
+    model, paths = embedded.model(), embedded.catalogue.all_rows("embedded_paths")
+    embedded.catalogue._connection.execute("UPDATE library SET key = 'modem' WHERE key = 'model'")
+    embedded.close()
+    with pytest.raises(errors.LibraryDamaged, match="names no model"):
+        Library.open(embedded.path)
+
+    assert repair.rebuild_if_needed(embedded.path) is None
+    embedded.catalogue = Library.open(embedded.path, write=True).catalogue
+    assert (model, paths) == (embedded.model(), embedded.catalogue.all_rows("embedded_paths"))
+
+
+def test_embeddings_of_an_unknown_model_are_told(embedded: Library) -> None:
+    embedded.close()
+    (embedded.data / "model.json").rename(embedded.data / "elsewhere")
+    shutil.copy(embedded.path / "metadata.db", embedded.data / "metadata.db")
+    (embedded.path / "metadata.db").write_bytes(b"")
+    with pytest.raises(errors.LibraryDamaged, match="from a backup"):
+        repair.rebuild_if_needed(embedded.path)
+
+    assert b"" == (embedded.path / "metadata.db").read_bytes()
+    shutil.move(embedded.data / "metadata.db", embedded.path / "metadata.db")
     embedded.catalogue = Library.open(embedded.path, write=True).catalogue
 
 

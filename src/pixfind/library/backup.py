@@ -41,7 +41,7 @@ def copy(source: Library, path: Path, progress: Progress = no_progress) -> int:
     folder = generations.folder(path, source.generation)
     for made in (folder, folder / "data"):
         disk.make_folder(made, durable=True)
-    snapshot = folder / _SNAPSHOT
+    snapshot, database = folder / _SNAPSHOT, folder / "metadata.db"
     generations.delete_database(snapshot)
     try:
         with contextlib.ExitStack() as derived:
@@ -56,13 +56,28 @@ def copy(source: Library, path: Path, progress: Progress = no_progress) -> int:
                 copied.catalogue.run("forget_rows_scanned", "adopted.sql")
                 # They are not copied.
                 thumbnail_progress.forget(copied.catalogue)
-                copied.catalogue.copy_to(folder / "metadata.db")
+                if database.exists():
+                    copied.catalogue.copy_to(database)
+                else:
+                    # All of it into one file: closing the database would not report a failure.
+                    copied.catalogue.value("checkpoint", "verify.sql")
+            if not database.exists():
+                _publish_first(snapshot, database)
         with Library.open(path, generation=source.generation) as copied:
             if copied.index_path.exists() and header.check(copied.index_path, copied.embeddings()) is not None:
                 disk.delete(copied.index_path)
     finally:
         generations.delete_database(snapshot)
     return rows
+
+
+def _publish_first(snapshot: Path, database: Path) -> None:
+    """Give a database its name where none is yet. Filled under that name, a kill would leave an empty file, which looks like a lost database."""
+    # What may be left of the log of a lost database would be applied to it.
+    generations.delete_database(database)
+    with disk.writing(database):
+        snapshot.replace(database)
+    disk.sync_directory(database.parent)
 
 
 def _copy_derived(derived: contextlib.ExitStack, path: Path, copy_to: Path) -> None:

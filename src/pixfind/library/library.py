@@ -96,9 +96,10 @@ class Library:
         folder = generations.folder(path, generation)
         if not (folder / "metadata.db").exists():
             raise errors.LibraryNotFound(path=path)
+        _refuse_lost_database(folder)
         if write:
             _make_folders(folder / "data", path / "logs")
-        return cls(path, Catalogue(folder / "metadata.db", write=write), generation)
+        return cls._of(path, Catalogue(folder / "metadata.db", write=write), generation)
 
     @classmethod
     def create(cls, path: Path, *, generation: str | None = None) -> Self:
@@ -111,10 +112,18 @@ class Library:
         generations.refuse_links(path)
         chosen = generations.read(path).active if generation is None else generation
         folder = generations.folder(path, chosen)
-        if not (folder / "metadata.db").exists() and any((folder / "data").glob("indices*.npy")):
-            raise errors.LibraryDamaged(path=folder / "metadata.db", detail="it is missing, and data/ holds embeddings")
+        _refuse_lost_database(folder)
         _make_folders(folder, folder / "data", path / "logs")
-        return cls(path, Catalogue(folder / "metadata.db", write=True), chosen)
+        return cls._of(path, Catalogue(folder / "metadata.db", write=True), chosen)
+
+    @classmethod
+    def _of(cls, path: Path, catalogue: Catalogue, generation: str) -> Self:
+        made = cls(path, catalogue, generation)
+        # The model is known before the first embedding: this database has tables, and was emptied all the same.
+        if catalogue.setting("model") is None and holds_embeddings(made.data):
+            made.close()
+            raise errors.LibraryDamaged(path=catalogue.path, detail="it names no model, and data/ holds embeddings")
+        return made
 
     def __enter__(self) -> Self:
         return self
@@ -329,6 +338,20 @@ class Library:
         from pixfind.storage import embedding_files
 
         return embedding_files.Pair(*worker_files.paths(self.data, worker), self.dimension, write=write)
+
+
+def holds_embeddings(data: Path) -> bool:
+    """Tell whether there are arrays in a data folder, which a database must name."""
+    return any(data.glob("indices*.npy"))
+
+
+def _refuse_lost_database(folder: Path) -> None:
+    """Raise LibraryDamaged where a generation has embeddings and no database, or an empty file in its place: SQLite would begin a new one in it."""
+    path = folder / "metadata.db"
+    with disk.reading(path):
+        lost = "missing" if not path.exists() else "empty" if path.stat().st_size == 0 else None
+    if lost is not None and holds_embeddings(folder / "data"):
+        raise errors.LibraryDamaged(path=path, detail=f"it is {lost}, and data/ holds embeddings")
 
 
 def _make_folders(*folders: Path) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from pixfind import errors
 from pixfind.library import commit, fulltext, generations, labels, merge, thumbnail_progress, trim, verify
 from pixfind.library.catalogue import Catalogue
-from pixfind.library.library import Library
+from pixfind.library.library import Library, holds_embeddings
 from pixfind.storage import disk, embedding_files, worker_files
 from pixfind.types import EmbeddedImage
 
@@ -143,15 +143,24 @@ def rebuild_if_needed(path: Path, generation: str | None = None) -> Path | None:
     Rename a metadata.db that cannot be read and rebuild it; return the path of the renamed one.
 
     The new one gets its images back from indices.npy by `repair`, and their paths by the next `add`; `generation` as in `Library.open`.
-    Returns None when the database can be read, or was lost altogether (a new one is begun then too).
+    Returns None when the database can be read, or was lost altogether: missing or empty (a new one is begun then too).
+    Raises LibraryDamaged where nothing says any more which model has made the embeddings.
     """
     generation = generations.read(path).active if generation is None else generation
     folder = generations.folder(path, generation)
     old = folder / "metadata.db"
-    if old.exists() and _readable(old):
-        return None
+    has_content = old.exists() and old.stat().st_size > 0
+    if has_content and _readable(old):
+        with Library(path, Catalogue(old), generation) as library:
+            names_model = library.catalogue.setting("model") is not None or not holds_embeddings(library.data)
+            has_images = bool(library.catalogue.value("count_images"))
+        if not names_model and has_images:
+            with Library(path, Catalogue(old, write=True), generation) as library:
+                _restore_model(library)
+        if names_model or has_images:
+            return None
     kept = None
-    if old.exists():
+    if has_content:
         kept = folder / f"metadata.damaged-{int(time.time())}.db"
         with disk.writing(kept):
             shutil.copy(old, kept)
@@ -166,9 +175,7 @@ def _rebuild(path: Path, generation: str, database: Path) -> None:
     new = database.with_name("metadata.rebuilt.db")
     generations.delete_database(new)
     with Library(path, Catalogue(new, write=True), generation) as library:
-        model = library.data / "model.json"
-        with disk.reading(model), contextlib.suppress(FileNotFoundError):
-            library.catalogue.set_setting("model", model.read_text(encoding="utf-8"))
+        _restore_model(library)
         if library.model() is not None:
             _recover_images(library)
         # Write all of it into one file now: closing the database would not report a failure.
@@ -178,6 +185,16 @@ def _rebuild(path: Path, generation: str, database: Path) -> None:
     with disk.writing(database):
         new.replace(database)
     disk.sync_directory(database.parent)
+
+
+def _restore_model(library: Library) -> None:
+    """Take the model from the copy of its name that lies with the embeddings; without embeddings there may be none."""
+    model = library.data / "model.json"
+    with disk.reading(model), contextlib.suppress(FileNotFoundError):
+        library.catalogue.set_setting("model", model.read_text(encoding="utf-8"))
+    if library.model() is None and holds_embeddings(library.data):
+        detail = "it is missing, and so is the database that named the model of the embeddings: take both from a backup"
+        raise errors.LibraryDamaged(path=model, detail=detail)
 
 
 def _readable(path: Path) -> bool:

@@ -19,7 +19,7 @@ from pixfind.library import backup as generation_backup
 from pixfind.library.generations import Generations
 from pixfind.library.library import Library
 from pixfind.storage import disk, locks, npy_header
-from pixfind.types import Progress, no_progress
+from pixfind.types import Progress, no_progress, numbered
 
 _ATTEMPTS = 5
 _PATIENCE_SECONDS = 2.0
@@ -47,8 +47,8 @@ def backup(library: Library, folder: Path, progress: Progress = no_progress) -> 
     Make the folder a complete copy of the library as it is now, or bring an earlier copy up to date; needs no lock of the library.
 
     Thumbnails and logs are left out. Whatever ends this call, a copy that was complete before is still one.
-    Raises BackupRefused for a folder that holds anything else, BackupOvertaken, LibraryDamaged where the library does not fit together,
-    DiskFull, NotWritable and DiskFailed.
+    Raises BackupRefused for a folder that holds anything else, or knows more than the library does; BackupOvertaken; LibraryDamaged where
+    the library does not fit together; DiskFull, NotWritable and DiskFailed.
     """
     path = Path(os.path.realpath(folder.expanduser()))
     _refuse_folder(path, library)
@@ -147,15 +147,31 @@ def _refuse_another(path: Path, library: Library) -> None:
     Raise BackupRefused unless everything that lies there is an earlier state of the library.
 
     The last command that wrote each generation is known to the library, or, where that generation was pruned since, is the one that was the
-    last when the backup was completed.
+    last when the backup was completed. No image is unknown to the library: it forgets none, even of files that are gone.
     """
     before = _marker(path)
     completed: dict[str, list[object]] = before.get("last_runs", {}) if before["backup_of"] == str(library.path) else {}
     for name in generations.existing(path):
+        if not (generations.folder(path, name) / "metadata.db").stat().st_size:
+            continue  # It is lost, and made again.
         last = _last_run(path, name)
-        if last is None or list(last) == completed.get(name) or _is_known(library, last):
-            continue
-        detail = f"`pixfind {last[0]}` on {last[2]} wrote it, and this library knows nothing of that"
+        if not (last is None or list(last) == completed.get(name) or _is_known(library, last)):
+            detail = f"`pixfind {last[0]}` on {last[2]} wrote it, and this library knows nothing of that"
+            raise errors.BackupRefused(path=path, library=library.path, detail=detail)
+        _refuse_loss(path, library, name)
+
+
+def _refuse_loss(path: Path, library: Library, generation: str) -> None:
+    """Raise BackupRefused where a generation knows more images there than in the library, whose database was damaged or is an old one."""
+    if generation not in generations.existing(library.path):
+        return
+    with (
+        Library.open(library.path, generation=generation) as ours,
+        Library.open(path, generation=generation) as theirs,
+    ):
+        known, kept = (each.catalogue.value("count_images") for each in (ours, theirs))
+    if known < kept:
+        detail = f"it knows {numbered(kept, 'image')}, and this library {known:,}"
         raise errors.BackupRefused(path=path, library=library.path, detail=detail)
 
 
