@@ -1,6 +1,7 @@
 """`pixfind duplicates` in a real process: what is listed, in which form, and that nothing is touched."""
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -69,11 +70,23 @@ def test_the_text_has_a_line_for_each_file_with_its_group(run: Run, doubled: Pat
 
 def test_exact_lists_files_with_the_same_bytes_and_opens_none(run: Run, doubled: Path, pictures: Path) -> None:
     for path in pictures.iterdir():
-        path.write_bytes(b"no picture")
+        known = path.stat()
+        path.write_bytes(bytes(known.st_size))
+        os.utime(path, ns=(known.st_atime_ns, known.st_mtime_ns))
     done = run(doubled, "--exact", "--json")
 
     assert [{"picture_00001.jpg", "copy.jpg"}] == [names(group) for group in json.loads(done.stdout)]
     assert "not compared" not in done.stderr
+
+
+def test_what_was_changed_since_it_was_indexed_is_no_copy_and_the_remark_says_what_to_run(
+    run: Run, doubled: Path, pictures: Path
+) -> None:
+    shutil.copy(pictures / "picture_00005.jpg", pictures / "copy.jpg")
+    done = run(doubled, "--exact", "--json")
+
+    assert [] == json.loads(done.stdout)
+    assert "1 file left out: gone, or changed since they were indexed; run `pixfind index` first" in done.stderr
 
 
 def test_the_contact_sheet_shows_each_group_under_its_heading(run: Run, doubled: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The commands that read, with several libraries."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from tests.collections.conftest import Split, call, refused
 
 from pixfind.cli import hit_pictures
 from pixfind.collection import connection
+from pixfind.testing import make_library, make_pictures
 from pixfind.testing.commands import Commands
 from pixfind.testing.servers import serving
 
@@ -44,6 +46,36 @@ def test_exact_duplicates_are_found_across_libraries(copied: Split) -> None:
     (group,) = json.loads(call(*named(copied), "duplicates", "--exact", "--json").stdout)
 
     assert {"pictures-left", "pictures-right"} == {Path(member["path"]).parent.name for member in group["members"]}
+
+
+def test_one_file_in_several_libraries_is_no_duplicate(tmp_path: Path) -> None:
+    """Who deletes all but the first of a group loses no picture."""
+    pictures = tmp_path / "pictures"
+    first, second = make_pictures(pictures, 2)
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others" / "hard link.jpg").hardlink_to(first)
+    shutil.copy(second, tmp_path / "others" / "copy.jpg")
+    for name, folder in (("one", pictures), ("two", pictures), ("three", tmp_path / "others")):
+        make_library(tmp_path / name, folder).close()
+    libraries = [word for name in ("three", "one", "two") for word in ("--library", tmp_path / name)]
+    found = call(*libraries, "duplicates", "--exact", "--json")
+
+    (group,) = json.loads(found.stdout)
+    assert [str(tmp_path / "others" / "copy.jpg"), str(second)] == sorted(each["path"] for each in group["members"])
+
+
+def test_what_is_gone_is_no_duplicate_across_libraries(tmp_path: Path) -> None:
+    first, _ = make_pictures(tmp_path / "pictures", 2)
+    shutil.copytree(tmp_path / "pictures", tmp_path / "copies")
+    for name in ("pictures", "copies"):
+        make_library(tmp_path / f"library of {name}", tmp_path / name).close()
+    first.unlink()
+    libraries = [word for name in ("pictures", "copies") for word in ("--library", tmp_path / f"library of {name}")]
+    found = call(*libraries, "duplicates", "--exact", "--json")
+
+    (group,) = json.loads(found.stdout)
+    assert 2 == len(group["members"])
+    assert "1 file left out: gone, or changed since they were indexed" in found.stderr
 
 
 def test_the_state_of_each_library_is_shown(copied: Split) -> None:

@@ -1,6 +1,7 @@
 """Near-duplicates: what is folded, what is grouped, and that nothing is touched."""
 
 import datetime as dt
+import os
 import shutil
 import tracemalloc
 from pathlib import Path
@@ -257,3 +258,44 @@ def test_paths_of_one_file_are_no_copies(tmp_path: Path, pictures: Path) -> None
     with make_library(tmp_path / "library", pictures) as library:
         groups = [names(group) for group in duplicates.find(library, near=False).groups]
     assert [{"picture_00003.jpg", "copy.jpg"}] == groups
+
+
+@pytest.mark.parametrize("change", ["removed", "other content", "touched"])
+def test_what_is_not_there_as_it_was_indexed_is_in_no_group(doubled: Library, pictures: Path, change: str) -> None:
+    """The first of a group is the one that is kept."""
+    for name in ("copy.jpg", "smaller.jpg"):
+        file = pictures / name
+        if change == "removed":
+            file.unlink()
+        elif change == "touched":
+            os.utime(file, ns=(0, 0))
+        else:
+            shutil.copy(pictures / "picture_00009.jpg", file)
+    with doubled:
+        found = duplicates.find(doubled)
+
+    assert 2 == found.outdated
+    assert MatchKind.EXACT not in {group.kind for group in found}
+    assert not any({"copy.jpg", "smaller.jpg"} & names(group) for group in found)
+    assert any({"picture_00002.jpg", "again.jpg"} <= names(group) for group in found)
+
+
+def test_of_two_copies_the_one_that_is_there_is_still_near_to_others(tmp_path: Path, pictures: Path) -> None:
+    with Image.open(pictures / "picture_00002.jpg") as picture:
+        picture.save(pictures / "again.jpg", quality=60)
+    shutil.copy(pictures / "again.jpg", pictures / "another.jpg")
+    with make_library(tmp_path / "library", pictures) as library:
+        (pictures / "again.jpg").unlink()
+        groups = [names(group) for group in duplicates.find(library) if group.kind is MatchKind.NEAR]
+
+    assert any({"picture_00002.jpg", "another.jpg"} <= group for group in groups)
+    assert not any("again.jpg" in group for group in groups)
+
+
+def test_the_files_of_a_drive_that_is_away_stay_in_their_groups(doubled: Library, pictures: Path) -> None:
+    pictures.rename(pictures.with_name("elsewhere"))
+    with doubled:
+        found = duplicates.find(doubled, near=False)
+
+    assert [{"picture_00001.jpg", "copy.jpg"}] == [names(group) for group in found]
+    assert 0 == found.outdated

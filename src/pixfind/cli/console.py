@@ -372,12 +372,15 @@ class Console:
                 self.line(f"{number:>3}  {group.kind:<5}  {group.cosine:.3f}  {member.size:>12,}  {member.path}")
 
     def duplicates(self, found: "Duplicates") -> None:
-        """Report how many groups there are, and how many pairs could not be compared."""
+        """Report how many groups there are, how many pairs could not be compared, and how many files were left out."""
         files = {member.path for group in found.groups for member in group.members}
         groups = f"{numbered(len(found.groups), 'group')}, {numbered(len(files), 'file')}" if files else "no duplicates"
         self.say(f"[dim]{groups}; nothing was deleted[/dim]")
         if found.unchecked:
             self.say(f"{numbered(found.unchecked, 'pair')} not compared, because a picture cannot be read now")
+        if found.outdated:
+            left_out = f"{numbered(found.outdated, 'file')} left out: gone, or changed since they were indexed"
+            self.say(f"{left_out}; run `pixfind index` first")
 
     def findings(self, findings: "Sequence[Finding]") -> None:
         """Write what `verify` found to standard output."""

@@ -101,13 +101,13 @@ def outer_roots(library: Library) -> list[str]:
 def refresh_roots(library: Library) -> None:
     """Find out which roots are offline: missing, empty, or another device than before."""
     for root in library.catalogue.roots():
-        offline, device = _presence(library, root)
+        offline, device = presence(library, root)
         if (offline, device) != (root.offline, root.device):
             roots.set_root(library, root, offline=offline, device=device)
 
 
-def _presence(library: Library, root: Root) -> tuple[str | None, int]:
-    """Return (why the root is offline or None, the device to remember)."""
+def presence(library: Library, root: Root) -> tuple[str | None, int]:
+    """Return (why the root is offline now or None, the device to remember)."""
     found = source.reachable(root.path, roots.settings(root))
     if found.problem is not None:
         return found.problem, root.device

@@ -6,14 +6,13 @@ by them. Shots (`shots`) and bursts (`bursts`) have groups of their own: nobody 
 """
 
 import itertools
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
-from numpy import bool_, float16, float32, int64
+from numpy import bool_, float16, float32
 from numpy.typing import NDArray
 
 from pixfind import machine
@@ -23,6 +22,7 @@ from pixfind.library.library import Library
 from pixfind.search import bursts, calibration, shots
 from pixfind.search.bursts import Taken
 from pixfind.search.filters import NO_FILTERS
+from pixfind.search.indexed_files import FileCheck, IndexedFile
 
 NEAR_FRACTION = 0.1
 """Near-duplicates have at most this fraction of the usual distance (1 - cosine) between two images of the library."""
@@ -89,6 +89,8 @@ class Duplicates:
     groups: tuple[Group, ...]
     unchecked: int
     """pairs that are in no group because one of the pictures cannot be read now"""
+    outdated: int = 0
+    """files that are in no group because they are gone, or were changed since they were indexed"""
 
     def __iter__(self) -> Iterator[Group]:
         return iter(self.groups)
@@ -153,14 +155,15 @@ def find(
     """
     if not library.merged_rows:
         raise NotEmbedded(path=library.path)
-    exact = tuple(_exact(library))
+    files = FileCheck(library)
+    exact = tuple(_exact(library, files))
     if not near:
-        return Duplicates(exact, 0)
+        return Duplicates(exact, 0, len(files.outdated))
     embeddings = library.embeddings()
     live = library.live_rows()
     mean = calibration.moments(embeddings).mean
     cosine, of_burst = threshold(mean) if cosine is None else cosine, bursts.threshold(mean)
-    hashes = _HashCache(library)
+    hashes = _HashCache(library, files)
     near_rows, burst_rows = _UnionFind(), _UnionFind()
     opened = reader.open(library.index_path, embeddings)
     for one, two, score in _pairs(opened, live, min(cosine, of_burst), progress):
@@ -173,40 +176,26 @@ def find(
             near_rows.join(one, two, score)
         elif in_burst:
             burst_rows.join(one, two, score)
-    near_groups = (_shot_or_near(library, _group(library, MatchKind.NEAR, *found)) for found in near_rows.groups())
-    burst_groups = (_group(library, MatchKind.BURST, *found) for found in burst_rows.groups())
-    return Duplicates((*exact, *near_groups, *burst_groups), hashes.unchecked)
+    near_groups = [_group(files, MatchKind.NEAR, *found) for found in near_rows.groups()]
+    burst_groups = [_group(files, MatchKind.BURST, *found) for found in burst_rows.groups()]
+    groups = (
+        *exact,
+        *(_shot_or_near(library, found) for found in near_groups if found is not None),
+        *(found for found in burst_groups if found is not None),
+    )
+    return Duplicates(groups, hashes.unchecked, len(files.outdated))
 
 
-def _exact(library: Library) -> Iterator[Group]:
-    found = library.catalogue.rows("exact_duplicates", "search.sql")
-    members = (Member(image_id, path, size, row) for row, image_id, path, size in found)
-    for _, same in itertools.groupby(members, lambda member: member.embedding_index):
-        if len(files := _files(same)) > 1:
-            yield Group(MatchKind.EXACT, tuple(files))
+def _exact(library: Library, files: FileCheck) -> Iterator[Group]:
+    found = (IndexedFile(*row) for row in library.catalogue.rows("exact_duplicates", "search.sql"))
+    for _, same in itertools.groupby(found, lambda file: file.embedding_index):
+        if len(members := [member(file) for file in files.distinct(same)]) > 1:
+            yield Group(MatchKind.EXACT, tuple(members))
 
 
-def _files(members: Iterable[Member]) -> list[Member]:
-    """
-    Leave out all but one path of each file, of a link and what it leads to the link: who deletes all but the first of a group loses no picture.
-
-    A file has several paths where there are links, hard ones too, and where a folder was registered by two paths.
-    """
-    known: dict[object, Member] = {}
-    for member in members:
-        file = _file(member.path)
-        if file not in known or os.path.islink(known[file].path):  # noqa: PTH114  names may hold any bytes
-            known[file] = member
-    return list(known.values())
-
-
-def _file(path: str) -> object:
-    """Return what is equal for two paths of one file; the path itself for what is no file here, such as a member of an archive."""
-    try:
-        found = os.stat(path)  # noqa: PTH116  as above
-    except (OSError, ValueError):
-        return path
-    return found.st_dev, found.st_ino
+def member(file: IndexedFile) -> Member:
+    """Return a file as one of a group."""
+    return Member(file.image_id, file.path, file.size, file.embedding_index)
 
 
 def _pairs(
@@ -227,8 +216,9 @@ def _pairs(
 class _HashCache:
     """Perceptual hashes and times of the images of rows, each read once."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, files: FileCheck) -> None:
         self._library = library
+        self._files = files
         self._hashes: dict[int, NDArray[bool_] | None] = {}
         self._taken: dict[int, Taken] = {}
         self.unchecked = 0
@@ -248,10 +238,10 @@ class _HashCache:
 
     def _hash(self, row: int) -> NDArray[bool_] | None:
         if row not in self._hashes:
-            path = self._library.catalogue.value("first_path", "search.sql", row=row)
             from pixfind.images.perceptual_hash import dhash
 
-            self._hashes[row] = None if path is None else dhash(path)
+            file = next(self._files.current(self._files.of_rows([row])), None)
+            self._hashes[row] = None if file is None else dhash(file.path)
         return self._hashes[row]
 
 
@@ -282,16 +272,18 @@ class _UnionFind:
         return row
 
 
-def _group(library: Library, kind: MatchKind, rows: list[int], cosine: float) -> Group:
-    found = library.catalogue.rows("members", "search.sql", rows=str(list(map(int, np.array(rows, dtype=int64)))))
-    members = _files(Member(image_id, path, size, row) for row, image_id, path, size in found)
-    members.sort(key=lambda member: (-member.size, member.image_id))
+def _group(files: FileCheck, kind: MatchKind, rows: list[int], cosine: float) -> Group | None:
+    """Return the files of some rows as a group; None where those of one row at most are left, which are in a group of their own."""
+    members = [member(file) for file in files.distinct(files.of_rows(rows))]
+    if len({each.embedding_index for each in members}) < 2:  # noqa: PLR2004
+        return None
+    members.sort(key=lambda each: (-each.size, each.image_id))
     return Group(kind, tuple(members), cosine)
 
 
 def _shot_or_near(library: Library, found: Group) -> Group:
     """Return a group of near-duplicates as a shot where all its files are one."""
-    paths = [member.path for member in found.members]
+    paths = [each.path for each in found.members]
     files = shots.beside(library.catalogue, paths[:1], NO_FILTERS).get(paths[0], ())
     one_shot = set(paths) <= {file.path for file in files}
     return replace(found, kind=MatchKind.SHOT) if one_shot else found

@@ -111,7 +111,7 @@ SELECT embedding_index FROM images WHERE id = :image_id AND embedding_index IS N
 
 -- name: exact_duplicates
 -- Images with the same bytes; in the order of their row, so that a group comes in one piece.
-SELECT embedding_index, id, path, size
+SELECT embedding_index, id, path, size, mtime_ns, root_id
 FROM images
 WHERE gone = 0 AND embedding_index IN (
     SELECT embedding_index FROM images WHERE gone = 0 AND embedding_index IS NOT NULL
@@ -120,17 +120,14 @@ ORDER BY embedding_index, id;
 
 -- name: by_content
 -- All embedded files in the order of their hashes.
-SELECT hash, id, path, size, embedding_index FROM images
+SELECT hash, embedding_index, id, path, size, mtime_ns, root_id FROM images
 WHERE gone = 0 AND embedding_index IS NOT NULL AND hash IS NOT NULL ORDER BY hash, id;
-
--- name: first_path
-SELECT path FROM images WHERE embedding_index = :row AND gone = 0 ORDER BY id LIMIT 1;
 
 -- name: taken_of_row
 SELECT taken_at, camera FROM images WHERE embedding_index = :row AND gone = 0 ORDER BY id LIMIT 1;
 
 -- name: members
-SELECT embedding_index, id, path, size FROM images
+SELECT embedding_index, id, path, size, mtime_ns, root_id FROM images
 WHERE gone = 0 AND embedding_index IN (SELECT value FROM json_each(:rows)) ORDER BY embedding_index, id;
 
 -- name: first_copy
