@@ -25,7 +25,7 @@ _MAX_BYTES: Final = 16 * 2**20
 _RECORD_BYTES: Final = 470
 """What a hit takes beside its path, as measured; what is named with it takes less."""
 
-_LONGEST: Final = schemas.MAX_OFFSET + schemas.MAX_HITS + 2
+_MAX_DEPTH: Final = schemas.MAX_OFFSET + schemas.MAX_HITS + 2
 """what the last page of a ranked list takes"""
 
 
@@ -69,7 +69,7 @@ class RankedLists:
             if kept is not None and kept.answers(k):
                 return replace(kept.result, seconds=time.perf_counter() - began)
             # Who continues reads further: twice as far each time, the whole way costs twice its last step.
-            ahead = max(k, min(2 * k, _LONGEST)) if continues else k
+            ahead = max(k, min(2 * k, _MAX_DEPTH)) if continues else k
             result = search(query, ahead, filters, **options)
             self._keep(key, state, _Kept(ahead, result, sum(map(_size, result.hits))))
             return result
