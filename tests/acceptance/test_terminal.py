@@ -206,3 +206,16 @@ def test_a_command_whose_messages_nobody_reads_any_more_does_its_work(place: Pat
         done = subprocess.run(arguments, stdout=unread, stderr=unread, check=False)
 
     assert code == done.returncode
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_names_of_models_are_whole_in_any_terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pixfind.cli import tables
+    from pixfind.models import registry
+
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr(tables, "_COLUMNS_WITHOUT_TERMINAL", columns)
+    shown = CliRunner().invoke(app, ["models"]).stdout
+
+    assert [] == [model.name for model in registry.TABLE if not re.search(rf"^{model.name}[ ,\n]", shown, re.MULTILINE)]
+    assert columns >= max(map(len, shown.splitlines()))

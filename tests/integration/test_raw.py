@@ -13,6 +13,7 @@ from PIL import Image
 
 from pixfind.cli.console import Console
 from pixfind.embedding.runners.serial import Serial
+from pixfind.errors import extras
 from pixfind.images import suffixes
 from pixfind.library import scan, verify
 from pixfind.library.library import Library
@@ -77,7 +78,7 @@ def test_without_the_extra_raw_files_are_counted_and_none_fails(
         Console().scan(report)
         assert (1, {".dng": 3}) == (report.new, dict(report.left_out))
         assert {"embedded": 1} == run(library)
-    told = "  3 RAW files left out: 3 .dng; to read them: pip install 'pixfind[raw]', then pixfind index"
+    told = f"  3 RAW files left out: 3 .dng; to read them: {extras.install_command('raw')}, then pixfind index"
     assert told == capsys.readouterr().err.splitlines()[-1]
 
     report = scan.add(library, pictures)

@@ -53,7 +53,7 @@ def config(context: typer.Context, json: Json = False) -> None:
     console.say(
         "files that can set defaults, the first one first:"
         if found
-        else "no option has another default; files that could set some:"
+        else "all options have their built-in defaults; these files could change them:"
     )
     for path, exists in places:
         console.say(f"  {escape(path)}{'' if exists else ' (not there)'}")

@@ -15,16 +15,15 @@ from typing import TYPE_CHECKING, Any
 from pixfind.cli import nodes, results, roots, styles
 from pixfind.cli.moments import moments
 from pixfind.cli.plain_progress import BYTES, PlainProgress, PlainRun
+from pixfind.cli.streams import messages_may_be_unread, results_may_be_unread
 from pixfind.cli.styles import escape
+from pixfind.errors import extras
 from pixfind.images import suffixes
 from pixfind.types import Progress, format_bytes, format_duration, iso_time, numbered
 
 if TYPE_CHECKING:
     # Types alone: what a command does not need it does not wait for.
-    from rich.table import Table
 
-    from pixfind.embedding.elastic import Room
-    from pixfind.embedding.plan import Plan
     from pixfind.embedding.progress import RunReport, Snapshot
     from pixfind.library.scan_report import ScanReport
     from pixfind.library.verify import Finding
@@ -52,7 +51,7 @@ class Console:
 
     def print(self, text: str) -> None:
         """Write a line for people to standard output; styles are allowed."""
-        with _pipe_may_close():
+        with results_may_be_unread():
             styles.write(sys.stdout, text)
 
     def clear(self) -> None:
@@ -63,7 +62,7 @@ class Console:
     @staticmethod
     def data(text: str, end: bytes = b"\n") -> None:
         """Write a line to standard output; a file name that is not UTF-8 is written as its original bytes."""
-        with _pipe_may_close():
+        with results_may_be_unread():
             sys.stdout.buffer.write(os.fsencode(text) + end)
             sys.stdout.buffer.flush()
 
@@ -83,7 +82,7 @@ class Console:
     def write(self, output: "Output", content: bytes) -> None:
         """Write an output that the user named, and report its path."""
         if output.is_standard_output:
-            with _pipe_may_close():
+            with results_may_be_unread():
                 output.write(content)
             return
         output.write(content)
@@ -107,7 +106,7 @@ class Console:
     def say_json(self, values: Any) -> None:
         """Write a message for programs: one object in a line, beside results that are JSON."""
         if not self.quiet:
-            with styles.messages_may_be_unread():
+            with messages_may_be_unread():
                 sys.stderr.write(json.dumps(results.plain(values)) + "\n")
 
     def step(self, text: str) -> None:
@@ -151,39 +150,7 @@ class Console:
         with bars.run(what) as show:
             yield show
 
-    # --- tables -----------------------------------------------------------------------------------
-
-    def plan(self, plan: "Plan", room: "Room | None" = None) -> None:
-        """Write a plan as a table to standard output, with the nodes of a cluster."""
-        from rich.markup import escape as literal
-        from rich.table import Table
-
-        table = Table("what", "value", "why", box=None, pad_edge=False, header_style="bold")
-        for name, value, reason in [*plan.lines(), *nodes.planned(plan, room)]:
-            table.add_row(literal(name.replace("_", " ")), f"[cyan]{value}[/cyan]", literal(reason))
-        _draw(table)
-
-    def models(self, models: Sequence[dict[str, Any]], default: str) -> None:
-        """Write the table of models to standard output."""
-        from rich.table import Table
-
-        table = Table(
-            "model", "here", "dimensions", "download", "cost", "licence", "good for", box=None, pad_edge=False
-        )
-        for model in models:
-            name = f"{model['name']} (default)" if model["name"] == default else model["name"]
-            size = f"{model['download_bytes'] / 1e6:,.0f} MB" if model["download_bytes"] else "-"
-            cost = f"{model['relative_cost']:g}"
-            table.add_row(
-                name,
-                "yes" if model["here"] else "",
-                str(model["dimension"]),
-                size,
-                cost,
-                model["licence"],
-                model["summary"],
-            )
-        _draw(table)
+    # --- reports ----------------------------------------------------------------------------------
 
     def downloads(self, parts: "Sequence[tuple[str, Sequence[Missing]]]", reason: str, *, dry_run: bool) -> None:
         """Tell what is to be downloaded for each part of a model, and why this part for texts."""
@@ -409,10 +376,12 @@ def _unread(left_out: Mapping[str, int]) -> Iterator[str]:
     if others:
         yield f"{numbered(sum(others.values()), 'file')} of formats that pixfind does not read: {_most_first(others)}"
     if raw:
-        command = "pixfind index" if suffixes.reads_raw() else escape("pip install 'pixfind[raw]', then pixfind index")
+        command = (
+            "pixfind index" if suffixes.reads_raw() else escape(f"{extras.install_command('raw')}, then pixfind index")
+        )
         yield f"{numbered(sum(raw.values()), 'RAW file')} left out: {_most_first(raw)}; to read them: {command}"
     if videos:
-        install = "" if suffixes.reads_videos() else escape("pip install 'pixfind[video]', then ")
+        install = "" if suffixes.reads_videos() else escape(f"{extras.install_command('video')}, then ")
         yield (
             f"{numbered(sum(videos.values()), 'video')} left out: {_most_first(videos)};"
             f" to look into them: {install}pixfind index FOLDER --video"
@@ -422,27 +391,3 @@ def _unread(left_out: Mapping[str, int]) -> Iterator[str]:
 def _most_first(counts: Mapping[str, int]) -> str:
     most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{count:,} {escape(suffix)}" for suffix, count in most)
-
-
-def _draw(table: "Table") -> None:
-    from rich.console import Console as Rich
-
-    # Without a terminal, lines are not cut to the default width.
-    rich = Rich(highlight=False, width=None if sys.stdout.isatty() else 160)
-    # Rich itself ends the process with 1, the code of a search without a match, where a pipe was closed.
-    with rich.capture() as drawn:
-        rich.print(table)
-    with _pipe_may_close():
-        sys.stdout.write(drawn.get())
-        sys.stdout.flush()
-
-
-@contextlib.contextmanager
-def _pipe_may_close() -> Iterator[None]:
-    """Exit quietly when the reader has closed the pipe, as in `pixfind status | head -1`."""
-    try:
-        yield
-    except BrokenPipeError:
-        # Python flushes standard output at exit, and would print an error.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0) from None

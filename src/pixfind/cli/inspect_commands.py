@@ -139,4 +139,6 @@ def plan(
     if json:
         context.obj.console.json({**plain(made), "room": room})
     else:
-        context.obj.console.plan(made, room)
+        from pixfind.cli import tables
+
+        tables.plan(made, room)

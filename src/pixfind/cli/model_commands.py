@@ -232,7 +232,9 @@ def _show_models(used: Context, name: str | None, *, json: bool) -> None:
     if json:
         console.json(values)
     elif name is None:
-        console.models(values, table.DEFAULT)
+        from pixfind.cli import tables
+
+        tables.models(values, table.DEFAULT)
     else:
         folder = hub.cached_folder(name)
         card = None if folder is None or not (folder / "card.json").exists() else (folder / "card.json")

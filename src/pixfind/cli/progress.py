@@ -12,6 +12,7 @@ from typing import Any, Self
 from pixfind.cli.console import Console
 from pixfind.cli.results import plain
 from pixfind.cli.styles import escape
+from pixfind.embedding.plan import Plan
 from pixfind.embedding.progress import Snapshot
 from pixfind.types import Progress, no_progress, numbered
 from pixfind.workflows import events
@@ -128,7 +129,7 @@ class TerminalObserver:
     def _(self, event: events.EmbedStarted) -> None:
         self._console.step(f"embedding {numbered(event.pending, 'image')}")
         if self._console.verbose and not self._json:
-            self._console.plan(event.plan)
+            _write_plan(event.plan)
         self._show_run = self._bar.enter_context(self._console.run())
 
     @_show.register
@@ -139,7 +140,7 @@ class TerminalObserver:
     def _(self, event: events.ReadStarted) -> None:
         self._console.step(f"reading the text in {numbered(event.pending, 'picture')}")
         if self._console.verbose and not self._json:
-            self._console.plan(event.plan)
+            _write_plan(event.plan)
         self._show_run = self._bar.enter_context(self._console.run("reading text"))
 
     @_show.register
@@ -190,3 +191,9 @@ class TerminalObserver:
         now, before = (f"{escape(model.name)} {model.precision}" for model in (event.model, event.previous))
         self._console.say(f"searches use {now} now; {before} is kept:")
         self._console.say("  go back with `pixfind model rollback`, delete it with `pixfind model prune`")
+
+
+def _write_plan(plan: Plan) -> None:
+    from pixfind.cli import tables
+
+    tables.plan(plan)

@@ -5,12 +5,13 @@ Owns which stream may be styled. For single lines only: tables and progress bars
 everything else that `pixfind status` does.
 """
 
-import contextlib
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TextIO
+
+from pixfind.cli.streams import messages_may_be_unread
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _COLOURS = ("red", "green", "yellow", "cyan")
@@ -94,12 +95,3 @@ def write_message(text: str) -> None:
     """Write a message to standard error."""
     with messages_may_be_unread():
         write(sys.stderr, text)
-
-
-@contextlib.contextmanager
-def messages_may_be_unread() -> Iterator[None]:
-    """Drop this message and all later ones when their reader has gone, as in `pixfind index 2>&1 | head -1`: the work is wanted all the same."""
-    try:
-        yield
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())

@@ -1,5 +1,8 @@
 """Errors about a library: its directory, its files, its lock and its database."""
 
+from typing import Any
+
+from pixfind.errors import extras
 from pixfind.errors.base import OperationError
 
 
@@ -114,10 +117,13 @@ class StoreUnreachable(OperationError):
 class CloudSupportMissing(OperationError):
     """
     {path} lies in object storage, which needs the extra `cloud`.
-    Install it with: pip install 'pixfind[cloud]'
+    Install it with: {command}
     """
 
     exit_code = 43
+
+    def __init__(self, **fields: Any) -> None:
+        super().__init__(**{"command": extras.install_command("cloud"), **fields})
 
 
 class AddressRefused(OperationError):

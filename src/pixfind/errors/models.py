@@ -1,5 +1,8 @@
 """Errors about models: their files, their download, the device and precision they run in."""
 
+from typing import Any
+
+from pixfind.errors import extras
 from pixfind.errors.base import OperationError
 
 
@@ -97,10 +100,13 @@ class OtherQuantization(OperationError):
 class ExtraNotInstalled(OperationError):
     """
     {what} needs the package {package}.
-    Install it with: pip install 'pixfind[{extra}]'
+    Install it with: {command}
     """
 
     exit_code = 28
+
+    def __init__(self, **fields: Any) -> None:
+        super().__init__(**{"command": extras.install_command(fields["extra"]), **fields})
 
 
 class RuntimeOutdated(OperationError):
