@@ -303,7 +303,7 @@ def test_a_running_embed_rests_when_asked_and_goes_on(run: Run, slow: Path) -> N
     assert 0 == process.returncode, told
     assert "paused on request" == paused["paused"]
     assert paused["images"]["embedded"] < 300
-    # That not one image is embedded in a pause is proved with a clock that is turned: tests/unit/test_coordinator.py.
+    # That not one image is embedded in a pause is proved with a clock that is turned: tests/unit/coordinator.
     log = (slow / "logs" / "embed.log").read_text(encoding="utf-8")
     assert log.index("paused on request") < log.index("resumed") < log.index('"images": 300')
 
