@@ -1,15 +1,15 @@
 """
 The pictures of several libraries as one.
 
-Owns how answers of libraries are joined, the limit of time, and which libraries are missing. Must not know how one is asked.
+Owns how answers of libraries are joined. Must not know how one is asked; whom to ask, and who is missing, is `collection_fan_out`.
 """
 
 import asyncio
 import datetime as dt
-from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final, NoReturn, TypeVar
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,10 +17,6 @@ from starlette.responses import Response
 from pixfind import errors
 from pixfind.collection import ids as joined_ids
 from pixfind.collection.config import CollectionConfig
-from pixfind.collection.connection import Patience
-from pixfind.collection.member import NoAnswerError
-from pixfind.collection.remote import as_refused
-from pixfind.search import filter_checks
 from pixfind.search.query import Query
 from pixfind.server import (
     collection_status,
@@ -32,12 +28,10 @@ from pixfind.server import (
     selection,
     status_schemas,
 )
+from pixfind.server.collection_fan_out import FanOut
 from pixfind.server.cursors import Cursor, Order
 from pixfind.server.library_view import LibraryView, Original
 from pixfind.types import Sort
-
-T = TypeVar("T")
-P = TypeVar("P", bound=schemas.Page)
 
 _EPOCH: Final = dt.datetime(1970, 1, 1)  # noqa: DTZ001  as `schemas.iso_time` has it
 _MAX_LOCAL_ID: Final = (1 << 40) - 1
@@ -49,7 +43,7 @@ class CollectionView:
     def __init__(self, config: CollectionConfig, views: Sequence[LibraryView]) -> None:
         self._config = config
         self._views = views
-        self._patience = [Patience() for _ in views]
+        self._fan_out = FanOut(config, views)
 
     @property
     def waiting(self) -> int:
@@ -67,7 +61,7 @@ class CollectionView:
         back = cursor is not None and cursor.order is Order.NEWER
         end = page.offset + page.k
         # Each library may have all of the page; an offset is counted in the joined list.
-        found, missing = await self._filtered(
+        found, missing = await self._fan_out.filtered(
             page, lambda place, view, its: _first(view, its, cursor and _cursor_at(cursor, place), end + 1)
         )
         hits = [(_key(hit), hit) for place, each in found.items() for hit in self._named(place, each.hits)]
@@ -96,7 +90,7 @@ class CollectionView:
         )
 
     async def timeline(self, page: schemas.Page) -> count_schemas.Timeline:
-        found, missing = await self._filtered(page, lambda place, view, its: view.timeline(its))
+        found, missing = await self._fan_out.filtered(page, lambda place, view, its: view.timeline(its))
         counts: Counter[str] = Counter()
         ends: dict[str, Cursor] = {}
         for each in found.values():
@@ -113,7 +107,7 @@ class CollectionView:
 
     async def facets(self, page: schemas.Page, ids: Sequence[int] | None) -> count_schemas.Facets:
         by_place = None if ids is None else _by_place(ids)
-        found, missing = await self._filtered(
+        found, missing = await self._fan_out.filtered(
             page, lambda place, view, its: view.facets(its, None if by_place is None else by_place[place]), by_place
         )
         return count_schemas.Facets(
@@ -129,7 +123,7 @@ class CollectionView:
         )
 
     async def folders(self, page: schemas.Page, below: str | None) -> count_schemas.Folders:
-        found, missing = await self._filtered(page, lambda place, view, its: view.folders(its, below))
+        found, missing = await self._fan_out.filtered(page, lambda place, view, its: view.folders(its, below))
         known: dict[str, count_schemas.Folder] = {}
         for each in found.values():
             for folder in each.folders:
@@ -139,7 +133,7 @@ class CollectionView:
         return count_schemas.Folders(folders=ordered, missing=missing, current=_is_current(found))
 
     async def places(self, view: count_schemas.MapView) -> count_schemas.Places:
-        found, missing = await self._filtered(view, lambda place, library, its: library.places(its))
+        found, missing = await self._fan_out.filtered(view, lambda place, library, its: library.places(its))
         named = [
             each.model_copy(update={"image_id": joined_ids.joined(place, each.image_id)})
             for place, its in found.items()
@@ -166,7 +160,7 @@ class CollectionView:
     async def hit_metadata(self, ids: Sequence[int]) -> dict[int, schemas.HitMetadata]:
         by_place = _by_place(ids)
         try:
-            found, _ = await self._all(lambda place, view: view.hit_metadata(by_place[place]), by_place)
+            found, _ = await self._fan_out.all(lambda place, view: view.hit_metadata(by_place[place]), by_place)
         except errors.CollectionUnavailable:
             # Their hits have come; what is shown beside them can be done without.
             return {}
@@ -177,7 +171,7 @@ class CollectionView:
         }
 
     async def status(self) -> status_schemas.Status:
-        found, missing = await self._all(lambda place, view: view.status(), may_be_none=True)
+        found, missing = await self._fan_out.all(lambda place, view: view.status(), may_be_none=True)
         why = {one.library: one.why for one in missing}
         members = self._config.members
         states = [
@@ -187,7 +181,7 @@ class CollectionView:
         return collection_status.joined(self._config, list(found.values()), states)
 
     async def failures(self, reason: str | None, offset: int, k: int) -> schemas.Failures:
-        states, missing = await self._all(lambda place, view: view.status())
+        states, missing = await self._fan_out.all(lambda place, view: view.status())
         made: list[schemas.Failure] = []
         more = False
         for place, state in states.items():
@@ -206,7 +200,9 @@ class CollectionView:
     async def _failures_at(
         self, place: int, reason: str | None, offset: int, k: int
     ) -> tuple[schemas.Failures, list[schemas.Missing]]:
-        asked, missing = await self._all(lambda _, view: view.failures(reason, offset, k), [place], may_be_none=True)
+        asked, missing = await self._fan_out.all(
+            lambda _, view: view.failures(reason, offset, k), [place], may_be_none=True
+        )
         if place not in asked:
             return schemas.Failures(failures=[], more=False), missing
         found = asked[place]
@@ -216,9 +212,9 @@ class CollectionView:
         return schemas.Failures(failures=named, more=found.more), missing
 
     async def metadata(self, image_id: int) -> schemas.Metadata:
-        place, local = self._place_of(image_id)
+        place, local = self._fan_out.place_of(image_id)
         try:
-            found = await self._one(image_id, lambda view: view.metadata(local))
+            found = await self._fan_out.one(image_id, lambda view: view.metadata(local))
         except errors.FileUnavailable as error:
             raise errors.ImageNotFound(image_id=image_id, path=self._config.members[place].name) from error
         # Of the orders of a list only that of time is common to all libraries.
@@ -228,23 +224,23 @@ class CollectionView:
         return found.model_copy(update={"image_id": image_id, "library": library, "cursors": at})
 
     async def thumbnail(self, image_id: int, side: int) -> bytes:
-        local = self._place_of(image_id)[1]
-        return await self._one(image_id, lambda view: view.thumbnail(local, side))
+        local = self._fan_out.place_of(image_id)[1]
+        return await self._fan_out.one(image_id, lambda view: view.thumbnail(local, side))
 
     async def file(self, request: Request, image_id: int) -> Response:
-        local = self._place_of(image_id)[1]
-        return await self._one(image_id, lambda view: view.file(request, local))
+        local = self._fan_out.place_of(image_id)[1]
+        return await self._fan_out.one(image_id, lambda view: view.file(request, local))
 
     async def original(self, image_id: int) -> Original:
-        place, local = self._place_of(image_id)
+        place, local = self._fan_out.place_of(image_id)
         # Without a limit for the whole: a video that comes from another machine takes as long as it does.
-        return await self._answer(image_id, self._views[place].original(local))
+        return await self._fan_out.answer(image_id, self._views[place].original(local))
 
     async def selection(self, ids: Sequence[int]) -> schemas.Selection:
         by_place = _by_place(ids)
         for image_id in ids:
-            self._place_of(image_id)
-        found, missing = await self._all(
+            self._fan_out.place_of(image_id)
+        found, missing = await self._fan_out.all(
             lambda place, view: view.selection(by_place[place]), by_place, may_be_none=True
         )
         unavailable = [
@@ -274,127 +270,6 @@ class CollectionView:
             hit.model_copy(update={"image_id": joined_ids.joined(place, hit.image_id), "library": name}) for hit in hits
         ]
 
-    def _place_of(self, image_id: int) -> tuple[int, int]:
-        """Return the position of the library that has an image, and its id there; raises ImageNotFound."""
-        place, local = joined_ids.split(image_id)
-        if place >= len(self._views) or not local:
-            raise errors.ImageNotFound(image_id=image_id, path=self._config.names)
-        return place, local
-
-    async def _one(self, image_id: int, question: Callable[[LibraryView], Awaitable[T]]) -> T:
-        """Ask the library that has an image; raises LibrarySilent, and what it raises, about this image."""
-        place = self._place_of(image_id)[0]
-        patience, seconds = self._patience[place], self._config.timeout
-
-        async def limited() -> T:
-            patience.check()
-            try:
-                return await asyncio.wait_for(question(self._views[place]), seconds)
-            except TimeoutError as error:
-                patience.lose(seconds)
-                raise NoAnswerError(f"no answer within {seconds:.1f} s") from error
-
-        return await self._answer(image_id, limited())
-
-    async def _answer(self, image_id: int, asked: Awaitable[T]) -> T:
-        try:
-            return await asked
-        except NoAnswerError as error:
-            name = self._config.members[joined_ids.split(image_id)[0]].name
-            raise errors.LibrarySilent(library=name, detail=str(error)) from error
-        except errors.PixfindError as error:
-            if "image_id" not in error.fields:
-                raise
-            raise type(error)(**{**error.fields, "image_id": image_id}) from error
-
-    async def _filtered(
-        self,
-        page: P,
-        question: Callable[[int, LibraryView, P], Awaitable[T]],
-        places: Iterable[int] | None = None,
-    ) -> tuple[dict[int, T], list[schemas.Missing]]:
-        """
-        Ask as `_all` does, with the filters of a page; raises InvalidFilter, also for a label that no library has.
-
-        A library that lacks a label with a minus is asked once more without it: all of its images pass.
-        """
-        page.filters()
-        lacking: defaultdict[int, set[str]] = defaultdict(set)
-
-        async def ask(place: int, view: LibraryView) -> T:
-            while True:
-                its = page.model_copy(
-                    update={"label": tuple(name for name in page.label if name not in lacking[place])}
-                )
-                try:
-                    return await question(place, view, its)
-                except errors.InvalidFilter as error:
-                    if not (absent := _minus_label(its.label, error)):
-                        raise
-                    lacking[place] |= absent
-
-        found, missing = await self._all(ask, places)
-        # Of a library that is silent, or has refused another label, nobody knows.
-        if len(found) == len(self._views) and (nowhere := set.intersection(*(lacking[place] for place in found))):
-            raise errors.InvalidFilter(option="--label", value=min(nowhere), detail="no library has this label")
-        return found, missing
-
-    async def _all(
-        self,
-        question: Callable[[int, LibraryView], Awaitable[T]],
-        places: Iterable[int] | None = None,
-        *,
-        may_be_none: bool = False,
-    ) -> tuple[dict[int, T], list[schemas.Missing]]:
-        """Ask libraries at the same time, all or those at some positions; who fails or is late is missing. Raises InvalidFilter where none has what a filter names, and CollectionUnavailable where nobody answers, unless that `may_be_none`."""
-        asked = sorted(range(len(self._views)) if places is None else places)
-        tasks = {place: asyncio.create_task(self._asked(place, question)) for place in asked}
-        try:
-            if tasks:
-                await asyncio.wait(tasks.values(), timeout=self._config.timeout)
-            found, missing, refused = self._answers(tasks)
-        finally:
-            # Also where the client has left, or one library has refused the question for all: nobody waits for the others any longer.
-            for task in tasks.values():
-                task.cancel()
-                task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-        if refused is not None and not found:
-            raise refused
-        if asked and not found and not may_be_none:
-            lines = "\n  ".join(f"{one.library}: {one.why}" for one in missing)
-            raise errors.CollectionUnavailable(libraries=lines)
-        return found, missing
-
-    def _answers(
-        self, tasks: Mapping[int, "asyncio.Task[T]"]
-    ) -> tuple[dict[int, T], list[schemas.Missing], errors.InvalidFilter | None]:
-        """Return the answers that have come, who is missing, and the refusal of a library that lacks what a filter names; raises Overloaded, and InvalidFilter for one that holds for all."""
-        found, missing = {}, []
-        refused: errors.InvalidFilter | None = None
-        for place, task in tasks.items():
-            name = self._config.members[place].name
-            try:
-                found[place] = task.result() if task.done() else self._late(place)
-            except NoAnswerError as error:
-                missing.append(schemas.Missing(library=name, why=str(error)))
-            except errors.Overloaded:
-                raise
-            except errors.InvalidFilter as error:
-                refused = error
-                if not filter_checks.finds_nothing(error):
-                    raise
-            except errors.OperationError as error:
-                missing.append(schemas.Missing(library=name, why=str(error).partition("\n")[0].rstrip(".")))
-        return found, missing, refused
-
-    async def _asked(self, place: int, question: Callable[[int, LibraryView], Awaitable[T]]) -> T:
-        self._patience[place].check()
-        return await question(place, self._views[place])
-
-    def _late(self, place: int) -> NoReturn:
-        self._patience[place].lose(self._config.timeout)
-        raise NoAnswerError(f"no answer within {self._config.timeout:.1f} s")
-
 
 def _by_place(ids: Iterable[int]) -> dict[int, list[int]]:
     """Return the ids that images have in their libraries, by the positions of these."""
@@ -403,12 +278,6 @@ def _by_place(ids: Iterable[int]) -> dict[int, list[int]]:
         place, local = joined_ids.split(image_id)
         found.setdefault(place, []).append(local)
     return found
-
-
-def _minus_label(asked: Iterable[str], refused: errors.InvalidFilter) -> set[str]:
-    """Return the label with a minus, as it was asked for, that a library has refused because it has none; nothing for any other refusal."""
-    value = str(refused.fields["value"])
-    return {name for name in asked if name.strip().startswith("-") and value in (name.strip(), as_refused(name))}
 
 
 # --- the newest first -----------------------------------------------------------------------------
