@@ -10,7 +10,7 @@ import pytest
 
 from pixfind.library import verify
 from pixfind.library.library import Library
-from pixfind.testing import make_library, make_pictures, servers
+from pixfind.testing import copy_library, make_library, make_pictures, servers
 from pixfind.testing.commands import Commands
 
 _ROOM = 4 << 30
@@ -100,9 +100,19 @@ def library(tmp_path: Path, pictures: Path) -> Iterator[Library]:
         assert [] == verify.verify(made)
 
 
+@pytest.fixture(scope="session")
+def _embedded_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a library with 40 small pictures embedded and merged, to be copied."""
+    place = tmp_path_factory.mktemp("embedded")
+    make_pictures(place / "pictures", 40)
+    make_library(place / "library", place / "pictures").close()
+    return place
+
+
 @pytest.fixture
-def embedded(tmp_path: Path, pictures: Path) -> Iterator[Library]:
+def embedded(tmp_path: Path, pictures: Path, _embedded_once: Path) -> Iterator[Library]:
     """A library with all pictures embedded and merged. Ends with `verify`."""
-    with make_library(tmp_path / "library", pictures) as made:
+    assert 40 == len(list(pictures.iterdir()))
+    with copy_library(_embedded_once, tmp_path) as made:
         yield made
         assert [] == verify.verify(made)

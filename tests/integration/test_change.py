@@ -27,7 +27,7 @@ from pixfind.search import searcher as search
 from pixfind.search.searcher import Searcher
 from pixfind.server import schemas
 from pixfind.server.search import SearchService
-from pixfind.testing import make_image, make_library, make_pictures
+from pixfind.testing import copy_library, make_image, make_library, make_pictures
 from pixfind.testing.libraries import QUIET
 from pixfind.worker.decoders import DecoderPool
 from pixfind.workflows import events, inactive_models, status, switch_model
@@ -41,18 +41,25 @@ CLIP = str(GOLDEN / "clip-tiny")
 SIGLIP = str(GOLDEN / "siglip2-tiny")
 
 
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library that answers with the starter model; to be copied. It has fewer pictures than elsewhere: most tests embed them again."""
+    place = tmp_path_factory.mktemp("original")
+    make_pictures(place / "pictures", 12)
+    with make_library(place / "library", place / "pictures") as made:
+        build.build_index(made)
+    return place
+
+
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
-    """Fewer than elsewhere: most tests embed them twice."""
-    make_pictures(tmp_path / "pictures", 12)
     return tmp_path / "pictures"
 
 
 @pytest.fixture
-def library(tmp_path: Path, pictures: Path) -> Iterator[Library]:
+def library(original: Path, tmp_path: Path) -> Iterator[Library]:
     """A library that answers with the starter model. Ends with `verify` of every generation."""
-    with make_library(tmp_path / "library", pictures) as made:
-        build.build_index(made)
+    with copy_library(original, tmp_path) as made:
         yield made
     with Library.open(tmp_path / "library") as now:
         for one in itertools.chain([now], inactive_models.open_inactive(now)):

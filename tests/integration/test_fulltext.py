@@ -15,7 +15,7 @@ from pixfind.embedding.runners.serial import Serial
 from pixfind.library import fulltext, repair, verify
 from pixfind.library.library import Library
 from pixfind.search import filters, searcher
-from pixfind.testing import make_image
+from pixfind.testing import copy_library, make_image
 from pixfind.testing.libraries import QUIET
 from pixfind.workflows.index import index
 
@@ -27,18 +27,25 @@ NAMES = (
 )
 
 
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library of pictures with names; to be copied."""
+    place = tmp_path_factory.mktemp("named")
+    for seed, name in enumerate(NAMES):
+        make_image(place / "pictures" / name, seed=seed)
+    with Library.create(place / "library") as made:
+        refresh(made, place / "pictures")
+    return place
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    for seed, name in enumerate(NAMES):
-        (tmp_path / "pictures" / name).parent.mkdir(parents=True, exist_ok=True)
-        make_image(tmp_path / "pictures" / name, seed=seed)
     return tmp_path
 
 
 @pytest.fixture
-def library(place: Path) -> Iterator[Library]:
-    with Library.create(place / "library") as made:
-        refresh(made, place / "pictures")
+def library(original: Path, place: Path) -> Iterator[Library]:
+    with copy_library(original, place) as made:
         yield made
 
 

@@ -20,20 +20,38 @@ from pixfind.library import backup, control, repair, thumbnail_progress, verify
 from pixfind.library.library import Library
 from pixfind.library.thumbnail_progress import ThumbnailReport
 from pixfind.storage import disk
-from pixfind.testing import make_library, make_pictures, make_slow_pictures, wait_for
+from pixfind.testing import copy_library, make_library, make_pictures, make_slow_pictures, wait_for
 from pixfind.testing.libraries import QUIET
 from pixfind.workflows import index, make_thumbnails
 from pixfind.workflows.add import add
 from pixfind.workflows.events import RowsMerged, ThumbnailsRefused
 
 COUNT = 12
+SLOW = 40
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library whose pictures have no thumbnails; to be copied."""
+    place = tmp_path_factory.mktemp("original")
+    make_pictures(place / "pictures", COUNT, size=(600, 450))
+    make_library(place / "library", place / "pictures").close()
+    return place
 
 
 @pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    make_pictures(tmp_path / "pictures", COUNT, size=(600, 450))
-    with make_library(tmp_path / "library", tmp_path / "pictures") as made:
+def library(original: Path, tmp_path: Path) -> Iterator[Library]:
+    with copy_library(original, tmp_path) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library of pictures that take long; to be copied."""
+    place = tmp_path_factory.mktemp("slow")
+    make_slow_pictures(place / "pictures", SLOW)
+    make_library(place / "library", place / "pictures").close()
+    return place
 
 
 def made(library: Library, **options: object) -> ThumbnailReport:
@@ -212,9 +230,8 @@ def test_rows_that_a_repair_gives_to_other_pictures_have_their_turn_again(librar
     assert COUNT == done.thumbnails.there
 
 
-def test_a_stop_is_heard_and_the_rest_comes_later(tmp_path: Path) -> None:
-    make_slow_pictures(tmp_path / "pictures", 60)
-    with make_library(tmp_path / "library", tmp_path / "pictures") as library:
+def test_a_stop_is_heard_and_the_rest_comes_later(slow: Path, tmp_path: Path) -> None:
+    with copy_library(slow, tmp_path) as library:
 
         def stop() -> None:
             wait_for(lambda: there(library))
@@ -225,21 +242,20 @@ def test_a_stop_is_heard_and_the_rest_comes_later(tmp_path: Path) -> None:
         report = made(library)
         asking.join()
         assert report.stopped
-        assert 0 < pending(library) < 60
+        assert 0 < pending(library) < SLOW
         report = made(library)
         assert not report.stopped
-        assert 60 == len(there(library))
+        assert SLOW == len(there(library))
 
 
-def test_a_pause_holds_it_and_a_resume_lets_it_go_on(tmp_path: Path) -> None:
-    make_slow_pictures(tmp_path / "pictures", 40)
-    with make_library(tmp_path / "library", tmp_path / "pictures") as library:
+def test_a_pause_holds_it_and_a_resume_lets_it_go_on(slow: Path, tmp_path: Path) -> None:
+    with copy_library(slow, tmp_path) as library:
         reports: list[ThumbnailReport] = []
         asking = threading.Thread(target=lambda: _pause_and_resume(library.path))
         asking.start()
         reports.append(made(library))
         asking.join()
-        assert 40 == reports[0].made
+        assert SLOW == reports[0].made
 
 
 def _pause_and_resume(library: Path) -> None:
@@ -257,9 +273,8 @@ def _pause_and_resume(library: Path) -> None:
     control.request(library, control.ControlRequest(pause=False))
 
 
-def test_an_interrupt_ends_it_with_what_was_made(tmp_path: Path) -> None:
-    make_slow_pictures(tmp_path / "pictures", 60)
-    make_library(tmp_path / "library", tmp_path / "pictures").close()
+def test_an_interrupt_ends_it_with_what_was_made(slow: Path, tmp_path: Path) -> None:
+    copy_library(slow, tmp_path).close()
     command = [sys.executable, "-m", "pixfind", "--library", str(tmp_path / "library"), "thumbnails"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
     _wait_for_more(process, tmp_path / "library/thumbnails", 0)
@@ -268,12 +283,11 @@ def test_an_interrupt_ends_it_with_what_was_made(tmp_path: Path) -> None:
     assert 130 == process.returncode
     assert b"`pixfind thumbnails` continues from here" in said
     with Library.open(tmp_path / "library") as library:
-        assert 0 < pending(library) < 60
+        assert 0 < pending(library) < SLOW
 
 
-def test_a_killed_run_continues_where_it_stood(tmp_path: Path) -> None:
-    make_slow_pictures(tmp_path / "pictures", 60)
-    make_library(tmp_path / "library", tmp_path / "pictures").close()
+def test_a_killed_run_continues_where_it_stood(slow: Path, tmp_path: Path) -> None:
+    copy_library(slow, tmp_path).close()
     command = [sys.executable, "-m", "pixfind", "--library", str(tmp_path / "library"), "thumbnails", "--workers", "1"]
     folder = tmp_path / "library/thumbnails"
     for _ in range(2):
@@ -284,7 +298,7 @@ def test_a_killed_run_continues_where_it_stood(tmp_path: Path) -> None:
         process.wait()
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "thumbnails:" in done.stderr
-    assert 60 == len(list(folder.glob("??/*.jpg")))
+    assert SLOW == len(list(folder.glob("??/*.jpg")))
     assert all(path.read_bytes().endswith(b"\xff\xd9") for path in folder.glob("??/*.jpg"))
 
 

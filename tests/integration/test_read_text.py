@@ -15,7 +15,7 @@ from pixfind.library import fulltext, texts, verify
 from pixfind.library.library import Library
 from pixfind.search import searcher
 from pixfind.search.results import Reason
-from pixfind.testing import draw_text, make_image
+from pixfind.testing import copy_library, draw_text, make_image
 from pixfind.testing.libraries import QUIET
 from pixfind.worker import pipeline
 from pixfind.workflows import events
@@ -26,29 +26,47 @@ from pixfind.workflows.options import EmbedOptions
 from pixfind.workflows.read_text import read_text
 
 
-@pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    folder = tmp_path / "pictures"
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library that has embedded its pictures and read nothing; to be copied."""
+    place = tmp_path_factory.mktemp("unread")
+    folder = place / "pictures"
     draw_text(folder / "a.png", "Invoice 2023\nTotal 12.50")
     draw_text(folder / "b.png", "Hotel Bellevue")
     make_image(folder / "c.png", seed=3, size=(200, 150))
     shutil.copy(folder / "a.png", folder / "copy of a.png")
-    return folder
+    with Library.create(place / "library") as made:
+        index(made, [folder], QUIET, runner=Serial())
+    return place
 
 
 @pytest.fixture
-def library(tmp_path: Path, pictures: Path) -> Iterator[Library]:
+def pictures(tmp_path: Path) -> Path:
+    return tmp_path / "pictures"
+
+
+@pytest.fixture
+def library(original: Path, tmp_path: Path) -> Iterator[Library]:
     """Embedded, and nothing read."""
-    with Library.create(tmp_path / "library") as made:
-        index(made, [pictures], QUIET, runner=Serial())
+    with copy_library(original, tmp_path) as made:
         yield made
         assert [] == verify.verify(made)
 
 
+@pytest.fixture(scope="module")
+def original_read(original: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("read")
+    with copy_library(original, place) as made:
+        assert {"read": 2, "no text": 1} == reading(made)
+    return place
+
+
 @pytest.fixture
-def read(library: Library) -> Library:
-    assert {"read": 2, "no text": 1} == reading(library)
-    return library
+def read(original_read: Path, tmp_path: Path) -> Iterator[Library]:
+    """Embedded, and read."""
+    with copy_library(original_read, tmp_path) as made:
+        yield made
+        assert [] == verify.verify(made)
 
 
 def reading(library: Library, options: EmbedOptions = QUIET) -> dict[str, int]:

@@ -18,6 +18,7 @@ from pixfind.embedding.runners.serial import Serial
 from pixfind.library import labels, verify
 from pixfind.library.labels import Definition
 from pixfind.library.library import Library
+from pixfind.testing import copy_library
 from pixfind.testing.commands import Commands
 from pixfind.testing.libraries import QUIET
 from pixfind.workflows import label
@@ -31,7 +32,7 @@ ITEM = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}li"
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sixty drawn pictures with labels, one of them in an archive."""
+    """A library of sixty drawn pictures with labels, one of them in an archive; to be copied."""
     place = tmp_path_factory.mktemp("sidecars")
     pictures = place / "pictures"
     pictures.mkdir()
@@ -41,15 +42,15 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with zipfile.ZipFile(pictures / "old.zip", "w") as archive:
         archive.write(pictures / "beach-29.jpg", "beach-29.jpg")
     (pictures / "beach-29.jpg").unlink()
+    with Library.create(place / "library") as made:
+        index(made, [pictures], QUIET, runner=Serial(), in_archives=True)
+        define(made, Definition("beach & <sea>", '+"beach"', min_z=-9.0))
     return place
 
 
 @pytest.fixture
 def library(tmp_path: Path, original: Path) -> Iterator[Library]:
-    shutil.copytree(original / "pictures", tmp_path / "pictures")
-    with Library.create(tmp_path / "library") as made:
-        index(made, [tmp_path / "pictures"], QUIET, runner=Serial(), in_archives=True)
-        define(made, Definition("beach & <sea>", '+"beach"', min_z=-9.0))
+    with copy_library(original, tmp_path) as made:
         yield made
         assert [] == verify.verify(made)
 

@@ -6,11 +6,12 @@ follow a script without a process; `clusters` are nodes of Ray on this machine; 
 """
 
 from pixfind.testing.images import draw_text, make_broken, make_image
-from pixfind.testing.libraries import make_drawn_pictures, make_library, make_pictures, make_slow_pictures
+from pixfind.testing.libraries import copy_library, make_drawn_pictures, make_library, make_pictures, make_slow_pictures
 from pixfind.testing.waiting import Clock, wait_for
 
 __all__ = [
     "Clock",
+    "copy_library",
     "draw_text",
     "make_broken",
     "make_drawn_pictures",

@@ -6,6 +6,8 @@ for what it says, exit code; what is saved is the second that Python, NumPy and 
 (what is imported when, a terminal, signals) starts a real one.
 """
 
+import gc
+import importlib
 import json
 import os
 import subprocess
@@ -71,6 +73,37 @@ class Commands:
             return subprocess.CompletedProcess(list(arguments), code, out.read_bytes(), err.read_bytes())
 
 
+_LOADED = (
+    # ours, which commands import when they come to it
+    "pixfind.__main__",
+    "pixfind.cli.exclusion_options",
+    "pixfind.cli.filter_flags",
+    "pixfind.cli.grouped_options",
+    "pixfind.cli.hit_pictures",
+    "pixfind.cli.output_flags",
+    "pixfind.cli.progress",
+    "pixfind.cli.source_options",
+    "pixfind.cli.text_download",
+    "pixfind.cli.video_options",
+    "pixfind.library.repair",
+    "pixfind.library.verify",
+    "pixfind.models.backends.onnx",
+    "pixfind.search.searcher",
+    "pixfind.workflows.collect",
+    "pixfind.workflows.index",
+    "pixfind.workflows.status",
+    # and what others do
+    "faiss",
+    "filelock",
+    "numpy.ma",
+    "onnxruntime",
+    "psutil",
+    "rich.markdown",
+    "threadpoolctl",
+    "tokenizers",
+    "typer.rich_utils",
+)
+
 # --- the server -----------------------------------------------------------------------------------
 
 
@@ -120,13 +153,10 @@ def _forked(command: dict[str, Any]) -> int:
 
 def load() -> None:
     """Import what commands need, once, before the forks."""
-    import faiss  # noqa: F401
-    import onnxruntime  # noqa: F401
-
-    from pixfind import cli  # noqa: F401
-    from pixfind.library import verify  # noqa: F401
-    from pixfind.search import searcher  # noqa: F401
-    from pixfind.workflows import index, status  # noqa: F401
+    for name in _LOADED:
+        importlib.import_module(name)
+    # In the forks a collection of garbage would touch, and so copy, all that was imported.
+    gc.freeze()
 
 
 def main() -> None:

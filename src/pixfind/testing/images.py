@@ -4,6 +4,7 @@ Pictures to test with: small, seeded, in every format, and the broken ones that 
 Owns how they are made; the same arguments give the same pixels on every machine. Must not know a library.
 """
 
+import functools
 import io
 import struct
 import zlib
@@ -100,8 +101,18 @@ def make_image(
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode(picture(seed, size, mode), path.suffix, exif=exif, **options))
+    # Thousands of tests begin with the same pictures.
+    content = _small if size[0] * size[1] <= _SMALL_PIXELS else _content
+    path.write_bytes(content(seed, size, mode, path.suffix, exif, **options))
     return path
+
+
+def _content(seed: int, size: tuple[int, int], mode: str, suffix: str, exif: bytes, **options: Any) -> bytes:
+    return encode(picture(seed, size, mode), suffix, exif=exif, **options)
+
+
+_SMALL_PIXELS: Final = 40_000
+_small = functools.lru_cache(1_000)(_content)
 
 
 def draw_text(path: Path | str, text: str, *, size: tuple[int, int] = (800, 400), letters: int = 48) -> Path:
