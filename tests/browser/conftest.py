@@ -141,8 +141,8 @@ def tab(browser: Any, server: Server) -> Iterator[Callable[..., Tab]]:
 
     def new(server: Server = server, **options: object) -> Tab:
         # What moves is drawn sixty times a second, and axe would see colours that are on their way.
-        resting = {"viewport": {"width": 1100, "height": 760}, "reduced_motion": "reduce"}
-        context = browser.new_context(**{**resting, **options})
+        usual = {"viewport": {"width": 1100, "height": 760}, "reduced_motion": "reduce"}
+        context = browser.new_context(**{**usual, **options})
         tabs.append(Tab(context.new_page(), server))
         return tabs[-1]
 
