@@ -49,6 +49,8 @@ let place = START;
 let typedAt = 0;
 /** Where the reader was before a reload, until it is on the screen again. */
 let left = remembered();
+/** How far the way back there has come: whatever else scrolls is the reader. */
+let cameTo = 0;
 /** Whether the browser is on its way back from the large view, which takes a moment: the second click of a double one leads no farther. */
 let isClosing = false;
 
@@ -265,12 +267,11 @@ function comeBack() {
   const { id, offset } = left;
   const at = results.grid.placeOf(id);
   // A ranked list begins at the top: the reader has scrolled meanwhile, by the bar of the window, which no other event tells.
-  if ((place.q || place.picture) && scrollY > 0) left = null;
+  if ((place.q || place.picture) && scrollY !== cameTo) left = null;
   else if (at < 0) seek(id);
-  else {
-    left = null;
-    results.grid.scrollTo(at, offset);
-  }
+  else if (results.grid.scrollTo(at, offset)) left = null;
+  // The page ends too soon; the pictures that follow are on their way, as its end is near.
+  else cameTo = scrollY;
 }
 
 /** @param {Place} at */

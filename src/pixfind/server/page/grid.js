@@ -92,10 +92,16 @@ export class Grid {
     return { id: this.#hits[place].image_id, offset: row.top + top };
   }
 
-  /** Scroll until the row of a picture begins so many pixels below the top of the screen. @param {number} place @param {number} offset */
+  /**
+   * Scroll until the row of a picture begins so many pixels below the top of the screen.
+   *
+   * @param {number} place @param {number} offset @returns {boolean} false: as far as there are pictures, and more will follow
+   */
   scrollTo(place, offset) {
-    scrollBy(0, this.root.getBoundingClientRect().top + this.#rows[this.#rowOf(place)].top - offset);
+    const away = () => this.root.getBoundingClientRect().top + this.#rows[this.#rowOf(place)].top - offset;
+    scrollBy(0, away());
     this.#render();
+    return !this.#more || Math.abs(away()) < 2;
   }
 
   /** Put hits before the first; what is on the screen stays there. @param {Hit[]} hits @param {boolean} before whether there are more */
