@@ -188,9 +188,9 @@ def test_a_database_of_garbage_is_put_aside_and_rebuilt(embedded: Library) -> No
     (embedded.path / "metadata.db").write_bytes(os.urandom(20_000))
     with pytest.raises(errors.LibraryDamaged):
         Library.open(embedded.path)
-    kept = repair.rebuild_if_needed(embedded.path)
-    assert kept is not None
-    assert 20_000 == kept.stat().st_size
+    done = repair.rebuild_if_needed(embedded.path)
+    assert done is not None
+    assert (True, 20_000) == (done.rebuilt, done.kept.stat().st_size)
     embedded.catalogue = Library.open(embedded.path, write=True).catalogue
     found = verify.verify(embedded)
     assert [] == repair.repair(embedded, found)

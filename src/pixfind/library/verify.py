@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pixfind import errors
 from pixfind.index import header
-from pixfind.library import backup_marker, fulltext
+from pixfind.library import backup_marker, damaged_text, fulltext
 from pixfind.library.catalogue import Catalogue
 from pixfind.library.library import Library
 from pixfind.storage import embedding_files, npy, npy_header, worker_files
@@ -54,8 +54,9 @@ def verify(library: Library, progress: Progress = no_progress) -> list[Finding]:
 
 
 def check_database(catalogue: Catalogue) -> str:
-    """Return "ok", or the first fault that SQLite finds in the file; raises LibraryDamaged when it cannot be read at all."""
-    return str(catalogue.value("quick_check", "verify.sql"))
+    """Return "ok", or the first fault of the file: what SQLite finds, or text that is none; raises LibraryDamaged when it cannot be read at all."""
+    answer = str(catalogue.value("integrity_check", "verify.sql"))
+    return (damaged_text.find(catalogue.path) or answer) if answer == "ok" else answer
 
 
 def intact_rows(library: Library) -> int:
@@ -69,9 +70,8 @@ def intact_rows(library: Library) -> int:
 def _database(library: Library) -> Iterator[Finding]:
     answer = check_database(library.catalogue)
     if answer != "ok":
-        yield Finding(
-            "database", str(library.catalogue.path), answer, "rebuilt from indices.npy: pixfind verify --repair"
-        )
+        how = "repaired, or rebuilt from indices.npy: pixfind verify --repair"
+        yield Finding("database", str(library.catalogue.path), answer, how)
 
 
 def _ledger(library: Library) -> Iterator[Finding]:
