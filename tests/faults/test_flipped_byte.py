@@ -32,6 +32,10 @@ def of_the_schema(content: bytearray) -> None:
     content[content.index(b"CREATE TABLE images") + 3] = 0xFF
 
 
+def of_a_function(content: bytearray) -> None:
+    content[content.index(b"substr(value, 1, 40)") + 4] = ord("p")
+
+
 def of_a_path(content: bytearray) -> None:
     content[content.index(b"picture_00004.jpg") + 2] = 0xFF
 
@@ -71,7 +75,7 @@ def test_every_command_says_that_the_database_is_damaged(
     assert 0 == done.returncode, done.stderr
     assert b"Run `pixfind add`" in done.stderr
     with Library.open(place, write=True) as library:
-        assert (9 if which is of_the_schema else 1) == scan.add(library, Path(pictures)).moved
+        assert (1 if which is of_a_path else 9) == scan.add(library, Path(pictures)).moved
         assert 9 == library.catalogue.ledger()["embedded"]
         assert [] == verify.verify(library)
 
@@ -92,6 +96,18 @@ def test_a_byte_of_a_path_costs_nothing(place: Path, which: Callable[[bytearray]
         report = scan.add(library, place.with_name("pictures"))
         assert (0, 0, which is of_a_path) == (report.new, report.gone, report.moved)
         assert [] == verify.verify(library)
+
+
+def test_an_index_that_calls_a_function_that_there_is_not_is_damage(place: Path) -> None:
+    flip(place, of_a_function)
+    with Library.open(place) as library, pytest.raises(errors.LibraryDamaged, match="subspr"):
+        verify.verify(library)
+    done = repair.rebuild_if_needed(place)
+
+    assert done is not None
+    assert done.rebuilt
+    with Library.open(place, write=True) as library:
+        assert [] == repair.repair(library, verify.verify(library))
 
 
 def test_text_that_no_index_has_is_found_too(place: Path) -> None:

@@ -156,12 +156,13 @@ def test_an_emptied_database_is_a_lost_one(embedded: Library, pictures: Path, ha
     assert 40 == embedded.catalogue.ledger()["embedded"]
 
 
-def test_a_database_that_has_images_and_no_model_gets_the_model_back(embedded: Library) -> None:
+@pytest.mark.parametrize("change", ["key = 'modem'", "value = '{' || value"])
+def test_a_database_that_has_images_and_no_model_gets_the_model_back(embedded: Library, change: str) -> None:
     model, paths = embedded.model(), embedded.catalogue.all_rows("embedded_paths")
-    embedded.catalogue._connection.execute("UPDATE library SET key = 'modem' WHERE key = 'model'")
+    embedded.catalogue._connection.execute(f"UPDATE library SET {change} WHERE key = 'model'")  # noqa: S608
     embedded.close()
-    with pytest.raises(errors.LibraryDamaged, match="names no model"):
-        Library.open(embedded.path)
+    with pytest.raises(errors.LibraryDamaged, match="model"), Library.open(embedded.path) as library:
+        library.model()
 
     assert repair.rebuild_if_needed(embedded.path) is None
     embedded.catalogue = Library.open(embedded.path, write=True).catalogue

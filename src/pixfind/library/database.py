@@ -29,6 +29,8 @@ _KINDS: dict[int, type[errors.OperationError]] = {
 _ERRORS = (sqlite3.Error, UnicodeDecodeError)
 """what reading a file raises: the second where SQLite would name a part of the schema that is no text"""
 _NO_TEXT = "Could not decode to UTF-8"
+_NOT_OURS = ("no such table", "no such column", "unknown function")
+"""of a schema that is not what we wrote; one of its expressions, such as that of an index, may call a function that is none"""
 _FAILED = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 _READS = ("SQLITE_IOERR_READ", "SQLITE_IOERR_SHORT_READ", "SQLITE_IOERR_FSTAT", "SQLITE_IOERR_CORRUPTFS")
 _PROBE_BYTES = 65_536
@@ -163,7 +165,7 @@ def translated(error: Exception, path: Path) -> Exception:
     # Errors of Python's own, such as a closed connection, have no code.
     code, name = getattr(error, "sqlite_errorcode", 0) & 0xFF, getattr(error, "sqlite_errorname", "")
     kind = _KINDS.get(code)
-    if code == sqlite3.SQLITE_ERROR and str(error).startswith(("no such table", "no such column")):
+    if code == sqlite3.SQLITE_ERROR and str(error).startswith(_NOT_OURS):
         kind = errors.LibraryDamaged
     if code == sqlite3.SQLITE_CANTOPEN and not _may_write(path):
         kind = errors.NotWritable

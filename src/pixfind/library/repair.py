@@ -193,8 +193,9 @@ def rebuild_if_needed(path: Path, generation: str | None = None) -> DatabaseRepa
 def _has_model(path: Path, generation: str, database: Path) -> bool:
     """Tell whether a database names the model of its embeddings; one with images that does not gets its name back."""
     with Library(path, Catalogue(database), generation) as library:
-        if library.catalogue.setting("model") is not None or not holds_embeddings(library.data):
-            return True
+        with contextlib.suppress(errors.LibraryDamaged):
+            if library.model() is not None or not holds_embeddings(library.data):
+                return True
         if not library.catalogue.value("count_images"):
             return False
     with Library(path, Catalogue(database, write=True), generation) as library:
