@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pixfind import errors
 from pixfind.index import header
-from pixfind.library import backup_marker, damaged_text, fulltext
+from pixfind.library import albums, backup_marker, damaged_text, fulltext, generations
 from pixfind.library.catalogue import Catalogue
 from pixfind.library.library import Library
 from pixfind.storage import embedding_files, npy, npy_header, worker_files
@@ -50,6 +50,7 @@ def verify(library: Library, progress: Progress = no_progress) -> list[Finding]:
         findings += _worker_rows(library)
         findings += _index(library)
         findings += _full_text(library)
+    findings += _albums(library)
     return findings
 
 
@@ -237,3 +238,13 @@ def _full_text(library: Library) -> Iterator[Finding]:
             fulltext.check(path)
         except errors.LibraryDamaged as error:
             yield Finding("fulltext", str(path), str(error), "deleted; `pixfind build-index` makes it again")
+
+
+def _albums(library: Library) -> Iterator[Finding]:
+    """The albums, which belong to all generations: those of the active one stand for them."""
+    if library.generation == generations.read(library.path).active:
+        try:
+            albums.read(library.path)
+        except errors.InvalidAlbums as error:
+            path, detail = error.fields["path"], error.fields["detail"]
+            yield Finding("albums", str(path), f"it cannot be read: {detail}", "none: take the file from a backup")
