@@ -246,8 +246,8 @@ def test_a_library_that_its_owner_opened_to_others_stays_open(place: Path) -> No
 def test_a_database_that_is_put_aside_is_still_for_its_owner_alone(place: Path) -> None:
     (place / "metadata.db").write_bytes(b"damaged" * 1000)
     (place / "metadata.db").chmod(0o600)
-    kept = repair.rebuild_if_needed(place)
+    done = repair.rebuild_if_needed(place)
 
-    assert kept is not None
-    assert 0o600 == stat.S_IMODE(kept.stat().st_mode)
+    assert done is not None
+    assert 0o600 == stat.S_IMODE(done.kept.stat().st_mode)
     assert not (place / "metadata.db").stat().st_mode & 0o077

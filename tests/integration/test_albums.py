@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pixfind import errors
-from pixfind.library import albums, verify
+from pixfind.library import albums, repair, verify
 from pixfind.library.albums import Album
 from pixfind.library.library import Library
 from pixfind.search import build, filters, searcher
@@ -19,7 +19,7 @@ from pixfind.search.results import Reason
 from pixfind.testing import make_library, make_pictures
 from pixfind.testing.commands import Commands
 from pixfind.types import Sort
-from pixfind.workflows.backup import backup
+from pixfind.workflows.backup import backup, preview
 
 Run = Callable[..., Any]
 
@@ -207,6 +207,20 @@ def test_a_file_of_somebody_else_is_named_and_stays(library: Library, content: s
         with pytest.raises(errors.InvalidAlbums):
             use()
     assert content == (library.path / albums.NAME).read_text(encoding="utf-8")
+    (library.path / albums.NAME).unlink()
+
+
+def test_damaged_albums_are_found_and_no_repair_takes_them_away(tmp_path: Path, pictures: Path) -> None:
+    with make_library(tmp_path / "own", pictures, embed=False) as library:
+        albums.put(library.path, "trip", [b"0" * 16])
+        assert [] == verify.verify(library)
+        (library.path / albums.NAME).write_bytes(b'{"albums": [{"na')
+        with library.lock("verify"):
+            (left,) = repair.repair(library, verify.verify(library))
+        assert ("albums", str(library.path / albums.NAME)) == (left.code, left.where)
+        assert b'{"albums": [{"na' == (library.path / albums.NAME).read_bytes()
+        (library.path / albums.NAME).unlink()
+        assert [] == verify.verify(library)
 
 
 def test_a_backup_has_the_albums(library: Library, tmp_path: Path) -> None:
@@ -219,9 +233,34 @@ def test_a_backup_has_the_albums(library: Library, tmp_path: Path) -> None:
     assert (library.path / "pixfind.toml").read_bytes() == (tmp_path / "copy/pixfind.toml").read_bytes()
     (library.path / "pixfind.toml").unlink()
     albums.remove(library.path, "sea")
+    backup(library, tmp_path / "copy")
+    assert not (tmp_path / "copy/pixfind.toml").exists()
+    assert [] == albums.read(tmp_path / "copy")
+
+
+def test_a_backup_keeps_albums_that_the_library_has_lost(library: Library, tmp_path: Path) -> None:
+    albums.put(library.path, "trip", [b"0" * 16])
+    backup(library, tmp_path / "copy")
+    kept = (tmp_path / "copy" / albums.NAME).read_bytes()
     (library.path / albums.NAME).unlink()
     backup(library, tmp_path / "copy")
-    assert [] == albums.read(tmp_path / "copy")
+
+    assert kept == (tmp_path / "copy" / albums.NAME).read_bytes()
+
+
+@pytest.mark.parametrize("content", [b"", b'{"albums": [{"na', b"\xff" * 40])
+def test_damaged_albums_are_not_copied_over_good_ones(library: Library, tmp_path: Path, content: bytes) -> None:
+    albums.put(library.path, "trip", [b"0" * 16])
+    backup(library, tmp_path / "copy")
+    before = {path: path.read_bytes() for path in (tmp_path / "copy").rglob("*") if path.is_file()}
+    intact = (library.path / albums.NAME).read_bytes()
+    (library.path / albums.NAME).write_bytes(content)
+    for way in (backup, preview):
+        with pytest.raises(errors.InvalidAlbums, match="of a backup"):
+            way(library, tmp_path / "copy")
+
+    assert before == {path: path.read_bytes() for path in (tmp_path / "copy").rglob("*") if path.is_file()}
+    (library.path / albums.NAME).write_bytes(intact)
 
 
 @pytest.mark.parametrize("name", ["albums.json", "albums.lock"])

@@ -156,12 +156,13 @@ def test_an_emptied_database_is_a_lost_one(embedded: Library, pictures: Path, ha
     assert 40 == embedded.catalogue.ledger()["embedded"]
 
 
-def test_a_database_that_has_images_and_no_model_gets_the_model_back(embedded: Library) -> None:
+@pytest.mark.parametrize("change", ["key = 'modem'", "value = '{' || value"])
+def test_a_database_that_has_images_and_no_model_gets_the_model_back(embedded: Library, change: str) -> None:
     model, paths = embedded.model(), embedded.catalogue.all_rows("embedded_paths")
-    embedded.catalogue._connection.execute("UPDATE library SET key = 'modem' WHERE key = 'model'")
+    embedded.catalogue._connection.execute(f"UPDATE library SET {change} WHERE key = 'model'")  # noqa: S608
     embedded.close()
-    with pytest.raises(errors.LibraryDamaged, match="names no model"):
-        Library.open(embedded.path)
+    with pytest.raises(errors.LibraryDamaged, match="model"), Library.open(embedded.path) as library:
+        library.model()
 
     assert repair.rebuild_if_needed(embedded.path) is None
     embedded.catalogue = Library.open(embedded.path, write=True).catalogue
@@ -188,9 +189,9 @@ def test_a_database_of_garbage_is_put_aside_and_rebuilt(embedded: Library) -> No
     (embedded.path / "metadata.db").write_bytes(os.urandom(20_000))
     with pytest.raises(errors.LibraryDamaged):
         Library.open(embedded.path)
-    kept = repair.rebuild_if_needed(embedded.path)
-    assert kept is not None
-    assert 20_000 == kept.stat().st_size
+    done = repair.rebuild_if_needed(embedded.path)
+    assert done is not None
+    assert (True, 20_000) == (done.rebuilt, done.kept.stat().st_size)
     embedded.catalogue = Library.open(embedded.path, write=True).catalogue
     found = verify.verify(embedded)
     assert [] == repair.repair(embedded, found)

@@ -165,21 +165,30 @@ def test_a_failure_without_a_reason_is_found(embedded: Library) -> None:
     assert ["image 3"] == [finding.where for finding in found if finding.code == "no-reason"]
 
 
-def test_pages_that_sqlite_cannot_read_are_found_and_the_database_is_rebuilt(embedded: Library, pictures: Path) -> None:
-    embedded.catalogue._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    (page,) = embedded.catalogue._connection.execute(
-        "SELECT rootpage FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'images' LIMIT 1"
+def overwritten(library: Library, kind: str) -> None:
+    """Let the first page of a table, or of its index, be of noise."""
+    library.catalogue._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    (page,) = library.catalogue._connection.execute(
+        "SELECT rootpage FROM sqlite_schema WHERE type = ? AND tbl_name = 'images' LIMIT 1", (kind,)
     ).fetchone()
-    embedded.close()
-    with (embedded.path / "metadata.db").open("r+b") as file:
+    library.close()
+    with (library.path / "metadata.db").open("r+b") as file:
         file.seek((page - 1) * 4096)
         file.write(os.urandom(4096))
+
+
+@pytest.mark.parametrize("kind", ["table", "index"])
+def test_pages_that_sqlite_cannot_read_are_found_and_the_database_is_rebuilt(
+    embedded: Library, pictures: Path, kind: str
+) -> None:
+    overwritten(embedded, kind)
     with Library.open(embedded.path, write=True) as library:
         found = verify.verify(library)
     assert ["database"] == [finding.code for finding in found]
 
-    kept = repair.rebuild_if_needed(embedded.path)
-    assert kept is not None
+    done = repair.rebuild_if_needed(embedded.path)
+    assert done is not None
     embedded.catalogue = Library.open(embedded.path, write=True).catalogue
     assert [] == repair.repair(embedded, verify.verify(embedded))
-    assert 40 == scan.add(embedded, pictures).moved
+    assert (40 if done.rebuilt else 0) == scan.add(embedded, pictures).moved
+    assert 40 == embedded.catalogue.ledger()["embedded"]

@@ -90,10 +90,15 @@ def _findings(path: Path, console: Console, *, repair: bool, json: bool) -> "lis
 
     if repair and (model := switch_model.restore_if_needed(path)) is not None:
         console.say(f"models.json was lost and has been written again: searches use {model}")
-    if repair and (kept := repairs.rebuild_if_needed(path)) is not None:
-        console.say(
-            f"metadata.db could not be read; it was moved to {kept}. Run `pixfind add` on your folders afterwards."
-        )
+    if repair and (done := repairs.rebuild_if_needed(path)) is not None:
+        if done.rebuilt:
+            console.say(
+                f"metadata.db could not be read and was rebuilt from the embeddings; it was moved to {done.kept}. "
+                "Only a backup still has the text in pictures, the labels and the exclusions."
+            )
+        else:
+            console.say(f"metadata.db was damaged and has been repaired; as it was, it lies in {done.kept}.")
+        console.say("Run `pixfind add` on your folders afterwards.")
     findings: list[checks.Finding] = []
     with Library.open(path, write=repair) as library, contextlib.ExitStack() as held:
         if repair:

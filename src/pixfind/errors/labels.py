@@ -16,7 +16,7 @@ class InvalidLabels(OperationError):
 class InvalidAlbums(OperationError):
     """
     The albums in {path} cannot be read: {detail}.
-    Repair the file, or move it away and begin again; pictures and embeddings do not depend on it.
+    Repair the file, take that of a backup, or move it away and begin again; pictures and embeddings do not depend on it.
     """
 
     exit_code = 85

@@ -45,13 +45,16 @@ def read(library: Path) -> list[Album]:
     """Return the albums, in the order in which they were made; raises LibraryNotFound where its drive is away, and InvalidAlbums for a file that is none of ours."""
     if not generations.is_library(library):
         raise errors.LibraryNotFound(path=library)
-    path, content = library / NAME, b'{"albums": []}'
-    with disk.reading(path), contextlib.suppress(FileNotFoundError):
-        content = path.read_bytes()
-    try:
-        return [_album(one) for one in json.loads(content)["albums"]]
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise errors.InvalidAlbums(path=path, detail=str(error) or type(error).__name__) from error
+    found = _content(library)
+    return [] if found is None else _parsed(library / NAME, found)
+
+
+def content(library: Path) -> bytes | None:
+    """Return the file of the albums as it is, for a copy, None where there is none; raises InvalidAlbums for one that is none of ours."""
+    found = _content(library)
+    if found is not None:
+        _parsed(library / NAME, found)
+    return found
 
 
 def version(library: Path) -> tuple[int, int] | None:
@@ -128,6 +131,20 @@ def pictures_as_json(library: Path, name: str) -> str | None:
         if (pictures := find(library, name).pictures) is not None:
             return json.dumps(pictures)
     return None
+
+
+def _content(library: Path) -> bytes | None:
+    path = library / NAME
+    with disk.reading(path), contextlib.suppress(FileNotFoundError):
+        return path.read_bytes()
+    return None
+
+
+def _parsed(path: Path, data: bytes) -> list[Album]:
+    try:
+        return [_album(one) for one in json.loads(data)["albums"]]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise errors.InvalidAlbums(path=path, detail=str(error) or type(error).__name__) from error
 
 
 def _place_of(albums: Sequence[Album], name: str) -> int | None:

@@ -51,6 +51,8 @@ def copy(source: Library, path: Path, progress: Progress = no_progress) -> int:
             merged = source.merged_rows
             source.catalogue.copy_to(snapshot)
             with Library(path, Catalogue(snapshot, write=True), source.generation) as copied:
+                if (answer := verify.check_database(copied.catalogue)) != "ok":
+                    raise errors.LibraryDamaged(path=source.catalogue.path, detail=answer)
                 rows = _copy_rows(source, copied, merged, progress)
                 copied.catalogue.run("forget_adopted", "adopted.sql")
                 copied.catalogue.run("forget_rows_scanned", "adopted.sql")

@@ -27,6 +27,11 @@ _KINDS: dict[int, type[errors.OperationError]] = {
     sqlite3.SQLITE_PERM: errors.NotWritable,
     sqlite3.SQLITE_AUTH: errors.NotWritable,
 }
+_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+"""what reading a file raises: the second where SQLite would name a part of the schema that is no text"""
+_NO_TEXT = "Could not decode to UTF-8"
+_NOT_OURS = ("no such table", "no such column", "unknown function")
+"""of a schema that is not what we wrote; one of its expressions, such as that of an index, may call a function that is none"""
 _FAILED = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 _READS = ("SQLITE_IOERR_READ", "SQLITE_IOERR_SHORT_READ", "SQLITE_IOERR_FSTAT", "SQLITE_IOERR_CORRUPTFS")
 _PROBE_BYTES = 65_536
@@ -100,7 +105,7 @@ class Connection(sqlite3.Connection):
     def backup(self, target: sqlite3.Connection, **options: Any) -> None:
         try:
             super().backup(target, **options)
-        except sqlite3.Error as error:
+        except _ERRORS as error:
             raise translated(error, self.path) from error
 
 
@@ -112,7 +117,7 @@ class _Cursor(sqlite3.Cursor):
     def execute(self, statement: str, parameters: Any = (), /) -> Self:
         try:
             return super().execute(statement, parameters)
-        except sqlite3.Error as error:
+        except _ERRORS as error:
             raise translated(error, self.connection.path) from error
 
     def executemany(self, statement: str, parameters: Iterable[Any], /) -> Self:
@@ -124,26 +129,26 @@ class _Cursor(sqlite3.Cursor):
     def executescript(self, script: str, /) -> Self:
         try:
             super().executescript(script)
-        except sqlite3.Error as error:
+        except _ERRORS as error:
             raise translated(error, self.connection.path) from error
         return self
 
     def fetchone(self) -> Any:
         try:
             return super().fetchone()
-        except sqlite3.Error as error:
+        except _ERRORS as error:
             raise translated(error, self.connection.path) from error
 
     def fetchall(self) -> list[Any]:
         try:
             return super().fetchall()
-        except sqlite3.Error as error:
+        except _ERRORS as error:
             raise translated(error, self.connection.path) from error
 
     def fetchmany(self, size: int | None = 1) -> list[Any]:
         try:
             return super().fetchmany(size)
-        except sqlite3.Error as error:
+        except _ERRORS as error:
             raise translated(error, self.connection.path) from error
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
@@ -155,7 +160,7 @@ class _Cursor(sqlite3.Cursor):
     def __next__(self) -> Any:
         try:
             return super().__next__()
-        except sqlite3.Error as error:
+        except _ERRORS as error:
             raise translated(error, self.connection.path) from error
 
 
@@ -173,12 +178,12 @@ def make_writable(path: Path) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
-def translated(error: sqlite3.Error, path: Path) -> Exception:
+def translated(error: Exception, path: Path) -> Exception:
     """Return the OperationError for an error about the file; `error` itself when one of our statements is wrong."""
     # Errors of Python's own, such as a closed connection, have no code.
     code, name = getattr(error, "sqlite_errorcode", 0) & 0xFF, getattr(error, "sqlite_errorname", "")
     kind = _KINDS.get(code)
-    if code == sqlite3.SQLITE_ERROR and str(error).startswith(("no such table", "no such column")):
+    if code == sqlite3.SQLITE_ERROR and str(error).startswith(_NOT_OURS):
         kind = errors.LibraryDamaged
     if code == sqlite3.SQLITE_CANTOPEN and not _may_write(path):
         kind = errors.NotWritable
@@ -187,6 +192,8 @@ def translated(error: sqlite3.Error, path: Path) -> Exception:
         (code in _FAILED and name not in _READS) or (code == sqlite3.SQLITE_READONLY and _may_write(path))
     ) and _is_full(path):
         kind = errors.DiskFull
+    if isinstance(error, UnicodeDecodeError) or str(error).startswith(_NO_TEXT):
+        return errors.LibraryDamaged(path=path, detail=f"it holds text that is not UTF-8 ({error})")
     if kind is not None:
         return kind(path=path, detail=str(error))
     if code not in _FAILED:

@@ -130,11 +130,11 @@ class FullText:
         try:
             names = self._update(Column.NAMES, self._drop_name, self._add_name, progress)
             said = self._update(Column.TEXTS, self._drop_text, self._add_text, progress)
-            return Changes(names.indexed + said.indexed, names.left_out + said.left_out)
         except _DAMAGE as error:
+            # Not to be used again: a statement that was interrupted keeps the catalogue from being detached.
             raise errors.LibraryDamaged(path=self.path, detail=str(error)) from error
-        finally:
-            self._run("detach")
+        self._run("detach")
+        return Changes(names.indexed + said.indexed, names.left_out + said.left_out)
 
     def _update(
         self, column: Column, drop: Callable[..., None], add: Callable[..., None], progress: Progress
@@ -233,7 +233,11 @@ def update(library: Library, progress: Progress = no_progress, *, thorough: bool
     generations.delete_database(file)
     # Not seen before it is whole: a search never waits for it.
     with disk.publishing(file) as temporary, FullText(temporary, write=True, create=True) as index:
-        return index.update(library.catalogue, progress)
+        try:
+            return index.update(library.catalogue, progress)
+        except errors.LibraryDamaged as error:
+            # Of the two it is the one that was there before.
+            raise errors.LibraryDamaged(path=library.catalogue.path, detail=error.fields["detail"]) from error
 
 
 def check(file: Path) -> None:

@@ -6,14 +6,28 @@ Owns the order of the repairs, and how a lost database is rebuilt from indices.n
 
 import contextlib
 import shutil
+import sqlite3
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from pixfind import errors
-from pixfind.library import commit, fulltext, generations, labels, merge, thumbnail_progress, trim, verify
+from pixfind.library import (
+    commit,
+    damaged_text,
+    fulltext,
+    generations,
+    labels,
+    merge,
+    sql,
+    thumbnail_progress,
+    trim,
+    verify,
+)
 from pixfind.library.catalogue import Catalogue
+from pixfind.library.database import Connection
 from pixfind.library.library import Library, holds_embeddings
 from pixfind.storage import disk, embedding_files, worker_files
 from pixfind.types import EmbeddedImage
@@ -138,36 +152,68 @@ def _unknown_root(library: Library) -> int:
     return int(library.catalogue.value("unknown_root", "verify.sql"))
 
 
-def rebuild_if_needed(path: Path, generation: str | None = None) -> Path | None:
-    """
-    Rename a metadata.db that cannot be read and rebuild it; return the path of the renamed one.
+@dataclass(frozen=True, slots=True)
+class DatabaseRepair:
+    """What was done about a database that was damaged."""
 
-    The new one gets its images back from indices.npy by `repair`, and their paths by the next `add`; `generation` as in `Library.open`.
-    Returns None when the database can be read, or was lost altogether: missing or empty (a new one is begun then too).
+    kept: Path
+    """as it was before"""
+    rebuilt: bool
+    """from indices.npy: what only the database knew is lost"""
+
+
+def rebuild_if_needed(path: Path, generation: str | None = None) -> DatabaseRepair | None:
+    """
+    Keep a copy of a metadata.db that is damaged, and repair it, or else rebuild it.
+
+    A new one gets its images back from indices.npy by `repair`, and their paths by the next `add`; `generation` as in `Library.open`.
+    Returns None when the database is intact, or was lost altogether: missing or empty (a new one is begun then too).
     Raises LibraryDamaged where nothing says any more which model has made the embeddings.
     """
     generation = generations.read(path).active if generation is None else generation
     folder = generations.folder(path, generation)
     old = folder / "metadata.db"
     has_content = old.exists() and old.stat().st_size > 0
-    if has_content and _readable(old):
-        with Library(path, Catalogue(old), generation) as library:
-            names_model = library.catalogue.setting("model") is not None or not holds_embeddings(library.data)
-            has_images = bool(library.catalogue.value("count_images"))
-        if not names_model and has_images:
-            with Library(path, Catalogue(old, write=True), generation) as library:
-                _restore_model(library)
-        if names_model or has_images:
-            return None
+    intact = has_content and _readable(old)
+    if intact and _has_model(path, generation, old):
+        return None
     kept = None
     if has_content:
         kept = folder / f"metadata.damaged-{int(time.time())}.db"
         with disk.writing(kept):
             shutil.copy(old, kept)
+        if not intact and _repaired(old):
+            return DatabaseRepair(kept, rebuilt=False)
     elif not (folder / "data" / "indices.npy").exists():
         return None
     _rebuild(path, generation, old)
-    return kept
+    return None if kept is None else DatabaseRepair(kept, rebuilt=True)
+
+
+def _has_model(path: Path, generation: str, database: Path) -> bool:
+    """Tell whether a database names the model of its embeddings; one with images that does not gets its name back."""
+    with Library(path, Catalogue(database), generation) as library:
+        with contextlib.suppress(errors.LibraryDamaged):
+            if library.model() is not None or not holds_embeddings(library.data):
+                return True
+        if not library.catalogue.value("count_images"):
+            return False
+    with Library(path, Catalogue(database, write=True), generation) as library:
+        _restore_model(library)
+    return True
+
+
+def _repaired(database: Path) -> bool:
+    """Make the indexes of a database again, and its text readable; return whether it is intact then."""
+    with contextlib.suppress(errors.LibraryDamaged, sqlite3.IntegrityError):
+        connection = Connection.open(database, str(database), uri=False)
+        with contextlib.closing(connection):
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(sql.queries("verify.sql")["reindex"])
+            damaged_text.replace(connection)
+            connection.execute("COMMIT")
+        return _readable(database)
+    return False
 
 
 def _rebuild(path: Path, generation: str, database: Path) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pixfind import errors
 from pixfind.index import header
-from pixfind.library import backup_marker, fulltext
+from pixfind.library import albums, backup_marker, damaged_text, fulltext, generations
 from pixfind.library.catalogue import Catalogue
 from pixfind.library.library import Library
 from pixfind.storage import embedding_files, npy, npy_header, worker_files
@@ -50,12 +50,14 @@ def verify(library: Library, progress: Progress = no_progress) -> list[Finding]:
         findings += _worker_rows(library)
         findings += _index(library)
         findings += _full_text(library)
+    findings += _albums(library)
     return findings
 
 
 def check_database(catalogue: Catalogue) -> str:
-    """Return "ok", or the first fault that SQLite finds in the file; raises LibraryDamaged when it cannot be read at all."""
-    return str(catalogue.value("quick_check", "verify.sql"))
+    """Return "ok", or the first fault of the file: what SQLite finds, or text that is none; raises LibraryDamaged when it cannot be read at all."""
+    answer = str(catalogue.value("integrity_check", "verify.sql"))
+    return (damaged_text.find(catalogue.path) or answer) if answer == "ok" else answer
 
 
 def intact_rows(library: Library) -> int:
@@ -69,9 +71,8 @@ def intact_rows(library: Library) -> int:
 def _database(library: Library) -> Iterator[Finding]:
     answer = check_database(library.catalogue)
     if answer != "ok":
-        yield Finding(
-            "database", str(library.catalogue.path), answer, "rebuilt from indices.npy: pixfind verify --repair"
-        )
+        how = "repaired, or rebuilt from indices.npy: pixfind verify --repair"
+        yield Finding("database", str(library.catalogue.path), answer, how)
 
 
 def _ledger(library: Library) -> Iterator[Finding]:
@@ -237,3 +238,13 @@ def _full_text(library: Library) -> Iterator[Finding]:
             fulltext.check(path)
         except errors.LibraryDamaged as error:
             yield Finding("fulltext", str(path), str(error), "deleted; `pixfind build-index` makes it again")
+
+
+def _albums(library: Library) -> Iterator[Finding]:
+    """The albums, which belong to all generations: those of the active one stand for them."""
+    if library.generation == generations.read(library.path).active:
+        try:
+            albums.read(library.path)
+        except errors.InvalidAlbums as error:
+            path, detail = error.fields["path"], error.fields["detail"]
+            yield Finding("albums", str(path), f"it cannot be read: {detail}", "none: take the file from a backup")

@@ -47,11 +47,13 @@ def backup(library: Library, folder: Path, progress: Progress = no_progress) -> 
     Make the folder a complete copy of the library as it is now, or bring an earlier copy up to date; needs no lock of the library.
 
     Thumbnails and logs are left out. Whatever ends this call, a copy that was complete before is still one.
-    Raises BackupRefused for a folder that holds anything else, or knows more than the library does; BackupOvertaken; LibraryDamaged where
-    the library does not fit together; DiskFull, NotWritable and DiskFailed.
+    Raises BackupRefused for a folder that holds anything else, or knows more than the library does; BackupOvertaken; LibraryDamaged and
+    InvalidAlbums where the library does not fit together; DiskFull, NotWritable and DiskFailed.
     """
     path = Path(os.path.realpath(folder.expanduser()))
     _refuse_folder(path, library)
+    # Nothing makes them again: before anything else, and not over good ones.
+    albums.content(library.path)
     disk.make_folder(path, durable=True)
     _mark(path, library, None)
     with _held(path, library):
@@ -83,9 +85,10 @@ def backup(library: Library, folder: Path, progress: Progress = no_progress) -> 
 
 
 def preview(library: Library, folder: Path) -> Backup:
-    """Return what `backup` would do now, `rows` and `images` being those that the copy would have; raises BackupRefused."""
+    """Return what `backup` would do now, `rows` and `images` being those that the copy would have; raises as it does."""
     path = Path(os.path.realpath(folder.expanduser()))
     _refuse_folder(path, library)
+    albums.content(library.path)
     if (path / backup_marker.NAME).is_file():
         _refuse_another(path, library)
     roles = generations.read(library.path)
@@ -110,14 +113,16 @@ def _copy(library: Library, path: Path, generation: str, progress: Progress) -> 
 
 def _copy_what_users_wrote(library: Library, path: Path) -> None:
     """Copy the albums and the configuration of the library."""
-    for name in (albums.NAME, _CONFIGURATION):
-        source, target, content = library.path / name, path / name, None
-        with disk.reading(source), contextlib.suppress(FileNotFoundError):
-            content = source.read_bytes()
-        if content is None:
-            disk.delete(target)
-        else:
-            disk.publish(target, content)
+    # A library without the file has lost it, or never had one: the last album that is removed leaves an empty list.
+    if (kept := albums.content(library.path)) is not None:
+        disk.publish(path / albums.NAME, kept)
+    source, target, content = library.path / _CONFIGURATION, path / _CONFIGURATION, None
+    with disk.reading(source), contextlib.suppress(FileNotFoundError):
+        content = source.read_bytes()
+    if content is None:
+        disk.delete(target)
+    else:
+        disk.publish(target, content)
 
 
 def _refuse_folder(path: Path, library: Library) -> None:

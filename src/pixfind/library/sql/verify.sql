@@ -1,5 +1,21 @@
--- name: quick_check
-PRAGMA quick_check(1);
+-- name: integrity_check
+-- Not quick_check: it passes over an index that no longer says what its table does.
+PRAGMA integrity_check(1);
+
+-- name: reindex
+REINDEX;
+
+-- name: text_columns
+-- Of each table that has text.
+SELECT tables.name, group_concat(columns.name)
+FROM sqlite_schema AS tables, pragma_table_info(tables.name) AS columns
+WHERE tables.type = 'table' AND columns.type = 'TEXT' GROUP BY tables.name;
+
+-- name: key_columns
+-- Of each table without a rowid.
+SELECT tables.name, group_concat(columns.name)
+FROM sqlite_schema AS tables, pragma_table_info(tables.name) AS columns
+WHERE tables.type = 'table' AND tables.sql LIKE '%WITHOUT ROWID' AND columns.pk GROUP BY tables.name;
 
 -- name: failed_without_reason
 SELECT id FROM images WHERE outcome = 'failed' AND coalesce(reason, '') = '' LIMIT 10;
