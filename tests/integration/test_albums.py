@@ -281,6 +281,8 @@ def test_a_search_within_an_album_is_kept_as_another(library: Library, run: Run)
         (["search", "red", "--in-album", "Nowhere"], "pictures were put into no album of this name"),
         (["search", "red", "--in-album", "Blue"], "pictures were put into no album of this name"),
         (["search", "red", "--include-weak", "--save", "kept"], "pictures were put into an album of this name"),
+        (["search", "red", "--include-weak", "--distinct", "--save", "Red"], "--save cannot be used with --distinct"),
+        (["search", "red", "--include-weak", "--each-file", "--save", "Red"], "--save cannot be used with --each-file"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -147,6 +147,18 @@ def _count(album: store.Album) -> int | None:
     return None if album.pictures is None else len(album.pictures)
 
 
+def check_kept(given: Mapping[str, str]) -> None:
+    """Raise ConflictingOptions for options of the command line that an album cannot keep; `given`: parameter -> option."""
+    for name in ("distinct", "each_file"):
+        if name in given:
+            raise errors.ConflictingOptions(
+                first="--save",
+                second=given[name],
+                detail="an album keeps what is asked for, not which pictures stand for others",
+                instead=f"Leave it out, and add it where the album is opened: pixfind search --album NAME {given[name]}",
+            )
+
+
 def made(used: Context, name: str, words: str, flags: FilterFlags, sort: Sort, *, include_weak: bool) -> store.Album:
     """Return a search as an album; raises InvalidAlbum, InvalidFilter, InvalidQuery, NotForCollections."""
     from pixfind.server.album_schemas import SavedSearch
