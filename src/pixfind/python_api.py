@@ -37,6 +37,7 @@ from pixfind.search.inputs import (
     QueryParts,
     Wanted,
     as_list,
+    as_texts,
     encode_picture,
     encode_texts,
     to_path,
@@ -170,8 +171,8 @@ class Library:
     def add(
         self,
         *folders: PathLike,
-        exclude: Sequence[str] = (),
-        include: Sequence[str] = (),
+        exclude: str | Iterable[str] = (),
+        include: str | Iterable[str] = (),
         in_archives: bool = False,
         settings: Mapping[str, Any] | None = None,
         progress: OnProgress | None = None,
@@ -180,23 +181,28 @@ class Library:
         Register the images below folders, or look again through all that the library knows; one report a folder.
 
         A zip or tar file or a video may stand for a folder, and so may a list (CSV, TSV, JSON lines, Parquet, text) and an address such as
-        "s3://bucket/prefix"; `in_archives` looks into archives below folders too, from now on. `exclude`: globs of names or paths, which hold from now on; `include` takes such globs back. `settings` are
+        "s3://bucket/prefix"; `in_archives` looks into archives below folders too, from now on. `exclude`: a glob of names or paths, or several, which hold from now on; `include` takes such globs back. `settings` are
         remembered: how a store is asked (`endpoint`, `region`, `anonymous`, `instance_role`), which column of a list has the addresses (`column`) and
         which others to filter by (`keep`, names), and of videos below a folder one key frame in how many seconds (`video_every`) and how many at most
         (`video_frames`). Raises FolderNotReadable, ArchiveUnreadable, ListUnreadable, ColumnMissing, ColumnNotNamed,
         StoreUnreachable, AddressRefused, CloudSupportMissing, ExtraNotInstalled, ExclusionUnknown, LibraryLocked.
         """
         with self._writing() as stored, stored.lock("add"):
-            told = _observer(progress)
             return add.add(
-                stored, _roots(folders), exclude, told, include=include, in_archives=in_archives, settings=settings
+                stored,
+                _roots(folders),
+                as_texts(exclude, "glob"),
+                _observer(progress),
+                include=as_texts(include, "glob"),
+                in_archives=in_archives,
+                settings=_source_settings(settings),
             )
 
     def index(
         self,
         *folders: PathLike,
-        exclude: Sequence[str] = (),
-        include: Sequence[str] = (),
+        exclude: str | Iterable[str] = (),
+        include: str | Iterable[str] = (),
         in_archives: bool = False,
         switch_anyway: bool = False,
         progress: OnProgress | None = None,
@@ -214,8 +220,8 @@ class Library:
                 stored,
                 _roots(folders),
                 EmbedOptions(**settings),
-                exclude=exclude,
-                include=include,
+                exclude=as_texts(exclude, "glob"),
+                include=as_texts(include, "glob"),
                 in_archives=in_archives,
                 switch_anyway=switch_anyway,
                 observer=_observer(progress, observer),
@@ -428,6 +434,13 @@ def _observer(progress: OnProgress | None, observer: Observer | None = None) -> 
             progress("embed", event.snapshot.done, event.snapshot.total)
 
     return observe
+
+
+def _source_settings(settings: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Return settings with names of columns as a list: a single one may be a text."""
+    if settings is None or "keep" not in settings:
+        return settings
+    return {**settings, "keep": as_texts(settings["keep"], "column")}
 
 
 def _roots(folders: Sequence[PathLike]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -153,7 +154,7 @@ def test_the_mark_of_an_encoding_at_its_beginning_is_no_error(run: Run, of_user:
 @pytest.mark.parametrize(
     ("variable", "arguments", "said"),
     [
-        ("PIXFIND_THUMBNAILS_OFF", ["thumbnails", "--again"], "--off cannot be used with --again"),
+        ("PIXFIND_SERVE_WATCH", ["serve", "--on", "host:1"], "--watch cannot be used with --on"),
         ("PIXFIND_SERVE_NO_TOKEN", ["serve", "--token-file", "token"], "--no-token cannot be used with --token-file"),
     ],
 )
@@ -163,6 +164,49 @@ def test_a_flag_that_is_set_elsewhere_is_named_where_it_excludes_another(
     monkeypatch.setenv(variable, "1")
 
     assert said in " ".join(run(*arguments, code=2).split())
+
+
+@pytest.mark.parametrize(
+    ("table", "setting"),
+    [
+        ("albums", 'remove = "Sun"'),
+        ("albums", 'add = "Sun"'),
+        ("search", 'save = "Sun"'),
+        ("verify", "repair = true"),
+        ("thumbnails", "off = true"),
+        ("watch", "uninstall = true"),
+        ("index", "switch-anyway = true"),
+        ("model.switch", "anyway = true"),
+    ],
+)
+def test_what_a_command_does_once_has_no_default(
+    run: Run, of_user: Path, monkeypatch: pytest.MonkeyPatch, table: str, setting: str
+) -> None:
+    of_user.write_text(f"[{table}]\n{setting}\n")
+    command, option = table.replace(".", " "), f"--{setting.split()[0]}"
+    refused = f"{option} of `pixfind {command}` is done once and has no default"
+    assert refused in " ".join(run("config", code=2).split())
+
+    of_user.unlink()
+    monkeypatch.setenv(configuration.variable(command, option.lstrip("-")), "1")
+    assert refused in " ".join(run("config", code=2).split())
+
+
+def test_a_default_gives_way_to_what_excludes_it_on_the_command_line(run: Run, of_user: Path, pictures: Path) -> None:
+    of_user.write_text(
+        "[duplicates]\npaths = true\nnull = true\n[search]\njson = true\nlandscape = true\n"
+        '[search-text]\npictures = "sixel"\n'
+    )
+    shutil.copy(pictures / "picture_00001.jpg", pictures / "copy.jpg")
+    run("index", pictures, "--model", "starter")
+
+    assert 2 == len(json.loads(run("duplicates", "--exact", "--json"))[0]["members"])
+    assert "copy.jpg\0" in run("duplicates", "--exact")
+    assert "No image passes" in run("search", "snow", "--include-weak", "--portrait", "--paths", code=1)
+    assert 20 == len(run("search", "snow", "--include-weak", "--paths").splitlines())
+    assert 20 == len(json.loads(run("search-text", "snow", "--include-weak", "--json")))
+    of_user.write_text('[search-text]\njson = true\npictures = "sixel"\n')
+    assert "--pictures cannot be used with --json" in run("search-text", "snow", code=2)
 
 
 def test_a_pipe_is_no_configuration(run: Run, place: Path) -> None:

@@ -298,6 +298,34 @@ def test_pictures_are_put_into_an_album_and_found(library: Library, run: Run) ->
     assert set(chosen[1:]) == {hit.path for hit in found.hits}
 
 
+@pytest.mark.parametrize("rehearsed", [True, False], ids=["rehearsed", "done"])
+def test_only_what_changes_is_counted(library: Library, run: Run, rehearsed: bool) -> None:
+    first, second, third = pictures(library, 3)
+    run("albums", "--add", "Best", first)
+    more, would, are = (["--dry-run"], "would be ", "are") if rehearsed else ([], "", "were")
+
+    said = run("albums", "--add", "Best", first, second, *more).stderr.decode()
+    assert f"1 picture {would}put into Best; 1 {are} there already\n" in said
+    said = run("albums", "--take", "Best", third, *more).stderr.decode()
+    assert f"0 pictures {would}taken out of Best; 1 {are} not there\n" in said
+    assert [1 if rehearsed else 2] == [len(album.pictures or ()) for album in albums.read(library.path)]
+
+
+def test_a_picture_that_was_changed_since_it_was_indexed_is_put_into_no_album(
+    tmp_path: Path, commands: Commands
+) -> None:
+    first, second, third = make_pictures(tmp_path / "pictures", 3)
+    make_library(tmp_path / "library", tmp_path / "pictures").close()
+    shutil.copy(second, first)
+    third.unlink()
+    for gone in (first, third):
+        for more in ([], ["--dry-run"]):
+            done = commands.run(["--library", str(tmp_path / "library"), "albums", "--add", "Best", str(gone), *more])
+            assert errors.OutdatedPicture.exit_code == done.returncode
+            assert b"Bring the library up to date first: pixfind index" in done.stderr
+    assert [] == albums.read(tmp_path / "library")
+
+
 def test_a_search_within_an_album_is_kept_as_another(library: Library, run: Run) -> None:
     chosen = pictures(library, 4)
     run("albums", "--add", "Best", *chosen)
@@ -320,6 +348,8 @@ def test_a_search_within_an_album_is_kept_as_another(library: Library, run: Run)
         (["search", "red", "--in-album", "Nowhere"], "pictures were put into no album of this name"),
         (["search", "red", "--in-album", "Blue"], "pictures were put into no album of this name"),
         (["search", "red", "--include-weak", "--save", "kept"], "pictures were put into an album of this name"),
+        (["search", "red", "--include-weak", "--distinct", "--save", "Red"], "--save cannot be used with --distinct"),
+        (["search", "red", "--include-weak", "--each-file", "--save", "Red"], "--save cannot be used with --each-file"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -330,9 +360,11 @@ def test_what_cannot_be_put_or_taken_is_told_and_nothing_changes(
     run("albums", "--add", "Kept", chosen)
     run("search", "blue", "--include-weak", "--save", "Blue")
     before = (library.path / albums.NAME).read_bytes()
-    done = run(*(chosen if each == "PICTURE" else each for each in arguments))
-    assert 0 != done.returncode
-    assert said in " ".join(done.stderr.decode().split())
+    rehearsed = [["--dry-run"]] if arguments[0] == "albums" else []
+    for more in ([], *rehearsed):
+        done = run(*(chosen if each == "PICTURE" else each for each in arguments), *more)
+        assert 0 != done.returncode
+        assert said in " ".join(done.stderr.decode().split())
     assert before == (library.path / albums.NAME).read_bytes()
 
 

@@ -442,3 +442,35 @@ def test_settings_that_mean_nothing_are_refused_before_anything_runs(
     (name,) = wrong
     with pytest.raises(kind, match=name):
         pixfind.EmbedOptions(**wrong)
+
+
+def test_one_glob_or_name_is_a_text_and_several_are_a_list(tmp_path: Path) -> None:
+    """A text is no list of its letters, which would exclude nearly everything from then on."""
+    make_pictures(tmp_path / "pictures", 3)
+    make_image(tmp_path / "pictures" / "other.png", seed=9)
+    with pixfind.open(tmp_path / "library") as library:
+        library.add(tmp_path / "pictures", exclude="*.png")
+        assert 3 == library.counts["seen"]
+        library.index(exclude="*2.jpg", include="*.png", **QUIET)
+        assert {"picture_00000.jpg", "picture_00001.jpg", "other.png"} == {
+            Path(each.path).name for each in library.images()
+        }
+        (report,) = library.add(exclude=iter(["*0.jpg", "*1.jpg"]), include=["*2.jpg"])
+        assert (2, 2) == (report.seen, report.excluded)
+
+
+def test_one_column_that_a_list_keeps_is_a_text(tmp_path: Path) -> None:
+    picture = make_image(tmp_path / "a.jpg", seed=1)
+    (tmp_path / "list.csv").write_text(f"path,license\n{picture},cc0\n", encoding="utf-8")
+    with pixfind.open(tmp_path / "library") as library:
+        library.add(tmp_path / "list.csv", settings={"column": "path", "keep": "license"})
+        library.embed(**QUIET)
+        assert 1 == len(library.search(where="license=cc0"))
+
+
+@pytest.mark.parametrize("wrong", [7, b"*.png", Path("*.png"), ["*.png", 7], None])
+@pytest.mark.parametrize("name", ["exclude", "include"])
+def test_what_is_no_glob_is_refused(library: pixfind.Library, name: str, wrong: Any) -> None:
+    for call in (library.add, library.index):
+        with pytest.raises(TypeError, match="is no glob"):
+            call(**{name: wrong})

@@ -309,26 +309,37 @@ def test_words_keep_what_joins_letters_and_lose_what_xml_cannot_hold(library: Li
     assert [*given[:2], "a b c "] == words(tmp_path / "pictures/beach-00.jpg.xmp")[1:]
 
 
-def test_a_folder_that_cannot_be_written_leaves_its_pictures_out(library: Library, tmp_path: Path) -> None:
-    if os.geteuid() == 0:
-        # For root no folder is closed: a name that is too long is refused to everybody.
-        long = "x" * 249
-        shutil.copy(tmp_path / "pictures/beach-00.jpg", tmp_path / f"pictures/{long}.jpg")
-        index(library, (), QUIET, runner=Serial())
-        done = export_xmp(library, {}, None)
-        assert 1 == sum(count for why, count in done.left_out.items() if "long" in why.lower())
-        return
-    (tmp_path / "pictures").chmod(0o500)
-    try:
-        done = export_xmp(library, {}, None)
-    finally:
-        (tmp_path / "pictures").chmod(0o700)
-    assert 0 == done.written
-    assert 61 == sum(done.left_out.values())
+@pytest.mark.parametrize("form", [(), ("--json",)], ids=["text", "JSON"])
+def test_what_the_system_refuses_ends_with_an_error_once_all_others_are_written(
+    library: Library, tmp_path: Path, commands: Commands, form: tuple[str, ...]
+) -> None:
+    # For root no folder is closed: a name that is too long is refused to everybody.
+    shutil.copy(tmp_path / "pictures/beach-00.jpg", tmp_path / f"pictures/{'x' * 249}.jpg")
+    index(library, (), QUIET, runner=Serial())
+    command = ["--library", str(library.path), "export", *form]
+    some = commands.run([*command, "--xmp", str(tmp_path / "out")])
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "closed" / tmp_path.parts[1]).write_bytes(b"a file in the way")
+    none = commands.run([*command, "--xmp", str(tmp_path / "closed")])
+
+    assert [errors.OutputNotWritable.exit_code] * 2 == [some.returncode, none.returncode]
+    assert 60 == len(list((tmp_path / "out").rglob("*.xmp")))
+    if form:
+        values = [json.loads(each.stdout) for each in (some, none)]
+        assert [(60, 1, 1), (0, 61, 1)] == [
+            (each["written"], sum(each["failed"].values()), sum(each["left_out"].values())) for each in values
+        ]
+    else:
+        assert b"60 sidecars written" in some.stderr
+        assert b"error: 1 sidecar could not be written or removed: File name too long" in some.stderr
+        assert b"error: 61 sidecars could not be written or removed" in none.stderr
 
 
 def test_a_folder_of_a_library_and_a_file_are_refused(library: Library, tmp_path: Path) -> None:
-    for place in (library.path, library.path / "data", tmp_path / "pictures/beach-00.jpg"):
+    (tmp_path / "link").symlink_to(library.path / "data")
+    (tmp_path / "link of a link").symlink_to(tmp_path / "link")
+    inside = (library.path, library.path / "data", tmp_path / "link/new", tmp_path / "link of a link")
+    for place in (*inside, tmp_path / "pictures/beach-00.jpg"):
         with pytest.raises(errors.OutputNotWritable):
             export_xmp(library, {}, place)
 

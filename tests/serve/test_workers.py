@@ -113,7 +113,7 @@ def test_an_address_that_is_still_held_by_workers_of_a_killed_server_is_waited_f
     bound[0].close()
 
 
-@pytest.mark.parametrize("host", ["nope.invalid", "192.0.2.1"])
+@pytest.mark.parametrize("host", ["nope.invalid", "192.0.2.1", "\udcff", "\xe4..b", "a\0b"])
 def test_an_address_of_another_machine_is_no_matter_of_ports(host: str) -> None:
     with pytest.raises(errors.HostNotHere, match="Use an address of this machine with --host"):
         listen(host, 0)

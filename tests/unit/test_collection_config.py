@@ -77,6 +77,14 @@ def test_a_token_in_an_address_is_refused_without_showing_it(address: str) -> No
     assert "sesame" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "address", ["http://nas..local:8765", "http://.local", f"https://{'a' * 64}.net", "http://\udcff"]
+)
+def test_a_name_that_no_machine_can_have_is_refused_before_anybody_asks_for_it(address: str) -> None:
+    with pytest.raises(errors.InvalidCollection, match="no machine can have the name"):
+        config.of_values([address, "folder"])
+
+
 def test_folders_of_one_name_are_told_apart_by_their_paths() -> None:
     made = config.of_values(["/a/photos", "/b/photos", "/c/others"])
 

@@ -1,6 +1,7 @@
 """Filters: what options mean, and what is refused."""
 
 import datetime as dt
+import json
 import time
 from typing import Any
 
@@ -97,6 +98,8 @@ def test_registration_is_counted_in_real_time_and_taking_by_the_clock_of_the_cam
         {"near": "52,13,0"},
         {"near": "nan,13,1"},
         {"near": "52,13,inf"},
+        {"where": 7},
+        {"label": None},
     ],
 )
 def test_what_no_filter_can_mean_is_refused_by_its_option(options: dict[str, object]) -> None:
@@ -118,6 +121,12 @@ def test_a_pattern_that_is_not_absolute_matches_anywhere() -> None:
 
 def test_camera_names_match_as_they_are_written() -> None:
     assert r"%a\%b\_c\\%" == Filters(camera="a%b_c\\").parameters()["camera"]
+
+
+@pytest.mark.parametrize("text", ["\ud800", "x\udcff"])
+def test_what_is_no_text_of_unicode_can_be_asked_for_by_every_filter_that_takes_a_text(text: str) -> None:
+    made = filters.parse(inside=text, camera=text, where=f"{text}={text}", label=text, album=text)
+    assert json.dumps(made.parameters(), ensure_ascii=False).encode()
 
 
 def test_all_options_together() -> None:

@@ -6,7 +6,7 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,6 +21,9 @@ from pixfind.library import albums as store
 from pixfind.library import path_text
 from pixfind.library.library import Library
 from pixfind.types import Sort, numbered
+
+if TYPE_CHECKING:
+    from pixfind.search.indexed_files import FileCheck
 
 _SHAPES = ("landscape", "portrait", "square")
 
@@ -122,29 +125,49 @@ def _check_one(add: str | None, take: str | None, remove: str | None, paths: lis
 def _change(
     console: Console, library: Library, add: str | None, take: str | None, paths: list[str], *, dry_run: bool
 ) -> None:
-    """Put pictures into an album or take them out; raises NotInLibrary, AlbumNotFound, InvalidAlbum, NotWritable."""
-    contents = [_content(library, path) for path in paths]
+    """Put pictures into an album or take them out; raises NotInLibrary, OutdatedPicture, AlbumNotFound, InvalidAlbum, NotWritable."""
+    from pixfind.search.indexed_files import FileCheck
+
+    check = FileCheck(library)
+    contents = [_content(library, path, None if add is None else check) for path in paths]
     name = add if add is not None else take
     assert name is not None
     store.check_name(name)
-    if not dry_run:
-        (store.put if add is not None else store.take)(library.path, name, contents)
-    done = "put into" if add is not None else "taken out of"
-    was = "would be " if dry_run else ""
-    console.say(f"{numbered(len(set(contents)), 'picture')} {was}{done} {escape(name)}")
+    changed = (store.put if add is not None else store.take)(library.path, name, contents, dry_run=dry_run)
+    done, others = ("put into", "there already") if add is not None else ("taken out of", "not there")
+    would, are = ("would be ", "are") if dry_run else ("", "were")
+    said = f"{numbered(changed, 'picture')} {would}{done} {escape(name)}"
+    unchanged = len(set(contents)) - changed
+    console.say(f"{said}; {unchanged:,} {are} {others}" if unchanged else said)
 
 
-def _content(library: Library, path: str) -> bytes:
-    """Return the content hash of a picture by its path; raises NotInLibrary."""
+def _content(library: Library, path: str, check: "FileCheck | None") -> bytes:
+    """Return the content hash of a picture by its path; raises NotInLibrary, and with a `check` OutdatedPicture where it has another content by now."""
+    from pixfind.search.indexed_files import IndexedFile
+
     for each in (path, os.path.abspath(path)):  # noqa: PTH100  a link stays a link
-        content = library.catalogue.value("content_at", "search.sql", path=path_text.to_text(each))
-        if content is not None:
-            return bytes(content)
+        found = next(library.catalogue.rows("read_at", "search.sql", path=path_text.to_text(each)), None)
+        if found is not None:
+            if check is not None and check.identity(IndexedFile(*found[1:])) is None:
+                raise errors.OutdatedPicture(file=path)
+            return bytes(found[0])
     raise errors.NotInLibrary(file=path, path=library.path)
 
 
 def _count(album: store.Album) -> int | None:
     return None if album.pictures is None else len(album.pictures)
+
+
+def check_kept(given: Mapping[str, str]) -> None:
+    """Raise ConflictingOptions for options of the command line that an album cannot keep; `given`: parameter -> option."""
+    for name in ("distinct", "each_file"):
+        if name in given:
+            raise errors.ConflictingOptions(
+                first="--save",
+                second=given[name],
+                detail="an album keeps what is asked for, not which pictures stand for others",
+                instead=f"Leave it out, and add it where the album is opened: pixfind search --album NAME {given[name]}",
+            )
 
 
 def made(used: Context, name: str, words: str, flags: FilterFlags, sort: Sort, *, include_weak: bool) -> store.Album:

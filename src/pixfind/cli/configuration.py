@@ -31,6 +31,31 @@ _OF_A_LIBRARY = frozenset(
     }
 )  # fmt: skip
 
+#: What a command does once. As a default it would be done, or another's warning overridden, by each call that meant something else.
+_ACTIONS = frozenset(
+    {
+        *("add", "take", "remove", "save", "repair", "off", "again", "install", "uninstall"),
+        *("pause", "resume", "set-cpu", "rollback", "drop-previous", "switch-anyway", "anyway"),
+    }
+)
+
+_PRINTED = frozenset({"json", "paths", "null"})
+_SHAPES = frozenset({"landscape", "portrait", "square"})
+
+#: A default -> the options of the command line that exclude it, and in whose favour it is left out.
+_GIVES_WAY = {
+    "json": frozenset({"paths", "null", "browse"}),
+    "paths": frozenset({"json", "browse"}),
+    "null": frozenset({"json", "browse"}),
+    "browse": _PRINTED,
+    "pictures": _PRINTED | {"browse"},
+    **{shape: _SHAPES - {shape} for shape in _SHAPES},
+    "copy-to": frozenset({"link-to"}),
+    "link-to": frozenset({"copy-to"}),
+    "xmp": frozenset({"xmp-beside"}),
+    "xmp-beside": frozenset({"xmp"}),
+}
+
 #: What is no default of an option.
 _OTHER_VARIABLES = frozenset(
     {
@@ -74,7 +99,7 @@ def settings(command: str, params: Iterable[Any], library: Path | None, commands
 
     The file of a `library` counts too; None: several are used, so that none of theirs does.
 
-    Raises InvalidConfiguration.
+    Raises InvalidConfiguration, for what a command does once too.
     """
     options = {_key(param): param for param in params if _is_option(param)}
     found: dict[str, Setting] = {}
@@ -84,6 +109,7 @@ def settings(command: str, params: Iterable[Any], library: Path | None, commands
     for path in (of_user,) if library is None else (of_user, of_library):
         for key, value in _table(path, command, known).items():
             _check_key(path, command, key, options)
+            _refuse_action(path, command, key)
             if path == of_library and key not in _OF_A_LIBRARY:
                 detail = f"--{key} cannot be set by a library, which may come from somebody else; set it in {of_user}"
                 raise errors.InvalidConfiguration(where=path, detail=detail)
@@ -92,9 +118,20 @@ def settings(command: str, params: Iterable[Any], library: Path | None, commands
     for key, param in options.items():
         name = variable(command, key)
         if (text := os.environ.get(name)) is not None:
+            _refuse_action(name, command, key)
             value = _flag(text, name) if param.is_flag else text.split(os.pathsep) if param.multiple else text
             found[param.name] = Setting(command, f"--{key}", value, name)
     return found
+
+
+def without_excluded(found: Mapping[str, Setting], given: Iterable[str]) -> dict[str, Setting]:
+    """Leave out the defaults that options of the command line, by their longest names, exclude."""
+    names = {option.lstrip("-") for option in given}
+    return {
+        name: setting
+        for name, setting in found.items()
+        if names.isdisjoint(_GIVES_WAY.get(setting.option.lstrip("-"), ()))
+    }
 
 
 def variable(command: str, key: str) -> str:
@@ -155,6 +192,12 @@ def _check_key(path: Path, command: str, key: str, options: Mapping[str, Any]) -
     if key not in options:
         detail = f"`pixfind {command}` has no option --{key}{_suggestion(key, options)}"
         raise errors.InvalidConfiguration(where=path, detail=detail)
+
+
+def _refuse_action(where: Path | str, command: str, key: str) -> None:
+    if key in _ACTIONS:
+        detail = f"--{key} of `pixfind {command}` is done once and has no default; give it on the command line"
+        raise errors.InvalidConfiguration(where=where, detail=detail)
 
 
 def _suggestion(name: str, known: Iterable[str]) -> str:

@@ -55,6 +55,7 @@ class Command(parameters.Parameters, typer.core.TyperCommand):
             used.one if used.collection is None else None,
             (name for names in MODULES.values() for name in names),
         )
+        found = configuration.without_excluded(found, self._given(ctx, args))
         ctx.default_map = {name: setting.value for name, setting in found.items()}
         try:
             return super().parse_args(ctx, args)
@@ -65,6 +66,14 @@ class Command(parameters.Parameters, typer.core.TyperCommand):
                 raise
             detail = f"{setting.option} of `pixfind {setting.command}`: {error.message}".rstrip(".")
             raise errors.InvalidConfiguration(where=setting.source, detail=detail) from error
+
+    def _given(self, ctx: Any, args: list[str]) -> list[str]:
+        """Return the longest names of the options on a command line; none of one that is refused afterwards."""
+        try:
+            values, _, _ = self.make_parser(ctx).parse_args(list(args))
+        except suggestions.USAGE_ERROR:
+            return []
+        return [max(param.opts, key=len) for param in self.params if param.name in values]
 
 
 class Group(parameters.Parameters, typer.core.TyperGroup):

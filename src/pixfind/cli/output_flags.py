@@ -68,7 +68,7 @@ class OutputFlags:
         printed = check_one_output(json=self.json, paths=self.paths, null=self.null, html=self.html)
         if printed is not None and (self.pictures not in _NO_PICTURES or self.browse):
             raise errors.ConflictingOptions(
-                first="--browse" if self.browse else explicit_options(context)["pictures"],
+                first="--browse" if self.browse else _pictures_option(context),
                 second=printed,
                 detail="thumbnails are shown only in the list of hits for people",
                 instead=f"Leave out {printed}.",
@@ -94,7 +94,7 @@ class OutputFlags:
         if self.pictures not in _NO_PICTURES:
             raise errors.ConflictingOptions(
                 first="--browse",
-                second=f"{explicit_options(context)['pictures']} {self.pictures}",
+                second=f"{_pictures_option(context)} {self.pictures}",
                 detail="the whole screen has pictures made of characters",
                 instead="Leave out one; --pictures none browses without them.",
             )
@@ -148,6 +148,11 @@ class OutputOptions:
     def listed(self) -> bool:
         """Whether hits are listed for people: not when the page goes to standard output."""
         return not is_page_printed(self.html)
+
+
+def _pictures_option(context: typer.Context) -> str:
+    # A configuration file may have set it.
+    return explicit_options(context).get("pictures", "--pictures")
 
 
 def is_page_printed(html: Output | None) -> bool:

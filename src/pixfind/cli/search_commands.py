@@ -95,6 +95,7 @@ def search(
     options = dataclasses.replace(shown.options(context), include_weak=include_weak, distinct=distinct, sort=sort)
     asked, album = _parsed(query or []), None
     if albums.save is not None:
+        album_commands.check_kept(explicit_options(context))
         words = " ".join(query or [])
         album = album_commands.made(context.obj, albums.save, words, filters, sort, include_weak=include_weak)
     found = _search_and_show(context.obj, asked, options, filters)

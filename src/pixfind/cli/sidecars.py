@@ -4,8 +4,13 @@ XMP sidecars on the command line: which albums give words, and what was done.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import typer
+
+from pixfind import errors
 from pixfind.cli import album_commands
+from pixfind.cli.console import Console
 from pixfind.cli.context import Context
 from pixfind.cli.filter_flags import FilterFlags
 from pixfind.cli.results import plain
@@ -13,13 +18,15 @@ from pixfind.library import path_text
 from pixfind.library.library import Library
 from pixfind.types import numbered
 
+if TYPE_CHECKING:
+    from pixfind.workflows import export_xmp
+
 _NAMED = 10
 """sidecars that were kept and are named"""
 
 
 def write(used: Context, folder: Path | None, albums: Sequence[str], *, dry_run: bool, json: bool) -> None:
-    """Write the sidecars with labels and albums, and say what was done, or would be; raises AlbumNotFound, and what `export_xmp` raises."""
-    from pixfind.cli.styles import escape
+    """Write the sidecars with labels and albums, and say what was done, or would be; raises AlbumNotFound, what `export_xmp` raises, and Exit where the system refused some."""
     from pixfind.workflows import export_xmp
 
     with Library.open(used.path) as library:
@@ -27,19 +34,29 @@ def write(used: Context, folder: Path | None, albums: Sequence[str], *, dry_run:
         done = export_xmp.export_xmp(library, words, folder, dry_run=dry_run)
     if json:
         used.console.json({**plain(done), "dry_run": dry_run})
-        return
+    else:
+        _tell(used.console, done, dry_run=dry_run)
+    if done.failed:
+        raise typer.Exit(errors.OutputNotWritable.exit_code)
+
+
+def _tell(console: Console, done: "export_xmp.Sidecars", *, dry_run: bool) -> None:
+    from pixfind.cli.styles import escape
+
     would = "would be " if dry_run else ""
     others = [
         f"{count:,} {would}{verb}" for count, verb in ((done.changed, "changed"), (done.removed, "removed")) if count
     ]
     current = f"{done.unchanged:,} {'are' if dry_run else 'were'} current"
-    used.console.say(", ".join([f"{numbered(done.written, 'sidecar')} {would}written", *others, current]))
+    console.say(", ".join([f"{numbered(done.written, 'sidecar')} {would}written", *others, current]))
     for place in done.kept[:_NAMED]:
-        used.console.say(f"  kept as it is, it has what pixfind did not write: {escape(path_text.readable(place))}")
+        console.say(f"  kept as it is, it has what pixfind did not write: {escape(path_text.readable(place))}")
     if len(done.kept) > _NAMED:
-        used.console.say(f"  and {len(done.kept) - _NAMED:,} more")
+        console.say(f"  and {len(done.kept) - _NAMED:,} more")
     for why, count in done.left_out.most_common():
-        used.console.say(f"  {count:,} left out: {escape(why)}")
+        console.say(f"  {count:,} left out: {escape(why)}")
+    for why, count in done.failed.most_common():
+        console.error(f"{numbered(count, 'sidecar')} could not be written or removed: {escape(why)}")
 
 
 def _images_of(used: Context, library: Library, name: str) -> list[int]:

@@ -193,6 +193,11 @@ def _address(where: Path | str, text: str) -> str:
         )
     if not parts.hostname or parts.path not in ("", "/"):
         raise errors.InvalidCollection(path=where, detail=f"{text!r} is no address; write http://HOST:PORT")
+    try:
+        parts.hostname.encode("idna")
+    except UnicodeError:
+        detail = f"no machine can have the name {parts.hostname!r}; write http://HOST:PORT"
+        raise errors.InvalidCollection(path=where, detail=detail) from None
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme.lower()}://{host}" + (f":{port}" if port else "")
 

@@ -53,7 +53,14 @@ from pixfind.errors.images import (
     Unreadable,
     VideoSupportMissing,
 )
-from pixfind.errors.labels import AlbumNotFound, InvalidAlbum, InvalidAlbums, InvalidLabels, NotInLibrary
+from pixfind.errors.labels import (
+    AlbumNotFound,
+    InvalidAlbum,
+    InvalidAlbums,
+    InvalidLabels,
+    NotInLibrary,
+    OutdatedPicture,
+)
 from pixfind.errors.library import (
     AddressRefused,
     AlreadyWatched,
@@ -293,6 +300,7 @@ __all__ = [
     "OtherPathStyle",
     "OtherPrecision",
     "OtherQuantization",
+    "OutdatedPicture",
     "OutputNotWritable",
     "OutsideRoots",
     "Overloaded",

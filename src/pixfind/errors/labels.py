@@ -40,5 +40,14 @@ class NotInLibrary(OperationError):
     exit_code = 75
 
 
+class OutdatedPicture(OperationError):
+    """
+    {file} is gone, or was changed since it was indexed, and the library knows only what it was.
+    Bring the library up to date first: pixfind index
+    """
+
+    exit_code = 76
+
+
 class InvalidAlbum(InvalidUsage):
     """The album "{name}" cannot be made: {detail}."""

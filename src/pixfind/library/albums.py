@@ -99,10 +99,14 @@ def remove(library: Path, name: str) -> None:
         del albums[_existing(library, albums, name)]
 
 
-def put(library: Path, name: str, contents: Sequence[bytes]) -> None:
-    """Put pictures into an album, by their content hashes, and make it if there is none; raises InvalidAlbum, NotWritable."""
+def put(library: Path, name: str, contents: Sequence[bytes], *, dry_run: bool = False) -> int:
+    """
+    Put pictures into an album, by their content hashes, and make it if there is none; return how many it did not have.
+
+    Raises InvalidAlbum, NotWritable. `dry_run` changes nothing.
+    """
     check_name(name)
-    with _changing(library) as albums:
+    with _changing(library, dry_run=dry_run) as albums:
         place = _place_of(albums, name)
         if place is None:
             if len(albums) >= MAX_ALBUMS:
@@ -114,15 +118,22 @@ def put(library: Path, name: str, contents: Sequence[bytes]) -> None:
         if len(pictures) > MAX_PICTURES:
             raise errors.InvalidAlbum(name=name, detail=f"an album has at most {MAX_PICTURES:,} pictures")
         albums[place] = replace(album, pictures=pictures)
+        return len(pictures) - len(_pictures(album))
 
 
-def take(library: Path, name: str, contents: Sequence[bytes]) -> None:
-    """Take pictures out of an album, by their content hashes; raises AlbumNotFound, InvalidAlbum, NotWritable."""
+def take(library: Path, name: str, contents: Sequence[bytes], *, dry_run: bool = False) -> int:
+    """
+    Take pictures out of an album, by their content hashes; return how many it had.
+
+    Raises AlbumNotFound, InvalidAlbum, NotWritable. `dry_run` changes nothing.
+    """
     taken = {content.hex() for content in contents}
-    with _changing(library) as albums:
+    with _changing(library, dry_run=dry_run) as albums:
         place = _existing(library, albums, name)
-        left = tuple(each for each in _pictures(albums[place]) if each not in taken)
+        before = _pictures(albums[place])
+        left = tuple(each for each in before if each not in taken)
         albums[place] = replace(albums[place], pictures=left)
+        return len(before) - len(left)
 
 
 def pictures_as_json(library: Path, name: str) -> str | None:
@@ -167,7 +178,10 @@ def _pictures(album: Album) -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def _changing(library: Path) -> Iterator[list[Album]]:
+def _changing(library: Path, *, dry_run: bool = False) -> Iterator[list[Album]]:
+    if dry_run:
+        yield read(library)
+        return
     generations.refuse_links(library)
     if not generations.is_library(library):
         # The drive is away: what is written now would lie hidden below it, or in the way of its return.

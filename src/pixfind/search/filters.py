@@ -11,7 +11,7 @@ import json
 import math
 import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, Final, TypedDict
@@ -198,8 +198,8 @@ def parse(
         shape=None if shape is None else _shape(shape),
         camera=None if camera is None else _words("--camera", camera),
         near=None if near is None else _near(near),
-        where=parse_where([where] if isinstance(where, str) else where),
-        labels=_labels([label] if isinstance(label, str) else label),
+        where=parse_where(_several("--where", where)),
+        labels=_labels(_several("--label", label)),
         album=None if album is None else path_text.readable(album),
     )
     if made.after is not None and made.before is not None and made.after >= made.before:
@@ -288,7 +288,14 @@ def _shape(value: Shape | str) -> Shape:
 def _words(option: str, value: str) -> str:
     if not value.strip():
         raise InvalidFilter(option=option, value=value, detail="it takes a part of the name, such as canon")
-    return value.strip()
+    return path_text.readable(value.strip())
+
+
+def _several(option: str, given: str | Sequence[str]) -> list[str]:
+    """Return one text as a list, and several as they are."""
+    if not isinstance(given, Iterable):
+        raise InvalidFilter(option=option, value=given, detail="it takes a text, or several")
+    return [given] if isinstance(given, str) else list(given)
 
 
 def _labels(names: Sequence[str]) -> tuple[str, ...]:

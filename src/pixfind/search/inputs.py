@@ -91,14 +91,8 @@ class QueryParts:
 
 def encode_texts(encoders: Callable[[], Encoders], texts: str | Iterable[str]) -> NDArray[float32]:
     """Return the unit embedding [d] of a text, [n, d] of several; `encoders` is asked once they are known to be texts."""
-    one = isinstance(texts, str)
-    listed = [texts] if isinstance(texts, str) else as_list(texts, "text")
-    for text in listed:
-        if not isinstance(text, str):
-            message = f"{type(text).__name__} is no text"
-            raise TypeError(message)
-    rows = encoders().encode_texts([valid_unicode(text) for text in listed])
-    return rows[0] if one else rows
+    rows = encoders().encode_texts([valid_unicode(text) for text in as_texts(texts, "text")])
+    return rows[0] if isinstance(texts, str) else rows
 
 
 def to_sort(name: Sort | str) -> Sort:
@@ -114,6 +108,16 @@ def as_list(several: object, what: str) -> list[Any]:
         message = f"{type(several).__name__} is no {what}, and no list of them"
         raise TypeError(message)
     return list(several)
+
+
+def as_texts(given: str | Iterable[str], what: str) -> list[str]:
+    """Return one text as a list, and several as they are; raises TypeError for anything else."""
+    listed = [given] if isinstance(given, str) else as_list(given, what)
+    for each in listed:
+        if not isinstance(each, str):
+            message = f"{type(each).__name__} is no {what}"
+            raise TypeError(message)
+    return listed
 
 
 def unit_row(vector: NDArray[Any], dimension: int) -> NDArray[float32]:

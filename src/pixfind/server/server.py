@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pixfind import errors, machine
 from pixfind.collection.config import CollectionConfig
+from pixfind.library import path_text
 from pixfind.server import access, app, credentials, http_timeouts
 from pixfind.server.clients import Proxies
 from pixfind.server.credentials import Token
@@ -255,6 +256,9 @@ def listen(host: str, port: int, patience: float = _PATIENCE_SECONDS) -> socket.
             return _bind(host, port)
         except socket.gaierror as error:
             raise errors.HostNotHere(host=host, detail=f"no machine has this name ({error.strerror})") from error
+        except (TypeError, ValueError) as error:
+            # A name that cannot be written as one of the network: bytes that are no text, a NUL, an empty part.
+            raise errors.HostNotHere(host=path_text.readable(host), detail="no machine can have this name") from error
         except OSError as error:
             if error.errno == errno.EADDRNOTAVAIL:
                 raise errors.HostNotHere(host=host, detail="it is no address of this machine") from error
@@ -270,7 +274,7 @@ def _bind(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
-    except OSError:
+    except BaseException:
         listening.close()
         raise
     return listening

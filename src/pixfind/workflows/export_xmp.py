@@ -60,7 +60,9 @@ class Sidecars:
     kept: list[str] = field(default_factory=list)
     """sidecars that others wrote or have changed, which stay as they are"""
     left_out: Counter[str] = field(default_factory=Counter)
-    """why a picture with words has no sidecar -> how many"""
+    """why a picture with words has none, and cannot have one now -> how many"""
+    failed: Counter[str] = field(default_factory=Counter)
+    """why the system refused to read, write or remove one -> how many"""
 
 
 def export_xmp(
@@ -72,7 +74,7 @@ def export_xmp(
     Those that we wrote of pictures that a scan has found deleted or excluded are removed; a picture that was moved gets one where it is now, and leaves its former one behind.
     A sidecar that is not as we wrote it is named and stays as it is. Only files on this machine have sidecars, no members of archives, and beside the pictures only those
     that are there now.
-    `dry_run`: finds out what would be done, and does nothing.
+    What the system refuses is counted, and all others are written. `dry_run`: finds out what would be done, and does nothing.
     Raises NotEmbedded, OutputNotWritable for a folder of a library or for what is no folder, and DiskFull.
     """
     if folder is not None:
@@ -136,7 +138,10 @@ def _checked(folder: Path) -> Path:
     path = Path(os.path.abspath(folder.expanduser()))  # noqa: PTH100  a link stays a link
     if os.path.lexists(path) and not path.is_dir():
         raise errors.OutputNotWritable(path=path, detail="it is no folder")
-    library = next((each for each in (path, *path.parents) if generations.is_library(each)), None)
+    # Also where a link leads.
+    resolved = path.resolve()
+    folders = (path, *path.parents, resolved, *resolved.parents)
+    library = next((each for each in folders if generations.is_library(each)), None)
     if library is not None:
         raise errors.OutputNotWritable(path=path, detail=f"it belongs to the library {library}")
     return path
@@ -181,7 +186,7 @@ def _update(place: Path, words: Sequence[str], done: Sidecars, *, make_folders: 
     except OSError as error:
         if disk.is_full(error):
             raise disk.translated(error, "written", place) from error
-        done.left_out[error.strerror or str(error)] += 1
+        done.failed[error.strerror or str(error)] += 1
 
 
 def _read(place: Path) -> bytes | None:

@@ -50,9 +50,9 @@ SELECT EXISTS (SELECT 1 FROM images
 -- The content hashes of some images (a JSON list of ids) that are there.
 SELECT id, hash FROM images WHERE gone = 0 AND hash IS NOT NULL AND id IN (SELECT value FROM json_each(:ids));
 
--- name: content_at
--- The content hash of the image at a path, NULL until it was read.
-SELECT hash FROM images WHERE path = :path AND gone = 0;
+-- name: read_at
+-- The image at a path that was read.
+SELECT hash, embedding_index, id, path, size, mtime_ns, root_id FROM images WHERE path = :path AND gone = 0 AND hash IS NOT NULL;
 
 -- name: album_pictures
 -- The contents of an album of pictures as a JSON list, NULL where there is none.
