@@ -259,6 +259,21 @@ def test_a_file_is_no_library(tmp_path: Path) -> None:
             call("--library", tmp_path / library, verb, error=errors.LibraryNotADirectory)
 
 
+def test_a_name_that_no_folder_can_have_is_no_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = tmp_path / ("x" * 300)
+    for words in (["status"], ["search-text", "sky"], ["index", tmp_path], ["backup", tmp_path / "copy"]):
+        call("--library", long, *words, error=errors.InvalidLibraryName)
+    monkeypatch.setenv("PIXFIND_LIBRARY", str(long))
+    call("status", error=errors.InvalidLibraryName)
+
+
+def test_what_is_written_needs_a_name_that_a_folder_can_have(place: Path, tmp_path: Path) -> None:
+    long = tmp_path / ("x" * 300)
+    call("--library", place, "backup", long, error=errors.BackupRefused)
+    call("--library", place, "export", "--xmp", long, error=errors.OutputNotWritable)
+    call("--library", place, "index", long, error=errors.FolderNotReadable)
+
+
 def test_nothing_is_made_for_a_folder_that_is_not_there(tmp_path: Path) -> None:
     call("--library", tmp_path / "new", "index", tmp_path / "nowhere", error=errors.FolderNotReadable)
     call("--library", tmp_path / "new", "add", tmp_path / "nowhere", error=errors.FolderNotReadable)

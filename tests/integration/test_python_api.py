@@ -169,6 +169,16 @@ def test_what_is_added_later_is_found_by_the_same_object(tmp_path: Path) -> None
 def test_wrong_input_is_refused_by_class(library: pixfind.Library, tmp_path: Path) -> None:
     with pytest.raises(errors.LibraryNotFound):
         pixfind.open(tmp_path / "nowhere", create=False)
+    (tmp_path / "file").touch()
+    for name, refusal in (
+        ("file", errors.LibraryNotADirectory),
+        ("file/below", errors.LibraryNotADirectory),
+        ("a\0b", errors.InvalidLibraryName),
+        ("x" * 300, errors.InvalidLibraryName),
+    ):
+        for create in (True, False):
+            with pytest.raises(refusal):
+                pixfind.open(tmp_path / name, create=create)
     for vector in (np.zeros(library.dimension), np.ones(3), np.full(library.dimension, np.nan)):
         with pytest.raises(errors.InvalidVector):
             library.search(vector)

@@ -14,6 +14,7 @@ from pixfind.library import repair, scan, verify
 from pixfind.library.catalogue import Catalogue
 from pixfind.library.library import Library
 from pixfind.library.merge import merge as merge_adopted
+from pixfind.search.snapshot import SnapshotCache
 from pixfind.testing import make_library, make_pictures
 from pixfind.testing.libraries import QUIET
 from pixfind.workflows.embed import embed
@@ -60,6 +61,15 @@ def all_embeddings(library: Library) -> None:
     library.embeddings_path.unlink()
 
 
+def a_folder_for_the_embeddings(library: Library) -> None:
+    library.embeddings_path.unlink()
+    library.embeddings_path.mkdir()
+    with pytest.raises(errors.LibraryDamaged, match="folder"):
+        SnapshotCache.state(library)
+    with pytest.raises(errors.LibraryDamaged, match="folder"):
+        library.merged(write=True)
+
+
 def indices_lost(library: Library) -> None:
     library.indices_path.unlink()
 
@@ -96,6 +106,7 @@ def two_images_in_one_row(library: Library) -> None:
         one_bit_of_a_fingerprint,
         half_of_the_embeddings,
         all_embeddings,
+        a_folder_for_the_embeddings,
         indices_lost,
         database_that_points_beyond_the_end,
         two_images_in_one_row,

@@ -4,7 +4,6 @@ Shared by all commands: the program, its global options, and options of several 
 
 import functools
 import importlib
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from pixfind.cli.context import Context, collection_of
 from pixfind.embedding.budget import MIN_MEMORY
 from pixfind.embedding.elastic import WorkerRange
 from pixfind.embedding.schedule import TimeWindow
-from pixfind.library import protected_files
+from pixfind.library import generations, protected_files
 from pixfind.library.library import locate
 from pixfind.storage import output
 
@@ -200,9 +199,7 @@ def options(
         context.obj = Context(Path(), console, collection)
         return
     path = locate(Path(library[0]) if library else None)
-    for place in (path, *path.parents):
-        if os.path.isfile(place):  # noqa: PTH113  `Path.is_file` raises where a folder is not readable
-            raise errors.LibraryNotADirectory(path=place)
+    generations.refuse_no_folder(path)
     context.obj = Context(path, console)
 
 

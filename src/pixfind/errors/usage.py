@@ -51,6 +51,13 @@ class LibraryNotADirectory(InvalidUsage):
     """
 
 
+class InvalidLibraryName(InvalidUsage):
+    """
+    {path} cannot be the name of a library: {detail}.
+    Use another directory: pixfind --library DIR ...
+    """
+
+
 class InsufficientMemory(InvalidUsage):
     """
     --memory {asked} is not enough for {workers}: each needs {least} for a model and a picture.

@@ -10,6 +10,7 @@ Why it is done so: docs/decisions/0006.
 import contextlib
 import fnmatch
 import json
+import os
 import re
 import shutil
 from dataclasses import asdict, dataclass, replace
@@ -133,6 +134,15 @@ def folder(library: Path, generation: str) -> Path:
     return library if generation == FIRST else library / generation
 
 
+def refuse_no_folder(library: Path) -> None:
+    """Raise LibraryNotADirectory where a file has the name of the library or of a folder above it, InvalidLibraryName where nothing can have it."""
+    if (problem := disk.name_problem(library)) is not None:
+        raise errors.InvalidLibraryName(path=library, detail=problem)
+    for place in (library, *library.parents):
+        if os.path.isfile(place):  # noqa: PTH113  `Path.is_file` raises where a folder is not readable
+            raise errors.LibraryNotADirectory(path=place)
+
+
 def refuse_links(library: Path) -> None:
     """Raise LinkInLibrary where a file or folder of ours is a link: writes and deletions would reach files outside the library."""
     for folder in (library, *library.glob(f"{_FOLDER}/*")):
@@ -145,6 +155,8 @@ def refuse_links(library: Path) -> None:
 
 def is_library(path: Path) -> bool:
     """Tell whether there is a library in this folder, whatever state it is in."""
+    if disk.name_problem(path) is not None:
+        return False
     return (path / "metadata.db").exists() or (path / _NAME).exists()
 
 

@@ -79,8 +79,9 @@ class Library:
         """
         Open an existing library: its active generation, or the one that is named.
 
-        Raises LibraryNotFound, NewerLibrary, LibraryDamaged, LinkInLibrary.
+        Raises LibraryNotFound, LibraryNotADirectory, InvalidLibraryName, NewerLibrary, LibraryDamaged, LinkInLibrary.
         """
+        generations.refuse_no_folder(path)
         generations.refuse_links(path)
         chosen = generations.read(path).active if generation is None else generation
         try:
@@ -109,6 +110,7 @@ class Library:
         Raises LibraryDamaged when there are embeddings and the database that names their images is lost: a new one would give their
         ids to other images.
         """
+        generations.refuse_no_folder(path)
         generations.refuse_links(path)
         chosen = generations.read(path).active if generation is None else generation
         folder = generations.folder(path, chosen)

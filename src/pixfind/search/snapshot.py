@@ -4,6 +4,7 @@ A consistent view of the index and the score calibration of a library.
 One search uses one snapshot from its beginning to its end. Must not know queries.
 """
 
+import contextlib
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from pixfind.index import reader
 from pixfind.library.library import Library
 from pixfind.search import calibration
 from pixfind.search.calibration import ScoreCalibration
+from pixfind.storage import disk
 
 _NPY_HEADER = 128
 """the first bytes of an .npy file, with its number of rows"""
@@ -70,11 +72,9 @@ def _open(library: Library, etag: str) -> Snapshot:
 
 
 def _header(path: Path) -> bytes:
-    try:
-        with path.open("rb", buffering=0) as file:
-            return file.read(_NPY_HEADER)
-    except FileNotFoundError:
-        return b""
+    with disk.reading(path), contextlib.suppress(FileNotFoundError), path.open("rb", buffering=0) as file:
+        return file.read(_NPY_HEADER)
+    return b""
 
 
 def _file_identity(path: Path) -> tuple[int, int, int] | None:

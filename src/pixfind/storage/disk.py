@@ -36,6 +36,19 @@ _BROKEN = {errno.EIO, errno.EROFS, errno.ENXIO, errno.ENODEV, errno.ESTALE, errn
 
 _numbers = itertools.count()
 
+IS_FOLDER = "a folder is in the place of the file"
+
+
+def name_problem(path: Path) -> str | None:
+    """Return why the system takes no file or folder of this name, None where it may."""
+    try:
+        path.lstat()
+    except ValueError as error:  # a NUL
+        return str(error)
+    except OSError as error:
+        return error.strerror if error.errno == errno.ENAMETOOLONG else None
+    return None
+
 
 def is_full(error: OSError) -> bool:
     """Tell whether the disk, the quota or the largest file size is reached."""
@@ -50,7 +63,7 @@ def is_failure(error: OSError) -> bool:
 @contextlib.contextmanager
 def translate_errors(operation: str, path: Path) -> Iterator[None]:
     """
-    Raise every OSError of the block, which works on one file of ours, as DiskFull, NotWritable, DiskFailed or LinkInLibrary.
+    Raise every OSError of the block, which works on one file of ours, as DiskFull, NotWritable, DiskFailed, LinkInLibrary or LibraryDamaged.
 
     `operation` completes "could not be ...": written, read, deleted. When two are nested, the inner one decides, as it knows more.
     """
@@ -67,6 +80,8 @@ def translated(error: OSError, operation: str, path: Path | str) -> errors.Opera
         return errors.LinkInLibrary(path=path)
     if is_full(error):
         return errors.DiskFull(path=path, detail=detail)
+    if operation == "read" and error.errno == errno.EISDIR:
+        return errors.LibraryDamaged(path=path, detail=IS_FOLDER)
     if operation != "read" and error.errno in _FORBIDDEN:
         return errors.NotWritable(path=path, detail=detail)
     return errors.DiskFailed(path=path, operation=operation, detail=detail)

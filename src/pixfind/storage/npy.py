@@ -45,6 +45,8 @@ class GrowingArray:
                 if write:
                     raise
                 raise errors.LibraryDamaged(path=path, detail="it is missing") from error
+            except IsADirectoryError as error:
+                raise errors.LibraryDamaged(path=path, detail=disk.IS_FOLDER) from error
             try:
                 self.count = self._start() if write else self._read_count()
             except BaseException:

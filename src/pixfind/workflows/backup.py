@@ -50,7 +50,7 @@ def backup(library: Library, folder: Path, progress: Progress = no_progress) -> 
     Raises BackupRefused for a folder that holds anything else, or knows more than the library does; BackupOvertaken; LibraryDamaged and
     InvalidAlbums where the library does not fit together; DiskFull, NotWritable and DiskFailed.
     """
-    path = Path(os.path.realpath(folder.expanduser()))
+    path = _path_of(folder, library)
     _refuse_folder(path, library)
     # Nothing makes them again: before anything else, and not over good ones.
     albums.content(library.path)
@@ -86,7 +86,7 @@ def backup(library: Library, folder: Path, progress: Progress = no_progress) -> 
 
 def preview(library: Library, folder: Path) -> Backup:
     """Return what `backup` would do now, `rows` and `images` being those that the copy would have; raises as it does."""
-    path = Path(os.path.realpath(folder.expanduser()))
+    path = _path_of(folder, library)
     _refuse_folder(path, library)
     albums.content(library.path)
     if (path / backup_marker.NAME).is_file():
@@ -123,6 +123,12 @@ def _copy_what_users_wrote(library: Library, path: Path) -> None:
         disk.delete(target)
     else:
         disk.publish(target, content)
+
+
+def _path_of(folder: Path, library: Library) -> Path:
+    if (problem := disk.name_problem(folder.expanduser())) is not None:
+        raise errors.BackupRefused(path=folder, library=library.path, detail=f"no folder has such a name ({problem})")
+    return Path(os.path.realpath(folder.expanduser()))
 
 
 def _refuse_folder(path: Path, library: Library) -> None:

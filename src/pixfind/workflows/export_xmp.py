@@ -136,6 +136,8 @@ def words_of_albums(found: Mapping[str, Sequence[int]]) -> dict[int, list[str]]:
 
 def _checked(folder: Path) -> Path:
     path = Path(os.path.abspath(folder.expanduser()))  # noqa: PTH100  a link stays a link
+    if (problem := disk.name_problem(path)) is not None:
+        raise errors.OutputNotWritable(path=path, detail=problem)
     if os.path.lexists(path) and not path.is_dir():
         raise errors.OutputNotWritable(path=path, detail="it is no folder")
     # Also where a link leads.
