@@ -79,6 +79,22 @@ def test_what_cannot_be_used_is_said_and_variables_of_no_option_are_named(
     assert "cannot be used:" in run("config")
 
 
+def test_config_lists_all_that_is_wrong_beside_what_is_right(place: Path, of_user: Path, commands: Commands) -> None:
+    of_user.write_text("[search]\ncuont = 3\ndistinct = true\n[serach]\ncount = 1\n[index]\nworkers = [1]\n")
+    said, shown = (commands.run(["--library", str(place), "config", *option]) for option in (["--json"], []))
+    found = json.loads(said.stdout)
+
+    assert (2, 2) == (said.returncode, shown.returncode)
+    assert ["--distinct"] == [each["option"] for each in found["settings"]]
+    assert {str(of_user)} == {each["source"] for each in found["refused"]}
+    details = "\n".join(each["detail"] for each in found["refused"])
+    assert 3 == len(found["refused"])
+    for wrong in ("'serach' (did you mean search?)", "--cuont (did you mean count?)", "workers in [index]"):
+        assert wrong in details
+    assert b"pixfind search --distinct" in shown.stdout
+    assert 3 == shown.stderr.count(b"error: ")
+
+
 def test_flags_lists_and_commands_of_two_words(run: Run, of_user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     of_user.write_text('[index]\nexclude = ["*.tmp", "raw"]\narchives = true\n[model.switch]\nprecision = "int8"\n')
     monkeypatch.setenv("PIXFIND_STATUS_JSON", "yes")

@@ -5,10 +5,13 @@ The command config: which options have another default than the documented one, 
 import dataclasses
 import os
 import shlex
+from collections.abc import Mapping, Sequence
 
 import typer
 
+from pixfind import errors
 from pixfind.cli import configuration
+from pixfind.cli.console import Console
 from pixfind.cli.options import SHELL, Json, app, command
 
 
@@ -23,16 +26,13 @@ def config(context: typer.Context, json: Json = False) -> None:
     from typer.main import get_group
 
     from pixfind.cli import options
-    from pixfind.cli.styles import escape
 
     options.load()
     console, library = context.obj.console, context.obj.path
     program = get_group(app)
     commands = dict(configuration.leaves(program))
-    found = [
-        (setting, configuration.problem(commands[setting.command], setting))
-        for setting in configuration.every(program, library)
-    ]
+    usable, refused = configuration.every(program, library)
+    found = [(setting, configuration.problem(commands[setting.command], setting)) for setting in usable]
     unknown = configuration.unknown_variables(program)
     places = [(str(path), os.access(path, os.F_OK)) for path in configuration.files(library)]
     if json:
@@ -40,13 +40,31 @@ def config(context: typer.Context, json: Json = False) -> None:
             {
                 "files": [{"path": path, "exists": exists} for path, exists in places],
                 "settings": [{**dataclasses.asdict(setting), "problem": problem} for setting, problem in found],
+                "refused": [
+                    {"source": str(error.fields["where"]), "detail": error.fields["detail"]} for error in refused
+                ],
                 "unknown_variables": [{"name": name, "suggestion": near} for name, near in unknown.items()],
             }
         )
-        return
+    else:
+        _show(console, found, unknown, places)
+        for error in refused:
+            console.error(f"{error.fields['where']}: {error.fields['detail']}")
+    if refused:
+        raise typer.Exit(errors.InvalidConfiguration.exit_code)
+
+
+def _show(
+    console: Console,
+    found: Sequence[tuple[configuration.Setting, str | None]],
+    unknown: Mapping[str, str | None],
+    places: Sequence[tuple[str, bool]],
+) -> None:
+    from pixfind.cli.styles import escape
+
     for setting, problem in found:
-        refused = f"    [red]cannot be used:[/red] {escape(problem)}" if problem else ""
-        console.print(f"{escape(_as_typed(setting))}    [dim]{escape(setting.source)}[/dim]{refused}")
+        useless = f"    [red]cannot be used:[/red] {escape(problem)}" if problem else ""
+        console.print(f"{escape(_as_typed(setting))}    [dim]{escape(setting.source)}[/dim]{useless}")
     for name, near in unknown.items():
         suggestion = f"; did you mean {escape(near)}?" if near else ""
         console.say(f"[yellow]no option has the variable[/yellow] {escape(name)}{suggestion}")

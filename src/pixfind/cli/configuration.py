@@ -6,6 +6,7 @@ library's file and the user's. A table is named after a command, a key in it aft
 `pixfind search --count 20`; the variable of it is PIXFIND_SEARCH_COUNT. Must not know what an option does.
 """
 
+import contextlib
 import difflib
 import os
 import stat
@@ -93,13 +94,19 @@ def files(library: Path) -> tuple[Path, Path]:
     return library / FILE, Path(home, "pixfind", FILE)
 
 
-def settings(command: str, params: Iterable[Any], library: Path | None, commands: Iterable[str]) -> dict[str, Setting]:
+def settings(
+    command: str,
+    params: Iterable[Any],
+    library: Path | None,
+    commands: Iterable[str],
+    refused: list[errors.InvalidConfiguration] | None = None,
+) -> dict[str, Setting]:
     """
     Return parameter -> its default, for the options of `command` that are set somewhere; `commands` are the first words of all.
 
     The file of a `library` counts too; None: several are used, so that none of theirs does.
 
-    Raises InvalidConfiguration, for what a command does once too.
+    Raises InvalidConfiguration, for what a command does once too; with a list of those that were `refused` it is added there, and left out.
     """
     options = {_key(param): param for param in params if _is_option(param)}
     found: dict[str, Setting] = {}
@@ -107,21 +114,39 @@ def settings(command: str, params: Iterable[Any], library: Path | None, commands
     known = frozenset(commands)
     # The last one counts.
     for path in (of_user,) if library is None else (of_user, of_library):
-        for key, value in _table(path, command, known).items():
-            _check_key(path, command, key, options)
-            _refuse_action(path, command, key)
-            if path == of_library and key not in _OF_A_LIBRARY:
-                detail = f"--{key} cannot be set by a library, which may come from somebody else; set it in {of_user}"
-                raise errors.InvalidConfiguration(where=path, detail=detail)
-            where = f"{key} in [{command.replace(' ', '.')}]"
-            found[options[key].name] = Setting(command, f"--{key}", _value(options[key], value, path, where), str(path))
+        with _collecting(refused):
+            _check_tables(path, known)
+        with _collecting(refused):
+            for key, value in _table(path, command).items():
+                with _collecting(refused):
+                    _check_key(path, command, key, options)
+                    _refuse_action(path, command, key)
+                    if path == of_library and key not in _OF_A_LIBRARY:
+                        detail = f"--{key} cannot be set by a library, which may come from somebody else; set it in {of_user}"
+                        raise errors.InvalidConfiguration(where=path, detail=detail)
+                    where = f"{key} in [{command.replace(' ', '.')}]"
+                    checked = _value(options[key], value, path, where)
+                    found[options[key].name] = Setting(command, f"--{key}", checked, str(path))
     for key, param in options.items():
         name = variable(command, key)
         if (text := os.environ.get(name)) is not None:
-            _refuse_action(name, command, key)
-            value = _flag(text, name) if param.is_flag else text.split(os.pathsep) if param.multiple else text
-            found[param.name] = Setting(command, f"--{key}", value, name)
+            with _collecting(refused):
+                _refuse_action(name, command, key)
+                value = _flag(text, name) if param.is_flag else text.split(os.pathsep) if param.multiple else text
+                found[param.name] = Setting(command, f"--{key}", value, name)
     return found
+
+
+@contextlib.contextmanager
+def _collecting(refused: list[errors.InvalidConfiguration] | None) -> Iterator[None]:
+    try:
+        yield
+    except errors.InvalidConfiguration as error:
+        if refused is None:
+            raise
+        # What is wrong with a whole file is found for each command.
+        if str(error) not in map(str, refused):
+            refused.append(error)
 
 
 def without_excluded(found: Mapping[str, Setting], given: Iterable[str]) -> dict[str, Setting]:
@@ -148,16 +173,18 @@ def _key(param: Any) -> str:
     return name.lstrip("-")
 
 
-def _table(path: Path, command: str, commands: frozenset[str]) -> Mapping[str, Any]:
-    """Return the table of a command in a file, empty where there is none; raises InvalidConfiguration."""
-    document = _document(path)
-    for name, table in document.items():
+def _check_tables(path: Path, commands: frozenset[str]) -> None:
+    for name, table in _document(path).items():
         if name not in commands:
             detail = f"there is no command {name!r}{_suggestion(name, commands)}; a table is named after a command"
             raise errors.InvalidConfiguration(where=path, detail=detail)
         if not isinstance(table, dict):
             raise errors.InvalidConfiguration(where=path, detail=f"{name!r} is no table; write [{name}]")
-    found: Any = document
+
+
+def _table(path: Path, command: str) -> Mapping[str, Any]:
+    """Return the table of a command in a file, empty where there is none; raises InvalidConfiguration for what is no TOML."""
+    found: Any = _document(path)
     for word in command.split():
         found = found.get(word, {}) if isinstance(found, dict) else {}
     return found if isinstance(found, dict) else {}
@@ -223,10 +250,15 @@ def _flag(text: str, name: str) -> bool:
     return text.lower() in _YES
 
 
-def every(program: Any, library: Path) -> Iterator[Setting]:
-    """Yield all that is set, for all commands of a loaded `program`; raises InvalidConfiguration, for a table of no command too."""
-    for name, command in leaves(program):
-        yield from settings(name, command.params, library, program.commands).values()
+def every(program: Any, library: Path) -> tuple[list[Setting], list[errors.InvalidConfiguration]]:
+    """Return all that is set, for all commands of a loaded `program`, and what is refused, such as a table of no command."""
+    refused: list[errors.InvalidConfiguration] = []
+    found = [
+        setting
+        for name, command in leaves(program)
+        for setting in settings(name, command.params, library, program.commands, refused).values()
+    ]
+    return found, refused
 
 
 def problem(command: Any, setting: Setting) -> str | None:

@@ -48,11 +48,14 @@ class Command(parameters.Parameters, typer.core.TyperCommand):
         used = ctx.find_object(Context)
         if used is None or ctx.resilient_parsing or not {"-h", "--help"}.isdisjoint(args):
             return super().parse_args(ctx, args)
+        command = parameters.typed(ctx)
         found = configuration.settings(
-            parameters.typed(ctx),
+            command,
             self.params,
             used.one if used.collection is None else None,
             (name for names in MODULES.values() for name in names),
+            # That command shows what is refused.
+            [] if command == "config" else None,
         )
         found = configuration.without_excluded(found, self._given(ctx, args))
         ctx.default_map = {name: setting.value for name, setting in found.items()}
