@@ -27,11 +27,11 @@ def sharp(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A server of two pictures that are larger than the screen, the second as TIFF, which browsers do not show."""
     place: Path = tmp_path_factory.mktemp("sharp")
     (place / "pictures").mkdir()
-    drawn = draw("beach", np.random.default_rng(0), (2400, 1600))
-    drawn.save(place / "pictures/beach.jpg", "JPEG", quality=90)
-    draw("forest", np.random.default_rng(1), (2400, 1600)).save(
-        place / "pictures/forest.tif", "TIFF", compression="jpeg"
+    beach, forest = (
+        draw(kind, np.random.default_rng(0), (600, 400)).resize((2400, 1600)) for kind in ("beach", "forest")
     )
+    beach.save(place / "pictures/beach.jpg", "JPEG", quality=90)
+    forest.save(place / "pictures/forest.tif", "TIFF", compression="jpeg")
     with make_library(place / "library", place / "pictures") as library:
         build.build_index(library)
     with serving(place / "library", place / "serve.log") as running:
