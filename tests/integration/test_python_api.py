@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import datetime as dt
+import os
 import pickle
 import shutil
 import subprocess
@@ -356,7 +357,7 @@ def test_a_misspelt_name_does_not_pass_a_type_checker(tmp_path: Path) -> None:
         'import pixfind\nfor hit in pixfind.open("x").search("sky"):\n    print(hit.score)\npixfind.open("x").serach("sky")\n'
     )
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--config-file=", "script.py"],
+        [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--cache-dir", os.devnull, "script.py"],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert 'script.py:4: error: "Library" has no attribute "serach"' in done.stdout

@@ -1,46 +1,55 @@
 """`pixfind mcp`, asked by the official client over standard input and output."""
 
-import asyncio
 import base64
+import contextlib
 import io
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+import pytest
+from anyio.from_thread import start_blocking_portal
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from PIL import Image
 
-T = TypeVar("T")
+Ask = Callable[[Callable[[ClientSession], Awaitable[Any]]], Any]
 
 
-def _ask(library: Path, talk: Callable[[ClientSession], Awaitable[T]]) -> T:
-    async def run() -> T:
-        arguments = ["-m", "pixfind", "--library", str(library), "mcp"]
-        command = StdioServerParameters(command=sys.executable, args=arguments, env={**os.environ})
-        async with stdio_client(command) as (incoming, outgoing), ClientSession(incoming, outgoing) as session:
-            await session.initialize()
-            return await talk(session)
+@contextlib.asynccontextmanager
+async def _connected(library: Path, cache: Path) -> AsyncIterator[ClientSession]:
+    arguments = ["-m", "pixfind", "--library", str(library), "mcp"]
+    environment = {**os.environ, "PIXFIND_CACHE": str(cache)}
+    command = StdioServerParameters(command=sys.executable, args=arguments, env=environment)
+    async with stdio_client(command) as (incoming, outgoing), ClientSession(incoming, outgoing) as session:
+        await session.initialize()
+        yield session
 
-    return asyncio.run(run())
+
+@pytest.fixture(scope="module")
+def ask(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
+    """Talk with a `pixfind mcp` that answers about the drawn pictures; one for all tests, because it takes a second to start."""
+    connection = _connected(drawn, tmp_path_factory.mktemp("cache"))
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(connection) as session:
+        yield lambda talk: portal.call(talk, session)
 
 
 def told(answer: Any) -> Any:
     return json.loads(answer.content[0].text)
 
 
-def test_an_agent_searches_and_looks(drawn: Path) -> None:
+def test_an_agent_searches_and_looks(ask: Ask) -> None:
     async def talk(session: ClientSession) -> tuple[Any, ...]:
         tools = await session.list_tools()
         found = await session.call_tool("search_images", {"query": "sunset", "count": 3})
         looked = await session.call_tool("get_image", {"image_id": told(found)["hits"][0]["image_id"], "size": 100})
         return tools, found, looked, await session.call_tool("get_status", {})
 
-    tools, found, looked, status = _ask(drawn, talk)
+    tools, found, looked, status = ask(talk)
 
     assert ["search_images", "get_image", "get_images", "get_status"] == [tool.name for tool in tools.tools]
     assert all(tool.description and tool.input_schema["type"] == "object" for tool in tools.tools)
@@ -53,11 +62,11 @@ def test_an_agent_searches_and_looks(drawn: Path) -> None:
     assert (60, False) == (told(status)["searchable_rows"], told(status)["running"])
 
 
-def test_an_answer_is_short(drawn: Path) -> None:
+def test_an_answer_is_short(ask: Ask) -> None:
     async def talk(session: ClientSession) -> Any:
         return await session.call_tool("search_images", {"query": "sunset"})
 
-    answer = _ask(drawn, talk)
+    answer = ask(talk)
     hits = told(answer)["hits"]
 
     assert answer.structured_content is None
@@ -67,7 +76,7 @@ def test_an_answer_is_short(drawn: Path) -> None:
     assert all(value not in (None, [], {}) for hit in hits for value in hit.values())
 
 
-def test_an_empty_query_shows_the_newest_and_a_cursor_continues(drawn: Path) -> None:
+def test_an_empty_query_shows_the_newest_and_a_cursor_continues(ask: Ask) -> None:
     async def talk(session: ClientSession) -> list[Any]:
         found = []
         for query in ({}, {"query": "sunset"}):
@@ -76,7 +85,7 @@ def test_an_empty_query_shows_the_newest_and_a_cursor_continues(drawn: Path) -> 
             found.append((first, told(await session.call_tool("search_images", behind))))
         return found
 
-    (newest, older), (best, others) = _ask(drawn, talk)
+    (newest, older), (best, others) = ask(talk)
 
     dates = [hit.get("date", hit.get("taken")) for hit in (*newest["hits"], *older["hits"])]
     assert sorted(dates, reverse=True) == dates
@@ -84,24 +93,24 @@ def test_an_empty_query_shows_the_newest_and_a_cursor_continues(drawn: Path) -> 
         assert 8 == len({hit["image_id"] for hit in (*first["hits"], *second["hits"])})
 
 
-def test_a_limit_that_is_passed_is_named(drawn: Path) -> None:
+def test_a_limit_that_is_passed_is_named(ask: Ask) -> None:
     async def talk(session: ClientSession) -> list[Any]:
         return [
             await session.call_tool("search_images", {"query": "sky", "count": 1_000}),
             await session.call_tool("get_image", {}),
         ]
 
-    count, missing = (answer.content[0].text for answer in _ask(drawn, talk))
+    count, missing = (answer.content[0].text for answer in ask(talk))
 
     assert "Arguments of search_images cannot be used: count should be less than or equal to 100, not '1000'." == count
     assert "Arguments of get_image cannot be used: image_id is missing." == missing
 
 
-def test_an_agent_looks_at_many_pictures_at_once(drawn: Path) -> None:
+def test_an_agent_looks_at_many_pictures_at_once(ask: Ask) -> None:
     async def talk(session: ClientSession) -> Any:
         return await session.call_tool("get_images", {"image_ids": [*range(1, 24), 99_999]})
 
-    answer = _ask(drawn, talk)
+    answer = ask(talk)
     words = [part.text for part in answer.content if part.type == "text"]
     pictures = [base64.b64decode(part.data) for part in answer.content if part.type == "image"]
 
@@ -115,20 +124,20 @@ def test_an_agent_looks_at_many_pictures_at_once(drawn: Path) -> None:
             assert ("JPEG", 128) == (image.format, max(image.size))
 
 
-def test_the_tools_say_their_limits(drawn: Path) -> None:
+def test_the_tools_say_their_limits(ask: Ask) -> None:
     """Each argument has a description, and a number its limits: what an agent may ask is written where it reads it."""
 
     async def talk(session: ClientSession) -> Any:
         return await session.list_tools()
 
-    for tool in _ask(drawn, talk).tools:
+    for tool in ask(talk).tools:
         for name, schema in tool.input_schema["properties"].items():
             assert "description" in schema, (tool.name, name)
             if schema.get("type") in {"integer", "number"}:
                 assert {"minimum", "maximum"} <= set(schema), (tool.name, name)
 
 
-def test_an_agent_is_told_what_was_wrong_and_reads_no_file(drawn: Path) -> None:
+def test_an_agent_is_told_what_was_wrong_and_reads_no_file(ask: Ask) -> None:
     async def talk(session: ClientSession) -> list[Any]:
         return [
             await session.call_tool("search_images", {"query": "/etc/passwd"}),
@@ -138,7 +147,7 @@ def test_an_agent_is_told_what_was_wrong_and_reads_no_file(drawn: Path) -> None:
             await session.call_tool("get_image", {"image_id": -1}),
         ]
 
-    answers = _ask(drawn, talk)
+    answers = ask(talk)
 
     assert [True] * 5 == [answer.is_error for answer in answers]
     for answer, words in zip(
