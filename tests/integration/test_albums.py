@@ -333,6 +333,15 @@ def test_a_search_within_an_album_is_kept_as_another(library: Library, run: Run)
     assert 0 == kept.returncode, kept.stderr
     assert set(chosen) == {hit["path"] for hit in json.loads(run("search", "--album", "Red ones", "--json").stdout)}
 
+    run("albums", "--remove", "Best")
+    for opening in (["search", "--album", "red ones"], ["export", "--xmp", "out", "--album", "red ones", "--dry-run"]):
+        gone = run(*opening)
+        assert errors.AlbumGone.exit_code == gone.returncode
+        said = 'The album "Red ones" is a search among the pictures of the album "Best", which is not there any more.'
+        assert said in " ".join(gone.stderr.decode().split())
+    with pytest.raises(errors.InvalidAlbum, match="pictures were put into no album of this name"):
+        albums.keep(library.path, Album("More", {"q": "red", "album": "Red ones"}))
+
 
 @pytest.mark.parametrize(
     ("arguments", "said"),

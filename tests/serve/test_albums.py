@@ -107,7 +107,7 @@ def test_pictures_are_put_into_an_album_which_every_question_can_ask_for(served:
     ids = [hit["image_id"] for hit in served.get("/api/search?in=*&k=5").json()["hits"]]
     (album,) = change(served, {"name": "Best", "add": ids})["albums"]
     assert ("Best", 5, "Best") == (album["name"], album["pictures"], album["search"]["album"])
-    (album,) = change(served, {"name": "best", "take": ids[:1], "add": ids[:2]})["albums"]
+    (album,) = change(served, {"name": "best", "take": ids[:1], "add": ids[1:2]})["albums"]
     assert 4 == album["pictures"]
 
     left = set(ids[1:])
@@ -119,6 +119,11 @@ def test_pictures_are_put_into_an_album_which_every_question_can_ask_for(served:
         served.get(f"/api/{path}?album=Worst", 400)
 
     change(served, {"name": "Best", "search": {"q": "sea"}}, 400)
+    change(served, {"name": "Best", "take": ids[1:3], "add": ids[2:4]}, 400)
+    change(served, {"name": "Sea", "search": {"q": "sea", "album": "best"}})
+    for unknown in ("Sea", "Worst"):
+        change(served, {"name": "Other", "search": {"q": "sea", "album": unknown}}, 400)
+    change(served, {"name": "Sea", "search": None})
     change(served, {"name": "Best", "add": [*ids, 10_000]}, 404)
     assert 4 == len(albums.find(labelled, "Best").pictures or ())
     assert [] == change(served, {"name": "Best", "search": None})["albums"]

@@ -196,16 +196,20 @@ def keep(used: Context, album: store.Album) -> None:
 
 
 def opened(used: Context, name: str) -> Mapping[str, Any]:
-    """Return the search of an album; raises AlbumNotFound, InvalidAlbums, NotForCollections."""
+    """Return the search of an album; raises AlbumNotFound, AlbumGone, InvalidAlbums, NotForCollections."""
     from pixfind.server.album_schemas import SavedSearch
 
     library = _folder(used)
     album = store.find(library, name)
     try:
-        return SavedSearch.of(album.search).values()
+        search = SavedSearch.of(album.search).values()
     except ValueError as error:
         detail = f'the search of "{album.name}": {error}'
         raise errors.InvalidAlbums(path=library / store.NAME, detail=detail) from error
+    inside = search.get(store.FILTER)
+    if inside is not None and store.pictures_as_json(library, inside) is None:
+        raise errors.AlbumGone(name=album.name, album=inside)
+    return search
 
 
 def with_filters(flags: FilterFlags, search: Mapping[str, Any]) -> FilterFlags:

@@ -177,6 +177,8 @@ class TerminalObserver:
             told.append(f"{report.there:,} there already")
         if report.away:
             told.append(f"{report.away:,} when somebody looks at them: their drive or store is away")
+        if report.outdated:
+            told.append(f"{report.outdated:,} not: gone, or changed since they were indexed; run `pixfind index` first")
         told += [f"{count:,} not: {escape(reason)}" for reason, count in sorted(report.failed.items())]
         self._console.say(f"thumbnails: {'; '.join(told)} ({report.seconds:.1f} s)")
         if report.stopped:

@@ -54,6 +54,7 @@ from pixfind.errors.images import (
     VideoSupportMissing,
 )
 from pixfind.errors.labels import (
+    AlbumGone,
     AlbumNotFound,
     InvalidAlbum,
     InvalidAlbums,
@@ -187,6 +188,7 @@ from pixfind.errors.usage import (
 __all__ = [
     "AddressInUse",
     "AddressRefused",
+    "AlbumGone",
     "AlbumNotFound",
     "AlreadyRunning",
     "AlreadyWatched",

@@ -31,6 +31,15 @@ class AlbumNotFound(OperationError):
     exit_code = 86
 
 
+class AlbumGone(OperationError):
+    """
+    The album "{name}" is a search among the pictures of the album "{album}", which is not there any more.
+    `pixfind albums --add NAME PATH...` makes one, and `pixfind albums --remove NAME` removes the search.
+    """
+
+    exit_code = 77
+
+
 class NotInLibrary(OperationError):
     """
     {file} is no picture of the library {path}, or was not read yet.

@@ -81,12 +81,20 @@ def check_name(name: str) -> None:
 
 
 def keep(library: Path, album: Album) -> None:
-    """Add a search, in the place of one with its name; raises NotWritable, and InvalidAlbum where an album of pictures has the name."""
+    """
+    Add a search, in the place of one with its name.
+
+    Raises NotWritable, and InvalidAlbum where an album of pictures has the name, and for a search among the pictures of an album that is none of pictures.
+    """
     check_name(album.name)
     with _changing(library) as albums:
         others = [each for each in albums if each.name.casefold() != album.name.casefold()]
         if any(each.pictures is not None and each not in others for each in albums):
             detail = "pictures were put into an album of this name; choose another, or remove that one"
+            raise errors.InvalidAlbum(name=album.name, detail=detail)
+        inside = album.search.get(FILTER)
+        if inside is not None and ((place := _place_of(others, inside)) is None or others[place].pictures is None):
+            detail = f'its search is among the pictures of "{inside}", and pictures were put into no album of this name'
             raise errors.InvalidAlbum(name=album.name, detail=detail)
         if len(others) >= MAX_ALBUMS:
             raise errors.InvalidAlbum(name=album.name, detail=f"there are {MAX_ALBUMS:,} albums already")

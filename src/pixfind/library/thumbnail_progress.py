@@ -40,6 +40,8 @@ class ThumbnailReport:
     """that were there already"""
     away: int
     """of drives that are not connected and stores that do not answer: they are made when somebody looks at them"""
+    outdated: int
+    """whose file is gone, or was changed since it was indexed"""
     failed: dict[str, int]
     """reason -> pictures"""
     seconds: float

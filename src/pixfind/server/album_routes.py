@@ -6,6 +6,7 @@ What may be kept: `album_schemas`. Where: `library.albums`.
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ def make(services: Services) -> APIRouter:
         async with services.uploads.read(request, uploads.MAX_JSON_BYTES) as body:
             change = _change(body)
         added, taken = await local.contents(change.add), await local.contents(change.take)
+        _refuse_both(added, taken)
 
         def run() -> album_schemas.Albums:
             if added:
@@ -85,6 +87,12 @@ def _change(body: bytes) -> album_schemas.AlbumChange:
     if change.search is not None:
         change.search.check(change.name)
     return change
+
+
+def _refuse_both(added: Sequence[bytes], taken: Sequence[bytes]) -> None:
+    """Raise InvalidRequest where one picture is to be put into an album and taken out; copies are one picture."""
+    if not set(added).isdisjoint(taken):
+        raise errors.InvalidRequest(detail="`add` and `take` name the same picture")
 
 
 def _albums(library: Path, *, can_change: bool) -> album_schemas.Albums:

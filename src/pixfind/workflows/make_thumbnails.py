@@ -23,7 +23,7 @@ from pixfind.embedding.interrupts import stopping_on_signals
 from pixfind.embedding.runners import WorkerUsage
 from pixfind.embedding.schedule import ExternalLoad, PausePolicy
 from pixfind.images.thumbnails import DEFAULT_MAX_BYTES, Cache
-from pixfind.library import control, thumbnail_progress
+from pixfind.library import control, scan, thumbnail_progress
 from pixfind.library.library import Library
 from pixfind.library.thumbnail_progress import Content, ThumbnailReport
 from pixfind.storage import disk
@@ -44,8 +44,8 @@ _BYTES_A_PIXEL: Final = 0.18
 _ROOM: Final = 0.9
 """of the free disk at most"""
 
-_AWAY: Final = (errors.SourceAway, errors.FileMissing, errors.ModifiedSinceScan)
-"""The picture is not there now, or is another one than was scanned."""
+_OUTDATED: Final = (errors.FileMissing, errors.ModifiedSinceScan)
+"""The picture is gone, or is another one than was scanned: its drive is there."""
 
 
 def make_thumbnails(
@@ -70,6 +70,7 @@ def make_thumbnails(
     _make_room(library, side, first)
     thumbnail_progress.want(library.catalogue, side)
     thumbnail_progress.set_rows_made(library.catalogue, side, first)
+    scan.refresh_roots(library)
     with _Run(library, options or EmbedOptions(), side, progress) as run:
         return run.make(first)
 
@@ -159,6 +160,7 @@ class _Run:
             counted["made"],
             counted["there"],
             counted["away"],
+            counted["outdated"],
             dict(self._failed),
             seconds,
             stopped=self._turns.is_closed,
@@ -225,8 +227,10 @@ class _Run:
             made = self._decoders.thumbnail(original.data, self._side)
             # Of the bytes that were read: the file may be another one by now.
             self._cache.keep(original.fingerprint.hash, self._side, made)
-        except _AWAY:
+        except errors.SourceAway:
             return "away"
+        except _OUTDATED:
+            return "outdated"
         except (errors.ImageProblem, errors.DecodingFailed) as problem:
             return None if self._turns.is_closed else problem
         except disk.FAILURES as problem:
@@ -238,7 +242,7 @@ class _Run:
 
 
 _Outcome = str | errors.PixfindError
-"""made, there, away, or what was wrong with the picture"""
+"""made, there, away, outdated, or what was wrong with the picture"""
 
 
 class _Turns:
