@@ -27,7 +27,7 @@ from pixfind.workflows.add import add
 from pixfind.workflows.events import RowsMerged, ThumbnailsRefused
 
 COUNT = 12
-SLOW = 40
+SLOW = 60
 
 
 @pytest.fixture(scope="module")
