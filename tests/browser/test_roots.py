@@ -120,6 +120,39 @@ def test_the_focus_stays_on_a_button_while_a_run_goes_on(tab: Open) -> None:
     expect(scan).to_be_focused()
 
 
+def test_what_is_being_done_is_no_longer_said_once_it_is_done(tab: Open) -> None:
+    page = tab().open("/?q=lake")
+    running = {**STATUS, "running": True}
+    page.route("**/api/roots", lambda route: route.fulfill(json=running if route.request.method == "POST" else {"roots": [{"path": "/b", **ROOT}]}))  # fmt: skip
+    page.evaluate(SHOW, STATUS)
+    page.get_by_role("button", name="Look again through").click()
+    message = page.locator(".root-message").first
+    expect(message).to_contain_text("Looking through the folder")
+    page.evaluate(SHOW, running)
+    expect(message).to_be_visible()
+    page.evaluate(SHOW, STATUS)
+    expect(message).to_be_hidden()
+
+
+def test_the_log_shows_no_figures_for_programs(tab: Open) -> None:
+    page = tab().open("/?q=lake")
+    lines = [
+        "12:00:01 pixfind.worker: 3 pictures",
+        '12:00:02 pixfind.coordinator: {"images": 56, "stages": {"read": 0.1}}',
+    ]
+    answer = {"verb": "index", "started": 1.0, "seconds": 2.0, "lines": lines}
+    page.route("**/api/runs/last", lambda route: route.fulfill(json=answer))
+    page.evaluate(
+        """async () => {
+          const { RunLog } = await import("/static/run_log.js");
+          const log = new RunLog();
+          document.getElementById("main").prepend(log.element);
+          log.element.open = true;
+        }"""
+    )
+    expect(page.locator(".log").first).to_have_text(lines[0])
+
+
 def test_the_log_is_not_asked_for_at_every_change(tab: Open) -> None:
     page = tab().open("/?q=lake")
     asked = []

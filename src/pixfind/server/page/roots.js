@@ -24,6 +24,7 @@ export class RootsCard {
   #key = "";
   /** @type {any} the newest */ #status = null;
   #fetching = false;
+  /** whether the message speaks of a change whose run has not ended */ #isSent = false;
   /** @type {Map<string, RootRow>} by path */ #rows = new Map();
 
   /** @param {{done: (status: any) => void}} handlers `done`: a change was taken; the server's new status */
@@ -41,6 +42,7 @@ export class RootsCard {
     this.adding.hidden = !status.can_add_folders;
     this.hint.hidden = status.can_add_folders;
     fill(this.hint, t("roots.in-terminal"), " ", el("code", {}, command("index ~/Pictures")));
+    if (this.#isSent && this.#status?.running && !status.running) this.#say("");
     this.#status = status;
     if (this.#fetching) return;
     this.#fetching = true;
@@ -92,6 +94,7 @@ export class RootsCard {
     this.#say(t(`roots.sent-${change.action}`));
     try {
       const status = await changeRoot(change);
+      this.#isSent = true;
       this.#key = "";
       this.handlers.done(status);
       return true;
@@ -104,6 +107,7 @@ export class RootsCard {
 
   /** @param {string} words */
   #say(words) {
+    this.#isSent = false;
     this.message.textContent = words;
     this.message.hidden = !words;
   }
