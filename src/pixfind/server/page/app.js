@@ -64,6 +64,7 @@ const actions = {
   },
   retry: () => results.retry(),
   choosePicture: () => byId("choose").click(),
+  say: notify,
 };
 
 const library = new StatusView();
