@@ -134,6 +134,21 @@ def test_what_is_being_done_is_no_longer_said_once_it_is_done(tab: Open) -> None
     expect(message).to_be_hidden()
 
 
+def test_a_folder_with_videos_says_how_they_are_looked_into(tab: Open) -> None:
+    page = tab().open("/?q=lake")
+    root = {"path": "/my films", **ROOT, "left_out": {".mov": 2, ".mp4": 1, ".psd": 4}}
+    page.route("**/api/roots", lambda route: route.fulfill(json={"roots": [root]}))
+    page.evaluate(SHOW, STATUS)
+    row = page.locator(".root", has_text="/my films")
+    expect(row).to_contain_text("7 files of other kinds")
+    expect(row).to_contain_text("3 of them are videos")
+    expect(row.locator("code").first).to_contain_text("index '/my films' --video")
+    root["left_out"] = {".psd": 4}
+    page.evaluate(SHOW, {**STATUS, "folders": ["/my films"]})
+    expect(row).to_contain_text("4 files of other kinds")
+    expect(row.get_by_text("videos")).to_be_hidden()
+
+
 def test_the_log_shows_no_figures_for_programs(tab: Open) -> None:
     page = tab().open("/?q=lake")
     lines = [
