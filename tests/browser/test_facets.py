@@ -36,6 +36,42 @@ def test_the_panel_says_which_date_a_picture_without_one_has(tab: Open, locale: 
         expect(page.locator(f"#filters input[name='{name}']")).to_have_accessible_description(re.compile(note))
 
 
+BARS = """async (months) => {
+  const { histogram } = await import("/static/histogram.js");
+  const [, bars] = histogram(months, {}, () => {});
+  return [...bars.children].map((bar) => [bar.textContent, bar.disabled]);
+}"""
+
+
+def test_years_without_pictures_have_their_place_among_the_others(tab: Open) -> None:
+    page = tab().open("/")
+    months = [{"month": "2026-11", "count": 3}, {"month": "2024-02", "count": 1}, {"month": "2023-05", "count": 2}]
+    assert [["23", False], ["24", False], ["25", True], ["26", False]] == page.evaluate(BARS, months)
+    # A camera whose clock was never set makes no bars for a century.
+    months.append({"month": "1904-01", "count": 1})
+    assert [["04", False], ["23", False], ["24", False], ["26", False]] == page.evaluate(BARS, months)
+
+
+def test_without_a_filter_no_filters_are_spoken_of(tab: Open) -> None:
+    opened = tab()
+    page = opened.open("/")
+    expect(panel(page).locator(".facet-note")).to_have_text(re.compile(r"^\d+ pictures\.$"))
+    opened.open("/?min_size=1")
+    expect(panel(page).locator(".facet-note")).to_contain_text("pictures with these filters.")
+
+
+@pytest.mark.parametrize("touch", [True, False])
+def test_opening_the_filters_calls_no_keyboard_on_a_phone(tab: Open, touch: bool) -> None:
+    page = tab(viewport={"width": 390, "height": 844}, has_touch=touch, is_mobile=touch).open("/")
+    panel(page)
+    first = page.locator("#filters input").first
+    expect(first).to_be_visible()
+    if touch:
+        expect(first).not_to_be_focused()
+    else:
+        expect(first).to_be_focused()
+
+
 def test_a_camera_is_chosen_and_left_again(tab: Open) -> None:
     page = tab().open("/?q=lake")
     found = panel(page)

@@ -276,6 +276,18 @@ def test_the_limits_of_the_starter_are_said_until_they_are_hidden(tab: Open) -> 
     expect(page.locator("#empty")).to_contain_text("knows colours and scenes only")
 
 
+def test_the_command_that_a_phone_has_no_room_for_is_copied(tab: Open) -> None:
+    options = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    page = tab(**options, permissions=["clipboard-read", "clipboard-write"]).open()
+    note = page.locator(".home-note")
+    expect(note).to_be_visible()
+    note.get_by_role("button", name="Copy the command").click()
+    command = note.locator("code").text_content()
+    expect(page.locator("#notice")).to_have_text(f"Copied: {command}")
+    assert command == page.evaluate("navigator.clipboard.readText()")
+    assert 390 == page.evaluate("document.documentElement.scrollWidth")
+
+
 @pytest.mark.parametrize("model", ["starter", "siglip2-b32-256"])
 def test_pictures_stay_where_they_are_when_the_model_becomes_known(tab: Open, model: str) -> None:
     opened = tab()

@@ -1,6 +1,7 @@
 """The page in other languages: which one, no text outside the message files, and from right to left."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,23 @@ def test_figures_are_written_as_the_language_does(tab: Open) -> None:
     expect(page.locator(".tile-score").first).to_contain_text(",")
     page.get_by_role("button", name="Filter").first.click()
     expect(page.get_by_role("button", name="2021: 16 Bilder")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("locale", "day", "month", "thousands"),
+    [
+        ("en-GB", "from 5 January 2021", "before May 2022", "1,234"),
+        ("en-US", "from January 5, 2021", "before May 2022", "1,234"),
+        ("de-CH", "ab 5. Januar 2021", "vor Mai 2022", "1[^,.]234"),
+        ("fr-FR", "à partir du 5 janvier 2021", "avant mai 2022", r"1\s234"),
+    ],
+)
+def test_dates_of_filters_are_written_as_in_the_country(tab: Open, locale: str, day: str, month: str, thousands: str) -> None:  # fmt: skip
+    page = tab(locale=locale).open("/?after=2021-01-05&before=2022-05&added_after=2019&added_before=2022-01-01&min_size=1234")  # fmt: skip
+    chips = page.locator("#active-filters")
+    for words in (day, month, "31", "2019", re.compile(thousands)):
+        expect(chips).to_contain_text(words)
+    expect(chips).not_to_contain_text("-0")
 
 
 @pytest.mark.parametrize("locale", ["de-DE", "fr-FR"])

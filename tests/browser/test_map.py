@@ -284,6 +284,68 @@ def test_the_bar_of_a_phone_lies_over_no_pin(tab: Open, travelled: Server) -> No
     assert lowest <= bar["y"]
 
 
+def test_a_phone_shows_all_places_of_the_world(tab: Open, travelled: Server) -> None:
+    opened = tab(travelled, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = opened.open("/?view=map")
+    expect(page.locator("#map-view .map-said")).to_contain_text("18 of 18")
+    for name in ("Closer", "All places"):
+        page.get_by_role("button", name=name).click()
+    expect(page.locator("#map-view .map-said")).to_contain_text("18 of 18")
+    for pin in pins(page).all():
+        box = pin.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+    page.reload()
+    expect(page.locator("#map-view .map-said")).to_contain_text("18 of 18")
+
+
+def test_the_view_that_is_shown_is_marked_in_the_header(tab: Open, travelled: Server) -> None:
+    page = tab(travelled).open("/?view=map")
+    current = page.locator(".tools [aria-current]")
+    expect(current).to_have_attribute("aria-current", "page")
+    expect(current).to_have_id("map-link")
+    page.get_by_role("link", name="Library").click()
+    expect(current).to_have_id("library-link")
+    colours = [current.evaluate("(link) => getComputedStyle(link).color")]
+    page.get_by_role("link", name="Map").click()
+    expect(current).to_have_id("map-link")
+    colours.append(current.evaluate("(link) => getComputedStyle(link).color"))
+    assert colours[0] == colours[1]
+    page.get_by_role("link", name="Map").click()
+    expect(current).to_have_count(0)
+
+
+def test_a_place_that_is_filtered_by_has_the_name_of_its_city(tab: Open, travelled: Server) -> None:
+    opened = tab(travelled)
+    asked: list[str] = []
+    opened.page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/cities.json") else None)  # fmt: skip
+    page = opened.open("/?camera=canon")
+    expect(page.locator(".tile").first).to_be_visible()
+    page.locator(".tile").first.click()
+    page.keyboard.press("Escape")
+    expect(page.locator("#viewer")).to_be_hidden()
+    assert [] == asked
+    opened.open("/?near=52.52001,13.40001,2794")
+    words = page.locator("#active-filters .chip-words")
+    expect(words).to_have_text("within 2,794 km of Berlin")
+    expect(words).to_have_attribute("title", "within 2,794 km of 52.52001, 13.40001")
+    page.get_by_role("button", name="Remove: within 2,794 km of Berlin").click()
+    expect(page.locator("#active-filters")).to_be_hidden()
+    assert 1 == len(asked)
+    # In the open sea there are coordinates, which end with an ellipsis where there is no room for them.
+    opened.open("/?near=0.12345,-30.12345,10")
+    expect(words).to_have_text("within 10 km of 0.12345, -30.12345")
+    for at in ("overflow-x", "text-overflow", "display"):
+        expect(words).to_have_css(at, {"overflow-x": "hidden", "text-overflow": "ellipsis", "display": "block"}[at])
+
+
+def test_the_details_name_the_city_of_a_picture(tab: Open, travelled: Server) -> None:
+    page = tab(travelled).open("/?camera=nikon")
+    page.locator(".tile").first.click()
+    page.keyboard.press("i")
+    expect(page.locator(".viewer-facts")).to_contain_text("near Sydney")
+
+
 #: seas as far from the line of the date as can be, at the latitudes at which land crosses it
 @pytest.mark.parametrize("at", ["71.2,0", "66.5,1", "-16.5,-20", "-75,-35"])
 def test_land_that_crosses_the_line_of_the_date_is_drawn_at_both_sides_and_not_across(tab: Open, travelled: Server, at: str) -> None:  # fmt: skip

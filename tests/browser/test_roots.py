@@ -120,6 +120,54 @@ def test_the_focus_stays_on_a_button_while_a_run_goes_on(tab: Open) -> None:
     expect(scan).to_be_focused()
 
 
+def test_what_is_being_done_is_no_longer_said_once_it_is_done(tab: Open) -> None:
+    page = tab().open("/?q=lake")
+    running = {**STATUS, "running": True}
+    page.route("**/api/roots", lambda route: route.fulfill(json=running if route.request.method == "POST" else {"roots": [{"path": "/b", **ROOT}]}))  # fmt: skip
+    page.evaluate(SHOW, STATUS)
+    page.get_by_role("button", name="Look again through").click()
+    message = page.locator(".root-message").first
+    expect(message).to_contain_text("Looking through the folder")
+    page.evaluate(SHOW, running)
+    expect(message).to_be_visible()
+    page.evaluate(SHOW, STATUS)
+    expect(message).to_be_hidden()
+
+
+def test_a_folder_with_videos_says_how_they_are_looked_into(tab: Open) -> None:
+    page = tab().open("/?q=lake")
+    root = {"path": "/my films", **ROOT, "left_out": {".mov": 2, ".mp4": 1, ".psd": 4}}
+    page.route("**/api/roots", lambda route: route.fulfill(json={"roots": [root]}))
+    page.evaluate(SHOW, STATUS)
+    row = page.locator(".root", has_text="/my films")
+    expect(row).to_contain_text("7 files of other kinds")
+    expect(row).to_contain_text("3 of them are videos")
+    expect(row.locator("code").first).to_contain_text("index '/my films' --video")
+    root["left_out"] = {".psd": 4}
+    page.evaluate(SHOW, {**STATUS, "folders": ["/my films"]})
+    expect(row).to_contain_text("4 files of other kinds")
+    expect(row.get_by_text("videos")).to_be_hidden()
+
+
+def test_the_log_shows_no_figures_for_programs(tab: Open) -> None:
+    page = tab().open("/?q=lake")
+    lines = [
+        "12:00:01 pixfind.worker: 3 pictures",
+        '12:00:02 pixfind.coordinator: {"images": 56, "stages": {"read": 0.1}}',
+    ]
+    answer = {"verb": "index", "started": 1.0, "seconds": 2.0, "lines": lines}
+    page.route("**/api/runs/last", lambda route: route.fulfill(json=answer))
+    page.evaluate(
+        """async () => {
+          const { RunLog } = await import("/static/run_log.js");
+          const log = new RunLog();
+          document.getElementById("main").prepend(log.element);
+          log.element.open = true;
+        }"""
+    )
+    expect(page.locator(".log").first).to_have_text(lines[0])
+
+
 def test_the_log_is_not_asked_for_at_every_change(tab: Open) -> None:
     page = tab().open("/?q=lake")
     asked = []

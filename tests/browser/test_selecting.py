@@ -55,6 +55,26 @@ def test_a_click_on_the_mark_selects_and_shift_extends(tab: Open) -> None:
     assert [] == selected(page)
 
 
+#: pairs of controls of a tile that lie upon each other
+UPON_EACH_OTHER = """(tile) => {
+  const shown = [...tile.querySelectorAll(".tile-mark, .tile-fold, .tile-actions")].filter((each) => each.checkVisibility());
+  const boxes = shown.map((each) => [each.className, each.getBoundingClientRect()]);
+  return boxes.flatMap(([name, box], at) => boxes.slice(at + 1).filter(([, other]) => box.left < other.right && other.left < box.right).map(([other]) => [name, other]));
+}"""
+
+
+def test_on_narrow_pictures_no_control_lies_upon_the_mark_or_the_number_of_a_stack(tab: Open) -> None:
+    page = opened(tab().open("/?q=beach"))
+    stacked = page.locator(".tile:has(.tile-fold)").first
+    single = page.locator(".tile:not(:has(.tile-fold))").first
+    for tile in (stacked, single):
+        for width in (115, 150, 180, 210, 240, 300):
+            tile.evaluate("(tile, width) => { tile.style.width = `${width}px`; }", width)
+            assert [] == tile.evaluate(UPON_EACH_OTHER), width
+        # Where there is room for them, they are there.
+        expect(tile.locator(".tile-actions")).not_to_have_css("display", "none")
+
+
 def test_the_keyboard_alone_selects_and_takes(tab: Open) -> None:
     page = opened(tab(**COPIES).open("/?q=lake&fold=0"))
     page.locator(".tile a").first.focus()

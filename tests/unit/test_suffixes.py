@@ -27,10 +27,12 @@ def test_no_extension_is_both_registered_and_left_out() -> None:
     assert not suffixes.RAW & (suffixes.SUFFIXES | suffixes.KNOWN_UNREAD)
 
 
-def test_the_page_has_the_same_list() -> None:
+def test_the_page_has_the_same_lists() -> None:
     script = resources.files("pixfind.server").joinpath("page/suffixes.js").read_text(encoding="utf-8")
-    listed = " ".join(re.findall(r'^ +"([^"]*)"', script, re.MULTILINE)).split()
-    assert sorted(suffix.removeprefix(".") for suffix in suffixes.SUFFIXES | suffixes.RAW) == listed
+    for name, known in (("IMAGE", suffixes.SUFFIXES | suffixes.RAW), ("VIDEO", suffixes.VIDEOS)):
+        _, _, rest = script.partition(f"{name}_SUFFIXES = ")
+        listed = " ".join(re.findall(r'^ +"([^"]*)"', rest.partition(";")[0], re.MULTILINE)).split()
+        assert sorted(suffix.removeprefix(".") for suffix in known) == listed
 
 
 @pytest.mark.parametrize(

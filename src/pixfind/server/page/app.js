@@ -66,6 +66,7 @@ const actions = {
   },
   retry: () => results.retry(),
   choosePicture: () => byId("choose").click(),
+  say: notify,
 };
 
 const library = new StatusView();
@@ -183,7 +184,7 @@ function show(next, back) {
   byId("results-title").textContent = heading(next, picture);
   byId("results-title").hidden = isHome(next);
   for (const view of ["search", "library", "map", "similarity"]) byId(`${view}-view`).hidden = next.view !== view;
-  for (const view of ["library", "map", "similarity"]) byId(`${view}-link`).toggleAttribute("aria-current", next.view === view);
+  for (const view of ["library", "map", "similarity"]) byId(`${view}-link`).ariaCurrent = next.view === view ? "page" : null;
   box.set(next.q, picture);
   filters.set(next.filters);
   if (filters.isOpen) facets.show(next);

@@ -43,7 +43,7 @@ export class Board {
    * @param {"map" | "similarity"} name of the view of the page
    * @param {{moved: (view: string) => void}} handlers `moved`: the view as text, for the address
    * @param {{maxZoom: number, fills: boolean, icon: string, words: Record<"title" | "pins" | "label" | "here" | "all", string>, credit?: HTMLElement}} kind
-   *   `fills`: whether the square always fills the screen, without margins; `icon`: of the button that shows all of it
+   *   `fills`: whether there are margins only where the whole square is smaller than the screen; `icon`: of the button that shows all of it
    */
   constructor(name, handlers, { maxZoom, fills, icon, words, credit }) {
     this.name = name;
@@ -165,7 +165,8 @@ export class Board {
     next.zoom = this.#bounded(next.zoom);
     const scale = WORLD * 2 ** next.zoom;
     const inside = (/** @type {number} */ value, /** @type {number} */ half) => {
-      const edge = this.fills ? half : 0;
+      // What is narrower than the screen lies in its middle.
+      const edge = this.fills ? Math.min(half, 0.5) : 0;
       return Math.min(1 - edge, Math.max(edge, value));
     };
     next.x = inside(next.x, width / 2 / scale);
@@ -178,7 +179,7 @@ export class Board {
   /** @param {number} zoom */
   #bounded(zoom) {
     const { clientWidth: width, clientHeight: height } = this.stage;
-    const side = this.fills ? Math.max(width, height) : Math.min(width, height) / 2;
+    const side = this.fills ? Math.max(WORLD, Math.min(width, height) - 2 * PIN) : Math.min(width, height) / 2;
     return Math.min(this.maxZoom, Math.max(Math.log2(Math.max(side, 1) / WORLD), zoom));
   }
 

@@ -56,9 +56,10 @@ export function pictureChip(picture, remove) {
  *
  * @param {string} words
  * @param {() => void} remove
+ * @param {string} [title] what the words stand for, where they do not say it all
  */
-export function filterChip(words, remove) {
-  return el("li", { class: "chip chip--filter" }, el("span", { class: "chip-words" }, words), cross(words, remove));
+export function filterChip(words, remove, title = words) {
+  return el("li", { class: "chip chip--filter" }, el("span", { class: "chip-words", title }, words), cross(words, remove));
 }
 
 /** @param {Term} term @param {string} name @param {() => void} edit */

@@ -6,10 +6,11 @@
  * @typedef {import("./api.js").SearchResponse} SearchResponse
  * @typedef {import("./address.js").Place} Place
  * @typedef {{search: (q: string) => void, lastAdded: () => void, showWeak: () => void, clearFilters: () => void, openLibrary: () => void, start: () => void,
- *            retry: () => void, choosePicture: () => void}} Actions what the buttons do
+ *            retry: () => void, choosePicture: () => void, say: (words: string) => void}} Actions what the buttons do
  */
 
 import { isFiltered } from "./address.js";
+import { copy } from "./clipboard.js";
 import { command } from "./commands.js";
 import { button, byId, el, icon } from "./dom.js";
 import { language, t } from "./messages.js";
@@ -106,8 +107,11 @@ export function refused({ message, status }, actions) {
 /** What the model of the library does not know, and how to change it: only the starter has such limits. @param {any} status @returns {(Node | string)[]} */
 export function limits(status) {
   if (status?.model !== "starter") return [];
-  return [t("empty.starter"), code(command(`model switch ${language === "en" ? SMALL_MODEL : MULTILINGUAL_MODEL}`))];
+  return [t("empty.starter"), code(switching())];
 }
+
+/** The command that puts another model in the place of the starter model. */
+const switching = () => command(`model switch ${language === "en" ? SMALL_MODEL : MULTILINGUAL_MODEL}`);
 
 /**
  * The top of the start page.
@@ -128,7 +132,7 @@ export function welcome(status, actions) {
       status?.libraries ? "" : button({ label: t("home.recent"), words: t("home.recent"), class: "button--idea", click: actions.lastAdded }),
       el("button", { type: "button", class: "button button--idea", onclick: actions.choosePicture }, icon("picture"), el("span", {}, t("home.your-picture"))),
     ),
-    hasRoom ? starterNote(status?.model === "starter") : "",
+    hasRoom ? starterNote(status?.model === "starter", actions) : "",
   ];
 }
 
@@ -139,9 +143,11 @@ export function welcome(status, actions) {
  */
 let hasRoom = recalled(NOTE_KEY) === null && [null, "starter"].includes(recalled(MODEL_KEY));
 
-/** @param {boolean} isShown */
-function starterNote(isShown) {
-  const note = el("p", { class: isShown ? "home-note" : "home-note home-note--room" }, el("span", {}, ...limits({ model: "starter" })), button({ icon: "close", label: t("home.hide-note"), class: "button--bare", click: hide }));
+/** @param {boolean} isShown @param {Actions} actions */
+function starterNote(isShown, { say }) {
+  // On a narrow screen its line is cut: what is copied is said as a whole.
+  const take = button({ icon: "copy", label: t("home.copy-command"), class: "button--bare", click: async () => say((await copy(switching())) ? t("home.copied-command", { command: switching() }) : t("taking.copy-refused")) });
+  const note = el("p", { class: isShown ? "home-note" : "home-note home-note--room" }, el("span", {}, ...limits({ model: "starter" })), take, button({ icon: "close", label: t("home.hide-note"), class: "button--bare", click: hide }));
   function hide() {
     note.remove();
     hasRoom = false;

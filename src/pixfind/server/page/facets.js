@@ -7,7 +7,7 @@
  * @typedef {import("./address.js").Place} Place
  */
 
-import { request } from "./address.js";
+import { isFiltered, request } from "./address.js";
 import * as api from "./api.js";
 import { el, fill } from "./dom.js";
 import { folderTree } from "./folder_tree.js";
@@ -98,8 +98,9 @@ export class Facets {
   }
 
   /** @param {Place} place @param {Awaited<ReturnType<typeof api.facets>>} found */
-  #values({ filters }, found) {
-    const note = t(found.ranked ? "facet.best" : "facet.filtered", { count: found.count });
+  #values(place, found) {
+    const { filters } = place;
+    const note = t(found.ranked ? "facet.best" : isFiltered(place) ? "facet.filtered" : "facet.unfiltered", { count: found.count });
     this.note.textContent = found.current ? note : `${note} ${t("facet.recounting")}`;
     const { camera, shape, label } = filters;
     const kind = /\*\.([^/*]+)$/.exec(filters.in ?? "")?.[1];

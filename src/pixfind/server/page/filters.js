@@ -8,8 +8,10 @@
 
 import { conditions, FILTERS } from "./address.js";
 import { filterChip } from "./chips.js";
+import { nameOf } from "./cities.js";
 import { button, byId, el, fill } from "./dom.js";
 import { t } from "./messages.js";
+import { dateName } from "./words.js";
 
 const SHAPES = ["", "landscape", "portrait", "square"];
 const DEBOUNCE_MS = 250;
@@ -18,12 +20,12 @@ const DAY_MS = 86_400_000;
 /** The words of a filter's chip. @type {Record<keyof Filters, (value: string) => string>} */
 const WORDS = {
   in: (value) => t("filter.chip-in", { value }),
-  after: (value) => t("filter.chip-after", { value }),
-  before: (value) => (isDay(value) ? t("filter.chip-until", { value: dayBefore(value) }) : t("filter.chip-before", { value })),
-  added_after: (value) => t("filter.chip-added-after", { value }),
-  added_before: (value) => (isDay(value) ? t("filter.chip-added-until", { value: dayBefore(value) }) : t("filter.chip-added-before", { value })),
-  min_size: (value) => t("filter.chip-min-size", { value }),
-  max_size: (value) => t("filter.chip-max-size", { value }),
+  after: (value) => t(isDay(value) ? "filter.chip-after" : "filter.chip-after-month", { value: dateName(value) }),
+  before: (value) => (isDay(value) ? t("filter.chip-until", { value: dateName(dayBefore(value)) }) : t("filter.chip-before", { value: dateName(value) })),
+  added_after: (value) => t(isDay(value) ? "filter.chip-added-after" : "filter.chip-added-after-month", { value: dateName(value) }),
+  added_before: (value) => (isDay(value) ? t("filter.chip-added-until", { value: dateName(dayBefore(value)) }) : t("filter.chip-added-before", { value: dateName(value) })),
+  min_size: (value) => t("filter.chip-min-size", { value: figure(value) }),
+  max_size: (value) => t("filter.chip-max-size", { value: figure(value) }),
   shape: (value) => shapeName(value),
   camera: (value) => t("filter.chip-camera", { value }),
   album: (value) => t("filter.chip-album", { value }),
@@ -58,7 +60,8 @@ export class FilterPanel {
     this.opener.setAttribute("aria-expanded", String(open));
     if (!open) return;
     this.#fit();
-    this.panel.querySelector("input")?.focus();
+    // By a finger the keyboard of the screen would come, and cover what was opened.
+    if (matchMedia("(hover: hover)").matches) this.panel.querySelector("input")?.focus();
     this.handlers.opened();
   }
 
@@ -83,11 +86,27 @@ export class FilterPanel {
       else if (field.value !== value && field !== document.activeElement && !(field.name === "near" && this.#isNearWrong && !value)) field.value = value;
     }
     const active = FILTERS.filter((name) => filters[name]);
-    fill(byId("active-filters"), ...active.map((name) => filterChip(WORDS[name](String(filters[name])), () => this.#remove(name))));
+    fill(byId("active-filters"), ...active.map((name) => this.#chip(name, String(filters[name]))));
     byId("active-filters").hidden = !active.length;
     if (!this.panel.hidden) this.#fit();
     this.opener.classList.toggle("is-on", active.length > 0);
     this.opener.setAttribute("aria-label", active.length ? t("filter.active", { count: active.length }) : t("html.filters"));
+  }
+
+  /** @param {keyof Filters} name @param {string} value @returns {HTMLElement} */
+  #chip(name, value) {
+    const remove = () => this.#remove(name);
+    const words = WORDS[name](value);
+    const chip = filterChip(words, remove);
+    if (name === "near" && isNear(value)) this.#nameCity(value, (city) => chip.replaceWith(filterChip(city, remove, words)));
+    return chip;
+  }
+
+  /** Say a place by its city, once that is known. @param {string} value @param {(words: string) => void} named */
+  async #nameCity(value, named) {
+    const [latitude, longitude, km] = value.split(",").map(Number);
+    const name = await nameOf(latitude, longitude);
+    if (name) named(t("filter.chip-near-city", { km, name }));
   }
 
   /** Folders to offer, fields of lists, and labels. @param {string[]} folders @param {string[]} fields @param {string[]} labels */
@@ -233,6 +252,9 @@ function shifted(day, by) {
   return Number.isNaN(date.getTime()) ? day : new Date(date.getTime() + by * DAY_MS).toISOString().slice(0, 10);
 }
 
+/** A number to be written as the language does; what is none stays as it is. @param {string} value */
+const figure = (value) => Number(value) || value;
+
 /** @param {string} value */
 function isNear(value) {
   const [latitude, longitude, km, ...more] = value.split(",").map(Number);
@@ -245,5 +267,5 @@ const isCondition = (condition) => /^\s*[^\s<>=~!].*?(<=|>=|!=|=|<|>|~)\s*[^\s<>
 /** @param {string} value */
 function near(value) {
   const [latitude, longitude, km] = value.split(",");
-  return km ? t("filter.chip-near", { km, latitude, longitude }) : value;
+  return isNear(value) ? t("filter.chip-near", { km: Number(km), latitude, longitude }) : value;
 }

@@ -12,6 +12,8 @@ import { monthName, shortMonthName } from "./words.js";
 
 /** Per cent of the height that the smallest bar has: one picture is not none. */
 const MIN_HEIGHT = 3;
+/** Those that have a bar each, be there pictures or not. */
+const MAX_YEARS = 60;
 
 /**
  * @param {Month[]} months the newest first
@@ -54,12 +56,14 @@ const next = (year) => String(Number(year) + 1).padStart(4, "0");
 /** @param {number} year */
 const range = (year) => ({ after: `${String(year).padStart(4, "0")}-01-01`, before: `${next(String(year))}-01-01` });
 
-/** @param {Month[]} months */
+/** Years without pictures have their place among the others, unless a clock that was wrong makes them too many. @param {Month[]} months */
 function years(months) {
   /** @type {Map<string, number>} */
   const counts = new Map();
   for (const { month, count: many } of months) counts.set(month.slice(0, 4), (counts.get(month.slice(0, 4)) ?? 0) + many);
-  return [...counts].reverse().map(([name, many]) => ({ name, short: name.slice(2), many, ...range(Number(name)) }));
+  const [last, first] = [months[0], months[months.length - 1]].map(({ month }) => Number(month.slice(0, 4)));
+  const names = last - first < MAX_YEARS ? Array.from({ length: last - first + 1 }, (_, at) => String(first + at).padStart(4, "0")) : [...counts.keys()].reverse();
+  return names.map((name) => ({ name, many: counts.get(name) ?? 0 })).map(({ name, many }) => ({ name, short: name.slice(2), many, ...range(Number(name)) }));
 }
 
 /** @param {string} year @param {Month[]} months */

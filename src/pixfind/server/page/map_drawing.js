@@ -1,26 +1,24 @@
 /**
  * Land, borders and cities on a canvas, from outlines that come with the page: no other host draws it.
  *
- * Owns the two files of outlines and cities, and their colours, which are those of the canvas in map.css. Must not know what lies on the map.
+ * Owns the file of outlines, and the colours, which are those of the canvas in map.css. Must not know what lies on the map.
  *
  * @typedef {{latitude: number, longitude: number, zoom: number}} Part the middle of the screen, in degrees; the world is 256 * 2^zoom pixels wide
- * @typedef {{name: string, latitude: number, longitude: number, x: number, y: number}} City
  */
 
 import { mapFile, Refused, Unreachable } from "./api.js";
+import { cities as allCities, nearest } from "./cities.js";
 import { WORLD, xOf, yOf } from "./mercator.js";
 
 /** Cities that are named at zoom 3; at each more twice as many. */
 const CITIES_AT_3 = 40;
-/** A place is called after a city that is no farther. */
-const NEAR_KM = 40;
 const LABEL = { width: 110, height: 22 };
 /** Paths are in this many units a world: in fewer, lines would be thinner than a canvas can say. */
 const UNITS = 65_536;
 
 export class MapDrawing {
   /** @type {{land: Path2D, borders: Path2D} | null} */ #outlines = null;
-  /** @type {City[]} the largest first */ #cities = [];
+  /** @type {import("./cities.js").City[]} the largest first */ #cities = [];
   /** @type {Part | null} */ #view = null;
   #frame = 0;
   #width = 0;
@@ -38,9 +36,7 @@ export class MapDrawing {
   async load() {
     if (this.#outlines) return;
     try {
-      const { outlines, cities } = await drawn();
-      this.#outlines = outlines;
-      this.#cities = cities;
+      [this.#outlines, this.#cities] = await Promise.all([drawn(), allCities()]);
       this.loaded();
     } catch (error) {
       // The next time the map is shown it is tried again.
@@ -50,13 +46,7 @@ export class MapDrawing {
 
   /** The city near a point, "" for none. @param {number} latitude @param {number} longitude */
   nearest(latitude, longitude) {
-    const narrower = Math.cos((latitude * Math.PI) / 180);
-    let [name, closest] = ["", NEAR_KM / 111.2];
-    for (const city of this.#cities) {
-      const away = Math.hypot(city.latitude - latitude, (city.longitude - longitude) * narrower);
-      if (away < closest) [name, closest] = [city.name, away];
-    }
-    return name;
+    return nearest(this.#cities, latitude, longitude);
   }
 
   /** @param {number} width @param {number} height in CSS pixels */
@@ -91,12 +81,17 @@ export class MapDrawing {
     context.clearRect(0, 0, this.canvas.width, this.canvas.height);
     if (this.#outlines) {
       const unit = (scale / UNITS) * devicePixelRatio;
-      context.setTransform(unit, 0, 0, unit, -left * devicePixelRatio, -top * devicePixelRatio);
       context.fillStyle = colours.fill;
-      context.fill(this.#outlines.land, "evenodd");
       context.strokeStyle = colours.stroke;
       context.lineWidth = 1 / (scale / UNITS);
-      context.stroke(this.#outlines.borders);
+      // A world narrower than the screen goes on at both sides, and the south pole below it.
+      const beside = Math.max(0, Math.ceil((this.#width / scale - 1) / 2));
+      for (let copy = -beside; copy <= beside; copy++) {
+        context.setTransform(unit, 0, 0, unit, (copy * scale - left) * devicePixelRatio, -top * devicePixelRatio);
+        context.fill(this.#outlines.land, "evenodd");
+        context.stroke(this.#outlines.borders);
+        context.fillRect(0, UNITS, UNITS, UNITS);
+      }
     }
     context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
     this.#names(context, colours.color, scale, left, top);
@@ -125,22 +120,16 @@ export class MapDrawing {
   }
 }
 
-/** @type {Promise<{outlines: ReturnType<typeof paths>, cities: City[]}> | null} */
+/** @type {Promise<ReturnType<typeof paths>> | null} */
 let drawing = null;
 
-/** Outlines and cities, fetched once for all maps of the page. */
+/** Outlines, fetched once for all maps of the page. */
 function drawn() {
-  drawing ??= fetched().catch((error) => {
+  drawing ??= mapFile("outlines").then(paths).catch((error) => {
     drawing = null;
     throw error;
   });
   return drawing;
-}
-
-async function fetched() {
-  const [outlines, cities] = await Promise.all([mapFile("outlines"), mapFile("cities")]);
-  const named = cities.map((/** @type {[string, number, number]} */ [name, latitude, longitude]) => ({ name, latitude, longitude, x: xOf(longitude), y: yOf(latitude) }));
-  return { outlines: paths(outlines), cities: named };
 }
 
 /** @param {{arcs: number[][], land: number[][], borders: number[]}} outlines as tools/map_data.py writes them */

@@ -7,15 +7,17 @@
  * @typedef {string | Record<string, string>} Message a text, or one for each plural category of the language
  */
 
-/** A tag that `Intl` takes. */
+/** The language that the texts are in. */
 export const language = document.documentElement.lang;
+/** The same with what the browser adds: in Britain a day is written otherwise than in America. */
+export const locale = navigator.languages.find((tag) => /^[a-z\d-]+$/i.test(tag) && tag.toLowerCase().split("-")[0] === language) ?? language;
 export const isRightToLeft = document.documentElement.dir === "rtl";
 /** The arrow keys against the direction of reading, and along it. */
 export const [BACK, FORWARD] = isRightToLeft ? ["ArrowRight", "ArrowLeft"] : ["ArrowLeft", "ArrowRight"];
 
 /** @type {Record<string, Message>} */
 const messages = await (await fetch(`/static/messages.${language}.json`, { credentials: "same-origin" })).json();
-const NUMBER = new Intl.NumberFormat(language);
+const NUMBER = new Intl.NumberFormat(locale);
 const PLURAL = new Intl.PluralRules(language);
 
 /** @param {number} value */

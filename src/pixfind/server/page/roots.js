@@ -7,9 +7,10 @@
  */
 
 import { Refused, Unreachable, changeRoot, roots as fetchRoots } from "./api.js";
-import { command } from "./commands.js";
+import { command, quoted } from "./commands.js";
 import { button, el, fill } from "./dom.js";
 import { t } from "./messages.js";
+import { VIDEO_SUFFIXES } from "./suffixes.js";
 import { safeName } from "./words.js";
 
 const COUNTS = ["searchable", "pending", "failed", "skipped", "gone"];
@@ -24,6 +25,7 @@ export class RootsCard {
   #key = "";
   /** @type {any} the newest */ #status = null;
   #fetching = false;
+  /** whether the message speaks of a change whose run has not ended */ #isSent = false;
   /** @type {Map<string, RootRow>} by path */ #rows = new Map();
 
   /** @param {{done: (status: any) => void}} handlers `done`: a change was taken; the server's new status */
@@ -41,6 +43,7 @@ export class RootsCard {
     this.adding.hidden = !status.can_add_folders;
     this.hint.hidden = status.can_add_folders;
     fill(this.hint, t("roots.in-terminal"), " ", el("code", {}, command("index ~/Pictures")));
+    if (this.#isSent && this.#status?.running && !status.running) this.#say("");
     this.#status = status;
     if (this.#fetching) return;
     this.#fetching = true;
@@ -92,6 +95,7 @@ export class RootsCard {
     this.#say(t(`roots.sent-${change.action}`));
     try {
       const status = await changeRoot(change);
+      this.#isSent = true;
       this.#key = "";
       this.handlers.done(status);
       return true;
@@ -104,6 +108,7 @@ export class RootsCard {
 
   /** @param {string} words */
   #say(words) {
+    this.#isSent = false;
     this.message.textContent = words;
     this.message.hidden = !words;
   }
@@ -121,12 +126,13 @@ class RootRow {
     this.counts = el("p", { class: "root-counts" });
     this.offline = el("p", { class: "root-offline" });
     this.excluded = el("p", { class: "root-counts" });
+    this.videos = el("p", { class: "root-counts" });
     const scan = () => !this.#running && this.send({ action: "scan", path });
     this.scan = button({ icon: "search", label: t("roots.scan-of", { name }), words: t("roots.scan"), class: "button--small", click: scan });
     this.exclude = button({ icon: "minus", label: t("roots.exclude-of", { name }), words: t("roots.exclude"), class: "button--small", click: () => this.#toggle(this.form.hidden) });
     this.form = this.#excludeForm();
     this.#toggle(false);
-    this.element = el("li", { class: "root" }, el("bdi", { class: "path" }, name), this.counts, this.offline, this.excluded, el("p", { class: "run-actions" }, this.scan, this.exclude), this.form);
+    this.element = el("li", { class: "root" }, el("bdi", { class: "path" }, name), this.counts, this.videos, this.offline, this.excluded, el("p", { class: "run-actions" }, this.scan, this.exclude), this.form);
   }
 
   /** @param {Root} root @param {{may: boolean, running: boolean, isMerged: boolean}} status */
@@ -136,6 +142,9 @@ class RootRow {
       return each === "searchable" && !merged ? t("outcome.embedded", values) : t(`roots.${each}`, values);
     });
     const many = Object.values(leftOut).reduce((sum, each) => sum + each, 0);
+    const videos = Object.keys(leftOut).filter((suffix) => VIDEO_SUFFIXES.has(suffix.slice(1))).reduce((sum, suffix) => sum + leftOut[suffix], 0);
+    fill(this.videos, `${t("roots.videos", { count: videos })} `, el("code", {}, command(`index ${quoted(this.path, "FOLDER")} --video`)));
+    this.videos.hidden = !videos;
     if (many) counts.push(t("roots.left-out", { count: many, kinds: Object.keys(leftOut).join(", ") }));
     this.counts.textContent = counts.join(" · ") || t("outcome.none");
     this.offline.textContent = offline ? t("roots.offline", { why: offline }) : "";

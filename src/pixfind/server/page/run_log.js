@@ -38,8 +38,10 @@ export class RunLog {
       const began = started === null ? "" : localTime(started);
       this.head.textContent = !verb ? t("log.none") : seconds === null ? t("log.open", { verb, began }) : t("log.ended", { verb, began, duration: duration(seconds) });
       const atEnd = this.lines.scrollTop + this.lines.clientHeight >= this.lines.scrollHeight - 8;
-      fill(this.lines, lines.join("\n"));
-      this.lines.hidden = !lines.length;
+      // Figures for programs stay in the file.
+      const readable = lines.filter((line) => !/\{".*\}$/.test(line));
+      fill(this.lines, readable.join("\n"));
+      this.lines.hidden = !readable.length;
       // Who reads farther up stays there.
       if (atEnd) this.lines.scrollTop = this.lines.scrollHeight;
     } catch (error) {

@@ -1,11 +1,12 @@
 /**
- * Where one picture was taken: a small map among the details of the large view.
+ * Where one picture was taken: a small map among the details of the large view, and the city that is near.
  *
- * Owns its canvas. Outlines are fetched once it is seen. Must not know what else the details say.
+ * Owns its canvas. Outlines and cities are fetched once it is seen. Must not know what else the details say.
  */
 
 import { el } from "./dom.js";
 import { MapDrawing } from "./map_drawing.js";
+import { t } from "./messages.js";
 
 /** Far enough away to see the country. */
 const ZOOM = 5;
@@ -16,7 +17,8 @@ export class SmallMap {
   constructor() {
     this.canvas = el("canvas", { class: "map-canvas" });
     this.element = el("div", { class: "small-map", "aria-hidden": "true" }, this.canvas, el("span", { class: "small-map-mark" }));
-    this.drawing = new MapDrawing(this.canvas, () => this.drawing.draw(this.#view));
+    this.name = el("p", { hidden: true });
+    this.drawing = new MapDrawing(this.canvas, () => this.#show());
     // The details may be closed: then it has no size, and needs nothing.
     new ResizeObserver(() => {
       if (!this.element.clientWidth) return;
@@ -25,10 +27,18 @@ export class SmallMap {
     }).observe(this.element);
   }
 
-  /** @param {number} latitude @param {number} longitude @returns {HTMLElement} what to show */
+  /** @param {number} latitude @param {number} longitude @returns {HTMLElement[]} what to show: the name of the place, if it has one, and the map */
   at(latitude, longitude) {
     this.#view = { latitude, longitude, zoom: ZOOM };
+    this.#show();
+    return [this.name, this.element];
+  }
+
+  #show() {
+    const { latitude, longitude } = this.#view;
+    const name = this.drawing.nearest(latitude, longitude);
+    this.name.textContent = name && t("viewer.near-city", { name });
+    this.name.hidden = !name;
     this.drawing.draw(this.#view);
-    return this.element;
   }
 }

@@ -156,7 +156,8 @@ export class Viewer {
     const link = (/** @type {string} */ words, /** @type {() => void} */ click) => button({ label: words, words, class: "button--text", click });
     const nearby = link(t("viewer.nearby"), () => this.handlers.near(`${place},5`));
     const onMap = link(t("viewer.on-map"), () => this.handlers.map(`${place},11`));
-    return el("div", {}, el("span", {}, place.replace(",", ", ")), this.smallMap.at(latitude, longitude), el("p", { class: "viewer-place" }, nearby, onMap));
+    const [name, map] = this.smallMap.at(latitude, longitude);
+    return el("div", {}, name, el("span", {}, place.replace(",", ", ")), map, el("p", { class: "viewer-place" }, nearby, onMap));
   }
 
   // --- controls -----------------------------------------------------------------------------------

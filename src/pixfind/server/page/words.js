@@ -4,10 +4,10 @@
  * Owns how figures read. Pure: it touches no DOM.
  */
 
-import { isKnown, language, number, t } from "./messages.js";
+import { isKnown, locale, number, t } from "./messages.js";
 
-const DAY = new Intl.DateTimeFormat(language, { dateStyle: "long", timeZone: "UTC" });
-const MINUTE = new Intl.DateTimeFormat(language, { dateStyle: "long", timeStyle: "short", timeZone: "UTC" });
+const DAY = new Intl.DateTimeFormat(locale, { dateStyle: "long", timeZone: "UTC" });
+const MINUTE = new Intl.DateTimeFormat(locale, { dateStyle: "long", timeStyle: "short", timeZone: "UTC" });
 
 export { number };
 
@@ -37,7 +37,7 @@ export function size(bytes) {
     units.shift();
   }
   const digits = value < 10 ? 1 : 0;
-  return new Intl.NumberFormat(language, { style: "unit", unit: units[0], unitDisplay: "short", minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
+  return new Intl.NumberFormat(locale, { style: "unit", unit: units[0], unitDisplay: "short", minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
 }
 
 /** Seconds as "3 min 20 s". @param {number} seconds */
@@ -75,17 +75,23 @@ export const dayName = (day) => DAY.format(new Date(`${day}T00:00:00Z`));
 /** The days from one to another as the language writes them: "May 1 – 31, 2021". @param {string} first @param {string} last */
 export const dayRange = (first, last) => DAY.formatRange(new Date(`${first}T00:00:00Z`), new Date(`${last}T00:00:00Z`));
 
-const LOCAL = new Intl.DateTimeFormat(language, { dateStyle: "long", timeStyle: "short" });
+const LOCAL = new Intl.DateTimeFormat(locale, { dateStyle: "long", timeStyle: "short" });
 
 /** An instant by the clock of the reader. @param {number} seconds since 1970 */
 export const localTime = (seconds) => LOCAL.format(new Date(1000 * seconds));
 
-const MONTH = new Intl.DateTimeFormat(language, { month: "long", year: "numeric", timeZone: "UTC" });
+const MONTH = new Intl.DateTimeFormat(locale, { month: "long", year: "numeric", timeZone: "UTC" });
 
 /** A month, "2021-05", as "May 2021". @param {string} month */
 export const monthName = (month) => MONTH.format(new Date(`${month}-01T00:00:00Z`));
 
-const SHORT_MONTH = new Intl.DateTimeFormat(language, { month: "short", timeZone: "UTC" });
+/** A date of a filter: a day, a month, a year; what is none of them stays as it is. @param {string} date */
+export function dateName(date) {
+  if (!/^\d{4}-\d{2}(-\d{2})?$/.test(date) || Number.isNaN(Date.parse(date))) return date;
+  return date.length === 7 ? monthName(date) : dayName(date);
+}
+
+const SHORT_MONTH = new Intl.DateTimeFormat(locale, { month: "short", timeZone: "UTC" });
 
 /** A month, "2021-05", as "May". @param {string} month */
 export const shortMonthName = (month) => SHORT_MONTH.format(new Date(`${month}-01T00:00:00Z`));
@@ -99,9 +105,9 @@ export function moment(seconds) {
 }
 
 /** A number with a fixed count of decimals. @param {number} value @param {number} digits */
-export const decimal = (value, digits) => value.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+export const decimal = (value, digits) => value.toLocaleString(locale, { minimumFractionDigits: digits, maximumFractionDigits: digits });
 
-const PERCENT = new Intl.NumberFormat(language, { style: "percent" });
+const PERCENT = new Intl.NumberFormat(locale, { style: "percent" });
 
 /** @param {number} share of 1 */
 export const percentage = (share) => PERCENT.format(share);
