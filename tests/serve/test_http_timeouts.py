@@ -178,6 +178,20 @@ def test_one_address_has_a_limited_number_of_connections(
     assert all(rest_of_answer(connection) >= LARGE for connection in busy)
 
 
+def test_several_processes_divide_the_connections_of_an_address(
+    connect: Callable[[], socket.socket], server: uvicorn.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_timeouts, "_MAX_CONNECTIONS", 6)
+    monkeypatch.setattr(server.config.http_protocol_class, "workers", 2)
+    busy = [connect() for _ in range(3)]
+    for connection in busy:
+        begin_large(connection)
+
+    assert ends(connect())
+    assert all(rest_of_answer(connection) >= LARGE for connection in busy)
+    assert 2 == http_timeouts.settings(Proxies(), 2)["http"].workers
+
+
 @pytest.mark.parametrize("limit", ["_MAX_CONNECTIONS", "_MAX_ALL_CONNECTIONS"])
 @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n"], ids=["silent", "half a head"])
 def test_connections_without_a_request_keep_nobody_out(

@@ -19,10 +19,14 @@ class Gate:
     """The middleware in front of an application that answers 204."""
 
     def __init__(
-        self, token: Token | None = None, rate: float | None = None, proxies: Proxies = access.NO_PROXIES
+        self,
+        token: Token | None = None,
+        rate: float | None = None,
+        proxies: Proxies = access.NO_PROXIES,
+        workers: int = 1,
     ) -> None:
         self.clock = Clock()
-        self.rules = access.rules_for("127.0.0.1", 8000, token=token, rate=rate, proxies=proxies)
+        self.rules = access.rules_for("127.0.0.1", 8000, token=token, rate=rate, proxies=proxies, workers=workers)
         self.finished: list[int] = []
         self._middleware = access.AccessMiddleware(
             self._app, self.rules, lambda scope, status, seconds: self.finished.append(status), self.clock
@@ -111,6 +115,20 @@ def test_ten_wrong_tokens_are_told_and_then_one_in_five_seconds() -> None:
     assert 204 == gate.ask(token=TOKEN.text), "the right one passes all the same"
     gate.clock.sleep(5.1)
     assert [401, 429] == [gate.ask(token=f"wrong again {number}") for number in range(2)]
+
+
+@pytest.mark.parametrize(("workers", "guesses"), [(1, 10), (2, 10), (4, 12), (64, 64)])
+def test_several_processes_together_let_a_client_guess_as_often_as_one(workers: int, guesses: int) -> None:
+    """Rounded up: each allows one."""
+    gates = [Gate(TOKEN, workers=workers) for _ in range(workers)]
+    answers = [gate.ask(token=f"wrong {number}") for gate in gates for number in range(20)]
+
+    assert guesses == answers.count(401)
+    assert len(answers) - guesses == answers.count(429)
+
+
+def test_several_processes_divide_what_a_client_may_have_at_a_time() -> None:
+    assert [128, 64, 43, 2] == [Gate(workers=workers).rules.max_concurrent for workers in (1, 2, 3, 64)]
 
 
 def test_a_right_token_is_no_guess() -> None:

@@ -36,6 +36,7 @@ NO_PROXIES: Final = Proxies()
 _LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 _OPEN_PATHS = frozenset({"/healthz"})
 _RATE, _LOCAL_RATE = 1_000.0, 10_000.0
+_MAX_CONCURRENT = 128
 _MAX_CLIENTS = 10_000
 _HEADERS = {
     "Content-Security-Policy": (
@@ -52,7 +53,7 @@ _HEADERS = {
 }
 
 
-_WRONG_TOKEN_RATE = 0.2
+_WRONG_TOKEN_RATE, _WRONG_TOKEN_BURST = 0.2, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +74,12 @@ class AccessRules:
     """may name the client that they ask for"""
     origins: frozenset[str] = frozenset()
     """other sites whose pages may ask, as browsers name them: https://photos.example"""
-    max_concurrent: int = 128
+    max_concurrent: int = _MAX_CONCURRENT
     """requests of one client that may run at the same time"""
     wrong_token_rate: float = _WRONG_TOKEN_RATE
-    """requests with a wrong token, a second for each client; a burst may have ten"""
+    """requests with a wrong token, a second for each client"""
+    wrong_token_burst: int = _WRONG_TOKEN_BURST
+    """of them that may come at once"""
 
 
 def is_local(host: str) -> bool:
@@ -101,15 +104,24 @@ def rules_for(
     """
     Return the rules for a server that listens on `host` and is called by the names in `allowed` too; `rate` None: the default.
 
-    Each of several `workers` counts for itself: together they let a client guess as few tokens as one.
+    Each of several `workers` counts for itself: together they let a client guess as few tokens as one, and ask as much at a time. The rate of requests is that of
+    each, because a client may have all its connections to one of them.
     """
     wildcard = host in ("0.0.0.0", "::")  # noqa: S104  compared, not listened on
     own = socket.gethostname() if wildcard else host
     names = _LOCAL | {name.lower() for name in (own, *allowed)}
     rate = rate or (_LOCAL_RATE if is_local(host) and not proxies else _RATE)
-    wrong = _WRONG_TOKEN_RATE / workers
     return AccessRules(
-        frozenset(names), wildcard, token, port, rate, proxies, frozenset(origins), wrong_token_rate=wrong
+        frozenset(names),
+        wildcard,
+        token,
+        port,
+        rate,
+        proxies,
+        frozenset(origins),
+        max_concurrent=clients.share(_MAX_CONCURRENT, workers),
+        wrong_token_rate=_WRONG_TOKEN_RATE / workers,
+        wrong_token_burst=clients.share(_WRONG_TOKEN_BURST, workers),
     )
 
 
@@ -254,7 +266,9 @@ class AccessMiddleware:
             return redirect
         if self._is_known(token, headers):
             return None
-        if not client.wrong_tokens.take(self._rules.wrong_token_rate, 10, self._clock.monotonic()):
+        if not client.wrong_tokens.take(
+            self._rules.wrong_token_rate, self._rules.wrong_token_burst, self._clock.monotonic()
+        ):
             raise errors.TooManyRequests
         refused: Response
         if scope["path"] == "/" and "text/html" in headers.get("accept", ""):
@@ -312,7 +326,8 @@ class AccessMiddleware:
         client = self._clients.get(name)
         if client is None:
             now = self._clock.monotonic()
-            client = self._clients[name] = _Client(_RateLimit(2 * self._rules.rate, now), _RateLimit(10, now))
+            wrong_tokens = _RateLimit(self._rules.wrong_token_burst, now)
+            client = self._clients[name] = _Client(_RateLimit(2 * self._rules.rate, now), wrong_tokens)
             if len(self._clients) > _MAX_CLIENTS:
                 self._clients.popitem(last=False)
         self._clients.move_to_end(name)

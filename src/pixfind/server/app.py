@@ -35,7 +35,7 @@ from pixfind.server import (
     uploads,
 )
 from pixfind.server.access import CLIENT
-from pixfind.server.clients import PerClient
+from pixfind.server.clients import PerClient, share
 from pixfind.server.compression import Compression
 from pixfind.server.counted_response import CountedResponse
 from pixfind.server.metrics import CONTENT_TYPE
@@ -250,7 +250,7 @@ def _state_routes(services: Services) -> APIRouter:
         """Images without an embedding, and why."""
         return await services.view.failures(reason, offset, k)
 
-    streams = PerClient(_MAX_STREAMS)
+    streams = PerClient(share(_MAX_STREAMS, services.workers))
 
     @router.get("/events", response_class=Response, responses={200: {"content": {"text/event-stream": {}}}})
     async def events(request: Request) -> Response:

@@ -66,6 +66,11 @@ def _parse(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None
     return mapped or parsed
 
 
+def share(limit: int, workers: int) -> int:
+    """Return what each of several workers allows, so that together they allow `limit`: rounded up, so somewhat more where it cannot be divided."""
+    return -(-limit // workers)
+
+
 class PerClient:
     """At most `limit` at a time for each client, of what lasts as long as a client wants it to."""
 

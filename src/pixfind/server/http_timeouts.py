@@ -13,7 +13,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from pixfind.server import error_handlers
-from pixfind.server.clients import Proxies, network
+from pixfind.server.clients import Proxies, network, share
 
 HEADER_SECONDS = 10.0
 """From the connection, or from the first byte of its next request, to the end of the request's head."""
@@ -37,6 +37,8 @@ class TimedProtocol(H11Protocol):
 
     proxies = Proxies()
     """may have any number of connections: they are those of their clients"""
+    workers = 1
+    """processes that divide the connections of a client"""
     _network = ""
     """whose it is"""
     _idle_since = 0.0
@@ -52,7 +54,7 @@ class TimedProtocol(H11Protocol):
         self._network = network(address)
         if address not in self.proxies:
             of_client = [other for other in self.connections if getattr(other, "_network", None) == self._network]
-            if len(of_client) > _MAX_CONNECTIONS and not self._abort_one_of(of_client):
+            if len(of_client) > share(_MAX_CONNECTIONS, self.workers) and not self._abort_one_of(of_client):
                 self._abort()
                 return
         if len(self.connections) > _MAX_ALL_CONNECTIONS:
@@ -136,10 +138,10 @@ class TimedProtocol(H11Protocol):
             self._write_timer = None
 
 
-def settings(proxies: Proxies) -> dict[str, Any]:
-    """Return the settings of uvicorn: limits of heads and connections, no log of requests."""
+def settings(proxies: Proxies, workers: int = 1) -> dict[str, Any]:
+    """Return the settings of uvicorn for one of several `workers`: limits of heads and connections, no log of requests."""
     return {
-        "http": type("Protocol", (TimedProtocol,), {"proxies": proxies}),
+        "http": type("Protocol", (TimedProtocol,), {"proxies": proxies, "workers": workers}),
         # Enough for the longest query and all conditions, each character as four escaped bytes (%F0%9F%8F%94).
         "h11_max_incomplete_event_size": 192 * 1024,
         "limit_concurrency": 1_000,

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from pixfind.server import schemas, selection
 from pixfind.server.access import CLIENT
-from pixfind.server.clients import PerClient
+from pixfind.server.clients import PerClient, share
 from pixfind.server.counted_response import CountedResponse
 from pixfind.server.services import Services
 
@@ -31,7 +31,7 @@ Ids = Annotated[
 def make(services: Services) -> APIRouter:
     """Return the routes below /selection."""
     router = APIRouter(tags=["selection"])
-    zips = PerClient(_MAX_ZIPS)
+    zips = PerClient(share(_MAX_ZIPS, services.workers))
 
     @router.get("")
     async def describe(ids: Ids) -> schemas.Selection:

@@ -125,9 +125,9 @@ def answer(
     machine.keep_freed_memory()
     with contextlib.ExitStack() as opened:
         services = (
-            Services.open(served, watch=options.watch, needs_token=options.needs_token)
+            Services.open(served, watch=options.watch, needs_token=options.needs_token, workers=options.workers)
             if isinstance(served, Path)
-            else Services.of_collection(served)
+            else Services.of_collection(served, workers=options.workers)
         )
         opened.callback(services.close)
         rules = access.rules_for(
@@ -146,7 +146,9 @@ def answer(
         if services.watch is not None:
             services.watch.start()
         # Of several workers each accepts one connection at a time: one of them would take all that come together.
-        settings = http_timeouts.settings(options.proxies) | ({"backlog": 1} if options.workers > 1 else {})
+        settings = http_timeouts.settings(options.proxies, options.workers) | (
+            {"backlog": 1} if options.workers > 1 else {}
+        )
         config = uvicorn.Config(_Cancellable(protected), **settings)
         # uvicorn raises it again after its shutdown.
         with contextlib.suppress(KeyboardInterrupt):

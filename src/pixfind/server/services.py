@@ -52,11 +52,13 @@ class Services:
     """keeps the library current, once it is started; None: nobody asked for it"""
     decoders: tuple[DecoderPool, DecoderPool]
     """of uploads, and of the libraries' own pictures"""
+    workers: int
+    """processes that answer on the same address, and divide the limits of each client"""
 
     @classmethod
-    def open(cls, path: Path, *, watch: bool = False, needs_token: bool = False) -> "Services":
+    def open(cls, path: Path, *, watch: bool = False, needs_token: bool = False, workers: int = 1) -> "Services":
         """
-        Open a library and load what the first search needs; `needs_token`: nobody asks without the token.
+        Open a library and load what the first search needs; `needs_token`: nobody asks without the token; `workers`: processes that do the same.
 
         Raises LibraryNotFound, what loading a model raises, and with `watch` NotWritable where this user cannot embed.
         """
@@ -81,10 +83,10 @@ class Services:
 
         # The encoders are looked up at each scrape: a model switch replaces them.
         _register(metrics, searches, lambda: searches.encoders, view, watcher)
-        return cls(searches, view, watcher, act, Uploads(), metrics, view, str(path), control, decoders)
+        return cls(searches, view, watcher, act, Uploads(workers), metrics, view, str(path), control, decoders, workers)
 
     @classmethod
-    def of_collection(cls, config: CollectionConfig) -> "Services":
+    def of_collection(cls, config: CollectionConfig, *, workers: int = 1) -> "Services":
         """Open several libraries as one, and load what the first search needs; raises LibrariesDiffer, and what loading a model raises."""
         metrics = Metrics()
         decoders = (DecoderPool.for_uploads(), DecoderPool.for_library())
@@ -103,7 +105,7 @@ class Services:
             raise errors.EmbedElsewhere(action=action, names=config.names)
 
         _register(metrics, searches, lambda: searches.encoders, view, watcher)
-        return cls(searches, view, watcher, act, Uploads(), metrics, None, config.names, None, decoders)
+        return cls(searches, view, watcher, act, Uploads(workers), metrics, None, config.names, None, decoders, workers)
 
     def close(self) -> None:
         """End the threads and processes and close all libraries."""

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from pixfind import errors
 from pixfind.server.access import CLIENT
-from pixfind.server.clients import PerClient
+from pixfind.server.clients import PerClient, share
 
 MAX_IMAGE_BYTES = 64 * 1024 * 1024
 """Larger than the files of any camera."""
@@ -27,6 +27,9 @@ FromHere = Annotated[
 ]
 """the header `X-Pixfind` of what changes something"""
 
+_MAX_BODY_BYTES = 96 * 1024 * 1024
+"""of the bodies that any route takes"""
+
 _MAX_TOTAL_BYTES = 512 * 1024 * 1024
 _TIMEOUT_SECONDS = 60.0
 _MAX_ARRIVING = 32
@@ -34,10 +37,12 @@ _MAX_ARRIVING = 32
 
 
 class Uploads:
-    """The request bodies that are in memory now."""
+    """The request bodies that are in memory now, of one of several `workers` that divide the limits."""
 
-    def __init__(self) -> None:
-        self._arriving = PerClient(_MAX_ARRIVING)
+    def __init__(self, workers: int = 1) -> None:
+        self._arriving = PerClient(share(_MAX_ARRIVING, workers))
+        # The largest body fits into each.
+        self._max_total_bytes = max(share(_MAX_TOTAL_BYTES, workers), _MAX_BODY_BYTES)
         self.total_bytes = 0
         """of all bodies in memory"""
 
@@ -68,7 +73,7 @@ class Uploads:
                     self.total_bytes += len(chunk)
                     if len(body) > max_bytes:
                         raise errors.PayloadTooLarge(limit=max_bytes)
-                    if self.total_bytes > _MAX_TOTAL_BYTES:
+                    if self.total_bytes > self._max_total_bytes:
                         raise errors.Overloaded
         except TimeoutError as error:
             raise errors.RequestTimeout(seconds=_TIMEOUT_SECONDS) from error
