@@ -178,8 +178,54 @@ def test_pictures_are_put_into_an_album_and_taken_out_again(tab: Open, served: S
     bar.get_by_role("button", name="Take out of the album").click()
     expect(bar).to_contain_text("1 picture was taken out of “Best of”")
     expect(page.locator(".tile")).to_have_count(2)
-    page.get_by_role("button", name="Remove the album “Best of”").click()
-    expect(page.get_by_role("button", name="Keep as an album")).to_be_visible()
+    expect(page.locator("#summary")).to_have_text("2 pictures, newest first")
+    remove = page.get_by_role("button", name="Remove the album “Best of”")
+    # Nothing else has the list: a slip of the mouse must not cost it.
+    remove.click()
+    expect(page.locator(".album-question")).to_contain_text("with its 2 pictures?")
+    page.keyboard.press("Escape")
+    expect(page.locator(".album-question")).to_be_hidden()
+    remove.click()
+    page.get_by_role("button", name="Keep it").click()
+    expect(page.locator("#active-filters")).to_contain_text("album: Best of")
+    remove.click()
+    page.locator(".album-question").get_by_role("button", name="Remove", exact=True).click()
+    expect(page.locator("#notice")).to_contain_text("The album “Best of” is removed")
+    # Its address would lead nowhere.
+    expect(page.locator("#active-filters")).not_to_contain_text("Best of")
+    expect(page.locator(".tile").nth(5)).to_be_visible()
+
+
+def test_an_address_with_an_album_that_is_gone_says_so(tab: Open, served: Server) -> None:
+    opened = tab(served)
+    opened.expect_problems("status of 400 .*/api/search$")
+    opened.allow_problems("status of 400 .*/api/timeline$")
+    page = opened.open("/?album=Nope")
+    expect(page.locator("#empty")).to_contain_text("There is no album “Nope”.")
+    page.get_by_role("button", name="Show all pictures").click()
+    expect(page.locator(".tile").first).to_be_visible()
+
+
+def test_the_keyboard_keeps_its_place_when_pictures_go_into_an_album(tab: Open, served: Server) -> None:
+    page = tab(served).open("/?q=beach")
+    expect(page.locator(".tile").nth(2)).to_be_visible()
+    tile = page.locator(".tile .tile-link").first
+    tile.focus()
+    page.keyboard.press("x")
+    expect(page.locator(".selection-count")).to_have_text("1 selected")
+    page.keyboard.press("b")
+    expect(page.locator(".album-picker input")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(tile).to_be_focused()
+    page.keyboard.press("b")
+    page.keyboard.type("By keys")
+    page.keyboard.press("Enter")
+    expect(page.locator(".selection-message")).to_contain_text("1 picture is in the album “By keys”.")
+    expect(tile).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.locator("#selection-bar")).to_be_hidden()
+    removed = {"headers": {"X-Pixfind": "1"}, "data": {"name": "By keys", "search": None}}
+    assert page.request.post(f"{served.address}/api/albums", **removed).ok
 
 
 def test_a_name_of_a_search_is_none_for_pictures(tab: Open, served: Server) -> None:

@@ -224,17 +224,27 @@ def test_near_duplicates_fold_and_unfold(tab: Open) -> None:
     expect(page.locator("#summary")).to_contain_text("53 of 54")
 
 
+def wide(page: Page) -> Any:
+    """Return a tile that has room for its buttons."""
+    found = page.wait_for_function(
+        "() => [...document.querySelectorAll('.tile')].find((tile) => tile.clientWidth >= 240)?.dataset.id"
+    )
+    return page.locator(f".tile[data-id='{found.json_value()}']")
+
+
 def test_more_and_less_like_this_change_the_query(tab: Open) -> None:
     page = tab().open("/?q=night")
     first(page, re.compile("night"))
-    tile = page.locator(".tile").first
+    tile = wide(page)
     number = tile.get_attribute("data-id")
     tile.hover()
     tile.get_by_role("button", name="Less like this").click()
     page.wait_for_url(lambda url: f"-id%3A{number}" in url)
     expect(page.locator(".chip--minus")).to_have_count(1)
-    page.locator(".tile").first.hover()
-    page.locator(".tile").first.get_by_role("button", name="More like this").click()
+    expect(page.locator(f".tile[data-id='{number}']")).to_have_count(0)
+    tile = wide(page)
+    tile.hover()
+    tile.get_by_role("button", name="More like this").click()
     page.wait_for_url(lambda url: re.search(r"q=id%3A\d+$", url) is not None)
     expect(page.locator(".chip")).to_have_count(1)
 
@@ -422,3 +432,11 @@ def test_the_page_reads_the_query_language_as_the_server_does(tab: Open) -> None
         else:
             assert (terms, None) == (found["terms"], found["problem"]), line
             assert terms == found["again"], f"written and read again: {json.dumps(line)}"
+
+
+def test_the_line_says_why_fewer_pictures_are_shown_than_pass(tab: Open) -> None:
+    """54 pass, and one of them is a copy: it has no tile of its own."""
+    page = tab().open()
+    page.keyboard.press("End")
+    said = "53 pictures; 1 behind them: copies, or files of the same shot or video"
+    expect(page.locator("#summary")).to_have_text(said)

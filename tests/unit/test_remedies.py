@@ -19,7 +19,7 @@ PAGE = PACKAGE / "server/page/messages.en.json"
 REFUSED = {
     key.removeprefix("refused."): text
     for key, text in json.loads(PAGE.read_text(encoding="utf-8")).items()
-    if key.startswith("refused.") and key != "refused.no-label"
+    if key.startswith("refused.") and key not in {"refused.no-label", "refused.no-album"}
 }
 
 

@@ -13,6 +13,8 @@ import { t } from "./messages.js";
 import { safeName } from "./words.js";
 
 export class AlbumPicker {
+  /** @type {HTMLElement | null} what had the focus before the field */ #before = null;
+
   /**
    * @param {import("./albums.js").Albums} albums
    * @param {{pictures: () => Picture[], open: (album: string) => void, changed: (isShown: boolean) => void} & Speaker} handlers `open`: show an album; `changed`: one has other pictures
@@ -37,8 +39,10 @@ export class AlbumPicker {
 
   /** @param {boolean} [open] */
   toggle(open = this.form.hidden) {
+    if (open === !this.form.hidden) return;
     this.form.hidden = !open;
-    if (!open) return;
+    if (!open) return void this.#before?.focus();
+    this.#before = /** @type {HTMLElement | null} */ (document.activeElement);
     fill(this.names, ...this.albums.ofPictures.map((name) => el("option", { value: name })));
     this.name.value = this.albums.shown ?? "";
     this.name.select();
@@ -49,7 +53,7 @@ export class AlbumPicker {
   async #add(name) {
     const ids = this.#ids();
     if (!(await this.#change(name, { add: ids }))) return;
-    this.form.hidden = true;
+    this.toggle(false);
     const words = t("album.show");
     this.handlers.say(t("album.added", { count: ids.length, name: safeName(name) }), { words, click: () => this.handlers.open(name) });
   }

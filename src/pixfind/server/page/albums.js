@@ -27,7 +27,14 @@ export class Albums {
     this.form = byId("album-form");
     this.name = byId("album-name");
     this.warning = byId("album-exists");
-    this.keeper.addEventListener("click", () => (this.#here() ? this.#change(this.#here()?.name ?? "", null) : this.#ask()));
+    this.keeper.addEventListener("click", () => this.#pressed());
+    this.question = el("form", { class: "album-form album-question", hidden: true });
+    this.form.after(this.question);
+    this.question.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+      if (event.key !== "Escape") return;
+      event.stopPropagation();
+      this.#answered();
+    });
     this.form.addEventListener("submit", (/** @type {Event} */ event) => {
       event.preventDefault();
       const name = this.name.value.trim();
@@ -55,6 +62,7 @@ export class Albums {
   show(place) {
     this.#place = place;
     this.form.hidden = true;
+    this.question.hidden = true;
     this.#draw();
   }
 
@@ -76,6 +84,32 @@ export class Albums {
   async changePictures(name, change) {
     const [all, part] = [change.add ?? change.take ?? [], change.add ? "add" : "take"];
     for (let first = 0; first < all.length; first += api.MAX_ALBUM_CHANGE) this.#take(await api.changeAlbum({ name, [part]: all.slice(first, first + api.MAX_ALBUM_CHANGE) }));
+  }
+
+  #pressed() {
+    const here = this.#here();
+    if (!here) this.#ask();
+    else if (here.pictures === null) this.#change(here.name, null);
+    else this.#askToRemove(here.name, here.pictures);
+  }
+
+  /** Nothing else knows which pictures were put together: ask first. @param {string} name @param {number} count */
+  #askToRemove(name, count) {
+    if (!this.question.hidden) return this.#answered();
+    const keep = button({ label: t("album.keep-it"), words: t("album.keep-it"), click: () => this.#answered() });
+    const remove = async () => {
+      this.question.hidden = true;
+      // Its pictures are shown no more as those of an album that is gone.
+      if ((await this.#change(name, null)) && this.shown === name) this.handlers.open(START);
+    };
+    fill(this.question, el("p", { role: "status" }, t("album.remove-ask", { name: safeName(name), count })), button({ label: t("album.remove-now"), words: t("album.remove-now"), click: remove }), keep);
+    this.question.hidden = false;
+    keep.focus();
+  }
+
+  #answered() {
+    this.question.hidden = true;
+    this.keeper.focus();
   }
 
   #here() {
@@ -123,16 +157,18 @@ export class Albums {
     byId("album-submit").textContent = t(name === null ? "album.keep-now" : "album.replace");
   }
 
-  /** @param {string} name @param {Record<string, any> | null} search */
+  /** @param {string} name @param {Record<string, any> | null} search @returns {Promise<boolean>} whether it was done */
   async #change(name, search) {
     try {
       this.#take(await api.changeAlbum({ name, search }));
       this.form.hidden = true;
       this.keeper.focus();
       this.handlers.notify(t(search ? "album.kept" : "album.removed", { name: safeName(name) }));
+      return true;
     } catch (error) {
       if (!(error instanceof api.Refused || error instanceof api.Unreachable)) throw error;
       this.handlers.notify(error.message);
+      return false;
     }
   }
 

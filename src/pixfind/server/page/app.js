@@ -102,7 +102,11 @@ const bar = new SelectionBar(selection, albums, {
   open: (album) => go({ ...START, filters: { album } }),
   changed: (isShown) => {
     results.forget();
-    if (isShown) results.retry();
+    facets.forget();
+    if (!isShown) return;
+    results.counted(null);
+    results.retry();
+    scrubber.show(request(place), { isByTime: isByTime(place), fresh: true });
   },
 });
 const offer = new Offer({

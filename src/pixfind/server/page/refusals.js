@@ -11,6 +11,7 @@ import { isKnown, t } from "./messages.js";
 /** @param {{kind: string, message: string, values?: Record<string, string | number>}} error @returns {string} */
 export function refusal({ kind, message, values = {} }) {
   if (kind === "InvalidFilter" && values.option === "label") return t("refused.no-label", values);
+  if (kind === "InvalidFilter" && values.option === "album") return t("refused.no-album", values);
   if (kind === "WordsNotIndexed") return t("refused.WordsNotIndexed", { command: command("build-index") });
   return isKnown(`refused.${kind}`) ? t(`refused.${kind}`, values) : message;
 }

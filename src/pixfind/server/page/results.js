@@ -312,6 +312,9 @@ function showMissing(missing) {
 /** The line above the grid, which screen readers read out. @param {Answer} answer @param {Place} place @param {number | null} count of the pictures that pass */
 function summary({ found, hits, next }, place, count) {
   if (!hits.length) return "";
+  // All that passes has come, and some have no tile: hits stand for them.
+  const others = count !== null && !next && !found.more && hasMonths(place) ? count - hits.length : 0;
+  if (others > 0) return t("summary.behind", { shown: hits.length, others, count: hits.length });
   if (isHome(place)) return count === null ? "" : t("count.picture", { count });
   const order = place.sort === "added" ? "summary.added" : hasMonths(place) ? "summary.newest" : "summary.best";
   const isAll = next || found.more || hits.length === count;

@@ -14,6 +14,7 @@ const SLIP = 10;
 export class Selection {
   /** @type {Map<number, Hit>} by id, in the order in which they were selected */ #chosen = new Map();
   /** @type {number | null} the id at which a range begins */ #anchor = null;
+  /** @type {number[]} ids that the range has selected, which a shorter one leaves */ #range = [];
   #pressed = false;
 
   /**
@@ -48,6 +49,7 @@ export class Selection {
   clear() {
     this.#chosen.clear();
     this.#anchor = null;
+    this.#range = [];
     this.#show();
   }
 
@@ -55,6 +57,7 @@ export class Selection {
   toggle(hit) {
     if (!this.#chosen.delete(hit.image_id)) this.#chosen.set(hit.image_id, hit);
     this.#anchor = hit.image_id;
+    this.#range = [];
     this.#show();
   }
 
@@ -70,7 +73,10 @@ export class Selection {
     const from = this.#anchor === null ? -1 : this.grid.placeOf(this.#anchor);
     const { hits } = this.grid;
     if (from < 0) return this.toggle(hits[place]);
-    for (const hit of hits.slice(Math.min(from, place), Math.max(from, place) + 1)) this.#chosen.set(hit.image_id, hit);
+    for (const id of this.#range) this.#chosen.delete(id);
+    const more = hits.slice(Math.min(from, place), Math.max(from, place) + 1).filter((hit) => !this.#chosen.has(hit.image_id));
+    for (const hit of more) this.#chosen.set(hit.image_id, hit);
+    this.#range = more.map((hit) => hit.image_id);
     this.#show();
   }
 

@@ -74,6 +74,8 @@ export class SelectionBar {
   #pressed(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event) || !this.selection.size) return;
     if (document.querySelector("dialog[open]")) return;
+    // Behind a message or an answer the focus is nowhere.
+    if (event.key === "Escape" && document.activeElement === document.body) return this.selection.clear();
     const action = this.actions[/** @type {"p" | "d" | "t" | "b" | "r"} */ (event.key)];
     if (!action) return;
     event.preventDefault();
