@@ -188,7 +188,11 @@ function show(next, back) {
   byId("results-title").textContent = heading(next, picture);
   byId("results-title").hidden = isHome(next);
   for (const view of ["search", "library", "map", "similarity"]) byId(`${view}-view`).hidden = next.view !== view;
-  for (const view of ["library", "map", "similarity"]) byId(`${view}-link`).ariaCurrent = next.view === view ? "page" : null;
+  for (const view of ["library", "map", "similarity"]) {
+    const link = byId(`${view}-link`);
+    if (next.view === view) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
   box.set(next.q, picture);
   filters.set(next.filters);
   if (filters.isOpen) facets.show(next);
