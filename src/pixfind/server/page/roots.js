@@ -143,7 +143,7 @@ class RootRow {
     });
     const many = Object.values(leftOut).reduce((sum, each) => sum + each, 0);
     const videos = Object.keys(leftOut).filter((suffix) => VIDEO_SUFFIXES.has(suffix.slice(1))).reduce((sum, suffix) => sum + leftOut[suffix], 0);
-    fill(this.videos, `${t("roots.videos", { count: videos })} `, el("code", {}, command(`index ${quoted(this.path, "FOLDER")} --video`)));
+    fill(this.videos, ...(videos ? [`${t("roots.videos", { count: videos })} `, el("code", {}, command(`index ${quoted(this.path, "FOLDER")} --video`))] : []));
     this.videos.hidden = !videos;
     if (many) counts.push(t("roots.left-out", { count: many, kinds: Object.keys(leftOut).join(", ") }));
     this.counts.textContent = counts.join(" · ") || t("outcome.none");
