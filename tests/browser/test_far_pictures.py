@@ -71,6 +71,17 @@ def test_stepping_back_goes_on_beyond_the_page_before(tab: Open, many: Server) -
         expect(page.locator(".viewer-name")).to_have_text(f"{far[place] - 1:04}.jpg")
 
 
+def test_pictures_above_the_place_at_which_a_list_was_entered_are_no_copies(tab: Open, many: Server) -> None:
+    opened = tab(many)
+    far = ids(opened.page, many, BROWSED)
+    page = opened.open(f"/?in=pictures&at={far[-5]}&image={far[-5]}")
+    expect(page.locator("#viewer")).to_be_visible()
+    page.keyboard.press("Escape")
+    # All that follow have come; those before are asked for once somebody scrolls up.
+    expect(page.locator("#summary")).to_have_text(f"{COUNT} pictures, newest first")
+    expect(page.locator("#after")).to_be_empty()
+
+
 def test_a_picture_that_is_in_no_list_opens_without_neighbours(tab: Open, many: Server) -> None:
     opened = tab(many)
     page = opened.open("/?in=nowhere*&image=1")

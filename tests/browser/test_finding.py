@@ -437,6 +437,10 @@ def test_the_page_reads_the_query_language_as_the_server_does(tab: Open) -> None
 def test_the_line_says_why_fewer_pictures_are_shown_than_pass(tab: Open) -> None:
     """54 pass, and one of them is a copy: it has no tile of its own."""
     page = tab().open()
-    page.keyboard.press("End")
     said = "53 pictures; 1 behind them: copies, or files of the same shot or video"
+    end = page.locator("#after")
+    expect(end).to_have_text(said)
+    expect(end).to_be_visible()
+    page = tab().open("/?in=*")
     expect(page.locator("#summary")).to_have_text(said)
+    expect(page.locator("#summary")).to_be_visible()

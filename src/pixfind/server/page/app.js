@@ -180,6 +180,7 @@ function show(next, back) {
   const before = place;
   place = next;
   isClosing = false;
+  selection.endRange();
   if (before.view === "search" && next.view !== "search") results.away();
   const picture = next.picture === null ? null : pictures.get(next.picture) ?? null;
   const lost = next.picture !== null && !picture;

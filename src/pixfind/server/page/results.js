@@ -191,7 +191,8 @@ export class Results {
   }
 
   /** What follows the last picture. @param {Answer} answer */
-  #showEnd({ found, hits, next }) {
+  #showEnd(answer) {
+    const { found, hits, next } = answer;
     const { actions } = this.handlers;
     if (next || !hits.length) return fill(byId("after"));
     if (found.more) {
@@ -199,6 +200,8 @@ export class Results {
       const text = t("results.end", { shown: hits.length, count: this.#count ?? found.rows });
       return fill(byId("after"), el("p", {}, text), button({ label: words, words, click: () => actions.search("") }));
     }
+    const reason = this.#place ? behind(answer, this.#place, this.#count) : "";
+    if (reason) return fill(byId("after"), el("p", {}, reason));
     const words = t("results.show-hidden");
     fill(byId("after"), found.hidden ? button({ label: words, words, click: actions.showWeak }) : "");
   }
@@ -270,6 +273,8 @@ export class Results {
       answer.previous = found.previous;
       this.#pageRequest = null;
       this.grid.prepend(added, Boolean(answer.previous));
+      this.#showSummary(answer);
+      this.#showEnd(answer);
       this.handlers.changed();
     } catch (error) {
       this.#pageFailed(error, signal);
@@ -309,15 +314,21 @@ function showMissing(missing) {
   byId("missing").hidden = !each.length;
 }
 
+/** Why fewer have a tile than pass, once all of a list by time have come: hits stand for them. @param {Answer} answer @param {Place} place @param {number | null} count */
+function behind({ found, hits, next, previous }, place, count) {
+  const isWhole = count !== null && !next && !previous && !found.more && hasMonths(place);
+  return isWhole && count > hits.length ? t("summary.behind", { shown: hits.length, others: count - hits.length, count: hits.length }) : "";
+}
+
 /** The line above the grid, which screen readers read out. @param {Answer} answer @param {Place} place @param {number | null} count of the pictures that pass */
-function summary({ found, hits, next }, place, count) {
+function summary(answer, place, count) {
+  const { found, hits, next, previous } = answer;
   if (!hits.length) return "";
-  // All that passes has come, and some have no tile: hits stand for them.
-  const others = count !== null && !next && !found.more && hasMonths(place) ? count - hits.length : 0;
-  if (others > 0) return t("summary.behind", { shown: hits.length, others, count: hits.length });
   if (isHome(place)) return count === null ? "" : t("count.picture", { count });
+  const reason = behind(answer, place, count);
+  if (reason) return reason;
   const order = place.sort === "added" ? "summary.added" : hasMonths(place) ? "summary.newest" : "summary.best";
-  const isAll = next || found.more || hits.length === count;
+  const isAll = next || previous || found.more || hits.length === count;
   const parts = count === null ? [] : [t(isAll ? order : "summary.of", { shown: hits.length, count })];
   // Nothing was compared where there are only filters.
   if (found.seconds) parts.push(found.seconds < 1 ? t("duration.millisecond", { value: Math.max(1, Math.round(found.seconds * 1000)) }) : t("duration.second", { value: decimal(found.seconds, 1) }));

@@ -53,6 +53,11 @@ export class Selection {
     this.#show();
   }
 
+  /** Other pictures are shown: what a range has selected stays. */
+  endRange() {
+    this.#range = [];
+  }
+
   /** @param {Hit} hit */
   toggle(hit) {
     if (!this.#chosen.delete(hit.image_id)) this.#chosen.set(hit.image_id, hit);
@@ -112,6 +117,7 @@ export class Selection {
     const isAll = event.key === "a" && (event.ctrlKey || event.metaKey);
     if (isAll) {
       for (const hit of this.grid.hits) this.#chosen.set(hit.image_id, hit);
+      this.#range = [];
       this.#show();
     } else if (event.ctrlKey || event.metaKey) return;
     else if (event.key === "x" || event.key === " ") this.toggle(this.grid.hits[Number(tile.dataset.place)]);
