@@ -57,7 +57,8 @@ class Command(parameters.Parameters, typer.core.TyperCommand):
             # That command shows what is refused.
             [] if command == "config" else None,
         )
-        found = configuration.without_excluded(found, self._given(ctx, args))
+        if found:
+            found = configuration.without_excluded(found, self._given(ctx, args))
         ctx.default_map = {name: setting.value for name, setting in found.items()}
         try:
             return super().parse_args(ctx, args)
